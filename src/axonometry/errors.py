@@ -1,0 +1,69 @@
+"""Exceptions that say the rule, what came instead, and what to do about it."""
+
+
+class AxonometryError(Exception):
+    """Base of every error that Axonometry raises on purpose.
+
+    Args:
+        rule: What has to hold, as a sentence without its full stop.
+        came: What was found instead; empty where the rule says it all.
+        remedy: What the user can do now.
+    """
+
+    def __init__(self, rule: str, came: str = "", remedy: str = "") -> None:
+        self.rule, self.came, self.remedy = rule, came, remedy
+        sentences = [f"{rule}; got {came}" if came else rule, remedy]
+        super().__init__(". ".join(sentence.rstrip(".") for sentence in sentences if sentence) + ".")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        """Survive the way back from a worker process."""
+        return type(self), (self.rule, self.came, self.remedy)
+
+
+class CaptureError(AxonometryError):
+    """A module could not be turned into a program."""
+
+
+class UnknownOperationError(CaptureError):
+    """The program holds an operation that no rule describes."""
+
+
+class ValuesError(AxonometryError):
+    """Node values do not belong to the graph, or tensors do not have the group's shape."""
+
+
+class WeightsError(AxonometryError):
+    """A state dict does not fit the program."""
+
+
+class TooLargeError(AxonometryError):
+    """The result would not fit in memory; the message names the size."""
+
+
+class RunError(AxonometryError):
+    """A run folder is damaged, of a newer format, or in use."""
+
+
+class CheckpointError(AxonometryError):
+    """A checkpoint file is damaged, unsafe or of an unknown kind."""
+
+
+class DataError(AxonometryError):
+    """A data set's file is missing or damaged."""
+
+
+class ConfigurationError(AxonometryError):
+    """A configuration names something that does not exist or contradicts itself."""
+
+
+class MissingExtraError(AxonometryError):
+    """An optional dependency is not installed."""
+
+    @classmethod
+    def of(cls, package: str, extra: str) -> "MissingExtraError":
+        """The error for one package of one extra."""
+        return cls(
+            f"this needs the package {package}",
+            "an installation without it",
+            f"Install it with: pip install 'axonometry[{extra}]'",
+        )
