@@ -1,0 +1,56 @@
+# make demo   a page that shows how a population of networks learned, in report.html
+# make test   the test suite
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: help setup demo test lint format bench docs clean
+
+help:
+	@echo "make demo    train a population of small networks and write report.html"
+	@echo "make test    run the tests"
+	@echo "make lint    check style, types and import directions"
+	@echo "make format  bring the code into the style that lint checks"
+	@echo "make bench   measure speed against the claims in docs/benchmarks.md"
+	@echo "make docs    write the API reference to build/docs"
+	@echo "make setup   install everything into .venv"
+	@echo "make clean   remove what the other targets made, .venv excepted"
+
+# A stamp file per set of packages: what to run needs fewer than what to develop.
+$(BIN)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) torch
+	$(PIP) --editable '.[all]'
+	@touch $@
+
+$(BIN)/.installed-dev: $(BIN)/.installed
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+setup: $(BIN)/.installed-dev
+
+demo: $(BIN)/.installed
+	$(BIN)/axonometry demo --report report.html
+
+test: $(BIN)/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(BIN)/.installed-dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(BIN)/.installed-dev
+	$(BIN)/python -m benchmarks
+
+docs: $(BIN)/.installed-dev
+	$(BIN)/pdoc --docformat google --output-directory build/docs axonometry
+
+clean:
+	rm -rf build dist report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +

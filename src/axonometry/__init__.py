@@ -1,0 +1,1 @@
+"""Axonometry: a neural network that learns, measured as a weighted directed graph that changes over time."""

@@ -1,0 +1,74 @@
+"""What all tests share: the image data, a browser, seeds, and Hypothesis's profile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# The same examples on every machine and in every order: a failure that comes and goes teaches nothing.
+settings.register_profile(
+    "axonometry", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("axonometry")
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip the test, but fail it where CI=true: there, nothing may be missing."""
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"{reason} (with CI=true this is a failure)")
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Every test starts from the same random numbers, whatever ran before it."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def data_directory() -> Path:
+    """The folder of image data sets: AXONOMETRY_DATA, or shared/data in the checkout, beside it or above it."""
+    named = os.environ.get("AXONOMETRY_DATA")
+    above = [folder / "shared" / "data" for folder in (REPOSITORY, *REPOSITORY.parents)]
+    for folder in [Path(named)] if named else above:
+        if (folder / "mnist").is_dir():
+            return folder
+    skip_or_fail(
+        f"the image data is missing: {named or 'no shared/data beside or above the checkout'}; "
+        "set AXONOMETRY_DATA to the folder that holds mnist/, fashion-mnist/ and cifar10/"
+    )
+
+
+@pytest.fixture(scope="session")
+def _chromium() -> Iterator[Browser]:
+    """One headless browser for all tests, of the system's own Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    executable = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+    if executable is None:
+        skip_or_fail("neither chromium nor google-chrome is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser(_chromium: Browser) -> Iterator[Page]:
+    """A fresh page of a headless Chromium (1280x900), without network."""
+    context = _chromium.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,42 @@
+"""The fixtures that other tests stand on, and what the project promises about its own files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+
+def test_browser_draws_a_page(browser: Page) -> None:
+    browser.set_content("<h1>drawn</h1>")
+    assert browser.inner_text("h1") == "drawn"
+
+
+def test_data_directory_has_the_three_sets(data_directory: Path) -> None:
+    assert all((data_directory / name).is_dir() for name in ("mnist", "fashion-mnist", "cifar10"))
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", "failed"), ("", "skipped")])
+def test_missing_data_fails_only_in_ci(pytester_run, ci: str, outcome: str) -> None:
+    assert pytester_run(ci) == outcome
+
+
+@pytest.fixture
+def pytester_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs one test that needs the data, in a session that cannot find it; tells its outcome."""
+
+    def run(ci: str) -> str:
+        monkeypatch.setenv("AXONOMETRY_DATA", str(tmp_path))
+        monkeypatch.setenv("CI", ci)
+        command = [sys.executable, "-m", "pytest", "-q", f"{__file__}::test_data_directory_has_the_three_sets"]
+        last = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().splitlines()[-1]
+        return "failed" if "1 error" in last or "1 failed" in last else "skipped" if "1 skipped" in last else last
+
+    return run
