@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from axonometry.errors import ValuesError
+from axonometry.statistics import Moments, moments
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-@dataclass(frozen=True)
-class Moments:
-    """Population moments of the finite entries of a tensor, accumulated in float64.
-
-    Attributes:
-        count: Entries in all.
-        nonfinite: How many of them are NaN or infinite; these enter no other statistic.
-        mean: Arithmetic mean.
-        median: Middle value, the mean of the middle two for an even count; NaN where it was not asked for.
-        std: Population standard deviation (ddof=0).
-        skewness: Third standardised moment; 0 for a constant tensor.
-        kurtosis: Fourth standardised moment minus 3 (excess); 0 for a constant tensor.
-        minimum: Least finite entry.
-        maximum: Greatest finite entry.
-    """
-
-    count: int
-    nonfinite: int
-    mean: float
-    median: float
-    std: float
-    skewness: float
-    kurtosis: float
-    minimum: float
-    maximum: float
+__all__ = ["Moments", "NodeValues", "moments"]
 
 
 class NodeValues(Mapping[str, Tensor]):
@@ -61,7 +37,9 @@ class NodeValues(Mapping[str, Tensor]):
 
     def __getitem__(self, group: str) -> Tensor:
         if group not in self._tensors:
-            raise ValuesError("a value is asked for by the name of a neuron group", repr(group), f"The groups are: {', '.join(self)}")
+            raise ValuesError(
+                "a value is asked for by the name of a neuron group", repr(group), f"The groups are: {', '.join(self)}"
+            )
         return self._tensors[group]
 
     def __contains__(self, group: object) -> bool:
@@ -142,45 +120,13 @@ class NodeValues(Mapping[str, Tensor]):
         import pandas as pd
 
         parts = [
-            pd.DataFrame({"group": name, "neuron": range(tensor.numel()), "value": tensor.detach().reshape(-1).double().cpu().numpy()})
+            pd.DataFrame(
+                {
+                    "group": name,
+                    "neuron": range(tensor.numel()),
+                    "value": tensor.detach().reshape(-1).double().cpu().numpy(),
+                }
+            )
             for name, tensor in self.items()
         ]
         return pd.concat(parts, ignore_index=True)
-
-
-def moments(values: Tensor, *, median: bool = True) -> Moments:
-    """Population moments of a tensor's finite entries.
-
-    >>> m = moments(torch.tensor([1.0, 2.0, 3.0, 10.0]))
-    >>> m.mean, m.median, round(m.std, 7), round(m.skewness, 7), round(m.kurtosis, 4)
-    (4.0, 2.5, 3.5355339, 1.0182338, -0.7696)
-    """
-    x = values.detach().reshape(-1).double()
-    finite = x[torch.isfinite(x)]
-    nonfinite = x.numel() - finite.numel()
-    if finite.numel() == 0:
-        nan = float("nan")
-        return Moments(x.numel(), nonfinite, nan, nan, nan, nan, nan, nan, nan)
-    mean = finite.mean()
-    deviations = finite - mean
-    variance = deviations.square().mean()
-    # Rounding leaves a constant tensor a spread of about one unit in the last place of its mean.
-    constant = bool(variance <= (1e-14 * mean) ** 2)
-    std = variance.sqrt()
-    return Moments(
-        count=x.numel(),
-        nonfinite=nonfinite,
-        mean=float(mean),
-        median=float(finite.quantile(0.5)) if median and finite.numel() < 2**24 else (_median(finite) if median else float("nan")),
-        std=0.0 if constant else float(std),
-        skewness=0.0 if constant else float((deviations / std).pow(3).mean()),
-        kurtosis=0.0 if constant else float((deviations / std).pow(4).mean()) - 3.0,
-        minimum=float(finite.min()),
-        maximum=float(finite.max()),
-    )
-
-
-def _median(x: Tensor) -> float:
-    half = x.numel() // 2
-    upper = float(x.kthvalue(half + 1).values)
-    return upper if x.numel() % 2 else (float(x.kthvalue(half).values) + upper) / 2
