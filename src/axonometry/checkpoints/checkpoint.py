@@ -1,0 +1,167 @@
+"""A checkpoint: names, shapes and dtypes at once, tensors when asked for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from axonometry.errors import CheckpointError
+
+HELD = 2**28
+"""Bytes read through one opening of a file: what was read stays mapped, and so in memory, until the file is closed."""
+
+Handle = TypeVar("Handle")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a tensor before it is read.
+
+    Attributes:
+        shape: Its shape.
+        dtype: Its type.
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds.
+
+    Attributes:
+        entries: The tensors by name, in the file's order.
+        keys: The keys under which the weights were found in the file's dictionaries; empty where they are at the top.
+        left_out: Names, with the reason in brackets, of what is no tensor of weights.
+    """
+
+    entries: dict[str, Entry]
+    keys: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+class Source(ABC):
+    """A file, or several, that tensors are read from."""
+
+    kind: str
+    contents: Contents
+
+    @abstractmethod
+    def read(self, name: str) -> Tensor:
+        """One tensor."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let go of the memory that the file takes; the next reading opens it again."""
+
+
+class File(Source, Generic[Handle]):
+    """One file; it is closed and opened again as it is read, so that what was read does not pile up."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: Handle | None = None
+        self._held = 0
+        self.contents = self._list(self._open())
+
+    def read(self, name: str) -> Tensor:
+        """One tensor.
+
+        Raises:
+            CheckpointError: It is damaged.
+        """
+        if self._handle is None or self._held > HELD:
+            self.release()
+            self._handle = self._open()
+        tensor = self._get(self._handle, name)
+        self._held += tensor.nbytes
+        return tensor
+
+    def release(self) -> None:
+        """Close the file."""
+        self._handle, self._held = None, 0
+
+    @abstractmethod
+    def _open(self) -> Handle:
+        """The opened file."""
+
+    @abstractmethod
+    def _list(self, handle: Handle) -> Contents:
+        """What it holds."""
+
+    @abstractmethod
+    def _get(self, handle: Handle, name: str) -> Tensor:
+        """One tensor of it."""
+
+
+class Checkpoint(Mapping[str, Tensor]):
+    """Weights on disk as a mapping from name to tensor, each read when asked for.
+
+    Going through ``items()`` holds one tensor at a time, whatever the size of the whole. Tensors are on the CPU, in the
+    type they have on disk.
+
+    Attributes:
+        path: The file or folder.
+        kind: ``safetensors``, ``torch`` or ``numpy``; ``sharded`` in front of it for several files.
+        keys_within: The keys under which the weights were found in the file's dictionaries, such as ``("state_dict",)``.
+        left_out: Names, with the reason in brackets, of what is in the file and not in the mapping.
+    """
+
+    def __init__(self, path: Path, source: Source) -> None:
+        self.path, self._source = path, source
+        self.kind = source.kind
+        self.keys_within, self.left_out = source.contents.keys, source.contents.left_out
+        self._entries = source.contents.entries
+        if not self._entries:
+            found = f"{path}, which holds none" + (f" but {', '.join(self.left_out)}" if self.left_out else "")
+            raise CheckpointError("a checkpoint holds tensors by name", found, "Save the model's state dict")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tensors' names, in the file's order."""
+        return tuple(self._entries)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The tensors' shapes."""
+        return {name: entry.shape for name, entry in self._entries.items()}
+
+    @property
+    def dtypes(self) -> dict[str, torch.dtype]:
+        """The tensors' types on disk."""
+        return {name: entry.dtype for name, entry in self._entries.items()}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._entries:
+            raise CheckpointError("a tensor is asked for by its name", repr(name), f"There are: {_some(self.names)}")
+        return self._source.read(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({self.path}, {self.kind}, {len(self)} tensors)"
+
+
+def damaged(path: Path, found: object) -> CheckpointError:
+    """The error for a file that cannot be read as what its name says."""
+    came = f"{type(found).__name__}: {found}" if isinstance(found, Exception) else str(found)
+    rule = f"{path} must be a whole file of the kind that its name says"
+    return CheckpointError(rule, came.strip().splitlines()[0][:300], "Copy or download it again")
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

@@ -1,0 +1,82 @@
+"""Weights in a ``.npz`` file."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from typing import IO, TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from axonometry.checkpoints.checkpoint import Contents, Entry, File, damaged
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_DAMAGE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+class NpzFile(File[zipfile.ZipFile]):
+    """A ``.npz`` file; arrays of Python objects, which would have to be unpickled, are left out."""
+
+    kind = "numpy"
+
+    def _open(self) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(self.path)
+        except _DAMAGE as error:
+            raise damaged(self.path, error) from error
+
+    def _list(self, handle: zipfile.ZipFile) -> Contents:
+        entries, left_out = {}, []
+        with handle:
+            for member in handle.namelist():
+                name = member.removesuffix(".npy")
+                try:
+                    with handle.open(member) as stream:
+                        shape, dtype = _header(stream)
+                except _DAMAGE as error:
+                    raise damaged(self.path, error) from error
+                if (known := _torch_dtype(dtype)) is None:
+                    left_out.append(f"{name} ({'Python objects' if dtype.hasobject else f'numpy {dtype}'})")
+                else:
+                    entries[name] = Entry(shape, known)
+        return Contents(entries, left_out=tuple(left_out))
+
+    def _get(self, handle: zipfile.ZipFile, name: str) -> Tensor:
+        import numpy as np
+
+        try:
+            with handle.open(f"{name}.npy") as stream:
+                array = np.lib.format.read_array(stream, allow_pickle=False)
+                stream.read()  # the checksum is compared at the end
+        except _DAMAGE as error:
+            raise damaged(self.path, error) from error
+        return torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape))
+
+    def release(self) -> None:
+        """Close the file."""
+        if self._handle is not None:
+            self._handle.close()
+        super().release()
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    import numpy as np
+
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return shape, dtype
+
+
+def _torch_dtype(dtype: np.dtype) -> torch.dtype | None:
+    import numpy as np
+
+    if dtype.hasobject:
+        return None
+    try:
+        return torch.from_numpy(np.empty(0, dtype.newbyteorder("="))).dtype
+    except TypeError:  # text, dates, records, numbers that torch does not have
+        return None

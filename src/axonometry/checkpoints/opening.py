@@ -1,0 +1,124 @@
+"""Finding out what a checkpoint is: one file, or a folder of shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import Tensor
+
+from axonometry.checkpoints.checkpoint import Checkpoint, Contents, Source, damaged
+from axonometry.checkpoints.npz_file import NpzFile
+from axonometry.checkpoints.safetensors_file import SafetensorsFile
+from axonometry.checkpoints.torch_file import TorchFile
+from axonometry.errors import CheckpointError
+
+INDEX = ".index.json"
+TORCH = (".pt", ".pth", ".bin", ".ckpt")
+ONE_FILE: dict[str, Callable[[Path], Source]] = {
+    ".safetensors": SafetensorsFile,
+    **dict.fromkeys(TORCH, TorchFile),
+    ".npz": NpzFile,
+}
+
+
+def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
+    """Open weights on disk; tensors are read when asked for, and no code that a file may hold is run.
+
+    Args:
+        path: A ``.safetensors`` file; a ``.pt``, ``.pth``, ``.bin`` or ``.ckpt`` file of ``torch.save`` with tensors and plain
+            values in it, read with ``weights_only=True``; a ``.npz`` file; an index (``*.index.json``) of several of these;
+            or a folder with an index, or with nothing but shards.
+        key: The entry of a ``torch.save`` dictionary that holds the weights, where it cannot be found out.
+
+    Raises:
+        CheckpointError: There is nothing, the file is of an unknown kind or damaged, or opening it would run code.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CheckpointError("a checkpoint is a file or a folder", f"{path}, which is not there", "Check the path")
+    if key is not None:
+        if path.suffix not in TORCH:
+            raise CheckpointError(f"key is for files of torch.save ({', '.join(TORCH)})", str(path), "Leave key out")
+        return Checkpoint(path, TorchFile(path, key))
+    if path.is_dir():
+        return Checkpoint(path, _folder(path))
+    return Checkpoint(path, _index(path) if path.name.endswith(INDEX) else _file(path))
+
+
+class Shards(Source):
+    """Several files as one; at most one of them is open."""
+
+    def __init__(self, files: dict[Path, Source]) -> None:
+        self._files = files
+        self._home: dict[str, Source] = {}
+        for path, file in files.items():
+            for name in file.contents.entries:
+                if name in self._home:
+                    rule = "every tensor of a folder of shards is in one of them"
+                    raise CheckpointError(rule, f"{name} in {path.name} and in another", "Open one file of the folder")
+                self._home[name] = file
+        self._current: Source | None = None
+        self.kind = f"sharded {next(iter(files.values())).kind}"
+        parts = [file.contents for file in files.values()]
+        self.contents = Contents(
+            {name: entry for part in parts for name, entry in part.entries.items()},
+            next((part.keys for part in parts if part.keys), ()),
+            tuple(left for part in parts for left in part.left_out),
+        )
+
+    def read(self, name: str) -> Tensor:
+        """One tensor."""
+        home = self._home[name]
+        if self._current is not None and self._current is not home:
+            self._current.release()
+        self._current = home
+        return home.read(name)
+
+    def release(self) -> None:
+        """Close the file that is open."""
+        if self._current is not None:
+            self._current.release()
+
+
+def _file(path: Path) -> Source:
+    if path.suffix not in ONE_FILE:
+        kinds = ", ".join((*ONE_FILE, f"*{INDEX}"))
+        raise CheckpointError(f"a checkpoint's kind is known by its name's end ({kinds})", path.name, "Save it as .safetensors")
+    return ONE_FILE[path.suffix](path)
+
+
+def _folder(path: Path) -> Source:
+    indices = sorted(path.glob(f"*{INDEX}"))
+    files = sorted(file for file in path.iterdir() if file.suffix in ONE_FILE)
+    kinds = {file.suffix for file in files}
+    if indices:
+        return _index(next((index for index in indices if ".safetensors" in index.suffixes), indices[0]))
+    if not files:
+        raise CheckpointError(f"a checkpoint's folder holds {', '.join(ONE_FILE)} files", f"{path} with none", "Check the path")
+    if len(kinds) > 1:
+        raise CheckpointError(
+            "a folder of shards without an index holds one kind of file",
+            f"{path} with {', '.join(sorted(kinds))}",
+            "Open the file or the index that you mean",
+        )
+    return _file(files[0]) if len(files) == 1 else Shards({file: _file(file) for file in files})
+
+
+def _index(path: Path) -> Source:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        homes = {str(name): str(file) for name, file in content["weight_map"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(path, error) from error
+    for file in set(homes.values()):
+        if Path(file).name != file:  # an index may not lead out of its folder
+            raise CheckpointError("an index names files beside it", f"{file} in {path}", "Correct the index")
+        if not (path.parent / file).is_file():
+            raise CheckpointError(f"{path.name} names the files that hold the weights", f"no {file}", "Download it too")
+    shards = Shards({path.parent / file: _file(path.parent / file) for file in sorted(set(homes.values()))})
+    missing = [name for name in homes if name not in shards.contents.entries]
+    if missing:
+        raise damaged(path, f"{missing[0]}, which is not in {homes[missing[0]]}")
+    return shards

@@ -1,0 +1,47 @@
+"""Statistics of every tensor of a checkpoint, one tensor in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from axonometry.statistics import Moments, moments
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("tensor", "shape", "dtype", "count", "nonfinite", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")
+
+
+def weight_moments(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor, Moments]]:
+    """Name, tensor and population moments, tensor by tensor; without the median, which would take most of the time.
+
+    The real and the imaginary parts of complex numbers count as entries.
+    """
+    for name in tensors:
+        tensor = tensors[name]
+        entries = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+        yield name, tensor, moments(entries, median=False)
+
+
+def weight_table(tensors: Mapping[str, Tensor]) -> pd.DataFrame:
+    """A row for each tensor: tensor, shape, dtype, and the link-weight statistics that ``link_weights`` has of a graph.
+
+    Args:
+        tensors: A :class:`Checkpoint`, or a state dict.
+
+    Returns:
+        Columns tensor, shape (such as ``6x1x5x5``; empty for a single number), dtype, count, nonfinite, mean, std, skewness,
+        kurtosis, minimum, maximum.
+    """
+    import pandas as pd
+
+    rows = [
+        {"tensor": name, "shape": "x".join(map(str, tensor.shape)), "dtype": str(tensor.dtype).removeprefix("torch."), **asdict(found)}
+        for name, tensor, found in weight_moments(tensors)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
