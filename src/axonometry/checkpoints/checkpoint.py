@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 import torch
 from torch import Tensor
@@ -110,7 +110,7 @@ class Checkpoint(Mapping[str, Tensor]):
     Attributes:
         path: The file or folder.
         kind: ``safetensors``, ``torch`` or ``numpy``; ``sharded`` in front of it for several files.
-        keys_within: The keys under which the weights were found in the file's dictionaries, such as ``("state_dict",)``.
+        keys_within: The keys under which the weights were found in the file's dictionaries, ``("state_dict",)`` say.
         left_out: Names, with the reason in brackets, of what is in the file and not in the mapping.
     """
 
@@ -156,11 +156,16 @@ class Checkpoint(Mapping[str, Tensor]):
         return f"Checkpoint({self.path}, {self.kind}, {len(self)} tensors)"
 
 
-def damaged(path: Path, found: object) -> CheckpointError:
-    """The error for a file that cannot be read as what its name says."""
-    came = f"{type(found).__name__}: {found}" if isinstance(found, Exception) else str(found)
+def damaged(path: Path, found: object) -> NoReturn:
+    """Refuse a file that cannot be read as what its name says.
+
+    Raises:
+        CheckpointError: Always.
+    """
+    cause = found if isinstance(found, Exception) else None
+    came = str(found) if cause is None else f"{type(found).__name__}: {found}"
     rule = f"{path} must be a whole file of the kind that its name says"
-    return CheckpointError(rule, came.strip().splitlines()[0][:300], "Copy or download it again")
+    raise CheckpointError(rule, came.strip().splitlines()[0][:300], "Copy or download it again") from cause
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -26,7 +26,7 @@ class NpzFile(File[zipfile.ZipFile]):
         try:
             return zipfile.ZipFile(self.path)
         except _DAMAGE as error:
-            raise damaged(self.path, error) from error
+            damaged(self.path, error)
 
     def _list(self, handle: zipfile.ZipFile) -> Contents:
         entries, left_out = {}, []
@@ -37,7 +37,7 @@ class NpzFile(File[zipfile.ZipFile]):
                     with handle.open(member) as stream:
                         shape, dtype = _header(stream)
                 except _DAMAGE as error:
-                    raise damaged(self.path, error) from error
+                    damaged(self.path, error)
                 if (known := _torch_dtype(dtype)) is None:
                     left_out.append(f"{name} ({'Python objects' if dtype.hasobject else f'numpy {dtype}'})")
                 else:
@@ -52,7 +52,7 @@ class NpzFile(File[zipfile.ZipFile]):
                 array = np.lib.format.read_array(stream, allow_pickle=False)
                 stream.read()  # the checksum is compared at the end
         except _DAMAGE as error:
-            raise damaged(self.path, error) from error
+            damaged(self.path, error)
         return torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape))
 
     def release(self) -> None:

@@ -27,9 +27,9 @@ def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     """Open weights on disk; tensors are read when asked for, and no code that a file may hold is run.
 
     Args:
-        path: A ``.safetensors`` file; a ``.pt``, ``.pth``, ``.bin`` or ``.ckpt`` file of ``torch.save`` with tensors and plain
-            values in it, read with ``weights_only=True``; a ``.npz`` file; an index (``*.index.json``) of several of these;
-            or a folder with an index, or with nothing but shards.
+        path: A ``.safetensors`` file; a ``.pt``, ``.pth``, ``.bin`` or ``.ckpt`` file of ``torch.save`` with tensors
+            and plain values in it, read with ``weights_only=True``; a ``.npz`` file; an index (``*.index.json``) of
+            several of these; or a folder with an index, or with nothing but shards.
         key: The entry of a ``torch.save`` dictionary that holds the weights, where it cannot be found out.
 
     Raises:
@@ -85,7 +85,9 @@ class Shards(Source):
 def _file(path: Path) -> Source:
     if path.suffix not in ONE_FILE:
         kinds = ", ".join((*ONE_FILE, f"*{INDEX}"))
-        raise CheckpointError(f"a checkpoint's kind is known by its name's end ({kinds})", path.name, "Save it as .safetensors")
+        raise CheckpointError(
+            f"a checkpoint's kind is known by its name's end ({kinds})", path.name, "Save it as .safetensors"
+        )
     return ONE_FILE[path.suffix](path)
 
 
@@ -96,7 +98,9 @@ def _folder(path: Path) -> Source:
     if indices:
         return _index(next((index for index in indices if ".safetensors" in index.suffixes), indices[0]))
     if not files:
-        raise CheckpointError(f"a checkpoint's folder holds {', '.join(ONE_FILE)} files", f"{path} with none", "Check the path")
+        raise CheckpointError(
+            f"a checkpoint's folder holds {', '.join(ONE_FILE)} files", f"{path} with none", "Check the path"
+        )
     if len(kinds) > 1:
         raise CheckpointError(
             "a folder of shards without an index holds one kind of file",
@@ -111,7 +115,7 @@ def _index(path: Path) -> Source:
         content = json.loads(path.read_text(encoding="utf-8"))
         homes = {str(name): str(file) for name, file in content["weight_map"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise damaged(path, error) from error
+        damaged(path, error)
     for file in set(homes.values()):
         if Path(file).name != file:  # an index may not lead out of its folder
             raise CheckpointError("an index names files beside it", f"{file} in {path}", "Correct the index")
@@ -120,5 +124,5 @@ def _index(path: Path) -> Source:
     shards = Shards({path.parent / file: _file(path.parent / file) for file in sorted(set(homes.values()))})
     missing = [name for name in homes if name not in shards.contents.entries]
     if missing:
-        raise damaged(path, f"{missing[0]}, which is not in {homes[missing[0]]}")
+        damaged(path, f"{missing[0]}, which is not in {homes[missing[0]]}")
     return shards

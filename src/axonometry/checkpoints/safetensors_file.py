@@ -43,7 +43,7 @@ class SafetensorsFile(File[Any]):
         try:
             return safe_open(self.path, framework="pt")
         except (SafetensorError, OSError) as error:
-            raise damaged(self.path, error) from error
+            damaged(self.path, error)
 
     def _list(self, handle: Any) -> Contents:
         entries, left_out = {}, []
@@ -62,4 +62,4 @@ class SafetensorsFile(File[Any]):
         try:
             return handle.get_tensor(name)
         except (SafetensorError, OSError) as error:
-            raise damaged(self.path, error) from error
+            damaged(self.path, error)

@@ -14,7 +14,19 @@ from axonometry.statistics import Moments, moments
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("tensor", "shape", "dtype", "count", "nonfinite", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")
+COLUMNS = (
+    "tensor",
+    "shape",
+    "dtype",
+    "count",
+    "nonfinite",
+    "mean",
+    "std",
+    "skewness",
+    "kurtosis",
+    "minimum",
+    "maximum",
+)
 
 
 def weight_moments(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor, Moments]]:
@@ -35,13 +47,18 @@ def weight_table(tensors: Mapping[str, Tensor]) -> pd.DataFrame:
         tensors: A :class:`Checkpoint`, or a state dict.
 
     Returns:
-        Columns tensor, shape (such as ``6x1x5x5``; empty for a single number), dtype, count, nonfinite, mean, std, skewness,
-        kurtosis, minimum, maximum.
+        Columns tensor, shape (such as ``6x1x5x5``; empty for a single number), dtype, count, nonfinite, mean, std,
+        skewness, kurtosis, minimum, maximum.
     """
     import pandas as pd
 
     rows = [
-        {"tensor": name, "shape": "x".join(map(str, tensor.shape)), "dtype": str(tensor.dtype).removeprefix("torch."), **asdict(found)}
+        {
+            "tensor": name,
+            "shape": "x".join(map(str, tensor.shape)),
+            "dtype": str(tensor.dtype).removeprefix("torch."),
+            **asdict(found),
+        }
         for name, tensor, found in weight_moments(tensors)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -22,7 +22,17 @@ KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "
 """Where training scripts put the weights, in the order they are looked for."""
 
 _DAMAGE = (
-    *(OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, EOFError, AssertionError, OverflowError),
+    *(
+        OSError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        EOFError,
+        AssertionError,
+        OverflowError,
+    ),
     *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile),
 )
 
@@ -57,7 +67,9 @@ class TorchFile(File[Weights]):
             return _found(self.path, content, ())
         if not isinstance(content.get(self._key), Mapping):
             there = ", ".join(str(key) for key, value in content.items() if isinstance(value, Mapping))
-            raise CheckpointError("key names a dictionary in the file", repr(self._key), f"There are: {there or 'none'}")
+            raise CheckpointError(
+                "key names a dictionary in the file", repr(self._key), f"There are: {there or 'none'}"
+            )
         return _found(self.path, content[self._key], (self._key,))
 
     def _list(self, handle: Weights) -> Contents:
@@ -78,7 +90,7 @@ def _unpickled(path: Path) -> Any:
     except _DAMAGE as error:
         unsafe = re.search(r"GLOBAL (\S+) was not|whose module (\S+) is blocked|(TorchScript) archive", str(error))
         if unsafe is None:
-            raise damaged(path, error) from error
+            damaged(path, error)
         named = next(filter(None, unsafe.groups()))
         raise CheckpointError(
             "a checkpoint holds tensors and plain values only, no code",

@@ -1,0 +1,92 @@
+"""What a user chose to record, checked; and the model as the graph needs it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import SupportsFloat, cast
+
+from torch import Tensor, nn
+
+from axonometry.errors import ConfigurationError, RunError
+from axonometry.metrics.catalogue import CATALOGUE
+from axonometry.program import NeuralGraph
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The user's network inside ``torch.compile``, ``DataParallel`` and ``DistributedDataParallel``."""
+    while True:
+        if isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = cast("nn.Module", model._orig_mod)
+        elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        else:
+            return model
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a model's state dict, as they are, without a copy."""
+    return {name: value.detach() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+
+
+def warn_of_extra_state(model: nn.Module) -> None:
+    """Warn of what the state dict holds besides tensors; it is not recorded."""
+    extra = [name for name, value in model.state_dict().items() if not isinstance(value, Tensor)]
+    if extra:
+        warnings.warn(
+            f"these entries of the state dict are no tensors and are not recorded: {', '.join(extra)}", stacklevel=3
+        )
+
+
+def known_measures(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, once all of them are in the catalogue.
+
+    Raises:
+        ConfigurationError: One is not.
+    """
+    names = (names,) if isinstance(names, str) else tuple(names)
+    unknown = [name for name in names if name not in CATALOGUE]
+    if unknown:
+        raise ConfigurationError(
+            "a measure is in the catalogue", ", ".join(unknown), f"There are: {', '.join(CATALOGUE)}"
+        )
+    return names
+
+
+def selected(graph: NeuralGraph, patterns: Collection[str] | None) -> frozenset[str] | None:
+    """Names of the groups and synapses that fit any of the patterns, and the empty name of whole-network measures.
+
+    Raises:
+        ConfigurationError: A pattern fits none.
+    """
+    if patterns is None:
+        return None
+    names = dict.fromkeys([group.name for group in graph.groups] + [synapse.name for synapse in graph.synapses])
+    fitting = {pattern: [name for name in names if fnmatchcase(name, pattern)] for pattern in patterns}
+    unknown = [pattern for pattern, found in fitting.items() if not found]
+    if unknown:
+        rule = "a layer is the name of a group or a synapse, or a pattern that fits one"
+        raise ConfigurationError(rule, ", ".join(unknown), f"There are: {', '.join(names)}")
+    return frozenset({"", *(name for found in fitting.values() for name in found)})
+
+
+def numbers(scalars: Mapping[str, SupportsFloat], measures: Collection[str]) -> dict[str, float]:
+    """The scalars as floats.
+
+    Raises:
+        RunError: One is no number, or has the name of a measure.
+    """
+    values = {}
+    for name, value in scalars.items():
+        if name in measures:
+            raise RunError(
+                "a scalar has a name of its own", f"{name}, which is a measure of this run", "Choose another name"
+            )
+        try:
+            values[name] = float(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise RunError(
+                "a scalar is one number", f"{name}={value!r}", "Pass a number or a tensor with one element"
+            ) from error
+    return values

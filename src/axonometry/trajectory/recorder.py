@@ -1,0 +1,242 @@
+"""Recording a training run from anybody's loop."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, SupportsFloat, SupportsIndex, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from axonometry.errors import RunError
+from axonometry.metrics.catalogue import measure
+from axonometry.program import capture
+from axonometry.trajectory import store
+from axonometry.trajectory.begin import begin, saved
+from axonometry.trajectory.choices import known_measures, numbers, selected, tensors_of, unwrapped, warn_of_extra_state
+from axonometry.trajectory.state import random_state, set_random_state, write_state
+from axonometry.trajectory.tables import compact, write_piece
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURES = ("link_weights", "node_strength", "layer_fluctuation")
+"""What is measured unless the user says otherwise: paper 1's three measures."""
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """What can be continued: an optimizer, a learning-rate schedule, a gradient scaler."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, in tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Take a state over."""
+        ...
+
+
+class Recorder:
+    """Records measures and weights of a model while it learns; a kill at any instant leaves the folder readable.
+
+    The network is captured once; a record then costs the measures and the writing. The model is left as it is: mode,
+    gradients, hooks, parameters and random state. Where several processes train one model, record in one of them.
+
+    >>> with Recorder("runs/digits", model, example) as recorder:  # doctest: +SKIP
+    ...     for epoch in range(5):
+    ...         train_one_epoch(model)
+    ...         recorder.record(epoch, loss=loss)
+
+    A run that may be killed is begun and continued with the same lines:
+
+    >>> with Recorder("runs/digits", model, example, resume=True) as recorder:  # doctest: +SKIP
+    ...     last = recorder.restore(optimizer)
+    ...     for epoch in range(0 if last is None else last + 1, 5):
+    ...         train_one_epoch(model, optimizer)
+    ...         recorder.record(epoch, optimizer=optimizer, loss=loss)
+
+    Args:
+        folder: Where the run is recorded; it is made if it is not there.
+        model: The network, in any mode; also inside ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel``.
+        example_inputs: What the model's forward takes, as for :func:`axonometry.capture`.
+        measures: Names out of ``axonometry.metrics.catalogue``.
+        layers: Names of groups and synapses to measure, or patterns such as ``conv*``; None for all. Weights are kept
+            for all layers in any case.
+        keep_weights: Whether each step's weights are kept, so that its graph can be had again.
+        configuration: Whatever else should be known about the run, as JSON values.
+        resume: Whether to go on with the run that the folder holds, if it holds one.
+
+    Raises:
+        ConfigurationError: A measure or a layer does not exist.
+        RunError: The folder holds a run (without ``resume``), is being written by another recorder, or holds another
+            network's run.
+        CaptureError: The model has no graph.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a choice about the run, and all but two are rarely made
+        self,
+        folder: str | Path,
+        model: nn.Module,
+        *example_inputs: Any,
+        measures: Iterable[str] = MEASURES,
+        layers: Iterable[str] | None = None,
+        keep_weights: bool = True,
+        configuration: Mapping[str, Any] | None = None,
+        resume: bool = False,
+    ) -> None:
+        self.folder = Path(folder)
+        self._model = unwrapped(model)
+        measures = known_measures(measures)
+        layers = None if layers is None else tuple(layers)
+        self._graph = capture(self._model, *example_inputs)
+        self._names = selected(self._graph, layers)
+        description = store.describe(
+            self._graph, measures=measures, layers=layers, keep_weights=keep_weights, configuration=configuration
+        )
+        warn_of_extra_state(self._model)
+        self._lock, self._description, steps = begin(self.folder, description, resume=resume)
+        self._last_step = steps[-1] if steps else None
+
+    @property
+    def last_step(self) -> int | None:
+        """The last whole step in the folder; None where there is none yet."""
+        return self._last_step
+
+    def record(
+        self,
+        step: SupportsIndex,
+        *,
+        optimizer: Stateful | Mapping[str, Stateful] | None = None,
+        **scalars: SupportsFloat,
+    ) -> None:
+        """Measure the model as it is now and write the step; when this returns, the step is on the disk.
+
+        Args:
+            step: Any integer greater than the last one: an epoch, a count of batches.
+            optimizer: What to keep for continuing exactly here, together with the random states of torch, Python and
+                numpy: an optimizer, or several such things (``{"optimizer": ..., "schedule": ...}``). Only the newest
+                step's is kept.
+            **scalars: Numbers that belong to the step, such as ``loss`` and ``accuracy``.
+
+        Raises:
+            RunError: The step does not come after the last one, a scalar is no number, or writing failed; the folder is
+                then whole up to the last step.
+        """
+        number = self._next(step)
+        values = numbers(scalars, self._description.measures)
+        state = tensors_of(self._model)
+        frame = self._measured(state)
+        if self._description.complete:
+            self._describe(complete=False)
+        keep = self._description.keep_weights
+        if keep:
+            write_state(store.snapshot_path(self.folder, number), state)
+        if optimizer is not None:
+            tree = {"optimizer": _states(optimizer), "random": random_state()}
+            write_state(store.resume_path(self.folder, number), {} if keep else state, tree)
+        write_piece(self.folder, number, frame, values)
+        before, self._last_step = self._last_step, number
+        if before is not None:
+            store.resume_path(self.folder, before).unlink(missing_ok=True)
+
+    def restore(self, optimizer: Stateful | Mapping[str, Stateful] | None = None) -> int | None:
+        """Put the model where it was at the last whole step.
+
+        Args:
+            optimizer: What was given to :meth:`record`, to be put where it was too; the random states of torch, Python
+                and numpy are then put where they were as well, so that training goes on as if it had not stopped.
+
+        Returns:
+            The last whole step; None where there is none, and nothing was changed.
+
+        Raises:
+            RunError: The weights or the optimizer's state were not recorded, or do not fit.
+        """
+        if self._last_step is None:
+            return None
+        weights, tree = saved(self.folder, self._last_step, keep_weights=self._description.keep_weights)
+        if optimizer is not None and tree is None:
+            raise RunError(
+                "an optimizer is restored from a step that recorded it",
+                f"step {self._last_step} of {self.folder}, recorded without",
+                "Pass optimizer= to record, or restore the weights alone",
+            )
+        self._model.load_state_dict({**self._model.state_dict(), **weights})
+        if optimizer is not None:
+            _load_states(optimizer, tree["optimizer"])
+            set_random_state(tree["random"])
+        return self._last_step
+
+    def close(self) -> None:
+        """End the recording: one table instead of one a step, and the run counts as complete; twice is once."""
+        if not self._lock.held:
+            return
+        try:
+            compact(self.folder)
+            if not self._description.complete:
+                self._describe(complete=True)
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._lock.release()
+
+    def _next(self, step: SupportsIndex) -> int:
+        if not self._lock.held:
+            raise RunError(
+                "a step is recorded before the recorder is closed", "a closed one", "Open it with resume=True"
+            )
+        try:
+            number = operator.index(step)
+        except TypeError as error:
+            raise RunError("a step is an integer", repr(step), "Pass the epoch's or the batch's number") from error
+        if not -(2**63) <= number < 2**63 or (self._last_step is not None and number <= self._last_step):
+            came = f"{number} after {self._last_step} in {self.folder}"
+            raise RunError("steps increase", came, "Go on after recorder.last_step, or record into another folder")
+        return number
+
+    def _measured(self, state: Mapping[str, Tensor]) -> pd.DataFrame | None:
+        if not self._description.measures:
+            return None
+        with torch.no_grad(), torch.autocast(self._graph.device.type, enabled=False):
+            frame = measure(self._graph.at(state), self._description.measures)
+        return frame if self._names is None else frame[frame["group"].isin(self._names)]
+
+    def _describe(self, *, complete: bool) -> None:
+        description = replace(self._description, complete=complete)
+        store.write_description(self.folder, description)
+        self._description = description
+
+
+def _states(what: Stateful | Mapping[str, Stateful]) -> dict[str, Any]:
+    return {name: one.state_dict() for name, one in _by_name(what).items()}
+
+
+def _load_states(what: Stateful | Mapping[str, Stateful], states: Mapping[str, Any]) -> None:
+    named = _by_name(what)
+    if named.keys() != states.keys():
+        came = f"{sorted(named)} where {sorted(states)} were recorded"
+        raise RunError("what is restored is what was recorded", came, "Pass restore what record was given")
+    try:
+        for name, one in named.items():
+            one.load_state_dict(states[name])
+    except (ValueError, KeyError) as error:
+        rule = "an optimizer is restored into one for the same parameters"
+        raise RunError(rule, str(error), "Make it as it was made for the recorded run") from error
+
+
+def _by_name(what: Stateful | Mapping[str, Stateful]) -> Mapping[str, Stateful]:
+    return what if isinstance(what, Mapping) else {"optimizer": what}

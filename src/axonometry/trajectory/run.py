@@ -1,0 +1,168 @@
+"""A recorded training run: measures, weights and graphs over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from axonometry.errors import RunError
+from axonometry.program import Coverage, Group, NeuralGraph, Synapse, Wire, capture
+from axonometry.trajectory import store
+from axonometry.trajectory.choices import unwrapped
+from axonometry.trajectory.state import read_state
+from axonometry.trajectory.tables import read_table, steps_in
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load(folder: str | Path, module: nn.Module | None = None, *example_inputs: Any) -> Trajectory:
+    """Open a recorded run; nothing in the folder is changed, and a run under way may be opened too.
+
+    Only numbers and text are read from the folder, no code: a run from a stranger is safe to open. This is why
+    :meth:`Trajectory.graph` needs the module, which the folder does not hold.
+
+    Args:
+        folder: What a :class:`Recorder` wrote.
+        module: The network, with any weights, for :meth:`Trajectory.graph`.
+        example_inputs: What its forward takes.
+
+    Raises:
+        RunError: The folder is no run, is damaged, or of a newer format.
+    """
+    folder = Path(folder)
+    description = store.read_description(folder)
+    return Trajectory(folder, steps_in(folder), description, module, example_inputs)
+
+
+@dataclass(frozen=True, repr=False)
+class Trajectory:
+    """A run as :func:`load` found it: all its whole steps at that moment.
+
+    Attributes:
+        folder: Where it is.
+        steps: The whole steps, ascending.
+        description: What ``run.json`` says.
+    """
+
+    folder: Path
+    steps: tuple[int, ...]
+    description: store.Description
+    _module: nn.Module | None = None
+    _example_inputs: tuple[Any, ...] = ()
+
+    def __repr__(self) -> str:
+        reach = f"{len(self.steps)} steps, {self.steps[0]} to {self.steps[-1]}" if self.steps else "no step"
+        return f"Trajectory({self.folder}, {reach}, {'complete' if self.complete else 'cut off'})"
+
+    @property
+    def configuration(self) -> dict[str, Any] | None:
+        """What the user said about the run."""
+        return self.description.configuration
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The neuron groups, as recorded."""
+        return self.description.groups
+
+    @property
+    def synapses(self) -> tuple[Synapse, ...]:
+        """The synapses, as recorded."""
+        return self.description.synapses
+
+    @property
+    def wires(self) -> tuple[Wire, ...]:
+        """The links without a parameter, as recorded."""
+        return self.description.wires
+
+    @property
+    def coverage(self) -> tuple[Coverage, ...]:
+        """What became of each parameter, as recorded."""
+        return self.description.coverage
+
+    @property
+    def complete(self) -> bool:
+        """Whether the recording came to its end, rather than to an error or a kill."""
+        return self.description.complete
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """All that was measured, tidy: step, group, metric, statistic, value; scalars have the empty group.
+
+        Raises:
+            RunError: A table is damaged.
+        """
+        return read_table(self.folder, self.steps).to_pandas()
+
+    def scalars(self) -> pd.DataFrame:
+        """The scalars, a row a step and a column a scalar; NaN where a step has none.
+
+        Raises:
+            RunError: A table is damaged.
+        """
+        import pandas as pd
+
+        frame = self.metrics
+        rows = frame[(frame["group"] == "") & ~frame["metric"].isin(self.description.measures)]
+        wide = rows.pivot(index="step", columns="metric", values="value").rename_axis(columns=None)
+        return wide.reindex(index=pd.Index(self.steps, name="step", dtype="int64"), columns=rows["metric"].unique())
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """The weights at each step, read when asked for; empty where the run kept none."""
+        return Snapshots(self.folder, self.steps if self.description.keep_weights else ())
+
+    def graph(self, step: int) -> NeuralGraph:
+        """The network's graph at a step.
+
+        Raises:
+            RunError: The run was loaded without its module or is of another network, or the step has no weights.
+        """
+        return self._captured.at(self.snapshots[step])
+
+    @cached_property
+    def _captured(self) -> NeuralGraph:
+        if self._module is None:
+            raise RunError(
+                "a graph is read from the run's weights and the network's own code",
+                "a run loaded without its module",
+                "Load it with: axonometry.load(folder, module, example_input)",
+            )
+        graph = capture(unwrapped(self._module), *self._example_inputs)
+        if (graph.groups, graph.synapses, graph.wires) != (self.groups, self.synapses, self.wires):
+            raise RunError(
+                f"the module is the one recorded in {self.folder}",
+                "one with other groups, synapses or wires",
+                f"The recorded groups are: {', '.join(group.name for group in self.groups)}",
+            )
+        return graph
+
+
+class Snapshots(Mapping[int, dict[str, Tensor]]):
+    """The weights of a run by step, each read from its file when asked for."""
+
+    def __init__(self, folder: Path, steps: tuple[int, ...]) -> None:
+        self._folder, self._steps = folder, steps
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        if step not in self._steps:
+            there = f"There are: {', '.join(map(str, self._steps))}" if self._steps else "This run kept no weights"
+            raise RunError("weights are asked for by a recorded step", repr(step), there)
+        return read_state(store.snapshot_path(self._folder, step))[0]
+
+    def __contains__(self, step: object) -> bool:
+        return step in self._steps
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._steps)
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __repr__(self) -> str:
+        return f"Snapshots({self._folder}, {len(self._steps)} steps)"

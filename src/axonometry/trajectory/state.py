@@ -1,0 +1,183 @@
+"""Tensors and the state around them (optimizers, random generators) in one safetensors file, without pickle."""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import torch
+from torch import Tensor
+
+from axonometry.errors import RunError
+from axonometry.trajectory.files import replacing
+
+Tree = Any
+"""Tensors, numbers, strings and None in lists, tuples and dictionaries."""
+
+_INSIDE = "~"  # begins the names of the tree's tensors; no module's path does
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def write_state(path: Path, tensors: Mapping[str, Tensor], tree: Tree = None) -> None:
+    """Write tensors, and a tree that may hold further tensors, to one safetensors file, whole or not at all.
+
+    A tensor under several names (tied weights) is stored once. The file carries a CRC-32 of all that it holds.
+
+    Raises:
+        RunError: A tensor or a part of the tree cannot be stored, or the file cannot be written.
+    """
+    inside: dict[str, Tensor] = {}
+    skeleton = _flatten(tree, inside)
+    content, tied = _once({**tensors, **inside})
+    notes = {"names": json.dumps(list(tensors)), "tied": json.dumps(tied), "tree": json.dumps(skeleton)}
+    notes["crc32"] = _checksum(content, notes)
+    with replacing(path) as partial:
+        _save(content, partial, notes)
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], Tree]:
+    """The tensors and the tree of a file that :func:`write_state` wrote.
+
+    Raises:
+        RunError: The file is missing or damaged; its checksum is compared.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes = dict(file.metadata() or {})
+            content = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        expected = notes.pop("crc32")
+        names, tied, skeleton = (json.loads(notes[note]) for note in ("names", "tied", "tree"))
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        damaged(path, error)
+    if _checksum(content, notes) != expected:
+        damaged(path, "a checksum that does not fit")
+    content |= {name: content[twin] for name, twin in tied.items()}
+    return {name: content[name] for name in names}, _unflatten(skeleton, content)
+
+
+def damaged(path: Path, found: object) -> NoReturn:
+    """Refuse a damaged file of a run.
+
+    Raises:
+        RunError: Always.
+    """
+    cause = found if isinstance(found, Exception) else None
+    came = str(found) if cause is None else f"{type(found).__name__}: {found}"
+    remedy = "Restore the file from a copy; the run's other files are untouched"
+    raise RunError(f"{path} must be whole to be read", came.strip().splitlines()[0][:300], remedy) from cause
+
+
+def random_state() -> Tree:
+    """The state of the random generators of torch (CPU and CUDA), Python and numpy."""
+    import numpy as np
+
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    name, key, *rest = cast("tuple[Any, ...]", np.random.get_state())
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": cuda,
+        "python": random.getstate(),
+        "numpy": (name, key.tolist(), *rest),
+    }
+
+
+def set_random_state(state: Tree) -> None:
+    """Put the random generators into the state that :func:`random_state` gave."""
+    import numpy as np
+
+    torch.set_rng_state(state["torch"])
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _save(content: dict[str, Tensor], path: Path, notes: dict[str, str]) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(content, path, notes)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    except KeyError as error:
+        raise _unknown(f"one of dtype {error}") from error
+
+
+def _unknown(came: str) -> RunError:
+    return RunError(
+        "a recorded tensor is dense and of a dtype that safetensors knows", came, "Record with keep_weights=False"
+    )
+
+
+def _once(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Each tensor once, on the CPU, in memory of its own; and for every further name of one, the first name."""
+    content: dict[str, Tensor] = {}
+    tied: dict[str, str] = {}
+    first: dict[tuple[object, ...], str] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise _unknown(f"{name}, which is {'meta' if tensor.is_meta else tensor.layout} {tensor.dtype}")
+        place = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device)
+        if tensor.numel() and place in first:
+            tied[name] = first[place]
+            continue
+        first[place] = name
+        kept = tensor.detach().cpu().contiguous()
+        storage = kept.untyped_storage()
+        if storage.nbytes() != kept.nbytes or storage.data_ptr() in storages:  # a part of a larger one, as in an LSTM
+            kept = kept.clone()
+        storages.add(kept.untyped_storage().data_ptr())
+        content[name] = kept
+    return content, tied
+
+
+def _checksum(content: Mapping[str, Tensor], notes: Mapping[str, str]) -> str:
+    crc = 0
+    for name in sorted(content):
+        tensor = content[name]
+        crc = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), crc)
+        if tensor.numel():
+            crc = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, crc)
+    for name in sorted(notes):
+        crc = zlib.crc32(notes[name].encode(), crc)
+    return f"{crc:08x}"
+
+
+def _flatten(tree: Tree, tensors: dict[str, Tensor], path: str = "the state") -> Tree:
+    """A JSON value with ``{"tensor": name}`` where the tensors were, which go to ``tensors`` under that name."""
+    if isinstance(tree, Tensor):
+        name = f"{_INSIDE}{len(tensors)}"
+        tensors[name] = tree
+        return {"tensor": name}
+    if isinstance(tree, _PLAIN):
+        return tree
+    if isinstance(tree, Mapping):
+        return {"dict": [[_flatten(k, tensors, path), _flatten(v, tensors, f"{path}.{k}")] for k, v in tree.items()]}
+    if isinstance(tree, list | tuple):
+        kind = "list" if isinstance(tree, list) else "tuple"
+        return {kind: [_flatten(value, tensors, f"{path}.{index}") for index, value in enumerate(tree)]}
+    raise RunError(
+        "a state to continue from holds tensors, numbers, strings and None in lists, tuples and dictionaries",
+        f"{type(tree).__name__} in {path}",
+        "Turn it into one of these, or record without it",
+    )
+
+
+def _unflatten(skeleton: Tree, tensors: Mapping[str, Tensor]) -> Tree:
+    if not isinstance(skeleton, dict):
+        return skeleton
+    (kind, inside), *_ = skeleton.items()
+    if kind == "tensor":
+        return tensors[inside]
+    if kind == "dict":
+        return {_unflatten(key, tensors): _unflatten(value, tensors) for key, value in inside}
+    values = [_unflatten(value, tensors) for value in inside]
+    return tuple(values) if kind == "tuple" else values

@@ -1,0 +1,224 @@
+"""A run folder: what is in it, and what its ``run.json`` says.
+
+::
+
+    run.json                    format version, software, configuration, groups, synapses, wires, coverage
+    snapshots/STEP.safetensors  the weights at each recorded step, under their state-dict names
+    metrics/STEP.parquet        step, group, metric, statistic, value; its place makes the step whole, so it comes last
+    metrics.parquet             all of them in one, once the recorder was closed
+    resume/STEP.safetensors     optimizer and random state at the last whole step, where an optimizer was recorded
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from axonometry.errors import RunError
+from axonometry.program import Coverage, Group, NeuralGraph, Synapse, Wire
+from axonometry.trajectory.files import replacing
+from axonometry.trajectory.state import damaged
+from axonometry.trajectory.tables import is_step
+
+FORMAT = 1
+"""The version of the format that this software writes; it reads this version and all before it.
+
+To change the format:
+
+1. Raise the number when an older Axonometry would misread a new folder, or miss what it needs from it. A further file
+   or a further key that may be ignored needs no new number.
+2. Add to ``_UPGRADES`` the function from the old number's ``run.json`` to the new one's; readers of other files ask
+   ``Description.format`` for what they have to know. Folders on disk are never rewritten by reading them.
+3. Keep a small folder of the old format under ``tests/trajectory/formats`` with a test that opens it, and say in
+   CHANGELOG.md what changed.
+"""
+
+_UPGRADES: dict[int, Any] = {}
+
+DESCRIPTION = "run.json"
+SNAPSHOTS = "snapshots"
+RESUME = "resume"
+
+Part = TypeVar("Part", Group, Synapse, Wire, Coverage)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What ``run.json`` says about a run.
+
+    Attributes:
+        groups: Neuron groups of the graph.
+        synapses: Synapses of the graph.
+        wires: Links without a parameter.
+        coverage: What became of each parameter.
+        measures: Names of the measures taken at every step.
+        layers: Patterns of the groups and synapses measured; None for all.
+        keep_weights: Whether every step has its snapshot.
+        configuration: What the user said about the run; JSON values.
+        software: Versions of what recorded it; a further entry where a run was continued with others.
+        complete: Whether the recorder was closed at the end of its block, rather than by an error or a kill.
+        format: The format's version in the folder.
+    """
+
+    groups: tuple[Group, ...]
+    synapses: tuple[Synapse, ...]
+    wires: tuple[Wire, ...]
+    coverage: tuple[Coverage, ...]
+    measures: tuple[str, ...]
+    layers: tuple[str, ...] | None
+    keep_weights: bool
+    configuration: dict[str, Any] | None
+    software: tuple[dict[str, str], ...] = ()
+    complete: bool = False
+    format: int = FORMAT
+
+
+def describe(
+    graph: NeuralGraph,
+    *,
+    measures: tuple[str, ...],
+    layers: tuple[str, ...] | None,
+    keep_weights: bool,
+    configuration: Mapping[str, Any] | None,
+) -> Description:
+    """The description of a run that is about to begin.
+
+    Raises:
+        RunError: The configuration holds what JSON cannot.
+    """
+    try:
+        stored = None if configuration is None else json.loads(json.dumps(dict(configuration)))
+    except (TypeError, ValueError) as error:
+        rule = "a run's configuration holds what JSON can: numbers, strings, lists, dictionaries, None"
+        raise RunError(rule, str(error), "Turn the rest into these") from error
+    parts = (graph.groups, graph.synapses, graph.wires, graph.coverage)
+    return Description(*parts, measures, layers, keep_weights, stored, software=(software(),))
+
+
+def software() -> dict[str, str]:
+    """The versions that a run depends on."""
+    try:
+        own = version("axonometry")
+    except PackageNotFoundError:  # run from a source tree
+        own = "unknown"
+    return {
+        "axonometry": own,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def write_description(folder: Path, description: Description) -> None:
+    """Write ``run.json``, whole or not at all."""
+    with replacing(folder / DESCRIPTION) as partial:
+        partial.write_text(json.dumps(asdict(description), indent=1) + "\n", encoding="utf-8")
+
+
+def read_description(folder: Path) -> Description:
+    """What ``run.json`` says.
+
+    Raises:
+        RunError: The folder is not a run, the file is damaged, or the format is newer than this software.
+    """
+    path = folder / DESCRIPTION
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RunError(
+            f"a run is a folder with a {DESCRIPTION}", f"{folder}, which has none", "Check the path"
+        ) from error
+    except (OSError, ValueError) as error:
+        damaged(path, error)
+    number = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(number, int):
+        damaged(path, "no format version")
+    if number > FORMAT:
+        raise RunError(
+            f"this Axonometry reads runs up to format {FORMAT}",
+            f"{path} of format {number}",
+            "Open it with a newer one: pip install --upgrade axonometry",
+        )
+    for old in range(number, FORMAT):
+        content = _UPGRADES[old](content)
+    try:
+        return _parse(content)
+    except (TypeError, KeyError, ValueError) as error:
+        damaged(path, error)
+
+
+def same_network(recorded: Description, now: Description) -> bool:
+    """Whether two descriptions are of networks with the same groups, synapses and wires."""
+    return (recorded.groups, recorded.synapses, recorded.wires) == (now.groups, now.synapses, now.wires)
+
+
+def continued(recorded: Description, now: Description, folder: Path) -> Description:
+    """The description of a recorded run that goes on.
+
+    Raises:
+        RunError: The network, the measures or the configuration are not the recorded ones.
+    """
+    differing = [] if same_network(recorded, now) else ["the network"]
+    differing += [
+        name for name in ("measures", "layers", "keep_weights") if getattr(recorded, name) != getattr(now, name)
+    ]
+    if now.configuration is not None and now.configuration != recorded.configuration:
+        differing.append("configuration")
+    if differing:
+        raise RunError(
+            f"a run is continued as it was begun in {folder}",
+            f"something else for {', '.join(differing)}",
+            "Pass what the run was begun with, or record into another folder",
+        )
+    known = recorded.software if now.software[0] in recorded.software else recorded.software + now.software
+    return replace(recorded, software=known)
+
+
+def snapshot_path(folder: Path, step: int) -> Path:
+    """Where the weights of a step are."""
+    return folder / SNAPSHOTS / f"{step}.safetensors"
+
+
+def resume_path(folder: Path, step: int) -> Path:
+    """Where the state to continue from after a step is."""
+    return folder / RESUME / f"{step}.safetensors"
+
+
+def discard_leftovers(folder: Path, steps: tuple[int, ...]) -> None:
+    """Remove what a killed recorder left of a step that never became whole, and states that nothing continues from."""
+    for room, kept in ((SNAPSHOTS, steps), (RESUME, steps[-1:])):
+        for path in (folder / room).glob("*.safetensors"):
+            if is_step(path.stem) and int(path.stem) not in kept:
+                path.unlink()
+
+
+def _parse(content: dict[str, Any]) -> Description:
+    known = {name: content[name] for name in Description.__dataclass_fields__}
+    return Description(
+        **{
+            **known,
+            "groups": _parts(Group, known["groups"]),
+            "synapses": _parts(Synapse, known["synapses"]),
+            "wires": _parts(Wire, known["wires"]),
+            "coverage": _parts(Coverage, known["coverage"]),
+            "measures": tuple(known["measures"]),
+            "layers": None if known["layers"] is None else tuple(known["layers"]),
+            "software": tuple(known["software"]),
+        }
+    )
+
+
+def _parts(kind: type[Part], rows: list[dict[str, Any]]) -> tuple[Part, ...]:
+    fields = kind.__dataclass_fields__
+    return tuple(kind(**{name: _tupled(row[name]) for name in fields}) for row in rows)
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,186 @@
+"""The measures of a run on disk: a parquet file a step while it is under way, one for all when it is closed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from axonometry.trajectory.files import replacing
+from axonometry.trajectory.state import damaged
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+COMPACTED = "metrics.parquet"
+PIECES = "metrics"
+
+_STEPS = b"axonometry.steps"
+
+
+def steps_in(folder: Path) -> tuple[int, ...]:
+    """The whole steps of a run, ascending: a step is whole once its table is in its place.
+
+    Raises:
+        RunError: The table of all steps is damaged.
+    """
+    # In this order: a recorder that closes meanwhile moves steps from the pieces to the compacted table.
+    return tuple(sorted({*_pieces(folder), *_compacted_steps(folder)}))
+
+
+def write_piece(folder: Path, step: int, measures: pd.DataFrame | None, scalars: Mapping[str, float]) -> None:
+    """Write one step's measures and scalars; with the file's new name the step is whole.
+
+    Args:
+        folder: The run.
+        step: Its number.
+        measures: Columns group, metric, statistic and value.
+        scalars: Further numbers by name; they get the empty group and the statistic ``value``.
+
+    Raises:
+        RunError: The file could not be written.
+    """
+    import pyarrow as pa
+
+    columns = ([] if measures is None else list(measures[name]) for name in ("group", "metric", "statistic", "value"))
+    group, metric, statistic, value = columns
+    rows = len(scalars)
+    table = pa.table(
+        [
+            [step] * (len(group) + rows),
+            group + [""] * rows,
+            metric + list(scalars),
+            statistic + ["value"] * rows,
+            value + list(scalars.values()),
+        ],
+        schema=_schema(),
+    )
+    _write(folder / PIECES / f"{step}.parquet", table, [step], compression="none")
+
+
+def read_table(folder: Path, steps: Iterable[int]) -> pa.Table:
+    """The tables of the given whole steps as one, steps ascending.
+
+    Raises:
+        RunError: A file is missing or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = set(steps)
+    pieces: dict[int, pa.Table] = {}
+    for step, path in _pieces(folder).items():
+        with suppress(FileNotFoundError):  # a recorder closed meanwhile: the step is in the compacted table, read next
+            pieces |= {step: read_file(path)} if step in wanted else {}
+    compacted = _compacted_steps(folder)
+    missing = wanted - pieces.keys() - set(compacted)
+    if missing:
+        damaged(folder / PIECES / f"{min(missing)}.parquet", "no such file")
+    parts = [pieces[step] for step in sorted(pieces.keys() - set(compacted))]
+    if compacted:
+        table = read_file(folder / COMPACTED)
+        parts.insert(0, table.filter(pc.is_in(table["step"], pa.array(wanted, pa.int64()))))
+    return pa.concat_tables(parts).replace_schema_metadata() if parts else _schema().empty_table()
+
+
+def compact(folder: Path) -> None:
+    """Put the pieces into one file; killed at any instant, the run reads the same.
+
+    Raises:
+        RunError: A file is damaged, or the new one cannot be written.
+    """
+    pieces = _pieces(folder)
+    if pieces:
+        steps = steps_in(folder)
+        _write(folder / COMPACTED, read_table(folder, steps), steps, compression="zstd")
+    for path in pieces.values():
+        path.unlink()
+    with suppress(OSError):  # absent, or with something of the user's in it
+        (folder / PIECES).rmdir()
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        {
+            "step": pa.int64(),
+            "group": pa.string(),
+            "metric": pa.string(),
+            "statistic": pa.string(),
+            "value": pa.float64(),
+        }
+    )
+
+
+def table_files(folder: Path) -> tuple[Path, ...]:
+    """The files that the tables are in."""
+    compacted = folder / COMPACTED
+    return (*([compacted] if compacted.exists() else []), *_pieces(folder).values())
+
+
+def _pieces(folder: Path) -> dict[int, Path]:
+    paths = (path for path in (folder / PIECES).glob("*.parquet") if is_step(path.stem))
+    return {int(path.stem): path for path in sorted(paths, key=lambda path: int(path.stem))}
+
+
+def is_step(name: str) -> bool:
+    """Whether a file's stem is a step as we write it."""
+    return name.removeprefix("-").isdecimal() and str(int(name)) == name
+
+
+def _compacted_steps(folder: Path) -> tuple[int, ...]:
+    path = folder / COMPACTED
+    if not path.exists():
+        return ()
+    with _opened(path) as file:
+        return _steps_named(path, file)
+
+
+def _steps_named(path: Path, file: pq.ParquetFile) -> tuple[int, ...]:
+    try:
+        return tuple(json.loads(file.schema_arrow.metadata[_STEPS]))
+    except (TypeError, KeyError, ValueError):
+        damaged(path, "no list of its steps")
+
+
+def _write(path: Path, table: pa.Table, steps: Iterable[int], *, compression: str) -> None:
+    import pyarrow.parquet as pq
+
+    # The steps are named apart from the rows: a step may have none.
+    table = table.replace_schema_metadata({_STEPS: json.dumps(list(steps))})
+    with replacing(path) as partial, partial.open("wb") as file:
+        pq.write_table(table, file, compression=compression, write_page_checksum=True)
+
+
+def read_file(path: Path) -> pa.Table:
+    """One table file.
+
+    Raises:
+        RunError: It is damaged; its checksums are compared.
+        FileNotFoundError: It is not there.
+    """
+    with _opened(path) as file:
+        table = file.read(use_threads=False)
+        _steps_named(path, file)
+    if not table.schema.equals(_schema()):
+        damaged(path, f"the columns {', '.join(table.column_names)}")
+    return table
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        damaged(path, error)
