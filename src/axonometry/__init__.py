@@ -1,1 +1,64 @@
-"""Axonometry: a neural network that learns, measured as a weighted directed graph that changes over time."""
+"""Axonometry: a neural network that learns, measured as a weighted directed graph that changes over time.
+
+``ax.capture(model, example)`` reads a network as a graph; the measures are functions of the graph; a ``Recorder`` follows
+them through training. Names are imported when they are first used, so that ``import axonometry`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from axonometry.metrics import (
+        CATALOGUE as CATALOGUE,
+        MetricSpec as MetricSpec,
+        density as density,
+        disparity as disparity,
+        divergence_matrix as divergence_matrix,
+        jeffreys_divergence as jeffreys_divergence,
+        layer_fluctuation as layer_fluctuation,
+        link_weights as link_weights,
+        measure as measure,
+        node_strength as node_strength,
+    )
+    from axonometry.program import (
+        Coverage as Coverage,
+        Group as Group,
+        Kernel as Kernel,
+        NeuralGraph as NeuralGraph,
+        Synapse as Synapse,
+        Wire as Wire,
+        capture as capture,
+        rule as rule,
+    )
+    from axonometry.program.channels import ChannelGraph as ChannelGraph
+    from axonometry.trajectory import Recorder as Recorder, Trajectory as Trajectory, load as load
+    from axonometry.values import Moments as Moments, NodeValues as NodeValues, moments as moments
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "axonometry.metrics": (
+        "CATALOGUE MetricSpec density disparity divergence_matrix jeffreys_divergence layer_fluctuation link_weights "
+        "measure node_strength"
+    ),
+    "axonometry.program": "Coverage Group Kernel NeuralGraph Synapse Wire capture rule",
+    "axonometry.program.channels": "ChannelGraph",
+    "axonometry.trajectory": "Recorder Trajectory load",
+    "axonometry.values": "Moments NodeValues moments",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

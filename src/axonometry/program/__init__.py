@@ -1,0 +1,13 @@
+"""The network as a program, and the graph that its cut reading is."""
+
+from axonometry.program.capture import capture as capture, read_exported as read_exported
+from axonometry.program.description import (
+    Coverage as Coverage,
+    Group as Group,
+    Kernel as Kernel,
+    Synapse as Synapse,
+    Wire as Wire,
+)
+from axonometry.program.graph import NeuralGraph as NeuralGraph
+from axonometry.program.program import Program as Program
+from axonometry.program.registry import rule as rule

@@ -1,0 +1,116 @@
+"""One call of an exported program, as a rule sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from torch import fx
+
+from axonometry.errors import UnknownOperationError
+from axonometry.program.registry import Reading
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What is known of a value that depends on the input.
+
+    Attributes:
+        root: The nearest value that this one is an elementwise function of; itself after any other operation.
+        nonlinear: Whether an elementwise nonlinearity lies between root and here.
+        composite: Whether the value closes a nonlinear function of its root, which it stands for with coefficient 1.
+        open: Whether the value is a sum under construction that only the next operation reads.
+        channel_axis: For an open sum, its axis of channels, the batch axis counted.
+    """
+
+    root: fx.Node
+    nonlinear: bool = False
+    composite: bool = False
+    open: bool = False
+    channel_axis: int | None = None
+
+
+class Call:
+    """A node of the program together with what is known of its operands.
+
+    Attributes:
+        node: The call in the exported graph.
+        signals: Its operands that depend on the module's input, in order.
+    """
+
+    def __init__(self, node: fx.Node, known: Mapping[fx.Node, Signal], cuts: Mapping[fx.Node, Any]) -> None:
+        self.node, self._known, self._cuts = node, known, cuts
+        self.signals = [operand for operand in node.all_input_nodes if operand in known]
+
+    def argument(self, position: int, default: Any = None) -> Any:
+        """A positional argument, or the default where the call leaves it out."""
+        return self.node.args[position] if position < len(self.node.args) else default
+
+    def is_signal(self, argument: Any) -> bool:
+        """Whether an argument depends on the module's input."""
+        return isinstance(argument, fx.Node) and argument in self._known
+
+    def known(self, argument: fx.Node) -> Signal:
+        """What is known of a signal."""
+        return self._known[argument]
+
+    def shape(self, argument: fx.Node | None = None) -> tuple[int, ...]:
+        """The shape of an argument, or of the result."""
+        value = (argument or self.node).meta["val"]
+        return tuple((value[0] if isinstance(value, (tuple, list)) else value).shape)
+
+    def same_root(self) -> bool:
+        """Whether all signals are elementwise functions of one signal."""
+        return len({self._known[operand].root for operand in self.signals}) == 1
+
+    def composite(self) -> Reading:
+        """The reading of an elementwise function of one signal by way of several operands."""
+        if not self.same_root():
+            self.refuse("it joins different signals in a way that has no reading")
+        return Reading("carrier", of=self._known[self.signals[0]].root, composite=True, role="activation")
+
+    def is_statistic_of(self, factor: fx.Node, signal: fx.Node) -> bool:
+        """Whether ``factor`` depends on the input by way of ``signal`` alone, with no synapse in between."""
+        root = self._known[signal].root
+        if self._known[factor].root is root:
+            return False
+        pending, seen = [factor], set()
+        while pending:
+            node = pending.pop()
+            if node is root or node in seen or node not in self._known:
+                continue
+            if node in self._cuts or self._known[node].open:
+                return False
+            seen.add(node)
+            pending += node.all_input_nodes
+        return True
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise the error that names the operation, its place and the remedy."""
+        raise UnknownOperationError(
+            "every operation on a signal needs a reading",
+            f"{self.node.target} at {place_of(self.node)}: {why}",
+            "Register a rule with axonometry.rule, or capture the submodules around it",
+        )
+
+
+def module_path(node: fx.Node) -> str:
+    """Path of the innermost module whose forward makes this call; empty for the root."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path = stack[-1][0] if stack else ""
+    return path.removeprefix("L__self__").removeprefix(".").split("@")[0]
+
+
+def place_of(node: fx.Node) -> str:
+    """Where in the user's code a call stands: the module's path, and file and line where they are known."""
+    path = module_path(node)
+    where = f"module {path!r}" if path else "the module's own forward"
+    frames = [line.strip() for line in (node.meta.get("stack_trace") or "").splitlines()]
+    own = [i for i, line in enumerate(frames) if line.startswith("File ") and "/torch/nn/" not in line]
+    if not own:
+        return where
+    code = frames[own[-1] + 1] if own[-1] + 1 < len(frames) else ""
+    file, line = frames[own[-1]].split(", ")[:2]
+    name = file.removeprefix("File ").strip('"').rsplit("/", 1)[-1]
+    return f"{where} ({name}, {line}: {code})"

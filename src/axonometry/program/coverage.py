@@ -1,0 +1,58 @@
+"""The account of every parameter: what claims it, or why nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import fx
+from torch.export import ExportedProgram
+
+from axonometry.program.call import module_path
+from axonometry.program.description import Coverage
+from axonometry.program.registry import Reading
+
+REASONS = {
+    "synapse": "weights of links",
+    "bias": "constant term of a sum",
+    "normalisation": "gain, shift or scale folded into links",
+    "activation": "inside a nonlinearity, which carries its input",
+}
+
+
+def account(
+    exported: ExportedProgram,
+    names: Mapping[fx.Node, str],
+    computed: Iterable[fx.Node],
+    readings: Mapping[fx.Node, Reading],
+    called: Mapping[fx.Node, str],
+    live: set[fx.Node],
+) -> tuple[Coverage, ...]:
+    """One :class:`Coverage` a parameter, in the module's order."""
+    behind: dict[Any, frozenset[str]] = {node: frozenset([name]) for node, name in names.items()}
+    for node in computed:
+        behind[node] = frozenset().union(*(behind.get(operand, frozenset()) for operand in node.all_input_nodes))
+    claims: dict[str, Coverage] = {}
+    for node, reading in sorted(readings.items(), key=lambda item: item[0] not in live):
+        weights = _nodes(node.args[reading.weight]) if reading.kind == "synapse" else []
+        for operand in node.all_input_nodes:
+            for name in behind.get(operand, ()):
+                role = "synapse" if operand in weights else (reading.role if node in live else "activation")
+                by = called.get(node) or module_path(node) or node.name
+                if name not in claims or role == "synapse" != claims[name].role:
+                    claims[name] = Coverage(name, role, by, REASONS[role])
+    tied = _tied(exported)
+    return tuple(
+        claims.get(name) or claims.get(tied.get(name, "")) or Coverage(name, "unclaimed", "", "the forward pass does not use it")
+        for name in exported.graph_signature.parameters
+    )
+
+
+def _nodes(argument: Any) -> list[Any]:
+    return list(argument) if isinstance(argument, (list, tuple)) else [argument]
+
+
+def _tied(exported: ExportedProgram) -> dict[str, str]:
+    """For each further name of a shared parameter, the first."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(id(tensor), name) for name, tensor in exported.state_dict.items()}

@@ -1,0 +1,354 @@
+"""The cut reading: a network as a weighted directed graph, a linear operator whose matrix is never built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from axonometry.errors import TooLargeError, ValuesError, WeightsError
+from axonometry.program.description import Coverage, Group, Kernel, Synapse, Wire
+from axonometry.program.links import Links, Map, absolute, presence, square
+from axonometry.program.program import Program, Statics
+from axonometry.values import NodeValues
+
+if TYPE_CHECKING:
+    import networkx
+    import scipy.sparse
+
+    from axonometry.program.channels import ChannelGraph
+
+LARGEST_MATRIX = 2**31  # bytes that to_scipy may take
+
+
+class NeuralGraph:
+    """A network at one snapshot, read as a graph: neurons, and links from each neuron to the sums it enters.
+
+    ``graph @ x`` is the product with the adjacency matrix, ``A[target, source]``: what every neuron receives when each
+    neuron sends its value. ``graph.T @ y`` is the product with its transpose. Neither builds the matrix; the first costs
+    about one forward pass. Parallel links add up. Biases are not links.
+
+    The graph reads the captured module's weights where they are: it copies nothing and follows the module as it trains.
+    ``graph.at(snapshot)`` reads other weights.
+
+    Attributes:
+        program: The captured network without its weights.
+        state: Parameters and buffers by state-dict name.
+    """
+
+    def __init__(self, program: Program, state: Mapping[str, Tensor], maps: tuple[Map, ...] = ()) -> None:
+        self.program, self.state, self._maps = program, state, maps
+        self._kept: tuple[tuple[int, ...], Statics, Links] | None = None
+
+    # what there is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Neuron groups in the order of computation, inputs first."""
+        return self.program.groups
+
+    @property
+    def synapses(self) -> tuple[Synapse, ...]:
+        """Parametric linear maps, in the order of computation."""
+        return self.program.synapses
+
+    @property
+    def wires(self) -> tuple[Wire, ...]:
+        """Links without a parameter that end in a group."""
+        return self.program.wires
+
+    @property
+    def coverage(self) -> tuple[Coverage, ...]:
+        """What became of every parameter."""
+        return self.program.coverage
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons in all groups."""
+        return sum(group.n_neurons for group in self.groups)
+
+    @property
+    def n_links(self) -> int:
+        """Number of links, parallel ones counted apart, whatever their weight."""
+        return sum(bundle.n_links for bundle in (*self.synapses, *self.wires))
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """The type that products are computed in: the weights', but at least float32."""
+        kind = torch.float32
+        for name in self.program.exported.graph_signature.parameters:
+            kind = torch.promote_types(kind, self.state[name].dtype) if name in self.state else kind
+        return kind
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next((t.device for t in self.state.values() if isinstance(t, Tensor)), torch.device("cpu"))
+
+    def __repr__(self) -> str:
+        return f"NeuralGraph({len(self.groups)} groups, {self.n_neurons:,} neurons, {self.n_links:,} links)"
+
+    # values ----------------------------------------------------------------------------------------------------------
+
+    def ones(self) -> NodeValues:
+        """One for every neuron."""
+        return self._filled(1.0)
+
+    def zeros(self) -> NodeValues:
+        """Zero for every neuron."""
+        return self._filled(0.0)
+
+    def _filled(self, value: float) -> NodeValues:
+        return NodeValues(
+            {g.name: torch.full(g.shape, value, dtype=self.dtype, device=self.device) for g in self.groups}
+        )
+
+    def _checked(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if not isinstance(values, Mapping):
+            raise ValuesError(
+                "a graph is multiplied with a value for every neuron, a mapping from group to tensor",
+                type(values).__name__,
+                "Start from graph.ones() or graph.zeros()",
+            )
+        unknown = set(values) - {group.name for group in self.groups}
+        if unknown:
+            raise ValuesError(
+                "values are given by the names of neuron groups",
+                ", ".join(sorted(map(repr, unknown))),
+                f"The groups are: {', '.join(group.name for group in self.groups)}",
+            )
+        for group in self.groups:
+            if group.name not in values:
+                raise ValuesError("every group needs a value", f"none for {group.name!r}", "Start from graph.zeros()")
+            if tuple(values[group.name].shape) != group.shape:
+                raise ValuesError(
+                    f"values of group {group.name!r} have the shape {group.shape}",
+                    str(tuple(values[group.name].shape)),
+                    "Leave the batch axis out",
+                )
+        return {group.name: values[group.name].to(self.device, self.dtype) for group in self.groups}
+
+    # products --------------------------------------------------------------------------------------------------------
+
+    @property
+    def T(self) -> Transposed:  # noqa: N802 (the name of a transpose in every array library)
+        """The graph with all links turned round."""
+        return Transposed(self)
+
+    def __matmul__(self, x: Mapping[str, Tensor]) -> NodeValues:
+        """What every neuron receives: the weighted sum over the neurons that link to it."""
+        given = self._checked(x)
+        with torch.no_grad():
+            return self._whole(self.program.run(given, self._statics, self._links))
+
+    def products(self, x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> tuple[NodeValues, NodeValues]:
+        """``(A @ x, A.T @ y)`` in one pass, at the cost of the second alone."""
+        names = [group.name for group in self.groups]
+        given, wanted = self._checked(x), self._checked(y)
+        received, pull = self._differentiable(given)
+        cotangents = tuple(wanted[name].reshape(self.program.shapes[name]) for name in received)
+        pulled = pull(cotangents)[0]
+        return self._whole(received), NodeValues({name: pulled[name] for name in names})
+
+    def _differentiable(self, given: dict[str, Tensor]) -> tuple[dict[str, Tensor], Any]:
+        statics, links = self._statics, self._links
+        reached: list[str] = []
+
+        def product(values: dict[str, Tensor]) -> tuple[Tensor, ...]:
+            received = self.program.run(values, statics, links)
+            reached[:] = received
+            return tuple(received.values())
+
+        results, pull = torch.func.vjp(product, given)
+        return dict(zip(reached, results, strict=True)), pull
+
+    def _whole(self, received: Mapping[str, Tensor]) -> NodeValues:
+        """One tensor a group, of the group's shape; zero where no link ends."""
+        return NodeValues(
+            {
+                g.name: received[g.name].detach().reshape(g.shape)
+                if g.name in received
+                else torch.zeros(g.shape, dtype=self.dtype, device=self.device)
+                for g in self.groups
+            }
+        )
+
+    @property
+    def _statics(self) -> Statics:
+        return self._prepared()[0]
+
+    @property
+    def _links(self) -> Links:
+        return self._prepared()[1]
+
+    def _prepared(self) -> tuple[Statics, Links]:
+        """What products need of the weights, made anew when the weights have been changed in place."""
+        versions = tuple(tensor._version for tensor in self.state.values() if isinstance(tensor, Tensor))
+        if self._kept is None or self._kept[0] != versions:
+            statics, links = self.program.statics(self.state), Links(self._maps, dtype=self.dtype)
+            with torch.no_grad():
+                links.keep([v for v in statics.values() if isinstance(v, Tensor) and v.is_floating_point()])
+            self._kept = (versions, statics, links)
+        return self._kept[1:]
+
+    # other graphs ----------------------------------------------------------------------------------------------------
+
+    def abs(self) -> NeuralGraph:
+        """The same graph with the absolute value of every link's weight."""
+        return NeuralGraph(self.program, self.state, (*self._maps, absolute))
+
+    def square(self) -> NeuralGraph:
+        """The same graph with the square of every link's weight."""
+        return NeuralGraph(self.program, self.state, (*self._maps, square))
+
+    def binary(self) -> NeuralGraph:
+        """The same graph with weight 1 for every link whose weight is not zero."""
+        return NeuralGraph(self.program, self.state, (*self._maps, presence))
+
+    def at(self, state_dict: Mapping[str, Tensor]) -> NeuralGraph:
+        """The same graph at another snapshot: other weights of the same network.
+
+        Raises:
+            WeightsError: If a parameter or buffer that the program reads is missing or has another shape.
+        """
+        state = dict(self.state)
+        for name in dict.fromkeys(self.program.names.values()):
+            if name not in state_dict:
+                if name in self.program.exported.constants:
+                    continue
+                raise WeightsError(
+                    "a snapshot holds every parameter and buffer of the network",
+                    f"none called {name!r}",
+                    "Take it from model.state_dict() of the captured model",
+                )
+            if state_dict[name].shape != self.state[name].shape:
+                raise WeightsError(
+                    f"{name!r} has the shape {tuple(self.state[name].shape)} in the captured network",
+                    str(tuple(state_dict[name].shape)),
+                    "Capture the network that this snapshot belongs to",
+                )
+            state[name] = state_dict[name].detach()
+        return NeuralGraph(self.program, state, self._maps)
+
+    def channels(self) -> ChannelGraph:
+        """The rolled graph: one node a channel, a link is the L2 norm of the kernel between two channels."""
+        from axonometry.program.channels import channel_graph
+
+        return channel_graph(self)
+
+    # weights ---------------------------------------------------------------------------------------------------------
+
+    def kernel(self, synapse: str) -> Kernel:
+        """The weights of a synapse and what normalisation folds into them, before any map such as :meth:`abs`.
+
+        Raises:
+            ValuesError: If there is no synapse of that name.
+        """
+        if synapse not in self.program.junctions:
+            raise ValuesError(
+                "a kernel is asked for by the name of a synapse",
+                repr(synapse),
+                f"The synapses are: {', '.join(s.name for s in self.synapses)}",
+            )
+        with torch.no_grad():
+            return self.program.kernel(synapse, self._statics)
+
+    def biases(self) -> NodeValues:
+        """The constant term of every neuron's local field: biases, and the shifts of folded normalisation."""
+        zeros = dict(self.zeros())
+        with torch.no_grad():
+            return self._whole(self.program.run(zeros, self._statics, Links(dtype=self.dtype, constants=True)))
+
+    # matrices --------------------------------------------------------------------------------------------------------
+
+    def blocks(self) -> Iterator[tuple[str, str, Tensor]]:
+        """The dense matrix block by block: (target group, source group, tensor of shape (targets, sources))."""
+        for source in self.groups:
+            targets = {step.group for step in self.program.steps if step.group and source.name in step.sources}
+            if not targets:
+                continue
+            eye = torch.eye(source.n_neurons, dtype=self.dtype, device=self.device).reshape(-1, *source.shape)
+            received = torch.func.vmap(
+                lambda x, name=source.name: self.program.run({name: x}, self._statics, self._links, source=name),
+                chunk_size=256,
+            )(eye)
+            for target, columns in received.items():
+                yield target, source.name, columns.reshape(source.n_neurons, -1).T
+
+    def to_scipy(self) -> scipy.sparse.csr_array:
+        """The adjacency matrix, ``A[target, source]``, neurons in the order of ``NodeValues.flatten``.
+
+        Links of weight zero are not stored; parallel links are one entry, their sum.
+
+        Raises:
+            TooLargeError: If the matrix or the work to find it would take more than 2 GiB.
+        """
+        import scipy.sparse
+
+        self._refuse_if_large()
+        index = {group.name: i for i, group in enumerate(self.groups)}
+        grid: list[list[Any]] = [[None] * len(index) for _ in index]
+        with torch.no_grad():
+            for target, source, block in self.blocks():
+                grid[index[target]][index[source]] = scipy.sparse.coo_array(block.cpu().numpy())
+        for i, group in enumerate(self.groups):
+            if grid[i][i] is None:  # fixes the size of rows and columns without links
+                grid[i][i] = scipy.sparse.coo_array((group.n_neurons, group.n_neurons), dtype=_numpy_name(self.dtype))
+        return scipy.sparse.block_array(grid, format="csr")
+
+    def to_networkx(self) -> networkx.DiGraph:
+        """A directed graph whose nodes are pairs (group, index inside the group) and whose edges have a ``weight``.
+
+        Raises:
+            TooLargeError: As :meth:`to_scipy`.
+            MissingExtraError: If networkx is not installed.
+        """
+        from axonometry.errors import MissingExtraError
+
+        try:
+            import networkx
+        except ImportError:
+            raise MissingExtraError.of("networkx", "networkx") from None
+        matrix = self.to_scipy().tocoo()
+        labels = [(group.name, i) for group in self.groups for i in range(group.n_neurons)]
+        graph = networkx.DiGraph()
+        graph.add_nodes_from(labels)
+        rows, columns = matrix.coords
+        graph.add_weighted_edges_from(
+            (labels[column], labels[row], float(weight)) for row, column, weight in zip(rows, columns, matrix.data, strict=True)
+        )
+        return graph
+
+    def _refuse_if_large(self) -> None:
+        sizes = {group.name: group.n_neurons for group in self.groups}
+        dense = max(sizes[bundle.target] * sizes[s] for bundle in (*self.synapses, *self.wires) for s in bundle.sources)
+        needed = max(dense * self.dtype.itemsize, self.n_links * (self.dtype.itemsize + 8))
+        if needed > LARGEST_MATRIX:
+            raise TooLargeError(
+                f"a matrix is built for graphs that need at most {LARGEST_MATRIX / 2**30:.0f} GiB",
+                f"{self.n_links:,} links, which need {needed / 2**30:,.1f} GiB",
+                "Use graph @ x and graph.T @ y, or the channel graph: graph.channels()",
+            )
+
+
+class Transposed:
+    """A graph with all its links turned round; made by ``graph.T``."""
+
+    def __init__(self, graph: NeuralGraph) -> None:
+        self._graph = graph
+
+    @property
+    def T(self) -> NeuralGraph:  # noqa: N802
+        """The graph itself."""
+        return self._graph
+
+    def __matmul__(self, y: Mapping[str, Tensor]) -> NodeValues:
+        """What every neuron sends: the weighted sum over the neurons that it links to."""
+        return self._graph.products(self._graph.zeros(), y)[1]
+
+
+def _numpy_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,84 @@
+"""The map that a reading applies to every coefficient on its way: identity, absolute value, square, presence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Coefficient = TypeVar("Coefficient", Tensor, float)
+Map = Callable[[Coefficient], Coefficient]
+
+
+def absolute(c: Coefficient) -> Coefficient:
+    """|c|."""
+    return abs(c)
+
+
+def square(c: Coefficient) -> Coefficient:
+    """c squared."""
+    return c * c
+
+
+def presence(c: Coefficient) -> Coefficient:
+    """1 where c is not zero."""
+    return (c != 0).to(c.dtype) if isinstance(c, Tensor) else float(c != 0)
+
+
+def structure(c: Coefficient) -> Coefficient:
+    """1 everywhere: a link is there whatever its weight."""
+    return torch.ones_like(c) if isinstance(c, Tensor) else 1.0
+
+
+class Links:
+    """What a rule's reading gets as its first argument: it turns coefficients into link weights.
+
+    All maps are multiplicative, ``f(ab) = f(a) f(b)``, so mapping each coefficient of a path maps its link.
+
+    Args:
+        maps: Applied one after the other; none is the identity.
+        dtype: Floating type in which the reading computes.
+        constants: Whether the constant terms of the sums (biases) are read too.
+    """
+
+    def __init__(self, maps: tuple[Map, ...] = (), *, dtype: torch.dtype = torch.float32, constants: bool = False) -> None:
+        self.maps, self.dtype, self.constants = maps, dtype, constants
+        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def identity(self) -> bool:
+        """Whether coefficients stay as they are."""
+        return not self.maps
+
+    def keep(self, weights: list[Tensor]) -> None:
+        """Map these weights now and hold the result, so that further products need not map them again."""
+        if not self.identity:
+            self._kept = {id(weight): (weight, self._mapped(weight.to(self.dtype))) for weight in weights}
+
+    def __call__(self, coefficient: Coefficient) -> Coefficient:
+        """The link weight that a coefficient stands for."""
+        if not isinstance(coefficient, Tensor):
+            return self._mapped(coefficient)
+        if self.identity:
+            return coefficient.to(self.dtype)
+        if id(coefficient) in self._kept:
+            return self._kept[id(coefficient)][1]
+        return self._mapped(coefficient.to(self.dtype))
+
+    def constant(self, term: Tensor | float | None) -> Tensor | float | None:
+        """A constant term of a sum: itself where constants are read, else None."""
+        if term is None or not self.constants:
+            return None
+        return term.to(self.dtype) if isinstance(term, Tensor) else float(term)
+
+    def plus(self, value: Tensor, term: Tensor | float | None) -> Tensor:
+        """``value + term`` where constants are read, else ``value``."""
+        constant = self.constant(term)
+        return value if constant is None else value + constant
+
+    def _mapped(self, coefficient: Coefficient) -> Coefficient:
+        for function in self.maps:
+            coefficient = function(coefficient)
+        return coefficient

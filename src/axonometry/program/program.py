@@ -1,0 +1,176 @@
+"""The program: a network's forward pass as linear steps between neuron groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+
+from axonometry.program.description import Coverage, Group, Kernel, Shape, Synapse, Wire
+from axonometry.program.links import Links
+from axonometry.program.registry import Read, Reading
+
+Statics = dict[fx.Node, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of the program, read.
+
+    Attributes:
+        node: The call; its result is remembered under it.
+        read: The linear function of its signals.
+        args: Arguments, with nodes where values belong.
+        kwargs: Keyword arguments.
+        sources: Names of the groups that the result reads.
+        group: Name of the group whose local field the result is, where the signal is cut.
+    """
+
+    node: fx.Node
+    read: Read
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    sources: frozenset[str]
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Junction:
+    """How a synapse sits in the program: its call, its rule, and the scales between it and the sum it feeds."""
+
+    node: fx.Node
+    reading: Reading
+    scales: tuple[tuple[fx.Node, Reading], ...]
+    factor: float
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A captured network without its weights: what ``capture`` makes and every reading interprets.
+
+    Attributes:
+        groups: Neuron groups in the order of computation, inputs first.
+        synapses: Parametric linear maps, in the order of computation.
+        wires: Links without a parameter that end in a group.
+        coverage: What became of every parameter.
+        steps: The calls that the cut reading needs, in order.
+        inputs: The nodes of the input groups.
+        shapes: Shape of each group's value in the program, with the batch axis.
+        names: State-dict name of each static placeholder.
+        computed: Calls that depend on parameters and constants alone, in order.
+        junctions: By synapse name.
+        exported: The exported program that all of this was read from.
+    """
+
+    groups: tuple[Group, ...]
+    synapses: tuple[Synapse, ...]
+    wires: tuple[Wire, ...]
+    coverage: tuple[Coverage, ...]
+    steps: tuple[Step, ...]
+    inputs: Mapping[str, fx.Node]
+    shapes: Mapping[str, Shape]
+    names: Mapping[fx.Node, str]
+    computed: tuple[fx.Node, ...]
+    junctions: Mapping[str, Junction]
+    exported: ExportedProgram
+
+    def statics(self, state: Mapping[str, Tensor]) -> Statics:
+        """Every value that does not depend on the input, at these weights."""
+        values: Statics = {node: state[name] for node, name in self.names.items()}
+        with torch.no_grad():
+            for node in self.computed:
+                if node.op == "get_attr":
+                    values[node] = getattr(self.exported.graph_module, str(node.target))
+                else:
+                    args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
+                    values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+        return values
+
+    def run(
+        self,
+        values: Mapping[str, Tensor],
+        statics: Statics,
+        links: Links,
+        *,
+        source: str | None = None,
+        observe: Callable[[Step, Any], None] | None = None,
+    ) -> dict[str, Tensor]:
+        """Read every step once, with each group's given value in place of what its neurons receive.
+
+        Args:
+            values: A value for each group, of the group's shape.
+            statics: From :meth:`statics`.
+            links: What happens to coefficients.
+            source: If given, only links that leave this group are followed; all other groups are zero.
+            observe: Called with each step and its result.
+
+        Returns:
+            What each group receives; groups that receive nothing are left out.
+        """
+        environment = dict(statics)
+        received: dict[str, Tensor] = {}
+        for name, node in self.inputs.items():
+            if source in (None, name):
+                environment[node] = values[name].reshape(self.shapes[name])
+
+        def resolve(node: fx.Node) -> Any:
+            return environment[node] if node in environment else self.nothing(node, links)
+
+        for step in self.steps:
+            if source is not None and source not in step.sources:
+                if step.group == source:
+                    environment[step.node] = values[source].reshape(self.shapes[source])
+                continue
+            args, kwargs = fx.map_arg((step.args, step.kwargs), resolve)
+            result = step.read(links, *args, **kwargs)
+            if observe is not None:
+                observe(step, result)
+            if step.group is not None:
+                received[step.group] = result.reshape(self.shapes[step.group])
+                if source in (None, step.group):
+                    environment[step.node] = values[step.group].reshape(self.shapes[step.group])
+                continue
+            environment[step.node] = result
+        return received
+
+    def kernel(self, synapse: str, statics: Statics) -> Kernel:
+        """The synapse's weights at one snapshot, with what is folded into them."""
+        junction = self.junctions[synapse]
+        reading = junction.reading
+        flat = [a for argument in junction.node.args for a in (argument if isinstance(argument, list) else [argument])]
+        candidates = [statics[a] for a in flat if isinstance(a, fx.Node) and a in statics]
+        argument = junction.node.args[reading.weight]
+        weight = statics[argument] if isinstance(argument, fx.Node) and argument in statics else candidates[0]
+        gain: Tensor | None = None
+        for node, scale in junction.scales:
+            args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), statics.get)
+            factor = scale.gain(*args, **kwargs).factor  # type: ignore[misc]
+            factor = factor.reshape(-1) if isinstance(factor, Tensor) else weight.new_full((1,), factor)
+            gain = factor if gain is None else gain * factor
+        if junction.factor != 1:
+            gain = (weight.new_ones(1) if gain is None else gain) * junction.factor
+        return Kernel(weight, None if gain is None else _along(gain, weight, reading), reading.output_axis, reading.groups)
+
+    def nothing(self, node: fx.Node, links: Links) -> Any:
+        """Zeros in place of a signal that is not followed."""
+        value = node.meta["val"]
+        device = value[0].device if isinstance(value, (tuple, list)) else value.device
+        if isinstance(value, (tuple, list)):
+            return [torch.zeros(v.shape, dtype=links.dtype, device=device) for v in value]
+        return torch.zeros(value.shape, dtype=links.dtype, device=device)
+
+
+def _along(gain: Tensor, weight: Tensor, reading: Reading) -> Tensor:
+    """A gain of one number a channel, shaped to multiply the weight."""
+    if gain.numel() == 1:
+        return gain.reshape([1] * weight.dim())
+    if reading.groups > 1 and reading.output_axis == 1:  # transposed convolution: channel = block * (out / groups) + place in the block
+        blocks = gain.reshape(reading.groups, -1).repeat_interleave(weight.shape[0] // reading.groups, 0)
+        return blocks.reshape(*blocks.shape, *[1] * (weight.dim() - 2))
+    shape = [1] * weight.dim()
+    shape[reading.output_axis] = -1
+    return gain.reshape(shape)

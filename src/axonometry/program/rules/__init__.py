@@ -1,0 +1,11 @@
+"""The rules of the ATen calls; importing this package registers them."""
+
+from axonometry.program.rules import (
+    activations as activations,
+    arithmetic as arithmetic,
+    normalisation as normalisation,
+    pooling as pooling,
+    resampling as resampling,
+    shapes as shapes,
+    synapses as synapses,
+)

@@ -1,0 +1,146 @@
+"""Sums, products and choices of signals, constants and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from axonometry.program.call import Call
+from axonometry.program.links import Links
+from axonometry.program.registry import Gain, Reading, overloads, resolver
+
+aten = torch.ops.aten
+
+
+@resolver(*overloads("add", "sub", "rsub"))
+def sums(call: Call) -> Reading:
+    """Terms of a sum; a term without a signal is a bias."""
+    name = call.node.target.overloadpacket.__name__
+    coefficients = (1.0, 1.0) if name == "add" else ((1.0, -1.0) if name == "sub" else (-1.0, 1.0))
+    alpha = call.node.kwargs.get("alpha", call.argument(2, 1))
+    first, second = coefficients if name == "rsub" else (coefficients[0], coefficients[1] * alpha)
+    if name == "rsub":
+        first *= alpha
+    a, b = call.node.args[:2]
+    if not (call.is_signal(a) and call.is_signal(b)):
+        x, coefficient = (a, first) if call.is_signal(a) else (b, second)
+        if call.known(x).composite and not isinstance(b if x is a else a, fx.Node):
+            return Reading("carrier", of=x, composite=True)
+        read = _with_constant(0 if x is a else 1, coefficient, second if x is a else first)
+        return Reading("sum", read, coefficients=(coefficient,))
+    if call.same_root() and call.shape(a) == call.shape(b):
+        if any(call.known(x).nonlinear for x in (a, b)):
+            return call.composite()
+    elif name == "sub" and _is_centring(call, a, b):
+        return Reading("carrier", of=a)
+    return Reading("sum", _of_two(first, second), coefficients=(first, second))
+
+
+def _with_constant(position: int, coefficient: float, of_constant: float) -> Callable[..., Tensor]:
+    def read(links: Links, *operands: Any, **_: Any) -> Tensor:
+        value, constant = operands[position], operands[1 - position]
+        value = value if coefficient == 1 else value * links(coefficient)
+        term = links.constant(constant)
+        return value if term is None else value + of_constant * term
+
+    return read
+
+
+def _of_two(first: float, second: float) -> Callable[..., Tensor]:
+    def read(links: Links, a: Tensor, b: Tensor, *_: Any, **__: Any) -> Tensor:
+        a = a if first == 1 else a * links(first)
+        return a + (b if second == 1 else b * links(second))
+
+    return read
+
+
+def _is_centring(call: Call, a: fx.Node, b: fx.Node) -> bool:
+    """x - mean(x): the first half of a normalisation written by hand, read as the layer norms are."""
+    return b.target is aten.mean.dim and b.args[0] is a and len(call.shape(b)) == len(call.shape(a))
+
+
+@resolver(*overloads("mul", "div", "true_divide"))
+def products(call: Call) -> Reading:
+    """Constants scale; functions of one signal are a composite; a statistic is dropped; two signals are both linked."""
+    division = call.node.target.overloadpacket.__name__ != "mul"
+    a, b = call.node.args[:2]
+    if call.is_signal(a) and call.is_signal(b):
+        return _of_signals(call, a, b)
+    if call.is_signal(b):
+        if division:
+            return Reading("carrier", of=b, role="activation")
+        a, b = b, a
+    if call.known(a).composite and not isinstance(b, fx.Node):
+        return Reading("carrier", of=a, composite=True)
+    swapped = a is not call.node.args[0]
+
+    def gain(*operands: Any, **_: Any) -> Gain:
+        factor = operands[0 if swapped else 1]
+        return Gain(1 / factor if division else factor)
+
+    axis = None
+    if isinstance(b, fx.Node):
+        shape = call.shape(b)
+        long = [i - len(shape) + len(call.shape()) for i, n in enumerate(shape) if n > 1]
+        if len(long) > 1 or call.shape(a) != call.shape():
+            return Reading("wiring", _scaled_anywhere(gain, swapped), role="normalisation")
+        axis = long[0] if long else None
+    return Reading("scale", of=a, gain=gain, channel_axis=axis, role="normalisation")
+
+
+def _scaled_anywhere(gain: Callable[..., Gain], swapped: bool) -> Callable[..., Tensor]:
+    def read(links: Links, *operands: Any, **_: Any) -> Tensor:
+        return operands[1 if swapped else 0] * links(gain(*operands).factor)
+
+    return read
+
+
+def _of_signals(call: Call, a: fx.Node, b: fx.Node) -> Reading:
+    if call.same_root() and call.shape(a) == call.shape(b):
+        return call.composite()
+    for signal, factor in ((a, b), (b, a)):
+        if call.shape(signal) == call.shape() and call.is_statistic_of(factor, signal):
+            return Reading("carrier", of=signal)
+    return Reading("wiring", _of_two(1.0, 1.0))
+
+
+@resolver(aten.neg.default)
+def negative(call: Call) -> Reading:
+    """A coefficient of -1."""
+    return Reading("scale", of=call.signals[0], gain=lambda *_: Gain(-1.0))
+
+
+@resolver(*overloads("maximum", "minimum"))
+def extremes(call: Call) -> Reading:
+    """Each of two different signals wins half of the time, as in max-pooling."""
+    if len(call.signals) == 1:
+        return Reading("carrier", of=call.signals[0], role="activation")
+    if call.same_root():
+        return call.composite()
+    return Reading("wiring", lambda links, a, b: (a + b) * links(0.5))
+
+
+@resolver(aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf, aten.where.Scalar)
+def choice(call: Call) -> Reading:
+    """A fixed mask lets each signal through at its places; a condition on one signal makes a composite of it."""
+    condition, a, b = call.node.args[:3]
+    if call.is_signal(condition):
+        return call.composite()
+    signals = (call.is_signal(a), call.is_signal(b))
+
+    def read(links: Links, mask: Tensor, *sides: Any) -> Tensor:
+        kept = [side if is_signal else links.constant(side) for side, is_signal in zip(sides, signals, strict=True)]
+        return torch.where(mask, *(torch.zeros((), dtype=links.dtype, device=mask.device) if x is None else x for x in kept))
+
+    return Reading("wiring", read)
+
+
+@resolver(*overloads("masked_fill"))
+def masked_fill(call: Call) -> Reading:
+    """A fixed mask cuts links; the value that is filled in is no link, and no bias where it is infinite."""
+    if call.is_signal(call.node.args[1]):
+        return call.composite()
+    return Reading("wiring", lambda links, x, mask, value: torch.where(mask, torch.zeros((), dtype=x.dtype, device=x.device), x))

@@ -1,0 +1,155 @@
+"""Pooling: means over windows. Max-pooling is read as the mean of its window: each input wins 1/k of the time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from axonometry.program.call import Call
+from axonometry.program.links import Links
+from axonometry.program.rules.arithmetic import extremes
+from axonometry.program.registry import Reading, overloads, resolver
+
+aten = torch.ops.aten
+POOLS = {1: aten.avg_pool2d.default, 2: aten.avg_pool2d.default, 3: aten.avg_pool3d.default}
+
+
+def _tuple(value: Any, rank: int, default: Sequence[int] | None = None) -> list[int]:
+    if value is None or (isinstance(value, (list, tuple)) and not value):
+        return list(default if default is not None else [1] * rank)
+    if isinstance(value, int):
+        return [value] * rank
+    return list(value) * (rank if len(value) == 1 else 1)
+
+
+def _window_sum(x: Tensor, kernel: list[int], stride: list[int], padding: list[int], dilation: list[int], ceil: bool) -> Tensor:
+    """The sum over each window's real members; padding adds nothing."""
+    rank = len(kernel)
+    if any(d != 1 for d in dilation):
+        return _dilated_sum(x, kernel, stride, padding, dilation, ceil)
+    if rank == 1:  # avg_pool1d cannot be told to divide by one
+        return _window_sum(x.unsqueeze(-2), [1, *kernel], [1, *stride], [0, *padding], [1, 1], ceil).squeeze(-2)
+    return POOLS[rank](x, kernel, stride, padding, ceil, True, 1)
+
+
+def _dilated_sum(x: Tensor, kernel: list[int], stride: list[int], padding: list[int], dilation: list[int], ceil: bool) -> Tensor:
+    """A depthwise convolution of ones; ceil mode may need a border on the far side."""
+    rank = len(kernel)
+    border: list[int] = []
+    for n, k, s, p, d in zip(x.shape[-rank:], kernel, stride, padding, dilation, strict=True):
+        span = n + 2 * p - d * (k - 1) - 1
+        positions = (math.ceil(span / s) if ceil else span // s) + 1
+        if ceil and (positions - 1) * s >= n + p:
+            positions -= 1
+        border = [p, max((positions - 1) * s + d * (k - 1) + 1 - n - p, 0)] + border
+    flat = F.pad(x.reshape(-1, 1, *x.shape[-rank:]), border)
+    convolve = (F.conv1d, F.conv2d, F.conv3d)[rank - 1]
+    ones = torch.ones(1, 1, *kernel, dtype=x.dtype, device=x.device)
+    result = convolve(flat, ones, stride=stride, dilation=dilation)
+    return result.reshape(*x.shape[:-rank], *result.shape[-rank:])
+
+
+def _ones(x: Tensor, rank: int) -> Tensor:
+    return torch.ones(1, 1, *x.shape[-rank:], dtype=x.dtype, device=x.device)
+
+
+@resolver(*overloads("max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices"))
+def max_pool(call: Call) -> Reading:
+    """The mean of the window's real members."""
+    rank = int(call.node.target.overloadpacket.__name__[8])
+
+    def read(
+        links: Links, x: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil: bool = False
+    ) -> Tensor:
+        window = _tuple(kernel, rank)
+        geometry = (_tuple(stride, rank, window), _tuple(padding, rank), _tuple(dilation, rank), ceil)
+        members = _window_sum(_ones(x, rank), window, *geometry)
+        return _window_sum(x, window, *geometry) * links(members.reciprocal()).reshape(members.shape[-rank:])
+
+    return Reading("pooling", read)
+
+
+@resolver(*overloads("avg_pool1d", "avg_pool2d", "avg_pool3d"))
+def average_pool(call: Call) -> Reading:
+    """The exact mean, with padding counted or not, or an own divisor."""
+    operation = call.node.target
+    rank = int(operation.overloadpacket.__name__[8])
+
+    def read(links: Links, x: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, ceil: bool = False, *rest: Any) -> Tensor:
+        if links.identity:
+            return operation(x, kernel, stride or kernel, padding, ceil, *rest)
+        window = _tuple(kernel, rank)
+        geometry = (_tuple(stride, rank, window), _tuple(padding, rank), [1] * rank, ceil)
+        ones = _ones(x, rank)
+        share = operation(ones, kernel, stride or kernel, padding, ceil, *rest) / _window_sum(ones, window, *geometry)
+        return _window_sum(x, window, *geometry) * links(share).reshape(share.shape[-rank:])
+
+    return Reading("pooling", read)
+
+
+def _adaptive_sizes(inputs: Sequence[int], outputs: Sequence[int], like: Tensor) -> Tensor:
+    """Members of each adaptive window: from floor(i n / m) to ceil((i + 1) n / m)."""
+    sizes = torch.ones((), dtype=like.dtype, device=like.device)
+    for n, m in zip(inputs, outputs, strict=True):
+        axis = [math.ceil((i + 1) * n / m) - (i * n) // m for i in range(m)]
+        sizes = sizes.unsqueeze(-1) * torch.tensor(axis, dtype=like.dtype, device=like.device)
+    return sizes
+
+
+def _adaptive(rank: int) -> Callable[..., Tensor]:
+    operation = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[rank - 1]
+
+    def read(links: Links, x: Tensor, size: Any, *_: Any) -> Tensor:
+        outputs = [n if m is None else m for n, m in zip(x.shape[-rank:], _tuple(size, rank), strict=True)]
+        mean = operation(x, outputs)
+        if links.identity:
+            return mean
+        sizes = _adaptive_sizes(x.shape[-rank:], outputs, x)
+        return mean * sizes * links(sizes.reciprocal())
+
+    return read
+
+
+@resolver(
+    *overloads("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
+    *overloads("_adaptive_avg_pool2d", "_adaptive_avg_pool3d"),
+    *overloads("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"),
+)
+def adaptive_pool(call: Call) -> Reading:
+    """Windows that cover the input in a given number of outputs."""
+    name = call.node.target.overloadpacket.__name__
+    return Reading("pooling", _adaptive(int(name[-2])))
+
+
+@resolver(*overloads("fractional_max_pool2d", "fractional_max_pool3d"))
+def fractional_pool(call: Call) -> Reading:
+    """Windows drawn at random: read as the adaptive windows that they jitter around."""
+    adaptive = _adaptive(int(call.node.target.overloadpacket.__name__[-2]))
+    return Reading("pooling", lambda links, x, kernel, size, *_: adaptive(links, x, size))
+
+
+REDUCTIONS = "mean amax amin max min logsumexp var std norm linalg_vector_norm median".split()
+
+
+@resolver(*overloads(*REDUCTIONS))
+def reduction(call: Call) -> Reading:
+    """The mean over axes; of the largest, of a norm or a spread, each member has its equal share."""
+    name = call.node.target.overloadpacket.__name__
+    if call.node.target in (aten.max.other, aten.min.other):
+        return extremes(call)
+    at = 2 if name in ("norm", "linalg_vector_norm") else 1
+    axes = call.node.kwargs.get("dim", call.argument(at))
+    rank, result = len(call.shape(call.node.args[0])), len(call.shape())
+    every = list(range(rank)) if axes is None or axes == [] else ([axes] if isinstance(axes, int) else list(axes))
+    keep = result == rank
+
+    def read(links: Links, x: Tensor, *_: Any, **__: Any) -> Tensor:
+        members = math.prod(x.shape[axis] for axis in every)
+        return x.sum(every, keepdim=keep) * links(1.0 / members)
+
+    return Reading("wiring", read)

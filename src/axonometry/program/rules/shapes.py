@@ -1,0 +1,141 @@
+"""Shape operations: each result is a neuron of the argument, a copy of one, or a plain sum over some."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from axonometry.program.call import Call
+from axonometry.program.links import Links
+from axonometry.program.registry import Kind, Reading, overloads, resolver
+
+aten = torch.ops.aten
+
+IDENTITIES = """
+clone contiguous alias detach to _to_copy dropout feature_dropout alpha_dropout feature_alpha_dropout native_dropout
+lift_fresh_copy _conj
+""".split()
+RELABELS = """
+view reshape _unsafe_view flatten unflatten permute transpose t numpy_T movedim swapaxes swapdims squeeze unsqueeze
+pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle flip roll rot90
+""".split()
+INDEX_MAPS = """
+slice select narrow index_select expand expand_as repeat repeat_interleave tile chunk split split_with_sizes tensor_split
+unbind unfold diagonal diag_embed tril triu reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d
+replication_pad2d replication_pad3d _pad_circular im2col col2im broadcast_to
+""".split()
+SUMS = "sum cumsum".split()
+FIRST_RESULT = {aten.native_dropout.default}
+
+
+@resolver(*overloads(*IDENTITIES))
+def identity(call: Call) -> Reading:
+    """The neurons themselves."""
+    return Reading("relabel", lambda links, x, *_, **__: x)
+
+
+def _as_it_is(kind: Kind) -> Callable[[Call], Reading]:
+    """Operations that are linear with coefficients of one: read as they are under every map."""
+
+    def resolve(call: Call) -> Reading:
+        operation = call.node.target
+        if len(call.signals) != 1 or not call.is_signal(call.node.args[0]):
+            call.refuse("only its first argument may be a signal")
+        return Reading(kind, lambda links, *args, **named: operation(*args, **named))
+
+    return resolve
+
+
+resolver(*overloads(*RELABELS))(_as_it_is("relabel"))
+resolver(*overloads(*INDEX_MAPS, *SUMS))(_as_it_is("wiring"))
+
+
+@resolver(*overloads("index", "gather", "take_along_dim", "index_put", "scatter"))
+def indexed(call: Call) -> Reading:
+    """Places named by constants; places that depend on the signal have no fixed links."""
+    if len(call.signals) != 1 or not call.is_signal(call.node.args[0]):
+        call.refuse("its indices or values depend on the input")
+    operation = call.node.target
+    if operation.overloadpacket in (aten.index_put, aten.scatter):
+        call.refuse("writing constants into a signal by index has no reading yet")
+    return Reading("wiring", lambda links, *args, **named: operation(*args, **named))
+
+
+@resolver(operator.getitem)
+def item(call: Call) -> Reading:
+    """One of several results; of a pooling or a norm that also gives indices or statistics, only the first is a signal."""
+    producer = call.node.args[0]
+    several = isinstance(producer.meta["val"], (tuple, list)) and producer.target in _MANY
+    if several:
+        return Reading("relabel", lambda links, values, position: values[position])
+    if call.node.args[1] != 0:
+        call.refuse("indices and statistics of a pooling or a norm are no signals")
+    return Reading("relabel", lambda links, value, position: value)
+
+
+_MANY = set(overloads("chunk", "split", "split_with_sizes", "tensor_split", "unbind"))
+
+
+@resolver(aten.cat.default, aten.stack.default)
+def joined(call: Call) -> Reading:
+    """Signals side by side; a constant among them is a bias."""
+    operation = call.node.target
+    signals = [call.is_signal(operand) for operand in call.node.args[0]]
+
+    def read(links: Links, tensors: list[Tensor], dim: int = 0) -> Tensor:
+        return operation([_or_zeros(links, x, signal) for x, signal in zip(tensors, signals, strict=True)], dim)
+
+    return Reading("wiring", read)
+
+
+@resolver(*overloads("slice_scatter", "select_scatter"))
+def overwritten(call: Call) -> Reading:
+    """Writing into a part of a tensor."""
+    operation = call.node.target
+    signals = [call.is_signal(operand) for operand in call.node.args[:2]]
+
+    def read(links: Links, base: Tensor, part: Tensor, *where: Any) -> Tensor:
+        return operation(_or_zeros(links, base, signals[0]), _or_zeros(links, part, signals[1]), *where)
+
+    return Reading("wiring", read)
+
+
+def _or_zeros(links: Links, value: Tensor, is_signal: bool) -> Tensor:
+    if is_signal:
+        return value
+    constant = links.constant(value)
+    return torch.zeros_like(value, dtype=links.dtype) if constant is None else constant
+
+
+@resolver(aten.copy.default)
+def copied(call: Call) -> Reading:
+    """``x[...] = y``: what was there is gone."""
+    source = call.node.args[1]
+    if not call.is_signal(source):
+        return Reading("wiring", lambda links, old, new, *_: _or_zeros(links, new.expand_as(old), False))
+    return Reading("wiring", lambda links, old, new, *_: new.expand_as(old))
+
+
+@resolver(*overloads("fill"))
+def filled(call: Call) -> Reading:
+    """``x[...] = 0``: the signal is gone."""
+    return Reading("wiring", lambda links, x, value: links.plus(torch.zeros_like(x), value))
+
+
+@resolver(aten.pad.default, aten.constant_pad_nd.default)
+def padded(call: Call) -> Reading:
+    """A constant border carries no link; the other modes repeat neurons."""
+    constant = call.node.target is aten.constant_pad_nd.default or call.argument(2, "constant") == "constant"
+    if not constant:
+        return Reading("wiring", lambda links, x, *args: aten.pad(x, *args))
+    value_at = 3 if call.node.target is aten.pad.default else 2
+
+    def read(links: Links, x: Tensor, widths: list[int], *rest: Any) -> Tensor:
+        fill = rest[value_at - 2] if len(rest) > value_at - 2 else None
+        return aten.constant_pad_nd(x, widths, links.constant(fill) or 0.0)
+
+    return Reading("wiring", read)
