@@ -1,0 +1,164 @@
+"""A small drawing of a network's graph: groups from left to right, what links them between, as SVG without a script."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING
+
+from axonometry.report import palette
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from axonometry.program.description import Group, Synapse, Wire
+
+_BAR, _TALLEST, _LINE = 16, 130, 15
+
+
+@dataclass(frozen=True)
+class _Box:
+    """Where a group stands: its column, the middle of its bar, and the bar's height."""
+
+    group: Group
+    column: int
+    x: float
+    y: float
+    height: float
+
+    @property
+    def top(self) -> float:
+        return self.y - self.height / 2
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height / 2
+
+
+@dataclass
+class _Bundle:
+    """All links between two groups."""
+
+    links: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def add(self, name: str, links: int) -> None:
+        self.links += links
+        self.names.append(f"{name}: {links:,} links")
+
+
+def draw(groups: Sequence[Group], synapses: Sequence[Synapse], wires: Sequence[Wire] = ()) -> str:
+    """The graph as an SVG element.
+
+    A bar's height grows with the logarithm of its group's neurons. Groups next to each other are linked by bands,
+    others by arcs over the groups between; both carry the number of their links.
+
+    Args:
+        groups: Neuron groups in the order of the forward pass.
+        synapses: Parametric maps between them.
+        wires: Links without a parameter.
+
+    Returns:
+        The element, every user's name in it escaped; its colours follow the page's theme.
+    """
+    bundles: dict[tuple[str, str], _Bundle] = defaultdict(_Bundle)
+    for synapse in synapses:
+        for source in synapse.sources:
+            bundles[source, synapse.target].add(f"{synapse.name} ({synapse.kind})", synapse.n_links)
+    for wire in wires:
+        for source in wire.sources:
+            bundles[source, wire.target].add(wire.kind, wire.n_links)
+    boxes = _place(groups, list(bundles))
+    links = [
+        _link(boxes[source], boxes[target], bundle)
+        for (source, target), bundle in bundles.items()
+        if source in boxes and target in boxes
+    ]
+    top = min([box.top for box in boxes.values()] + [height for _, height in links], default=0.0) - 2 * _LINE
+    bottom = max((box.bottom for box in boxes.values()), default=0.0) + 3 * _LINE
+    width = max((box.x for box in boxes.values()), default=0.0) + 70
+    summary = f"{len(groups)} neuron groups and {len(synapses)} synapses, from left to right"
+    bars = (_bar(box, max(b.column for b in boxes.values())) for box in boxes.values())
+    return (
+        f'<svg viewBox="0 {top:.0f} {width:.0f} {bottom - top:.0f}" width="{width:.0f}" height="{bottom - top:.0f}" '
+        f'role="img" font-size="12" font-family="inherit"><title>{summary}</title>'
+        + "".join(element for element, _ in links)
+        + "".join(bars)
+        + "</svg>"
+    )
+
+
+def _place(groups: Sequence[Group], edges: list[tuple[str, str]]) -> dict[str, _Box]:
+    """A column for each depth (the longest way from an input), groups of one depth below each other."""
+    depth: dict[str, int] = {}
+    sources = defaultdict(list)
+    for source, target in edges:
+        sources[target].append(source)
+    for group in groups:
+        depth[group.name] = 1 + max((depth.get(source, -1) for source in sources[group.name]), default=-1)
+    most = max((group.n_neurons for group in groups), default=1)
+    columns = 1 + max(depth.values(), default=0)
+    step = min(max(1090 / columns, 96), 190)
+    filled: dict[int, float] = {}
+    boxes = {}
+    for group in groups:
+        column = depth[group.name]
+        height = 14 + (_TALLEST - 14) * math.log1p(group.n_neurons) / math.log1p(most)
+        y = filled[column] + height / 2 if column in filled else 0.0
+        filled[column] = y + height / 2 + 4 * _LINE
+        boxes[group.name] = _Box(group, column, 60.0 + step * column, y, height)
+    return boxes
+
+
+def _link(start: _Box, end: _Box, bundle: _Bundle) -> tuple[str, float]:
+    """A band or an arc between two groups, and how high it reaches."""
+    between = abs(end.column - start.column) - 1
+    tip = f"<title>{escape(start.group.name)} to {escape(end.group.name)}\n{escape(chr(10).join(bundle.names))}</title>"
+    x1, x2, middle = start.x + _BAR / 2, end.x - _BAR / 2, (start.x + end.x) / 2
+    if between < 1:
+        path = f"M{x1:.1f} {start.top:.1f}L{x2:.1f} {end.top:.1f}V{end.bottom:.1f}L{x1:.1f} {start.bottom:.1f}Z"
+        style, height, text = 'fill="var(--muted)" fill-opacity=".16"', start.top, (start.y + end.y) / 2 + 4
+    else:
+        peak = min(start.top, end.top) - 26 - 22 * min(between, 5)
+        path = (
+            f"M{start.x:.1f} {start.top:.1f}C{start.x:.1f} {peak:.1f} {end.x:.1f} {peak:.1f} {end.x:.1f} {end.top:.1f}"
+        )
+        style = 'fill="none" stroke="var(--muted)" stroke-opacity=".6" stroke-width="1.5"'
+        text = height = 0.25 * min(start.top, end.top) + 0.75 * peak - 5
+    place = f'x="{middle:.1f}" y="{text:.1f}" text-anchor="middle" fill="var(--muted)"'
+    count = f"<text {place}>{short_count(bundle.links)}</text>"
+    return f'<g>{tip}<path d="{path}" {style}/>{count}</g>', height
+
+
+def _bar(box: _Box, deepest: int) -> str:
+    group = box.group
+    light = palette.shade("depth", box.column / max(deepest, 1))
+    shape = " × ".join(str(size) for size in group.shape) or "1"
+    name = escape(_end(group.name))
+    middle = f'x="{box.x:.1f}" text-anchor="middle"'
+    return (
+        f"<g><title>{escape(group.name)}: {group.n_neurons:,} neurons, {group.role}</title>"
+        f'<rect x="{box.x - _BAR / 2:.1f}" y="{box.top:.1f}" width="{_BAR}" height="{box.height:.1f}" rx="4" '
+        f'style="fill: light-dark({light}, {palette.DARK[light]})"/>'
+        f'<text {middle} y="{box.bottom + _LINE:.1f}" font-weight="600" fill="var(--ink)">{name}</text>'
+        f'<text {middle} y="{box.bottom + 2 * _LINE:.1f}" fill="var(--muted)">{shape}</text></g>'
+    )
+
+
+def short_count(count: int) -> str:
+    """A count in at most five characters.
+
+    >>> short_count(784), short_count(58_800), short_count(313_000_000)
+    ('784', '58.8k', '313M')
+    """
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g}{letter}"
+    return str(count)
+
+
+def _end(name: str, most: int = 14) -> str:
+    """The end of a long path, which is what tells layers apart."""
+    return name if len(name) <= most else "…" + name[1 - most :]

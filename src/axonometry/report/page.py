@@ -1,0 +1,193 @@
+"""A page of a report: frozen dataclasses in, one self-contained HTML file out.
+
+The page needs no network: styles, scripts and plotly.js (once) are inside it, and its content security policy forbids
+the browser to ask anybody for anything. Without scripts, and in print, text, tables and drawings are all there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from axonometry.errors import AxonometryError
+from axonometry.report import palette
+from axonometry.report.render import environment, unique_slugs
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Text: paragraphs are separated by a blank line, ``code`` stands between backticks."""
+
+    text: str
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and values; ``prominent`` ones are large tiles, value first."""
+
+    items: Mapping[str, object]
+    title: str = ""
+    prominent: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that scrolls inside its box and sorts by a click on a column's head.
+
+    Attributes:
+        columns: The heads.
+        rows: A cell per column; numbers are shown with four significant digits and sort by their exact value.
+        title: Above the table.
+        caption: What it shows.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    title: str = ""
+    caption: str = ""
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, *, title: str = "", caption: str = "") -> Table:
+        """The table of a frame's columns, without its index."""
+        rows = tuple(tuple(row) for row in frame.itertuples(index=False, name=None))
+        return cls(tuple(str(column) for column in frame.columns), rows, title, caption)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One Plotly figure with its heading and a remark beside it, such as its n."""
+
+    figure: go.Figure
+    title: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A legend entry: it shows and hides the traces of this ``name`` in all panels of its figure."""
+
+    name: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels that belong together, with what to see in them and how it is defined.
+
+    Attributes:
+        title: Above the panels.
+        panels: Drawn when they come into view. Plotly frames get a slider and a play button for the whole figure.
+        caption: What to see.
+        definition: How the number is computed, and its units.
+        legend: Shared by all panels.
+        arrangement: ``"grid"``, side by side; ``"wide"``, one below the other; ``"switch"``, one at a time, wide.
+    """
+
+    title: str
+    panels: tuple[Panel, ...]
+    caption: str = ""
+    definition: str = ""
+    legend: tuple[Key, ...] = ()
+    arrangement: Literal["grid", "wide", "switch"] = "grid"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """An SVG drawing that needs no script. ``svg`` is trusted: escape what users name before it comes here."""
+
+    title: str
+    svg: str
+    caption: str = ""
+
+
+Block = Prose | Facts | Table | Figure | Drawing
+
+
+@dataclass(frozen=True)
+class Tab:
+    """Blocks under one name; ``page.html#name`` opens it."""
+
+    name: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report.
+
+    Attributes:
+        title: The first thing a reader sees.
+        subtitle: One sentence below it.
+        tabs: The first one is open at first.
+        facts: What was trained, when, with which software.
+        command: What repeats it.
+    """
+
+    title: str
+    subtitle: str
+    tabs: tuple[Tab, ...]
+    facts: Mapping[str, object] = field(default_factory=dict)
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.tabs:
+            raise AxonometryError("a page needs at least one tab", "none")
+
+    def html(self) -> str:
+        """The page as HTML.
+
+        Raises:
+            MissingExtraError: plotly or jinja2 is not installed.
+        """
+        template = environment().get_template("template.html")
+        from plotly.offline import get_plotlyjs
+
+        slugs = unique_slugs([tab.name for tab in self.tabs])
+        return template.render(
+            page=self,
+            tabs=list(zip(slugs, self.tabs, strict=True)),
+            dark=palette.DARK,
+            tokens=palette.TOKENS,
+            plotlyjs=get_plotlyjs() if self._has_figures() else "",
+            version=_version(),
+        )
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page, beside its place first and then renamed, so that nobody ever sees half of it.
+
+        Raises:
+            MissingExtraError: plotly or jinja2 is not installed.
+        """
+        target = Path(path)
+        text = self.html()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
+    def _has_figures(self) -> bool:
+        return any(isinstance(block, Figure) for tab in self.tabs for block in tab.blocks)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("axonometry")
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,119 @@
+"""From blocks to HTML: the Jinja environment, and how cells, names and JSON are written."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import re
+from importlib import resources, util
+from typing import TYPE_CHECKING
+
+from axonometry.errors import MissingExtraError
+from axonometry.report import palette
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import jinja2
+    import plotly.graph_objects as go
+    from markupsafe import Markup
+
+
+def environment() -> jinja2.Environment:
+    """The environment that renders ``template.html``; whatever is not marked as safe is escaped.
+
+    Raises:
+        MissingExtraError: plotly or jinja2 is not installed.
+    """
+    for package in ("jinja2", "plotly"):
+        if util.find_spec(package) is None:
+            missing = MissingExtraError.of(package, "report")
+            raise missing
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: resources.files(__package__).joinpath(name).read_text("utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "number": number,
+        "sort_key": sort_key,
+        "prose": _prose,
+        "dark": palette.DARK.__getitem__,
+        "kind": lambda block: type(block).__name__,
+        "script_json": lambda value: _script(json.dumps(value)),
+        "plotly_json": _figure,
+    }
+    return made
+
+
+def number(value: object) -> str:
+    """A cell's text: thousands separated, floats with four significant digits, a dash for what is missing.
+
+    >>> number(12954), number(0.123456), number(float("nan")), number(True), number(2e-7)
+    ('12,954', '0.1235', '–', 'yes', '2e-07')
+    """
+    if value is None or type(value).__name__ == "NAType":
+        return "–"
+    if isinstance(value, bool) or type(value).__name__ == "bool":
+        return "yes" if value else "no"
+    if isinstance(value, (str, os.PathLike)):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return " × ".join(number(item) for item in value) or "–"
+    try:
+        real = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return str(value)
+    if math.isnan(real):
+        return "–"
+    if math.isinf(real):
+        return "∞" if real > 0 else "−∞"
+    if hasattr(value, "__index__"):
+        return f"{value:,}"
+    return f"{real:.4g}" if abs(real) < 1e3 else (f"{real:,.0f}" if abs(real) < 1e9 else f"{real:.3e}")
+
+
+def sort_key(value: object) -> float | None:
+    """What a cell sorts by if it is a number."""
+    if isinstance(value, (str, bool)) or not hasattr(value, "__float__"):
+        return None
+    real = float(value)
+    return real if math.isfinite(real) else None
+
+
+def unique_slugs(names: Sequence[str]) -> list[str]:
+    """Names as addresses inside the page, each only once.
+
+    >>> unique_slugs(["Over time", "Over time", "<b>"])
+    ['over-time', 'over-time-2', 'b']
+    """
+    slugs: list[str] = []
+    for name in names:
+        base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "part"
+        candidates = (base if count == 1 else f"{base}-{count}" for count in itertools.count(1))
+        slugs.append(next(slug for slug in candidates if slug not in slugs))
+    return slugs
+
+
+def _prose(text: str) -> list[Markup]:
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"\n\s*\n", text.strip())
+    return [Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(part)))) for part in parts]
+
+
+def _figure(figure: go.Figure) -> Markup:
+    return _script(figure.to_json())
+
+
+def _script(text: str) -> Markup:
+    """JSON that can neither end the script element that holds it nor open a comment in it."""
+    from markupsafe import Markup
+
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
