@@ -29,7 +29,7 @@ def folded(weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: T
 def _of_channels(call: Call, eps: int, statistics: bool) -> Reading:
     x = call.node.args[0]
 
-    def gain(_: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any) -> Gain:
+    def gain(_: Any, weight: Tensor | None, bias: Tensor | None, *rest: Any) -> Gain:
         if statistics:
             return folded(weight, bias, rest[0], rest[1], rest[eps - 3])
         return Gain(1.0 if weight is None else weight, bias)
@@ -86,7 +86,7 @@ def _gain_alone(call: Call, first: int, channel_axis: int | None) -> Reading:
 
         return Reading("wiring", read, role="normalisation")
 
-    def gain(_: Tensor, *rest: Any) -> Gain:
+    def gain(_: Any, *rest: Any) -> Gain:
         weight, bias = (rest[i] if len(rest) > i and isinstance(rest[i], Tensor) else None for i in (first - 1, first))
         return Gain(1.0 if weight is None else weight, bias)
 
