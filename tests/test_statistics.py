@@ -45,9 +45,10 @@ def assert_close(found: Moments, expected: Moments, tolerance: float) -> None:
     assert found.std == pytest.approx(expected.std, rel=tolerance)
     assert found.skewness == pytest.approx(expected.skewness, rel=tolerance, abs=tolerance)
     assert found.kurtosis + 3 == pytest.approx(expected.kurtosis + 3, rel=tolerance)
-    assert found.median == pytest.approx(expected.median, rel=1e-12)
-    assert found.minimum == pytest.approx(expected.minimum, rel=1e-12)
-    assert found.maximum == pytest.approx(expected.maximum, rel=1e-12)
+    # A product with a gain may have been rounded to float32.
+    assert found.median == pytest.approx(expected.median, rel=1e-6)
+    assert found.minimum == pytest.approx(expected.minimum, rel=1e-6)
+    assert found.maximum == pytest.approx(expected.maximum, rel=1e-6)
 
 
 MANY = 600_000  # More than one block.

@@ -1,10 +1,10 @@
 """Moments of many numbers at once: few passes over memory, float64 between blocks, nothing averaged in silently.
 
 A block is small enough to stay in the processor's cache while its four power sums are taken, so that the numbers come
-from memory once. Inside a block the arithmetic is float32 (float64 for float64 input); the sums of the blocks are added
-in float64. Power sums lose digits where the mean is large beside the standard deviation, and they overflow or vanish
-far from 1: such numbers are read again, centred and scaled. NaN and infinity show in the sums, so that looking for them
-costs nothing where there are none.
+from memory once. Inside a block the arithmetic is float32 (float64 for float64 input and for few numbers); the sums of
+the blocks are added in float64. Power sums lose digits where the mean is large beside the standard deviation, and they
+overflow or vanish far from 1: such numbers are read again, centred and scaled. NaN and infinity show in the sums, so
+that looking for them costs nothing where there are none.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 _BLOCK = 2**19  # 2 MiB of float32: stays in a shared cache, and threads are not started too often.
+_FEW = 2**14  # Up to here float64 costs nothing that anybody notices.
 _BLOCK_ON_DEVICE = 2**25  # On an accelerator every block costs launches and waits.
 
 
@@ -64,7 +65,8 @@ def moments(values: Tensor, *, gain: Tensor | None = None, median: bool = True) 
     """
     values = values.detach()
     gain = None if gain is None else gain.detach().expand_as(values)
-    precision = torch.float64 if values.dtype == torch.float64 or not values.is_floating_point() else torch.float32
+    half_or_single = values.is_floating_point() and values.dtype != torch.float64
+    precision = torch.float32 if half_or_single and values.numel() > _FEW else torch.float64
     sums = _accurate_sums(values, gain, precision) or _accurate_sums(values, gain, torch.float64, finite_only=True)
     if sums is None:
         return Moments(values.numel(), values.numel(), *[math.nan] * 7)

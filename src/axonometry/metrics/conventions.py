@@ -1,0 +1,23 @@
+"""Conventions by name: where papers count differently, a function takes the name of the way to count."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from axonometry.errors import ConfigurationError
+
+
+def check_convention(name: str, known: Collection[str]) -> None:
+    """Refuse a convention that a measure does not have.
+
+    Args:
+        name: The convention asked for.
+        known: The conventions that there are.
+
+    Raises:
+        ConfigurationError: ``name`` is not among them.
+    """
+    if name not in known:
+        raise ConfigurationError(
+            "a convention is one of the measure's own", repr(name), f"Choose from: {', '.join(known)}"
+        )

@@ -1,0 +1,33 @@
+r"""Disparity: whether a neuron's weight sits in few links or is spread over many.
+
+Y_i = Σ_j (|w_ij| / Σ_j |w_ij|)² over all links at neuron i, those that enter and those that leave. A neuron with n
+links of equal weight has 1/n, a neuron with one dominant link has nearly 1.
+
+The classical measure of weighted networks (Barthélemy et al. 2005) has non-negative weights; with signed weights its
+sum can vanish, so that taking |w| is our choice. La Malfa et al. 2021 have layer fluctuation in its place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from axonometry.values import NodeValues
+
+if TYPE_CHECKING:
+    from axonometry.program import NeuralGraph
+
+
+def disparity(graph: NeuralGraph) -> NodeValues:
+    """Disparity of every neuron on the absolute weights of its links.
+
+    Args:
+        graph: The network at one snapshot. Parallel links, also those that share a weight, count one by one.
+
+    Returns:
+        A tensor of the group's shape for every group, in (0, 1]; NaN for a neuron without a link of non-zero weight.
+        Scaling all weights does not change it where no link is a wire of weight 1.
+    """
+    ones = graph.ones()
+    squares, absolute = graph.square().products(ones, ones), graph.abs().products(ones, ones)
+    strength = absolute[0] + absolute[1]
+    return (squares[0] + squares[1]) / (strength * strength)

@@ -1,0 +1,39 @@
+r"""Layer fluctuation: how much the strengths of a layer's neurons differ.
+
+Y^l = sqrt(1/N_l Σ_k (s_k - s̄)²), the population standard deviation of the node strengths of layer l.
+
+Source: La Malfa et al. 2021 (arXiv 2110.02628), layers fluctuation; nodes_fluctuation in their code.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from axonometry.metrics.strength import StrengthConvention, node_strength
+from axonometry.statistics import moments
+from axonometry.values import NodeValues
+
+if TYPE_CHECKING:
+    from axonometry.program import NeuralGraph
+
+
+def layer_fluctuation(
+    graph_or_strengths: NeuralGraph | NodeValues, convention: StrengthConvention = "links"
+) -> dict[str, float]:
+    """Population standard deviation of the node strengths of every group.
+
+    Args:
+        graph_or_strengths: A graph, or node strengths that are there already.
+        convention: How strengths are counted, as for :func:`~axonometry.metrics.strength.node_strength`; of no effect
+            on strengths that are there already.
+
+    Returns:
+        One number for each group, >= 0, in the unit of the weights; NaN where a strength is not finite. Permuting a
+        layer's neurons does not change it, nor does adding a constant to their strengths.
+    """
+    strengths = graph_or_strengths
+    if not isinstance(strengths, NodeValues):
+        strengths = node_strength(strengths, convention)
+    found = {group: moments(tensor, median=False) for group, tensor in strengths.items()}
+    return {group: math.nan if m.nonfinite else m.std for group, m in found.items()}

@@ -1,0 +1,80 @@
+r"""Node strength: the sum of the weights of all links at a neuron, signed.
+
+s_k = Σ_i A[k, i] + Σ_j A[j, k]: what the neuron would receive and what it would send if every neuron held a one.
+
+Source: La Malfa et al. 2021 (arXiv 2110.02628), nodes strength, and their code (CNT-DNNs), whose way of counting is the
+convention ``"ictai2021"``. The default, real links only, is our choice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from axonometry.metrics.conventions import check_convention
+from axonometry.values import NodeValues
+
+if TYPE_CHECKING:
+    from axonometry.program import NeuralGraph
+    from axonometry.program.description import Synapse
+
+StrengthConvention = Literal["links", "ictai2021"]
+CONVENTIONS = ("links", "ictai2021")
+CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+
+
+def node_strength(graph: NeuralGraph, convention: StrengthConvention = "links") -> NodeValues:
+    r"""Node strength of every neuron, in-strength plus out-strength.
+
+    Both strengths come from one pass through the graph, ``(A 1, A' 1)``; no link is ever listed.
+
+    Args:
+        graph: The network at one snapshot.
+        convention: ``"links"``: the links that exist. ``"ictai2021"``: as the code of La Malfa et al. 2021 counts.
+            Inputs and outputs have one more link of weight 1, to the world outside. A neuron's bias is added once, at
+            the neuron itself. What enters a convolution's neuron is the sum of the whole kernel, also where the kernel
+            hangs over the edge into the padding, so that it is constant over the map; what leaves a neuron goes to the
+            positions that really cover it. Their code cannot add the two strengths where there is padding; with
+            padding, this is our continuation. For a fully connected network Σ_k s_k = 2 ΣW + Σb + N_0 + N_L.
+
+    Returns:
+        A tensor of the group's shape for every group. Range: all reals; scaling all weights by c scales the strength of
+        the default convention by c where no link is a wire of weight 1.
+
+    Raises:
+        ConfigurationError: There is no such convention.
+    """
+    check_convention(convention, CONVENTIONS)
+    received, sent = graph.products(graph.ones(), graph.ones())
+    if convention == "links":
+        return received + sent
+    constant = _whole_kernels(graph)
+    if constant:
+        received = _without(graph, constant) @ graph.ones() + _constant_maps(graph, constant)
+    roles = {group.name: group.role for group in graph.groups}
+    phantom = NodeValues(
+        {name: torch.full_like(tensor, float(roles[name] != "hidden")) for name, tensor in received.items()}
+    )
+    return received + graph.biases() + sent + phantom
+
+
+def _whole_kernels(graph: NeuralGraph) -> list[Synapse]:
+    """The synapses whose incoming strength is the whole kernel's sum at every position."""
+    return [s for s in graph.synapses if s.kind in CONVOLUTIONS and s.parameter in graph.state]
+
+
+def _without(graph: NeuralGraph, synapses: list[Synapse]) -> NeuralGraph:
+    """The same graph with these synapses' weights at zero."""
+    return graph.at({**graph.state, **{s.parameter: torch.zeros_like(graph.state[s.parameter]) for s in synapses}})
+
+
+def _constant_maps(graph: NeuralGraph, synapses: list[Synapse]) -> NodeValues:
+    """The sum of each output channel's kernel, spread over the channel's map, for every group."""
+    axes = {group.name: group.channel_axis for group in graph.groups}
+    maps = dict(graph.zeros())
+    for synapse in synapses:
+        whole = graph.kernel(synapse.name).effective.to(graph.dtype).flatten(1).sum(1)
+        field, axis = maps[synapse.target], axes[synapse.target]
+        maps[synapse.target] = field + whole.reshape([-1 if i == axis else 1 for i in range(field.dim())])
+    return NodeValues(maps)

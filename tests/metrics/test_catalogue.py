@@ -1,0 +1,75 @@
+"""The catalogue: facts as data, one table, shared work done once."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from axonometry.errors import ConfigurationError
+from axonometry.metrics import CATALOGUE, layer_fluctuation, link_weights, measure, node_strength
+from axonometry.metrics import catalogue as module
+from tests.metrics.networks import example_a
+
+
+def test_every_measure_states_its_facts() -> None:
+    assert list(CATALOGUE) == ["link_weights", "node_strength", "layer_fluctuation", "disparity"]
+    for name, spec in CATALOGUE.items():
+        assert spec.name == name
+        assert all(getattr(spec, field.name) for field in fields(spec))
+        assert spec.function.__doc__
+
+
+def test_one_tidy_table() -> None:
+    graph = example_a()
+    frame = measure(graph)
+    assert list(frame.columns) == ["group", "metric", "statistic", "value"]
+    assert frame["value"].dtype == np.float64
+    assert frame["metric"].drop_duplicates().tolist() == list(CATALOGUE)
+    table = frame.set_index(["metric", "group", "statistic"])["value"]
+    assert table["link_weights", "2", "std"] == pytest.approx(link_weights(graph)["std"][1])
+    assert table["node_strength", "0", "mean"] == pytest.approx(4 / 3)
+    assert table["node_strength", "0", "median"] == pytest.approx(0, abs=1e-6)
+    assert table["layer_fluctuation", "input", "value"] == pytest.approx(1.75)
+    assert table["disparity", "2", "nonfinite"] == 0
+    assert not frame.duplicated(["group", "metric", "statistic"]).any()
+
+
+def test_conventions_reach_the_measures() -> None:
+    table = measure(example_a(), ["layer_fluctuation", "link_weights"], "ictai2021").set_index(
+        ["metric", "group", "statistic"]
+    )
+    assert table.loc[("layer_fluctuation", "0", "value"), "value"] == pytest.approx(2.6242459234)
+    assert table.loc[("link_weights", "0", "count"), "value"] == 9
+
+
+def test_strength_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(module, "node_strength", lambda *arguments: calls.append(1) or node_strength(*arguments))
+    frame = measure(example_a(), ["node_strength", "layer_fluctuation"])
+    assert len(calls) == 1
+    assert set(frame["metric"]) == {"node_strength", "layer_fluctuation"}
+
+
+def test_fluctuation_is_the_spread_of_the_strengths() -> None:
+    frame = measure(example_a(), ["node_strength", "layer_fluctuation"]).pivot(
+        index="group", columns=["metric", "statistic"], values="value"
+    )
+    assert frame["node_strength", "std"].to_dict() == pytest.approx(layer_fluctuation(example_a()))
+
+
+def test_unknown_measures_are_refused_with_the_names_that_there_are() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"named as in the catalogue; got 'strenght'\. There are: link_weights, node"
+    ):
+        measure(example_a(), ["strenght"])
+
+
+def test_a_name_is_registered_once() -> None:
+    with pytest.raises(ConfigurationError, match="a second 'disparity'"):
+        module.register(CATALOGUE["disparity"])
+
+
+def test_nothing_asked_gives_an_empty_table() -> None:
+    assert measure(example_a(), []).columns.tolist() == ["group", "metric", "statistic", "value"]

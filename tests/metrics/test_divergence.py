@@ -1,0 +1,104 @@
+"""Divergence: worked numbers of the official code, closed forms of Gaussians, symmetry and bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import gaussian_kde
+
+from axonometry.errors import ValuesError
+from axonometry.metrics import divergence_matrix, jeffreys_divergence
+from axonometry.metrics.divergence import FLOOR, jeffreys
+
+D1, D2 = np.array([0.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])
+
+
+def test_the_official_codes_number() -> None:
+    found = jeffreys_divergence(D1, D2, "ictai2021")
+    assert found == pytest.approx(59.748768, abs=1e-6)
+    assert found * 3 / 1000 == pytest.approx(0.179246, abs=1e-6)
+
+
+def test_normalised_on_the_official_codes_grid() -> None:
+    grid = np.arange(0, 3, 3 / 1000)
+    masses = np.stack([gaussian_kde(d)(grid) for d in (D1, D2)])
+    assert jeffreys(masses)[0, 1] == pytest.approx(0.236439, abs=1e-6)
+
+
+def test_normalised_is_the_integral_over_all_reals() -> None:
+    """Far beyond the samples nothing is left to add: the integral by brute force."""
+    grid = np.linspace(-8, 11, 200_001)
+    p, q = (gaussian_kde(d)(grid) for d in (D1, D2))
+    exact = np.trapezoid((p - q) * np.log(p / q), grid)
+    assert jeffreys_divergence(D1, D2) == pytest.approx(exact, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("shift", "scale", "expected", "error"), [(1, 1, 1.0, 0.03), (0, 2, 1.125, 0.1), (0, 1, 0, 1e-3)]
+)
+def test_gaussians(shift: float, scale: float, expected: float, error: float) -> None:
+    """N(0,1) against N(1,1): 1; against N(0,4): 1.125, where the tail that only the second reaches counts too much."""
+    draw = np.random.default_rng(0)
+    a, b = draw.normal(size=300_000), shift + scale * draw.normal(size=300_000)
+    assert jeffreys_divergence(torch.from_numpy(a), torch.from_numpy(b)) == pytest.approx(expected, abs=error)
+
+
+def test_matrix_holds_the_pairs() -> None:
+    draw = np.random.default_rng(0)
+    samples = {"a": draw.normal(size=200), "b": draw.normal(size=300) + 0.5, "c": draw.exponential(size=5000)}
+    for convention in ("normalised", "ictai2021"):
+        matrix = divergence_matrix(samples, convention)
+        assert list(matrix.index) == list(matrix.columns) == ["a", "b", "c"]
+        assert np.array_equal(matrix, matrix.T)
+        assert np.diagonal(matrix).tolist() == [0, 0, 0]
+        for i, a in samples.items():
+            for j, b in samples.items():
+                pair = jeffreys_divergence(a, b, convention)
+                # One grid for all samples, and the floor that comes with it, against one for each pair.
+                assert matrix.loc[i, j] == pytest.approx(pair, rel=0.01)
+
+
+def test_lists_are_numbered_and_nothing_gives_nothing() -> None:
+    assert list(divergence_matrix([D1, D2, D1]).columns) == [0, 1, 2]
+    assert divergence_matrix([]).shape == (0, 0)
+    assert divergence_matrix([], "ictai2021").shape == (0, 0)
+
+
+@given(
+    st.lists(st.floats(-50, 50), min_size=2, max_size=30),
+    st.lists(st.floats(-50, 50), min_size=2, max_size=30),
+    st.floats(0.1, 10),
+    st.floats(-100, 100),
+)
+def test_a_symmetric_bounded_number_that_no_unit_changes(
+    a: list[float], b: list[float], scale: float, shift: float
+) -> None:
+    x, y = np.array(a), np.array(b)
+    if min(np.ptp(x), np.ptp(y)) < 0.1:
+        return
+    found = jeffreys_divergence(x, y)
+    assert 0 <= found <= -2 * np.log(FLOOR)
+    assert jeffreys_divergence(y, x) == pytest.approx(found, rel=1e-9, abs=1e-12)
+    assert jeffreys_divergence(x, x) == 0
+    assert jeffreys_divergence(scale * x + shift, scale * y + shift) == pytest.approx(found, rel=1e-3, abs=1e-6)
+
+
+def test_a_spike_beside_a_wide_distribution_is_resolved() -> None:
+    """Gaussians whose widths differ by 10, 100, 1e6: far apart and ever farther, up to what the floor allows."""
+    draw = np.random.default_rng(0)
+    wide = draw.normal(size=50_000)
+    found = [jeffreys_divergence(width * draw.normal(size=50_000), wide) for width in (0.1, 0.01, 1e-6)]
+    assert 5 < found[0] < found[1] < found[2] <= 55.3
+
+
+def test_the_official_sum_is_infinite_where_a_density_vanishes() -> None:
+    assert jeffreys_divergence(np.array([0.0, 1e-3]), np.array([10.0, 11.0]), "ictai2021") == np.inf
+    assert jeffreys_divergence(np.array([0.0, 1e-3]), np.array([10.0, 11.0])) == pytest.approx(50, abs=5)
+
+
+def test_samples_without_a_density_are_refused() -> None:
+    with pytest.raises(ValuesError, match="at least two different values"):
+        jeffreys_divergence(D1, np.ones(5))
