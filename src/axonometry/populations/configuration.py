@@ -1,0 +1,166 @@
+"""What one training run is: every choice that its result depends on, apart from the data's bytes and the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any
+
+from axonometry.errors import ConfigurationError
+from axonometry.populations.initialisers import INITIALISERS
+from axonometry.populations.networks import FAMILIES, check
+
+OPTIMISERS: Mapping[str, float] = {"sgd": 0.01, "adam": 0.001}
+"""Optimisers and the learning rate that each has in paper 1's protocol (definitions 1.2)."""
+
+
+@dataclass(frozen=True)
+class RunConfiguration:
+    """One training run. The defaults train paper 1's small fully connected network on the digits to over 90%.
+
+    Everything is checked at construction. ``size``, ``layers`` and ``learning_rate`` left out become the family's and
+    the optimiser's usual ones there and then: who changes the family or the optimiser of an existing configuration
+    with :func:`dataclasses.replace` says what they shall be.
+
+    Attributes:
+        dataset: Name of the data set.
+        train_fraction: Part of the training images that is used, in (0, 1]: the first ones, rounded down, as in paper
+            1's code, at least one.
+        family: Kind of network, a name in ``networks.FAMILIES``.
+        size: small, medium or big; None for families of one size.
+        layers: Hidden layers before the last of 200 units, or convolutions; None for families of one size.
+        initialiser: A name in ``initialisers.INITIALISERS``.
+        scale: The initialiser's scale, positive.
+        seed: All randomness comes from it: initial parameters, order of the images, dropout.
+        optimiser: ``"sgd"`` or ``"adam"``.
+        learning_rate: 0.01 for SGD and 0.001 for Adam where left out.
+        momentum: Of SGD; Adam has none.
+        weight_decay: L2 penalty, as torch's optimisers take it.
+        batch_size: Images per update; an epoch's last batch may be smaller.
+        epochs: Passes over the training images.
+        max_steps: Most updates; the run ends there, in the middle of an epoch too. 0 leaves the network untrained.
+        record_every: ``"epoch"``, or a number of updates. The end is always recorded.
+
+    Raises:
+        ConfigurationError: A value has the wrong type or does not exist; the message names the key.
+
+    >>> RunConfiguration(optimiser="sgd").learning_rate
+    0.01
+    """
+
+    dataset: str = "digits"
+    train_fraction: float = 1.0
+    family: str = "fully-connected"
+    size: str | None = None
+    layers: int | None = None
+    initialiser: str = "torch-default"
+    scale: float = 1.0
+    seed: int = 0
+    optimiser: str = "adam"
+    learning_rate: float | None = None
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    batch_size: int = 32
+    epochs: int = 10
+    max_steps: int | None = None
+    record_every: str | int = "epoch"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            self._set(field.name, _typed(field.name, str(field.type), getattr(self, field.name)))
+        _require("dataset", "is not empty", self.dataset, self.dataset != "")
+        check(self.family, self.size, self.layers)
+        _require(
+            "initialiser", f"is one of {', '.join(INITIALISERS)}", self.initialiser, self.initialiser in INITIALISERS
+        )
+        _require("optimiser", f"is one of {', '.join(OPTIMISERS)}", self.optimiser, self.optimiser in OPTIMISERS)
+        if FAMILIES[self.family].sizes:
+            self._set("size", self.size or "small")
+            self._set("layers", 2 if self.layers is None else self.layers)
+        if self.learning_rate is None:
+            self._set("learning_rate", OPTIMISERS[self.optimiser])
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        _require("train_fraction", "is above 0 and at most 1", self.train_fraction, 0 < self.train_fraction <= 1)
+        for name in ("scale", "learning_rate"):
+            _require(name, "is above 0", getattr(self, name), getattr(self, name) > 0)
+        for name in ("seed", "momentum", "weight_decay"):
+            _require(name, "is at least 0", getattr(self, name), getattr(self, name) >= 0)
+        for name in ("batch_size", "epochs"):
+            _require(name, "is at least 1", getattr(self, name), getattr(self, name) >= 1)
+        _require("momentum", "belongs to sgd", self.momentum, self.momentum == 0 or self.optimiser == "sgd")
+        _require("max_steps", "is at least 0", self.max_steps, self.max_steps is None or self.max_steps >= 0)
+        every = self.record_every
+        rule = 'is "epoch" or a number of updates from 1'
+        _require("record_every", rule, every, every == "epoch" if isinstance(every, str) else every >= 1)
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def identity(self) -> str:
+        """The name of the run's folder: 12 hexadecimal digits of the SHA-256 of :meth:`to_json`."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All attributes by name; JSON values."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """The configuration as JSON on one line, keys in alphabetical order."""
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunConfiguration:
+        """The configuration of a mapping; attributes that it leaves out get their defaults.
+
+        Raises:
+            ConfigurationError: A key is unknown or a value is wrong.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = [str(key) for key in values if key not in known]
+        if unknown:
+            rule = f"a run's configuration has the keys {', '.join(known)}"
+            raise ConfigurationError(rule, f"`{'`, `'.join(unknown)}`", "Correct the spelling or leave it out")
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str) -> RunConfiguration:
+        """The configuration of a JSON object.
+
+        Raises:
+            ConfigurationError: The text is not a JSON object, a key is unknown or a value is wrong.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigurationError("a configuration is a JSON object", str(error)) from error
+        if not isinstance(values, dict):
+            raise ConfigurationError("a configuration is a JSON object", type(values).__name__)
+        return cls.from_dict(values)
+
+
+def _typed(name: str, annotation: str, value: Any) -> Any:
+    """The value as one of the annotation's types, which stand in it as ``str | int | None``."""
+    allowed = annotation.split(" | ")
+    if value is None and "None" in allowed:
+        return None
+    if isinstance(value, str) and "str" in allowed:
+        return value
+    if not isinstance(value, bool):  # True is a whole number to Python, never to a reader of configurations
+        if isinstance(value, Integral) and "int" in allowed:
+            return int(value)
+        if isinstance(value, Real) and "float" in allowed and isfinite(value):
+            return float(value)
+    words = {"str": "a text", "int": "a whole number", "float": "a finite number", "None": "nothing"}
+    raise ConfigurationError(f"`{name}` is {' or '.join(words[kind] for kind in allowed)}", repr(value))
+
+
+def _require(name: str, rule: str, value: object, holds: bool) -> None:
+    if not holds:
+        raise ConfigurationError(f"`{name}` {rule}", repr(value))

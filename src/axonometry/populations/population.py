@@ -1,0 +1,258 @@
+"""Many networks: training a list of configurations into a folder, and reading such a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from axonometry.errors import ConfigurationError, RunError
+from axonometry.populations import datasets
+from axonometry.populations.configuration import RunConfiguration
+from axonometry.populations.training import is_complete, network_of
+from axonometry.populations.workers import Data, failure, run_locally, work
+from axonometry.program import NeuralGraph, capture
+from axonometry.trajectory import Trajectory, load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[int, int, str], object]
+"""Called with the runs that have ended, out of how many, and a few words."""
+
+_DECIMALS = 9  # accuracies and edges are compared as written: 0.1 + 0.2 is the edge 0.3
+_FAILURES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class AccuracyBin:
+    """The runs whose final accuracy lies in one bin.
+
+    Attributes:
+        lower: Least accuracy of the bin.
+        upper: The next bin's least accuracy; it belongs to this bin only where there is no next one.
+        runs: Names of the runs, ascending by accuracy.
+    """
+
+    lower: float
+    upper: float
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Population:
+    """Whole runs of one folder.
+
+    Attributes:
+        folder: Where they are.
+        runs: The runs by name, which is the identity of their configuration.
+        unfinished: Names of the runs that are under way or were cut off; training them again goes on with them.
+    """
+
+    folder: Path
+    runs: Mapping[str, Trajectory]
+    unfinished: tuple[str, ...] = ()
+    _graphs: dict[tuple[object, ...], NeuralGraph] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    @cached_property
+    def configurations(self) -> dict[str, RunConfiguration]:
+        """What each run is.
+
+        Raises:
+            ConfigurationError: A run has no configuration of ours.
+        """
+        return {name: _configuration(run) for name, run in self.runs.items()}
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row per run, named by it: its configuration's attributes, then the scalars of its last step.
+
+        The scalars are ``accuracy`` and ``loss`` on the test images, ``train_loss`` and ``epoch``.
+
+        Raises:
+            RunError: A run's table is damaged.
+        """
+        import pandas as pd
+
+        rows = {
+            name: self.configurations[name].to_dict() | run.scalars().iloc[-1].to_dict()
+            for name, run in self.runs.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run")
+
+    def accuracy_bins(self, edges: Sequence[float]) -> tuple[AccuracyBin, ...]:
+        """The runs by final accuracy, in bins that do not overlap.
+
+        A bin holds its lower edge and not its upper one; the last bin holds both, so that an accuracy of 1 has a bin.
+        The official code of paper 1 closes bins on both sides, and rounding makes most of them swallow the next one
+        (definitions 1.4, item 4); here edges and accuracies are compared after rounding to nine decimals.
+
+        Args:
+            edges: Increasing; n + 1 of them make n bins. Runs outside are in none.
+
+        Raises:
+            ConfigurationError: The edges do not increase.
+        """
+        import numpy as np
+
+        rounded = np.round(np.asarray(edges, dtype=float), _DECIMALS)
+        if rounded.ndim != 1 or len(rounded) < 2 or not (np.diff(rounded) > 0).all():
+            raise ConfigurationError("the edges of accuracy bins increase", str(list(edges)), "Pass at least two edges")
+        accuracies = self.frame["accuracy"].round(_DECIMALS).sort_values(kind="stable")
+        places = np.searchsorted(rounded, accuracies, side="right") - 1
+        places[accuracies == rounded[-1]] = len(rounded) - 2
+        bounds = [float(edge) for edge in rounded]
+        return tuple(
+            AccuracyBin(lower, upper, tuple(accuracies.index[places == number]))
+            for number, (lower, upper) in enumerate(pairwise(bounds))
+        )
+
+    def graph(self, name: str, step: int | None = None) -> NeuralGraph:
+        """The graph of one run at a recorded step, the last one where None.
+
+        Networks of one architecture are captured once, however many runs there are.
+
+        Args:
+            name: The run.
+            step: A recorded step.
+
+        Raises:
+            RunError: There is no such run or step.
+        """
+        if name not in self.runs:
+            raise RunError(f"{self.folder} holds the run", repr(name), "See the names in Population.runs")
+        run, configuration = self.runs[name], self.configurations[name]
+        shape, (n_classes,) = run.groups[0].shape, next(g.shape for g in run.groups if g.role == "output")
+        architecture = (configuration.family, configuration.size, configuration.layers, shape, n_classes)
+        if architecture not in self._graphs:
+            network = network_of(configuration, shape, n_classes).eval()
+            self._graphs[architecture] = capture(network, torch.zeros(1, *shape))
+        return self._graphs[architecture].at(run.snapshots[run.steps[-1] if step is None else step])
+
+
+def train_population(
+    configurations: Iterable[RunConfiguration],
+    folder: str | Path,
+    *,
+    executor: Executor | None = None,
+    data: Data = None,
+    progress: Progress | None = None,
+) -> Population:
+    """Train one network per configuration, each into a folder of its own, named by the configuration's identity.
+
+    Whole runs are left as they are and runs that were cut off go on from their last whole step, so that the same call
+    may be made again after any interruption. A configuration that is there twice is trained once. Two processes never
+    write one run, not even from two calls.
+
+    A run that fails, or whose process dies, is named at the end; the others go on. Ctrl-C ends the processes at once.
+
+    Args:
+        configurations: What to train.
+        folder: The population's folder; it is made if it is not there.
+        executor: Where to train: any executor whose workers see ``folder`` and the data; one local process per core
+            where None. These are new Python processes: a script has its own work under
+            ``if __name__ == "__main__":``.
+        data: The data set of all the configurations, or the directory of the data sets' files; ``$AXONOMETRY_DATA``
+            where None. With an executor of your own a directory is better: a data set would travel with every run.
+        progress: Called in this process with the runs that have ended, out of how many, and a few words.
+
+    Returns:
+        The population of exactly these configurations, in their order.
+
+    Raises:
+        DataError: A data set's file is missing.
+        RunError: Runs failed; or a run's folder holds something else.
+    """
+    folder = Path(folder)
+    named = {configuration.identity: configuration for configuration in configurations}
+    missing = [c for name, c in named.items() if not is_complete(c, folder / name)]
+    for dataset in {} if isinstance(data, datasets.Dataset) else dict.fromkeys(c.dataset for c in missing):
+        datasets.require(dataset, None if data is None else str(data))
+    account = _Account(len(named), len(named) - len(missing), progress or _silent)
+    if executor is None:
+        run_locally(missing, folder, data, account.ended)
+    else:
+        _run_elsewhere(missing, folder, data, executor, account)
+    account.require_success(folder)
+    return Population(folder, {name: load(folder / name) for name in named})
+
+
+def load_population(folder: str | Path) -> Population:
+    """Open the runs of a population's folder, by name in alphabetical order.
+
+    Raises:
+        RunError: There is no such folder, or a run is damaged or of a newer format.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError("a population is a folder of runs", f"{folder}, which is none", "Check the path")
+    runs = {path.parent.name: load(path.parent) for path in sorted(folder.glob("*/run.json"))}
+    whole = {name: run for name, run in runs.items() if run.complete}
+    return Population(folder, whole, tuple(name for name in runs if name not in whole))
+
+
+class _Account:
+    """What became of the runs of one call."""
+
+    def __init__(self, total: int, done: int, progress: Progress) -> None:
+        self._total, self._done, self._progress = total, done, progress
+        self._failures: dict[str, str] = {}
+        progress(done, total, f"{done} were there" if done else "")
+
+    def ended(self, configuration: RunConfiguration, wrong: str | None) -> None:
+        name = configuration.identity
+        self._done += 1
+        if wrong is not None:
+            self._failures[name] = wrong
+        self._progress(self._done, self._total, f"{name} failed: {wrong}" if wrong else name)
+
+    def require_success(self, folder: Path) -> None:
+        if not self._failures:
+            return
+        shown = [f"{name} ({wrong.rstrip('.')})" for name, wrong in list(self._failures.items())[:_FAILURES_SHOWN]]
+        more = ["..."] if len(self._failures) > len(shown) else []
+        raise RunError(
+            f"every run of the population in {folder} is trained to its end",
+            f"{len(self._failures)} of {self._total} that were not: {', '.join(shown + more)}",
+            "The others are whole; the same call goes on with these",
+        )
+
+
+def _run_elsewhere(
+    configurations: Sequence[RunConfiguration], folder: Path, data: Data, executor: Executor, account: _Account
+) -> None:
+    futures: dict[Future[None], RunConfiguration] = {}
+    try:
+        for configuration in configurations:
+            try:
+                futures[executor.submit(work, configuration, folder, data)] = configuration
+            except BrokenExecutor as error:
+                account.ended(configuration, f"{type(error).__name__}: {error}")
+        for future in as_completed(futures):
+            try:
+                wrong = failure(future)
+            except CancelledError:
+                wrong = "its executor cancelled it"
+            account.ended(futures[future], wrong)
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _configuration(run: Trajectory) -> RunConfiguration:
+    if run.configuration is None:
+        raise ConfigurationError("a run of a population has a configuration", f"{run.folder}, which has none")
+    return RunConfiguration.from_dict(run.configuration)
+
+
+def _silent(done: int, total: int, words: str) -> None:
+    pass

@@ -1,0 +1,108 @@
+"""Sets of configurations: grids, random draws, and the protocol of paper 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from axonometry.errors import ConfigurationError
+from axonometry.populations.configuration import OPTIMISERS, RunConfiguration
+from axonometry.populations.initialisers import PAPER_INITIALISERS
+from axonometry.populations.seeds import derive
+
+
+def grid(choices: Mapping[str, Iterable[Any]], **fixed: Any) -> tuple[RunConfiguration, ...]:
+    """Every combination of the choices; the last key's values vary fastest.
+
+    Args:
+        choices: Values to combine, by attribute of :class:`RunConfiguration`.
+        fixed: The other attributes.
+
+    Raises:
+        ConfigurationError: An attribute is unknown or a value is wrong.
+
+    >>> [c.seed for c in grid({"optimiser": ["sgd", "adam"], "seed": range(2)}, epochs=1)]
+    [0, 1, 0, 1]
+    """
+    combinations = product(*(list(values) for values in choices.values()))
+    return tuple(RunConfiguration.from_dict({**fixed, **dict(zip(choices, values))}) for values in combinations)
+
+
+def draw(seeds: Iterable[int], choices: Mapping[str, Sequence[Any]], **fixed: Any) -> tuple[RunConfiguration, ...]:
+    """One configuration per seed: one seed is one sample, so that the runs are independent of each other.
+
+    Each attribute is drawn evenly from its choices by a random stream of its own, made of the seed and the attribute's
+    name: adding a choice leaves the other attributes' draws as they were.
+
+    Args:
+        seeds: Seeds of the runs.
+        choices: Values to draw from, by attribute of :class:`RunConfiguration`.
+        fixed: The other attributes.
+
+    Raises:
+        ConfigurationError: An attribute is unknown, has nothing to draw from, or a value is wrong.
+    """
+    empty = [name for name, values in choices.items() if not len(values)]
+    if empty:
+        raise ConfigurationError(f"there is something to draw `{empty[0]}` from", "no values")
+    return tuple(
+        RunConfiguration.from_dict(
+            {**fixed, "seed": seed}
+            | {name: values[derive(seed, "draw", name) % len(values)] for name, values in choices.items()}
+        )
+        for seed in seeds
+    )
+
+
+def ictai2021(seeds: Iterable[int], *, initialisers: Sequence[str] = (), **fixed: Any) -> tuple[RunConfiguration, ...]:
+    """The protocol of paper 1 as of January 2021, the last before later work changed it (definitions 1.2).
+
+    Batches of 64; for each seed the optimiser is drawn from {SGD at 0.01, Adam at 0.001} and the number of epochs from
+    1 to 5. The official code trains all nine initialisers for each seed, with one optimiser object, and counts every
+    epoch as a sample; here the initialiser is drawn too and a run is one sample (definitions 1.4, item 9).
+
+    Args:
+        seeds: Seeds of the runs; the paper has 1,000 from 10,000 i, i = 1, 3 ... 19.
+        initialisers: Initialisers to draw from; the nine of the paper where empty.
+        fixed: Other attributes: ``dataset`` ("mnist" unless given), ``family``, ``size``, ``layers``, ``scale`` (0.05,
+            0.5 or 5.0 in the paper) and what else should differ from the protocol.
+
+    Raises:
+        ConfigurationError: An attribute is unknown or a value is wrong.
+
+    >>> {c.batch_size for c in ictai2021(range(30))}, {c.epochs for c in ictai2021(range(30))}
+    ({64}, {1, 2, 3, 4, 5})
+    """
+    return _paper(seeds, initialisers, range(1, 6), {"batch_size": 64, **fixed})
+
+
+def ictai2021_cnn_ensemble(
+    seeds: Iterable[int], *, initialisers: Sequence[str] = (), **fixed: Any
+) -> tuple[RunConfiguration, ...]:
+    """The protocol of paper 1's ensembles of convolutional networks, December 2020 (definitions 1.2).
+
+    As :func:`ictai2021`, with batches of 256, the first 15% of the training images, and 1 to 3 epochs.
+
+    Args:
+        seeds: Seeds of the runs.
+        initialisers: Initialisers to draw from; the nine of the paper where empty.
+        fixed: As for :func:`ictai2021`; ``family`` is "convolutional" unless given.
+
+    Raises:
+        ConfigurationError: An attribute is unknown or a value is wrong.
+    """
+    protocol = {"family": "convolutional", "batch_size": 256, "train_fraction": 0.15}
+    return _paper(seeds, initialisers, range(1, 4), {**protocol, **fixed})
+
+
+def _paper(
+    seeds: Iterable[int], initialisers: Sequence[str], epochs: Sequence[int], fixed: Mapping[str, Any]
+) -> tuple[RunConfiguration, ...]:
+    drawn = {
+        "optimiser": tuple(OPTIMISERS),
+        "epochs": epochs,
+        "initialiser": tuple(initialisers) or tuple(PAPER_INITIALISERS),
+    }
+    choices = {name: values for name, values in drawn.items() if name not in fixed}
+    return draw(seeds, choices, **{"dataset": "mnist", "scale": 0.05, **fixed})

@@ -1,0 +1,129 @@
+"""Training runs by local processes: what one of them does, and what happens when one dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from axonometry.errors import RunError
+from axonometry.populations.configuration import RunConfiguration
+from axonometry.populations.datasets import Dataset
+from axonometry.populations.training import train
+
+Data = Dataset | str | Path | None
+Report = Callable[[RunConfiguration, str | None], None]
+"""Called when a run has ended: with None, or with what went wrong."""
+
+DIED = "its process died, also when it ran alone (killed, or out of memory?)"
+
+_data: Data = None
+
+
+def work(configuration: RunConfiguration, folder: Path, data: Data) -> None:
+    """Train one run of a population, in any process."""
+    train(configuration, folder / configuration.identity, data=data)
+
+
+def run_locally(configurations: Iterable[RunConfiguration], folder: Path, data: Data, report: Report) -> None:
+    """Train runs, one process per core; each process gets the data once.
+
+    When a process dies, all runs that were under way are suspects: each of them is taken up again alone, and the one
+    whose process dies once more is reported. The others go on.
+
+    Raises:
+        RunError: No process can be started.
+    """
+    queue = deque(configurations)
+    while queue:
+        for suspect in _work_off(queue, folder, data, report, workers=min(n_cores(), len(queue))):
+            if _work_off(deque([suspect]), folder, data, report, workers=1):
+                report(suspect, DIED)
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def failure(future: Future[None]) -> str | None:
+    """What went wrong in a run, in one line; None where nothing did."""
+    error = future.exception()
+    return None if error is None else f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _work_off(
+    queue: deque[RunConfiguration], folder: Path, data: Data, report: Report, *, workers: int
+) -> list[RunConfiguration]:
+    """Train runs of the queue until it is empty or a process dies; the runs that were then under way."""
+    running: dict[Future[None], RunConfiguration] = {}
+    with _pool(data, workers) as pool:
+        while queue or running:
+            try:
+                while queue and len(running) < workers:
+                    running[pool.submit(_work_with_own_data, queue[0], folder)] = queue[0]
+                    queue.popleft()
+            except BrokenProcessPool:
+                return list(running.values())
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                if isinstance(future.exception(), BrokenProcessPool):
+                    return list(running.values())
+                report(running.pop(future), failure(future))
+    return []
+
+
+@contextmanager
+def _pool(data: Data, workers: int) -> Iterator[ProcessPoolExecutor]:
+    # Never fork: torch's threads do not survive it.
+    context = multiprocessing.get_context("spawn")
+    lifeline, held = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(lifeline, data))
+    finished = False
+    try:
+        _require_workers(pool)
+        yield pool
+        finished = True
+    finally:
+        if not finished:  # interrupted: a run that is cut off goes on from its last whole step next time
+            held.close()
+        pool.shutdown(cancel_futures=True)
+        held.close()
+        lifeline.close()
+
+
+def _require_workers(pool: ProcessPoolExecutor) -> None:
+    try:
+        pool.submit(os.getpid).result()
+    except BrokenProcessPool as error:
+        raise RunError(
+            "a population is trained by new processes that import the calling program",
+            "one that ended as it started; its own message is on standard error",
+            'In a script, put what trains under: if __name__ == "__main__":',
+        ) from error
+
+
+def _start(lifeline: Connection, data: Data) -> None:
+    """Make a new process ready: it leaves Ctrl-C to its parent, and ends when its parent lets go or dies."""
+    global _data  # noqa: PLW0603 - a process's own copy, set once
+    _data = data
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
+
+
+def _end_with_parent(lifeline: Connection) -> None:
+    try:
+        lifeline.recv_bytes()
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _work_with_own_data(configuration: RunConfiguration, folder: Path) -> None:
+    work(configuration, folder, _data)
