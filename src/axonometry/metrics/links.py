@@ -10,7 +10,6 @@ that is the convention ``"ictai2021"``. Leaving the biases out by default is our
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -62,7 +61,7 @@ def link_weights(graph: NeuralGraph, convention: LinkConvention = "links") -> pd
             found = moments(_pool(kernel, biases[synapse.name]), median=False)
         else:
             found = moments(kernel.weight, gain=kernel.gain, median=False)
-        rows.append({"synapse": synapse.name, "target": synapse.target, **asdict(found)})
+        rows.append((synapse.name, synapse.target, *(getattr(found, name) for name in STATISTICS)))
     return pd.DataFrame(rows, columns=["synapse", "target", *STATISTICS])
 
 
@@ -94,9 +93,10 @@ def _pool(kernel: Kernel, biases: Tensor | None) -> Tensor:
 def _distinct(graph: NeuralGraph) -> list[tuple[Synapse, Kernel]]:
     """Each synapse with its kernel, without those whose effective weights an earlier one has already."""
     earlier: dict[str, list[Kernel]] = {}
+    kernels = graph.kernels()
     found = []
     for synapse in graph.synapses:
-        kernel = graph.kernel(synapse.name)
+        kernel = kernels[synapse.name]
         same_parameter = earlier.setdefault(synapse.parameter, [])
         if not any(_equal(kernel, other, computed=_computed(graph, synapse)) for other in same_parameter):
             same_parameter.append(kernel)

@@ -256,6 +256,12 @@ class NeuralGraph:
         with torch.no_grad():
             return self.program.kernel(synapse, self._statics)
 
+    def kernels(self) -> dict[str, Kernel]:
+        """The kernel of every synapse, by name."""
+        statics = self._statics
+        with torch.no_grad():
+            return {synapse.name: self.program.kernel(synapse.name, statics) for synapse in self.synapses}
+
     def biases(self) -> NodeValues:
         """The constant term of every neuron's local field: biases, and the shifts of folded normalisation."""
         zeros = dict(self.zeros())
