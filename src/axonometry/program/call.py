@@ -22,6 +22,7 @@ class Signal:
         composite: Whether the value closes a nonlinear function of its root, which it stands for with coefficient 1.
         open: Whether the value is a sum under construction that only the next operation reads.
         channel_axis: For an open sum, its axis of channels, the batch axis counted.
+        base: Behind a nonlinearity, the value before the numbers that it has been scaled with since.
     """
 
     root: fx.Node
@@ -29,6 +30,7 @@ class Signal:
     composite: bool = False
     open: bool = False
     channel_axis: int | None = None
+    base: fx.Node | None = None
 
 
 class Call:
@@ -59,6 +61,11 @@ class Call:
         """The shape of an argument, or of the result."""
         value = (argument or self.node).meta["val"]
         return tuple((value[0] if isinstance(value, (tuple, list)) else value).shape)
+
+    def carried(self) -> Reading:
+        """The reading of a nonlinearity: its signal, without the numbers that stand between it and another nonlinearity."""
+        signal = self.signals[0]
+        return Reading("carrier", of=self._known[signal].base or signal, role="activation")
 
     def same_root(self) -> bool:
         """Whether all signals are elementwise functions of one signal."""
@@ -107,7 +114,7 @@ def place_of(node: fx.Node) -> str:
     path = module_path(node)
     where = f"module {path!r}" if path else "the module's own forward"
     frames = [line.strip() for line in (node.meta.get("stack_trace") or "").splitlines()]
-    own = [i for i, line in enumerate(frames) if line.startswith("File ") and "/torch/nn/" not in line]
+    own = [i for i, line in enumerate(frames) if line.startswith('File "/') and "/torch/nn/" not in line]
     if not own:
         return where
     code = frames[own[-1] + 1] if own[-1] + 1 < len(frames) else ""

@@ -18,7 +18,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from axonometry.errors import CaptureError, ConfigurationError
-from axonometry.program.call import Call, Signal, module_path, place_of
+from axonometry.program.call import Call, Signal, module_path
 from axonometry.program.coverage import account
 from axonometry.program.description import Group, Shape, Synapse, Wire
 from axonometry.program.export import export
@@ -26,9 +26,10 @@ from axonometry.program.graph import NeuralGraph
 from axonometry.program.links import Links, structure
 from axonometry.program.program import Junction, Program, Step
 from axonometry.program import rules as rules
-from axonometry.program.registry import Reading, find
+from axonometry.program.registry import Reading, find, overloads
 
 Pooling = Literal["mean", "nodes"]
+SHAPE_ONLY = set(overloads("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"))
 
 
 def capture(module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean") -> NeuralGraph:
@@ -145,7 +146,7 @@ class _Reader:
 
     def _call(self, node: fx.Node) -> None:
         call = Call(node, self.known, self.cuts)
-        if not call.signals:
+        if not call.signals or node.target in SHAPE_ONLY:
             self.computed.append(node)
             return
         if node.meta.get("val") is None:  # checks of shapes and values
@@ -194,7 +195,7 @@ class _Reader:
             of = self.known[reading.of]
             if reading.role != "activation" and not reading.composite:
                 return Signal(node)
-            return Signal(of.root, nonlinear=True, composite=reading.composite or of.composite)
+            return Signal(of.root, nonlinear=True, composite=reading.composite or of.composite, base=node)
         numbers_only = len(node.all_input_nodes) == 1
         if reading.kind in ("sum", "scale") and numbers_only and call.shape(call.signals[0]) == call.shape():
             return self.known[call.signals[0]]
@@ -207,6 +208,7 @@ class _Reader:
         if reading.kind != "relabel":
             return axis + len(after) - len(before)
         labels = torch.arange(before[axis]).reshape([-1 if i == axis else 1 for i in range(len(before))]).expand(before)
+        labels = labels.contiguous()
         args, kwargs = fx.map_arg((call.node.args, dict(call.node.kwargs)), lambda _: labels)
         moved = reading.read(Links(dtype=labels.dtype), *args, **kwargs)  # type: ignore[misc]
         varying = [i for i in range(moved.dim()) if bool((moved != moved.select(i, 0).unsqueeze(i)).any())]
@@ -262,17 +264,27 @@ class _Reader:
 
     def _synapse_name(self, node: fx.Node, reading: Reading) -> str:
         """The module that holds the weight where the call is its own; else the parameter's name."""
-        parameter = self._parameter(node, reading)
-        path = module_path(node)
-        if path and (not parameter or parameter.startswith(path + ".")) and "+" not in parameter:
+        path, parameters = module_path(node), self._parameters(node, reading)
+        own = [any(name.startswith(path + ".") for name in self._all_names(parameter)) for parameter in parameters]
+        if path and all(own):
             return path
-        names = parameter.split("+")[0].split(".parametrizations.")[0].removesuffix(".weight").removesuffix(".weight_orig")
-        return names or path or node.name
+        stem = parameters[0].split(".parametrizations.")[0] if parameters else ""
+        return stem.removesuffix(".weight").removesuffix(".weight_orig") or path or node.name
 
-    def _parameter(self, node: fx.Node, reading: Reading) -> str:
+    def _parameters(self, node: fx.Node, reading: Reading) -> list[str]:
+        """State-dict names behind a synapse's weight: parameters, or buffers where there are none."""
+        found = list(dict.fromkeys(name for n in self._weights(node, reading) for name in parameters_of(n, self.names)))
+        return [name for name in found if name in self.exported.graph_signature.parameters] or found
+
+    def _weights(self, node: fx.Node, reading: Reading) -> list[fx.Node]:
         weight = node.args[reading.weight]
-        static = [n for n in (weight if isinstance(weight, (list, tuple)) else [weight]) if n not in self.known]
-        return "+".join(dict.fromkeys(name for n in static for name in parameters_of(n, self.names)))
+        candidates = weight if isinstance(weight, (list, tuple)) else [weight]
+        return [n for n in candidates if isinstance(n, fx.Node) and n not in self.known]
+
+    def _all_names(self, parameter: str) -> list[str]:
+        """Every name of a shared parameter."""
+        tensor = self.exported.state_dict.get(parameter)
+        return [name for name, other in self.exported.state_dict.items() if other is tensor] or [parameter]
 
     @staticmethod
     def _unused(name: str, used: Iterable[str]) -> str:
@@ -314,7 +326,7 @@ class _Reader:
             axis = self._input_axis(node) if node in self.inputs.values() else self.known[node].channel_axis
             axis = (1 if len(shape) > 2 else len(shape) - 1) if axis is None else axis
             role = "input" if node in self.inputs.values() else ("output" if name in final else "hidden")
-            groups.append(Group(name, shape[batched:], role, max(axis - batched, 0), place_of(node)))
+            groups.append(Group(name, shape[batched:], role, max(axis - batched, 0), module_path(node)))
         return tuple(groups)
 
     def _input_axis(self, node: fx.Node) -> int | None:
@@ -329,8 +341,8 @@ class _Reader:
             Synapse(
                 name=name,
                 kind=_operation_name(node),
-                parameter=self._parameter(node, self.readings[node]),
-                shape=tuple(self._weight_shape(node)),
+                parameter="+".join(self._parameters(node, self.readings[node])),
+                shape=_shape(self._weights(node, self.readings[node])[0]),
                 sources=tuple(sorted(self.sources[node], key=order.__getitem__)),
                 target=target[node],
                 n_links=0,
@@ -341,11 +353,6 @@ class _Reader:
 
     def _terms(self, node: fx.Node) -> _Sum:
         return self.sums.get(node, _Sum())
-
-    def _weight_shape(self, node: fx.Node) -> Shape:
-        weight = node.args[self.readings[node].weight]
-        static = [n for n in (weight if isinstance(weight, (list, tuple)) else [weight]) if n not in self.known]
-        return _shape(static[0])
 
     def _wires(self, order: dict[str, int]) -> tuple[Wire, ...]:
         wires = []

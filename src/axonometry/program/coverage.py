@@ -43,7 +43,7 @@ def account(
                     claims[name] = Coverage(name, role, by, REASONS[role])
     tied = _tied(exported)
     return tuple(
-        claims.get(name) or claims.get(tied.get(name, "")) or Coverage(name, "unclaimed", "", "the forward pass does not use it")
+        claims.get(name) or claims.get(tied.get(name, "")) or Coverage(name, "unclaimed", "", "the forward pass on the example does not use it")
         for name in exported.graph_signature.parameters
     )
 

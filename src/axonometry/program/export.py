@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import traceback
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from axonometry.errors import CaptureError
+from axonometry.program.branches import take_branches
 
 OBSERVERS = ("_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -26,13 +29,14 @@ def export(module: nn.Module, example_inputs: tuple[Any, ...]) -> ExportedProgra
     """
     module = unwrapped(module)
     inputs = _first_sample(example_inputs)
-    with untouched(module), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with untouched(module), torch.no_grad(), _quiet():
         try:
             exported = torch.export.export(module, inputs)
         except Exception as error:  # whatever the user's forward or the exporter raises
             raise _failure(error) from error
-        return exported.run_decompositions({})
+        exported = exported.run_decompositions({})
+        take_branches(exported, inputs)
+        return exported
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
@@ -83,6 +87,19 @@ def _restore(mapping: dict[str, Any], before: dict[str, Any]) -> None:
 
 def _computes_weights(hook: Callable[..., Any]) -> bool:
     return type(hook).__module__.startswith("torch.nn.utils")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter warns, logs and prints: what goes wrong is said in one error."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def _first_sample(inputs: tuple[Any, ...]) -> tuple[Any, ...]:

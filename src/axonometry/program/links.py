@@ -67,13 +67,13 @@ class Links:
             return self._kept[id(coefficient)][1]
         return self._mapped(coefficient.to(self.dtype))
 
-    def constant(self, term: Tensor | float | None) -> Tensor | float | None:
+    def constant(self, term: Tensor | float | int | None) -> Tensor | float | None:
         """A constant term of a sum: itself where constants are read, else None."""
         if term is None or not self.constants:
             return None
         return term.to(self.dtype) if isinstance(term, Tensor) else float(term)
 
-    def plus(self, value: Tensor, term: Tensor | float | None) -> Tensor:
+    def plus(self, value: Tensor, term: Tensor | float | int | None) -> Tensor:
         """``value + term`` where constants are read, else ``value``."""
         constant = self.constant(term)
         return value if constant is None else value + constant

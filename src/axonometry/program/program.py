@@ -86,7 +86,8 @@ class Program:
                 if node.op == "get_attr":
                     values[node] = getattr(self.exported.graph_module, str(node.target))
                 else:
-                    args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
+                    # zeros_like of a signal asks for its shape alone
+                    args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda n: values[n] if n in values else _blank(n))
                     values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
         return values
 
@@ -157,11 +158,15 @@ class Program:
 
     def nothing(self, node: fx.Node, links: Links) -> Any:
         """Zeros in place of a signal that is not followed."""
-        value = node.meta["val"]
-        device = value[0].device if isinstance(value, (tuple, list)) else value.device
-        if isinstance(value, (tuple, list)):
-            return [torch.zeros(v.shape, dtype=links.dtype, device=device) for v in value]
-        return torch.zeros(value.shape, dtype=links.dtype, device=device)
+        return _blank(node, links.dtype)
+
+
+def _blank(node: fx.Node, dtype: torch.dtype | None = None) -> Any:
+    """Zeros of the shape of a node's result."""
+    value = node.meta["val"]
+    several = isinstance(value, (tuple, list))
+    zeros = [torch.zeros(v.shape, dtype=dtype or v.dtype, device=v.device) for v in (value if several else [value])]
+    return zeros if several else zeros[0]
 
 
 def _along(gain: Tensor, weight: Tensor, reading: Reading) -> Tensor:

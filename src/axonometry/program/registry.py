@@ -42,7 +42,7 @@ class Gain:
     """What a scale does to each channel: ``factor * x + shift``, both of shape (channels,) or scalars."""
 
     factor: Tensor | float
-    shift: Tensor | float | None = None
+    shift: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def rule(
 
     def register(read: Read) -> Read:
         if kind == "carrier":
-            resolver(*operations)(lambda call: Reading("carrier", of=call.signals[0], role="activation"))
+            resolver(*operations)(lambda call: call.carried())
         else:
             reading = Reading(kind, read, weight=weight, output_axis=output_axis, channel_axis=channel_axis)
             resolver(*operations)(lambda _: reading)

@@ -8,7 +8,7 @@ from axonometry.program.registry import Reading, overloads, resolver
 UNARY = """
 relu relu6 leaky_relu prelu _prelu_kernel elu selu celu gelu silu mish sigmoid tanh hardtanh hardswish hardsigmoid softplus
 log_sigmoid threshold softshrink hardshrink rrelu_with_noise rrelu exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal
-square abs sign sgn sin cos tan asin acos atan sinh cosh asinh acosh atanh erf erfc erfinv logit sinc clamp clamp_min
+square abs sign sgn sin cos tan asin acos atan sinh cosh asinh acosh atanh erf erfc erfinv logit sinc clamp clip clamp_min
 clamp_max floor ceil round trunc frac nan_to_num isnan isinf isfinite logical_not bitwise_not
 softmax log_softmax _softmax _log_softmax _safe_softmax
 """.split()
@@ -18,12 +18,12 @@ COMPARISONS = "gt ge lt le eq ne logical_and logical_or logical_xor bitwise_and 
 @resolver(*overloads(*UNARY))
 def unary(call: Call) -> Reading:
     """One signal in, the same signal out."""
-    return Reading("carrier", of=call.signals[0], role="activation")
+    return call.carried()
 
 
 @resolver(*overloads(*COMPARISONS))
 def pointwise(call: Call) -> Reading:
     """Elementwise functions of two arguments: read when both come from one signal."""
     if len(call.signals) == 1:
-        return Reading("carrier", of=call.signals[0], role="activation")
+        return call.carried()
     return call.composite()

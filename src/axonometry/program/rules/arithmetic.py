@@ -21,7 +21,7 @@ def sums(call: Call) -> Reading:
     name = call.node.target.overloadpacket.__name__
     coefficients = (1.0, 1.0) if name == "add" else ((1.0, -1.0) if name == "sub" else (-1.0, 1.0))
     alpha = call.node.kwargs.get("alpha", call.argument(2, 1))
-    first, second = coefficients if name == "rsub" else (coefficients[0], coefficients[1] * alpha)
+    first, second = coefficients if name == "rsub" else (coefficients[0], float(coefficients[1] * alpha))
     if name == "rsub":
         first *= alpha
     a, b = call.node.args[:2]
@@ -71,7 +71,7 @@ def products(call: Call) -> Reading:
         return _of_signals(call, a, b)
     if call.is_signal(b):
         if division:
-            return Reading("carrier", of=b, role="activation")
+            return call.carried()
         a, b = b, a
     if call.known(a).composite and not isinstance(b, fx.Node):
         return Reading("carrier", of=a, composite=True)
@@ -79,6 +79,7 @@ def products(call: Call) -> Reading:
 
     def gain(*operands: Any, **_: Any) -> Gain:
         factor = operands[0 if swapped else 1]
+        factor = factor if isinstance(factor, Tensor) else float(factor)
         return Gain(1 / factor if division else factor)
 
     axis = None
@@ -117,7 +118,7 @@ def negative(call: Call) -> Reading:
 def extremes(call: Call) -> Reading:
     """Each of two different signals wins half of the time, as in max-pooling."""
     if len(call.signals) == 1:
-        return Reading("carrier", of=call.signals[0], role="activation")
+        return call.carried()
     if call.same_root():
         return call.composite()
     return Reading("wiring", lambda links, a, b: (a + b) * links(0.5))

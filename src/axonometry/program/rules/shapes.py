@@ -17,10 +17,10 @@ aten = torch.ops.aten
 
 IDENTITIES = """
 clone contiguous alias detach to _to_copy dropout feature_dropout alpha_dropout feature_alpha_dropout native_dropout
-lift_fresh_copy _conj
+lift_fresh_copy type_as
 """.split()
 RELABELS = """
-view reshape _unsafe_view flatten unflatten permute transpose t numpy_T movedim swapaxes swapdims squeeze unsqueeze
+reshape flatten unflatten permute transpose t numpy_T movedim swapaxes swapdims squeeze unsqueeze
 pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle flip roll rot90
 """.split()
 INDEX_MAPS = """
@@ -29,7 +29,6 @@ unbind unfold diagonal diag_embed tril triu reflection_pad1d reflection_pad2d re
 replication_pad2d replication_pad3d _pad_circular im2col col2im broadcast_to
 """.split()
 SUMS = "sum cumsum".split()
-FIRST_RESULT = {aten.native_dropout.default}
 
 
 @resolver(*overloads(*IDENTITIES))
@@ -43,7 +42,7 @@ def _as_it_is(kind: Kind) -> Callable[[Call], Reading]:
 
     def resolve(call: Call) -> Reading:
         operation = call.node.target
-        if len(call.signals) != 1 or not call.is_signal(call.node.args[0]):
+        if not call.is_signal(call.node.args[0]):
             call.refuse("only its first argument may be a signal")
         return Reading(kind, lambda links, *args, **named: operation(*args, **named))
 
@@ -52,6 +51,12 @@ def _as_it_is(kind: Kind) -> Callable[[Call], Reading]:
 
 resolver(*overloads(*RELABELS))(_as_it_is("relabel"))
 resolver(*overloads(*INDEX_MAPS, *SUMS))(_as_it_is("wiring"))
+
+
+@resolver(aten.view.default, aten._unsafe_view.default)
+def view(call: Call) -> Reading:
+    """As reshape: a reading's values need not lie in memory as the network's do."""
+    return Reading("relabel", lambda links, x, shape: x.reshape(shape))
 
 
 @resolver(*overloads("index", "gather", "take_along_dim", "index_put", "scatter"))
@@ -63,6 +68,17 @@ def indexed(call: Call) -> Reading:
     if operation.overloadpacket in (aten.index_put, aten.scatter):
         call.refuse("writing constants into a signal by index has no reading yet")
     return Reading("wiring", lambda links, *args, **named: operation(*args, **named))
+
+
+@resolver(aten.glu.default)
+def gated_linear_unit(call: Call) -> Reading:
+    """The product of one half with a function of the other links both."""
+
+    def read(links: Links, x: Tensor, dim: int = -1) -> Tensor:
+        half, gate = x.chunk(2, dim)
+        return half + gate
+
+    return Reading("wiring", read)
 
 
 @resolver(operator.getitem)
@@ -80,14 +96,14 @@ def item(call: Call) -> Reading:
 _MANY = set(overloads("chunk", "split", "split_with_sizes", "tensor_split", "unbind"))
 
 
-@resolver(aten.cat.default, aten.stack.default)
+@resolver(*overloads("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack"))
 def joined(call: Call) -> Reading:
     """Signals side by side; a constant among them is a bias."""
     operation = call.node.target
     signals = [call.is_signal(operand) for operand in call.node.args[0]]
 
-    def read(links: Links, tensors: list[Tensor], dim: int = 0) -> Tensor:
-        return operation([_or_zeros(links, x, signal) for x, signal in zip(tensors, signals, strict=True)], dim)
+    def read(links: Links, tensors: list[Tensor], *dim: Any) -> Tensor:
+        return operation([_or_zeros(links, x, signal) for x, signal in zip(tensors, signals, strict=True)], *dim)
 
     return Reading("wiring", read)
 

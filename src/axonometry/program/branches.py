@@ -1,0 +1,61 @@
+"""Branches: of a ``torch.cond``, the program keeps the side that the example takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+
+COND = torch.ops.higher_order.cond
+
+
+def take_branches(exported: ExportedProgram, inputs: tuple[Any, ...]) -> None:
+    """Put the branch that the example inputs take in the place of every ``torch.cond``, in place."""
+    graph, module = exported.graph, exported.graph_module
+    while any(node.target is COND for node in graph.nodes):
+        node = next(node for node in graph.nodes if node.target is COND)
+        taken = _decide(exported, node, inputs)
+        branch = getattr(module, str(node.args[1 if taken else 2].target))
+        _inline(graph, node, branch)
+        graph.eliminate_dead_code()
+
+
+def _decide(exported: ExportedProgram, decision: fx.Node, inputs: tuple[Any, ...]) -> bool:
+    """Whether the example takes the first branch: the program is run as far as the decision."""
+    leaves = iter(torch.utils._pytree.tree_leaves(inputs))
+    held = {**exported.state_dict, **exported.constants}
+    arguments = (held[s.target] if s.target in held else next(leaves) for s in exported.graph_signature.input_specs)
+    environment: dict[fx.Node, Any] = {}
+    with torch.no_grad():
+        for node in exported.graph.nodes:
+            if node is decision:
+                break
+            if node.op == "placeholder":
+                environment[node] = next(arguments)
+            elif node.op == "get_attr":
+                environment[node] = getattr(exported.graph_module, str(node.target))
+            else:
+                args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), environment.__getitem__)
+                environment[node] = node.target(*args, **kwargs)
+    condition = decision.args[0]
+    value = environment[condition] if isinstance(condition, fx.Node) else condition
+    return bool(value.item()) if isinstance(value, Tensor) else bool(value)
+
+
+def _inline(graph: fx.Graph, node: fx.Node, branch: fx.GraphModule) -> None:
+    operands = iter(node.args[3])
+    copies: dict[fx.Node, Any] = {}
+    with graph.inserting_before(node):
+        for inner in branch.graph.nodes:
+            if inner.op == "placeholder":
+                copies[inner] = next(operands)
+            elif inner.op == "output":
+                results = fx.map_arg(inner.args[0], copies.__getitem__)
+            else:
+                copies[inner] = graph.node_copy(inner, copies.__getitem__)
+    for user in list(node.users):  # the branches' results are a tuple, taken apart by getitem
+        user.replace_all_uses_with(results[user.args[1]])
+        graph.erase_node(user)
+    graph.erase_node(node)
