@@ -1,6 +1,8 @@
 """``python -m axonometry`` is the command ``axonometry``."""
 
+import sys
+
 from axonometry.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -40,11 +40,14 @@ def weight_moments(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor,
         yield name, tensor, moments(entries, median=False)
 
 
-def weight_table(tensors: Mapping[str, Tensor]) -> pd.DataFrame:
+def weight_table(
+    tensors: Mapping[str, Tensor], *, progress: Callable[[int, int, str], object] | None = None
+) -> pd.DataFrame:
     """A row for each tensor: tensor, shape, dtype, and the link-weight statistics that ``link_weights`` has of a graph.
 
     Args:
         tensors: A :class:`Checkpoint`, or a state dict.
+        progress: Called with tensors done, tensors in all, and the name of the last one.
 
     Returns:
         Columns tensor, shape (such as ``6x1x5x5``; empty for a single number), dtype, count, nonfinite, mean, std,
@@ -52,13 +55,10 @@ def weight_table(tensors: Mapping[str, Tensor]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [
-        {
-            "tensor": name,
-            "shape": "x".join(map(str, tensor.shape)),
-            "dtype": str(tensor.dtype).removeprefix("torch."),
-            **asdict(found),
-        }
-        for name, tensor, found in weight_moments(tensors)
-    ]
+    rows = []
+    for name, tensor, found in weight_moments(tensors):
+        shape, dtype = "x".join(map(str, tensor.shape)), str(tensor.dtype).removeprefix("torch.")
+        rows.append({"tensor": name, "shape": shape, "dtype": dtype, **asdict(found)})
+        if progress is not None:
+            progress(len(rows), len(tensors), name)
     return pd.DataFrame(rows, columns=list(COLUMNS))

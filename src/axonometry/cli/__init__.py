@@ -1,0 +1,66 @@
+"""The command line: functions here parse, call and print, and import torch only when a command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from axonometry import __version__
+from axonometry.cli import analyze, demo, paper, runs, terminal
+from axonometry.errors import AxonometryError
+
+app = typer.Typer(
+    name="axonometry",
+    help="A neural network that learns, measured as a weighted directed graph that changes over time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo.demo)
+app.command()(analyze.analyze)
+app.add_typer(runs.app, name="runs")
+app.add_typer(paper.app, name="paper")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: The words after ``axonometry``; the process's own where None.
+
+    Returns:
+        The exit code: 0, 1 where a check found something, 2 for bad input, 130 after Ctrl-C.
+
+    Raises:
+        OSError: The system failed in a way that is not about a file.
+    """
+    try:
+        code = app(arguments, prog_name="axonometry", standalone_mode=False)
+    except (typer.TyperException, AxonometryError) as error:
+        return terminal.fail(error.format_message() if isinstance(error, typer.TyperException) else str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return terminal.fail(f"{error.filename}: {error.strerror}")
+    except KeyboardInterrupt:
+        code = terminal.INTERRUPTED
+    if code == terminal.INTERRUPTED:
+        terminal.note("Interrupted. What was finished is kept; the same command goes on from there.")
+    return code or 0
+
+
+def _version(asked: bool | None) -> None:
+    if asked:
+        terminal.say(f"axonometry {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = None,
+) -> None:
+    pass

@@ -1,0 +1,155 @@
+"""``axonometry analyze``: tables of any checkpoint's or run's links and neurons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from axonometry.cli import terminal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from axonometry.report import Tab
+
+OVER_TIME = {
+    "node_strength": ("mean", "Node strength, mean of each layer"),
+    "layer_fluctuation": ("value", "Layer fluctuation"),
+}
+"""What is shown of a run step by step: measure, statistic, title."""
+
+COUNTS = ("count", "nonfinite")
+STEPS_SHOWN = 7
+
+
+def analyze(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Run folders; checkpoints (.safetensors, .pt, .pth, .bin, .ckpt, .npz), their index, their folder.",
+            show_default=False,
+        ),
+    ],
+    *,
+    report: Annotated[Path | None, typer.Option(help="Also write the tables as an HTML page to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Tables of link weights, and of a run's node strength and layer fluctuation over time.
+
+    Checkpoints are read tensor by tensor, so that they may be larger than memory, and no code in them is run.
+    """
+    with terminal.progress("Opening") as move:
+        found = [_run(path) if (path / "run.json").exists() else _checkpoint(path, move) for path in paths]
+    if as_json:
+        terminal.show_json([_plain(one) for one in found])
+    else:
+        for one in found:
+            _show(one)
+    if report is not None:
+        _write(found, report)
+
+
+def _run(path: Path) -> dict[str, Any]:
+    from axonometry.trajectory import load
+
+    run = load(path)
+    links = _table(run.metrics, "link_weights", index="group", columns="statistic", step=run.steps[-1:])
+    over_time = {
+        metric: _table(run.metrics, metric, index="step", columns="group", statistic=statistic)
+        for metric, (statistic, _) in OVER_TIME.items()
+    }
+    links = links.rename(columns={"group": "synapse"}).astype({name: int for name in COUNTS if name in links})
+    step = run.steps[-1] if run.steps else None
+    return {"path": path, "kind": "run", "step": step, "link_weights": links, **over_time}
+
+
+def _table(
+    metrics: pd.DataFrame,
+    metric: str,
+    *,
+    index: str,
+    columns: str,
+    step: tuple[int, ...] | None = None,
+    statistic: str | None = None,
+) -> pd.DataFrame:
+    """The rows of one measure as a wide frame, rows and columns in the order in which they were recorded."""
+    rows = metrics[metrics["metric"] == metric]
+    if step is not None:
+        rows = rows[rows["step"].isin(step)]
+    if statistic is not None:
+        rows = rows[rows["statistic"] == statistic]
+    wide = rows.pivot(index=index, columns=columns, values="value").rename_axis(columns=None)
+    return wide.reindex(index=rows[index].unique(), columns=rows[columns].unique()).reset_index()
+
+
+def _checkpoint(path: Path, move: terminal.Progress) -> dict[str, Any]:
+    from axonometry.checkpoints import open_checkpoint, weight_table
+
+    checkpoint = open_checkpoint(path)
+    frame = weight_table(checkpoint, progress=lambda done, total, name: move(done, total, f"Reading {name}"))
+    return {"path": path, "kind": checkpoint.kind, "left_out": checkpoint.left_out, "link_weights": frame}
+
+
+def _show(found: dict[str, Any]) -> None:
+    terminal.show_frame(
+        _readable(found["link_weights"]), _title(found), spare=("shape", "kurtosis", "skewness", "count")
+    )
+    for metric, (_, title) in OVER_TIME.items():
+        if len(found.get(metric, ())):
+            _show_steps(found[metric], title)
+    if found.get("left_out"):
+        terminal.note(f"Not read from {found['path']}: {', '.join(found['left_out'])}")
+
+
+def _show_steps(frame: pd.DataFrame, title: str) -> None:
+    """A row a layer and a column a step: networks have many layers, and a few steps tell the story."""
+    steps = terminal.thinned(frame, STEPS_SHOWN).set_index("step").T
+    heads = [str(step) for step in steps.columns]
+    rows = [[group, *values] for group, values in zip(steps.index, steps.to_numpy().tolist(), strict=True)]
+    terminal.show_table(["layer at step", *heads], rows, title, spare=[*heads[1:-1:2], *heads[2:-1:2]])
+
+
+def _title(found: dict[str, Any]) -> str:
+    frame = found["link_weights"]
+    at = f"run, step {found['step']}" if found["kind"] == "run" else found["kind"]
+    types = f", {frame['dtype'].iloc[0]}" if "dtype" in frame and frame["dtype"].nunique() == 1 else ""
+    return f"Link weights of {found['path']} ({at}{types}, {int(frame['count'].sum()):,} in all)"
+
+
+def _readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the columns that say nothing: a type that all tensors share, a count of NaN that is 0 everywhere."""
+    alike = [name for name in ("dtype",) if name in frame and frame[name].nunique() == 1]
+    return frame.drop(columns=alike + ([] if frame["nonfinite"].any() else ["nonfinite"]))
+
+
+def _plain(found: dict[str, Any]) -> dict[str, Any]:
+    import pandas as pd
+
+    return {name: terminal.records(part) if isinstance(part, pd.DataFrame) else part for name, part in found.items()}
+
+
+def _write(found: list[dict[str, Any]], report: Path) -> None:
+    from axonometry.report import Page
+
+    tabs = tuple(_tab(one) for one in found)
+    command = f"axonometry analyze {' '.join(str(one['path']) for one in found)} --report {report}"
+    Page("Weights, measured", ", ".join(str(one["path"]) for one in found), tabs, command=command).write(report)
+    terminal.note(f"Wrote {report}")
+
+
+def _tab(found: dict[str, Any]) -> Tab:
+    from axonometry.report import Figure, Panel, Tab, Table
+    from axonometry.report.figures import lines
+
+    figures = []
+    for metric, (_, title) in OVER_TIME.items():
+        if len(found.get(metric, ())):
+            values = found[metric].melt(id_vars="step", var_name="name").dropna()
+            figures.append(Figure(title, (Panel(lines(values, y="weight")),), arrangement="wide"))
+    caption = (
+        "Population moments of the finite entries, accumulated in float64; kurtosis is the excess over a normal law's."
+    )
+    table = Table.of(_readable(found["link_weights"]), title=_title(found), caption=caption)
+    return Tab(found["path"].resolve().name, (table, *figures))

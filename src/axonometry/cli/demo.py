@@ -1,0 +1,5 @@
+"""``axonometry demo``."""
+
+
+def demo() -> None:
+    """Later."""

@@ -1,0 +1,169 @@
+"""What the user sees: tables and JSON on stdout; progress bars, notes and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Display
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import JustifyMethod
+
+Progress = Callable[[int, int, str], None]
+"""What the library's long functions accept: they call it with how much is done, of how much, and what is being done."""
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+# Outside a terminal a table is as wide as its content: whoever reads it with grep or awk wants whole lines.
+_UNLIMITED = 10_000
+
+
+@contextmanager
+def progress(message: str) -> Iterator[Progress]:
+    """A bar on stderr that is gone when the block ends; nothing where stderr is no terminal.
+
+    Args:
+        message: What is being done until the first call tells more.
+
+    Yields:
+        The callback that moves the bar.
+    """
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Display(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
+        task = display.add_task(message, total=None)
+
+        def move(done: int, total: int, message: str) -> None:
+            display.update(task, completed=done, total=total, description=message)
+
+        yield move
+
+
+def say(text: str) -> None:
+    """One line on stdout, a result in words."""
+    print(text)
+
+
+def note(text: str) -> None:
+    """One line on stderr, beside the results."""
+    print(text, file=sys.stderr)
+
+
+def fail(text: str) -> int:
+    """One line on stderr that says what was wrong with the input.
+
+    Returns:
+        The exit code for bad input.
+    """
+    if text:  # a missing subcommand has already shown its help
+        note(f"Error: {' '.join(text.split())}")
+    return BAD_INPUT
+
+
+def show_table(
+    columns: Iterable[str], rows: Iterable[Iterable[object]], title: str = "", *, spare: Iterable[str] = ()
+) -> None:
+    """A table on stdout: text to the left, numbers to the right with four significant digits.
+
+    Args:
+        columns: The heads.
+        rows: A cell per column.
+        title: Above the table.
+        spare: Columns that a terminal too narrow for all does without, the first one first; a note names them.
+    """
+    heads, cells, left_out = list(columns), [list(row) for row in rows], []
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(width=_UNLIMITED, highlight=False)
+    table = _table(heads, cells)
+    for name in spare:
+        if console.measure(table, options=console.options.update_width(_UNLIMITED)).maximum <= console.width:
+            break
+        place = heads.index(name)
+        left_out.append(heads.pop(place))
+        cells = [row[:place] + row[place + 1 :] for row in cells]
+        table = _table(heads, cells)
+    with console.capture() as captured:
+        console.print(*([Text(title, "bold")] if title else []), table, sep="\n")
+    # Rich pads every line to the table's width.
+    say("\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n") + "\n")
+    if left_out:
+        note(f"This terminal is too narrow for: {', '.join(left_out)}; --json prints all.")
+
+
+def _table(heads: list[str], cells: list[list[object]]) -> Table:
+    from axonometry.report.render import number
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for index, head in enumerate(heads):
+        inside = [row[index] for row in cells if row[index] is not None]
+        numeric = bool(inside) and all(isinstance(value, Real) for value in inside)
+        longest = max((len(number(value)) for value in inside), default=0)
+        justify: JustifyMethod = "right" if numeric else "left"
+        table.add_column(head, justify=justify, no_wrap=numeric, overflow="fold", min_width=min(longest, 24))
+    for row in cells:
+        table.add_row(*(Text(number(value)) for value in row))
+    return table
+
+
+def show_frame(frame: pd.DataFrame, title: str = "", *, spare: Iterable[str] = ()) -> None:
+    """A data frame's columns as a table on stdout; its index is not shown.
+
+    Args:
+        frame: The rows.
+        title: Above the table.
+        spare: As for :func:`show_table`.
+    """
+    rows = frame.astype(object).itertuples(index=False, name=None)
+    show_table([str(column) for column in frame.columns], rows, title, spare=[name for name in spare if name in frame])
+
+
+def thinned(frame: pd.DataFrame, most: int = 24) -> pd.DataFrame:
+    """The frame, or as many evenly spread rows of a long one, first and last included, as a screen can hold."""
+    if len(frame) <= most:
+        return frame
+    note(f"Showing {most} of {len(frame)} steps; --json prints all.")
+    return frame.iloc[[round(place * (len(frame) - 1) / (most - 1)) for place in range(most)]]
+
+
+def show_json(value: object) -> None:
+    """One JSON document on stdout; what is not a finite number is null."""
+    print(json.dumps(plain(value), indent=2, allow_nan=False))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A frame's rows as mappings from column to value, for JSON."""
+    return [
+        dict(zip(frame.columns, row, strict=True)) for row in frame.astype(object).itertuples(index=False, name=None)
+    ]
+
+
+def plain(value: object) -> Any:
+    """The value in JSON's types: numpy's scalars, paths and tuples included, NaN and infinity as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inside) for inside in value]
+    if hasattr(value, "item"):  # a scalar of numpy or torch
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,78 @@
+"""Tables of checkpoints and runs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.safetensors"
+    save_file({"a": torch.tensor([1.0, 2.0, 3.0, 10.0]), "b.weight": torch.zeros(2, 3, dtype=torch.bfloat16)}, path)
+    return path
+
+
+def test_a_checkpoint_tensor_by_tensor(run, checkpoint: Path) -> None:
+    (found,) = run("analyze", checkpoint, "--json").json
+    a, b = found["link_weights"]
+    assert (a["tensor"], a["shape"], a["count"], a["mean"], a["maximum"]) == ("a", "4", 4, 4.0, 10.0)
+    assert a["std"] == pytest.approx(math.sqrt(12.5))
+    assert (b["tensor"], b["shape"], b["dtype"], b["std"]) == ("b.weight", "2x3", "bfloat16", 0.0)
+
+
+def test_nan_is_counted_and_not_hidden(run, tmp_path: Path) -> None:
+    save_file({"a": torch.tensor([math.nan, 1.0]), "b": torch.tensor([math.nan])}, tmp_path / "w.safetensors")
+    (found,) = run("analyze", tmp_path / "w.safetensors", "--json").json
+    assert [(row["nonfinite"], row["mean"]) for row in found["link_weights"]] == [(1, 1.0), (1, None)]
+    assert "nonfinite" in run("analyze", tmp_path / "w.safetensors").out
+
+
+def test_columns_that_say_nothing_are_left_out_of_the_table(run, checkpoint: Path) -> None:
+    text = run("analyze", checkpoint).out
+    assert "nonfinite" not in text
+    assert "dtype" in text  # there are two types
+
+
+def test_a_run_step_by_step(run, runs: Path, network: nn.Module) -> None:
+    (found,) = run("analyze", runs / "whole", "--json").json
+    assert (found["kind"], found["step"]) == ("run", 2)
+    assert [row["synapse"] for row in found["link_weights"]] == ["0", "2"]
+    assert found["link_weights"][0]["count"] == 12
+    assert [row["step"] for row in found["layer_fluctuation"]] == [0, 1, 2]
+    first, second = (network[i].weight.detach().double() for i in (0, 2))
+    bias = network[0].bias.detach().double()
+    hidden = first.sum(1) + second.sum(0)
+    assert found["layer_fluctuation"][0]["0"] == pytest.approx(float(hidden.std(correction=0)), rel=1e-6)
+    mean = found["node_strength"][0]["0"]
+    assert mean in (pytest.approx(float(hidden.mean())), pytest.approx(float((hidden + bias).mean())))
+
+
+def test_several_paths_in_one_report(run, runs: Path, checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    page = tmp_path / "page.html"
+    outcome = run("analyze", checkpoint, runs / "whole", "--report", page)
+    assert outcome.code == 0
+    assert outcome.err == f"Wrote {page}\n"
+    assert all(name in page.read_text(encoding="utf-8") for name in ("weights.safetensors", "whole", "b.weight"))
+
+
+def test_pickled_code_is_not_run(run, tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self):
+            return (tmp_path.joinpath("exploded").touch, ())
+
+    torch.save({"a": Bomb()}, tmp_path / "bomb.pt")
+    outcome = run("analyze", tmp_path / "bomb.pt")
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "exploded").exists()

@@ -1,0 +1,126 @@
+"""Listing, showing, verifying and training runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+import axonometry as ax
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TINY = ["--epochs", "1", "--workers", "1"]
+
+
+def test_list_tells_whole_cut_off_and_damaged(run, runs: Path) -> None:
+    shutil.copytree(runs / "whole", runs / "below" / "damaged")
+    (runs / "below" / "damaged" / "metrics.parquet").write_bytes(b"nothing")
+    rows = {row["run"]: row for row in run("runs", "list", runs, "--json").json}
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "whole": "whole",
+        "cut": "cut off",
+        "below/damaged": "damaged",
+    }
+    assert (rows["whole"]["steps"], rows["whole"]["last_step"], rows["whole"]["accuracy"]) == (3, 2, 0.75)
+    assert rows["cut"]["problem"] is None
+    assert "metrics.parquet" in rows["below/damaged"]["problem"]
+
+
+def test_list_prints_a_table(run, runs: Path) -> None:
+    lines = run("runs", "list", runs).out.splitlines()
+    assert lines[0] == f"2 runs in {runs}"
+    assert [line.split() for line in lines if line.strip().startswith(("cut", "whole"))] == [
+        ["cut", "1", "0", "0.5", "cut", "off"],
+        ["whole", "3", "2", "0.75", "whole"],
+    ]
+
+
+def test_list_of_a_folder_without_runs(run, tmp_path: Path) -> None:
+    outcome = run("runs", "list", tmp_path)
+    assert outcome.code == 2
+    assert "axonometry runs train" in outcome.err
+
+
+def test_show_has_groups_synapses_steps_and_configuration(run, runs: Path) -> None:
+    shown = run("runs", "show", runs / "whole", "--json").json
+    assert shown["configuration"] == {"lr": 0.1}
+    assert [group["neurons"] for group in shown["groups"]] == [4, 3, 2]
+    assert [synapse["links"] for synapse in shown["synapses"]] == [12, 6]
+    assert shown["steps"] == [{"step": step, "accuracy": 0.25 * (step + 1)} for step in range(3)]
+    text = run("runs", "show", runs / "whole").out
+    assert all(part in text for part in ("lr", "Neuron groups", "Synapses", "Steps", "linear"))
+
+
+def test_verify_finds_a_changed_byte(run, runs: Path) -> None:
+    assert (run("runs", "verify", runs).code, run("runs", "verify", runs).out) == (0, "2 of 2 runs are whole.\n")
+    snapshot = runs / "whole" / "snapshots" / "1.safetensors"
+    content = bytearray(snapshot.read_bytes())
+    content[-1] ^= 1
+    snapshot.write_bytes(content)
+    outcome = run("runs", "verify", runs / "cut", runs / "whole", "--json")
+    assert outcome.code == 1
+    assert [finding["file"] for finding in outcome.json["findings"]] == [str(snapshot)]
+    assert "1 of 2 runs are whole." in run("runs", "verify", runs).out
+
+
+def test_train_trains_each_network_once(run, tmp_path: Path) -> None:
+    words = ["runs", "train", *TINY, "--count", "2", "--scale", "0.1", "--folder", tmp_path / "p"]
+    first = run(*words, "--json")
+    assert first.code == 0
+    assert [row["state"] for row in first.json] == ["whole", "whole"]
+    configurations = [ax.load(tmp_path / "p" / row["run"]).configuration for row in first.json]
+    assert [(c["seed"], c["scale"], c["epochs"]) for c in configurations] == [(0, 0.1, 1), (1, 0.1, 1)]
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+    assert run(*words, "--json").json == first.json
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+
+
+@pytest.mark.parametrize("as_list", [True, False])
+def test_train_from_a_file(run, tmp_path: Path, as_list: bool) -> None:
+    configuration = {"epochs": 1, "seed": 7, "max_steps": 2}
+    (tmp_path / "c.json").write_text(json.dumps([configuration] if as_list else configuration))
+    outcome = run(
+        "runs", "train", "--config", tmp_path / "c.json", "--workers", "1", "--folder", tmp_path / "p", "--json"
+    )
+    (row,) = outcome.json
+    assert ax.load(tmp_path / "p" / row["run"]).configuration["seed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("{", "is JSON"),
+        ('{"epoch": 1}', "a run's configuration has the keys"),
+        ("[1]", "a configuration is a JSON object"),
+        ("3", "a configuration is a JSON object"),
+    ],
+)
+def test_train_from_a_wrong_file(run, tmp_path: Path, content: str, line: str) -> None:
+    (tmp_path / "c.json").write_text(content)
+    outcome = run("runs", "train", "--config", tmp_path / "c.json", "--folder", tmp_path / "p")
+    assert outcome.code == 2
+    assert line in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "p").exists()
+
+
+def test_train_from_no_file(run, tmp_path: Path) -> None:
+    outcome = run("runs", "train", "--config", tmp_path / "none.json")
+    assert (outcome.code, outcome.err) == (2, f"Error: {tmp_path / 'none.json'}: No such file or directory\n")
+
+
+def test_train_is_told_once_what_to_train(run, tmp_path: Path) -> None:
+    outcome = run("runs", "train", "--config", tmp_path / "c.json", "--epochs", "3")
+    assert outcome.code == 2
+    assert "--config says what to train" in outcome.err
+
+
+def test_train_without_the_data_says_where_it_belongs(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AXONOMETRY_DATA", raising=False)
+    outcome = run("runs", "train", "--dataset", "mnist", "--folder", tmp_path / "p")
+    assert outcome.code == 2
+    assert "AXONOMETRY_DATA" in outcome.err
