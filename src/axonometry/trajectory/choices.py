@@ -39,13 +39,17 @@ def warn_of_extra_state(model: nn.Module) -> None:
         )
 
 
-def known_measures(names: Iterable[str]) -> tuple[str, ...]:
+def listed(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Several names, or the one."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def known_measures(names: tuple[str, ...]) -> tuple[str, ...]:
     """The names, once all of them are in the catalogue.
 
     Raises:
         ConfigurationError: One is not.
     """
-    names = (names,) if isinstance(names, str) else tuple(names)
     unknown = [name for name in names if name not in CATALOGUE]
     if unknown:
         raise ConfigurationError(
@@ -84,7 +88,7 @@ def numbers(scalars: Mapping[str, SupportsFloat], measures: Collection[str]) -> 
                 "a scalar has a name of its own", f"{name}, which is a measure of this run", "Choose another name"
             )
         try:
-            values[name] = float(value)
+            values[name] = float(value.detach() if isinstance(value, Tensor) else value)
         except (TypeError, ValueError, RuntimeError) as error:
             raise RunError(
                 "a scalar is one number", f"{name}={value!r}", "Pass a number or a tensor with one element"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, SupportsFloat, SupportsIndex, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, SupportsIndex, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,15 @@ from axonometry.metrics.catalogue import measure
 from axonometry.program import capture
 from axonometry.trajectory import store
 from axonometry.trajectory.begin import begin, saved
-from axonometry.trajectory.choices import known_measures, numbers, selected, tensors_of, unwrapped, warn_of_extra_state
+from axonometry.trajectory.choices import (
+    known_measures,
+    listed,
+    numbers,
+    selected,
+    tensors_of,
+    unwrapped,
+    warn_of_extra_state,
+)
 from axonometry.trajectory.state import random_state, set_random_state, write_state
 from axonometry.trajectory.tables import compact, write_piece
 
@@ -83,16 +91,16 @@ class Recorder:
         folder: str | Path,
         model: nn.Module,
         *example_inputs: Any,
-        measures: Iterable[str] = MEASURES,
-        layers: Iterable[str] | None = None,
+        measures: str | Iterable[str] = MEASURES,
+        layers: str | Iterable[str] | None = None,
         keep_weights: bool = True,
         configuration: Mapping[str, Any] | None = None,
         resume: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self._model = unwrapped(model)
-        measures = known_measures(measures)
-        layers = None if layers is None else tuple(layers)
+        measures = known_measures(listed(measures))
+        layers = None if layers is None else listed(layers)
         self._graph = capture(self._model, *example_inputs)
         self._names = selected(self._graph, layers)
         description = store.describe(
@@ -183,7 +191,7 @@ class Recorder:
         finally:
             self._lock.release()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Recorder:
         return self
 
     def __exit__(

@@ -159,14 +159,14 @@ def _flatten(tree: Tree, tensors: dict[str, Tensor], path: str = "the state") ->
         return {"tensor": name}
     if isinstance(tree, _PLAIN):
         return tree
-    if isinstance(tree, Mapping):
-        return {"dict": [[_flatten(k, tensors, path), _flatten(v, tensors, f"{path}.{k}")] for k, v in tree.items()]}
+    if isinstance(tree, Mapping) and all(isinstance(key, _PLAIN) for key in tree):
+        return {"dict": [[key, _flatten(value, tensors, f"{path}.{key}")] for key, value in tree.items()]}
     if isinstance(tree, list | tuple):
         kind = "list" if isinstance(tree, list) else "tuple"
         return {kind: [_flatten(value, tensors, f"{path}.{index}") for index, value in enumerate(tree)]}
     raise RunError(
-        "a state to continue from holds tensors, numbers, strings and None in lists, tuples and dictionaries",
-        f"{type(tree).__name__} in {path}",
+        "a state to continue from holds tensors, numbers, strings and None, in lists, tuples and dictionaries by such keys",
+        f"{type(tree).__name__} at {path}",
         "Turn it into one of these, or record without it",
     )
 
@@ -178,6 +178,6 @@ def _unflatten(skeleton: Tree, tensors: Mapping[str, Tensor]) -> Tree:
     if kind == "tensor":
         return tensors[inside]
     if kind == "dict":
-        return {_unflatten(key, tensors): _unflatten(value, tensors) for key, value in inside}
+        return {key: _unflatten(value, tensors) for key, value in inside}
     values = [_unflatten(value, tensors) for value in inside]
     return tuple(values) if kind == "tuple" else values

@@ -138,7 +138,7 @@ def read_description(folder: Path) -> Description:
     except (OSError, ValueError) as error:
         damaged(path, error)
     number = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(number, int):
+    if not isinstance(number, int) or number < 1 or number is True:
         damaged(path, "no format version")
     if number > FORMAT:
         raise RunError(
@@ -200,19 +200,25 @@ def discard_leftovers(folder: Path, steps: tuple[int, ...]) -> None:
 
 
 def _parse(content: dict[str, Any]) -> Description:
-    known = {name: content[name] for name in Description.__dataclass_fields__}
     return Description(
-        **{
-            **known,
-            "groups": _parts(Group, known["groups"]),
-            "synapses": _parts(Synapse, known["synapses"]),
-            "wires": _parts(Wire, known["wires"]),
-            "coverage": _parts(Coverage, known["coverage"]),
-            "measures": tuple(known["measures"]),
-            "layers": None if known["layers"] is None else tuple(known["layers"]),
-            "software": tuple(known["software"]),
-        }
+        groups=_parts(Group, content["groups"]),
+        synapses=_parts(Synapse, content["synapses"]),
+        wires=_parts(Wire, content["wires"]),
+        coverage=_parts(Coverage, content["coverage"]),
+        measures=tuple(_typed(content, "measures", list)),
+        layers=_tupled(_typed(content, "layers", list, type(None))),
+        keep_weights=_typed(content, "keep_weights", bool),
+        configuration=_typed(content, "configuration", dict, type(None)),
+        software=tuple(_typed(content, "software", list)),
+        complete=_typed(content, "complete", bool),
+        format=content["format"],
     )
+
+
+def _typed(content: dict[str, Any], name: str, *kinds: type) -> Any:
+    if not isinstance(content[name], kinds):
+        raise TypeError(f"{name} is {content[name]!r}")
+    return content[name]
 
 
 def _parts(kind: type[Part], rows: list[dict[str, Any]]) -> tuple[Part, ...]:

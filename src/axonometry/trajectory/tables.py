@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -143,16 +144,20 @@ def _compacted_steps(folder: Path) -> tuple[int, ...]:
 
 def _steps_named(path: Path, file: pq.ParquetFile) -> tuple[int, ...]:
     try:
-        return tuple(json.loads(file.schema_arrow.metadata[_STEPS]))
+        crc, steps = file.schema_arrow.metadata[_STEPS].split(maxsplit=1)
+        if int(crc, 16) == zlib.crc32(steps):
+            return tuple(json.loads(steps))
     except (TypeError, KeyError, ValueError):
-        damaged(path, "no list of its steps")
+        pass
+    damaged(path, "no list of its steps with a checksum that fits")
 
 
 def _write(path: Path, table: pa.Table, steps: Iterable[int], *, compression: str) -> None:
     import pyarrow.parquet as pq
 
-    # The steps are named apart from the rows: a step may have none.
-    table = table.replace_schema_metadata({_STEPS: json.dumps(list(steps))})
+    # The steps are named apart from the rows, of which a step may have none. Parquet's own checksums cover the rows.
+    named = json.dumps(list(steps)).encode()
+    table = table.replace_schema_metadata({_STEPS: b"%08x %s" % (zlib.crc32(named), named)})
     with replacing(path) as partial, partial.open("wb") as file:
         pq.write_table(table, file, compression=compression, write_page_checksum=True)
 
@@ -182,5 +187,5 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except FileNotFoundError:
         raise
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         damaged(path, error)

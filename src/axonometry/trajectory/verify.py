@@ -48,12 +48,20 @@ def _findings(folder: Path, path: Path) -> Iterator[Finding]:
         return
     damaged = [finding for path in table_files(folder) for finding in _problem(path, read_file)]
     yield from damaged
-    if damaged:  # which steps are whole is known only as far as the tables are
-        snapshots = sorted((folder / store.SNAPSHOTS).glob("*.safetensors"))
-    else:
-        snapshots = [store.snapshot_path(folder, step) for step in steps_in(folder) if description.keep_weights]
-    for snapshot in (*snapshots, *sorted((folder / store.RESUME).glob("*.safetensors"))):
-        yield from _problem(snapshot, read_state)
+    yield from (
+        finding for path in _states(folder, description, whole=not damaged) for finding in _problem(path, read_state)
+    )
+
+
+def _states(folder: Path, description: store.Description, *, whole: bool) -> list[Path]:
+    """The files of weights and states; all that are there where the damaged tables do not say which steps are whole."""
+    if not whole:
+        return [
+            path for room in (store.SNAPSHOTS, store.RESUME) for path in sorted((folder / room).glob("*.safetensors"))
+        ]
+    steps = steps_in(folder)
+    resumable = [path for path in (store.resume_path(folder, step) for step in steps[-1:]) if path.exists()]
+    return [store.snapshot_path(folder, step) for step in steps if description.keep_weights] + resumable
 
 
 def _problem(path: Path, read: Callable[[Path], object]) -> list[Finding]:
