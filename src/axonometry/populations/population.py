@@ -16,7 +16,7 @@ from axonometry.errors import ConfigurationError, RunError
 from axonometry.populations import datasets
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.training import is_complete, network_of
-from axonometry.populations.workers import Data, failure, run_locally, work
+from axonometry.populations.workers import Data, failure, n_cores, run_locally, work
 from axonometry.program import NeuralGraph, capture
 from axonometry.trajectory import Trajectory, load
 
@@ -144,6 +144,7 @@ def train_population(
     folder: str | Path,
     *,
     executor: Executor | None = None,
+    workers: int | None = None,
     data: Data = None,
     progress: Progress | None = None,
 ) -> Population:
@@ -158,9 +159,9 @@ def train_population(
     Args:
         configurations: What to train.
         folder: The population's folder; it is made if it is not there.
-        executor: Where to train: any executor whose workers see ``folder`` and the data; one local process per core
-            where None. These are new Python processes: a script has its own work under
-            ``if __name__ == "__main__":``.
+        executor: Where to train: any executor whose workers see ``folder`` and the data; local processes where None.
+            These are new Python processes: a script has its own work under ``if __name__ == "__main__":``.
+        workers: How many local processes; one per core where None.
         data: The data set of all the configurations, or the directory of the data sets' files; ``$AXONOMETRY_DATA``
             where None. With an executor of your own a directory is better: a data set would travel with every run.
         progress: Called in this process with the runs that have ended, out of how many, and a few words.
@@ -179,7 +180,7 @@ def train_population(
         datasets.require(dataset, None if data is None else str(data))
     account = _Account(len(named), len(named) - len(missing), progress or _silent)
     if executor is None:
-        run_locally(missing, folder, data, account.ended)
+        run_locally(missing, folder, data, account.ended, workers=workers or n_cores())
     else:
         _run_elsewhere(missing, folder, data, executor, account)
     account.require_success(folder)

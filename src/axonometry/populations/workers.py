@@ -33,8 +33,10 @@ def work(configuration: RunConfiguration, folder: Path, data: Data) -> None:
     train(configuration, folder / configuration.identity, data=data)
 
 
-def run_locally(configurations: Iterable[RunConfiguration], folder: Path, data: Data, report: Report) -> None:
-    """Train runs, one process per core; each process gets the data once.
+def run_locally(
+    configurations: Iterable[RunConfiguration], folder: Path, data: Data, report: Report, *, workers: int
+) -> None:
+    """Train runs in local processes; each process gets the data once.
 
     When a process dies, all runs that were under way are suspects: each of them is taken up again alone, and the one
     whose process dies once more is reported. The others go on.
@@ -44,7 +46,7 @@ def run_locally(configurations: Iterable[RunConfiguration], folder: Path, data: 
     """
     queue = deque(configurations)
     while queue:
-        for suspect in _work_off(queue, folder, data, report, workers=min(n_cores(), len(queue))):
+        for suspect in _work_off(queue, folder, data, report, workers=min(workers, len(queue))):
             if _work_off(deque([suspect]), folder, data, report, workers=1):
                 report(suspect, DIED)
 
