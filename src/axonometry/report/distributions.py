@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from axonometry.report import palette
 from axonometry.report.axes import blank, escape, evenly, plain, small
+from axonometry.report.render import number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import pandas as pd
     import plotly.graph_objects as go
 
 MOST_POINTS = 800
 """Networks drawn as points."""
+LONGEST = 48
+"""Letters that have room below a small figure."""
 
 
-def densities(curves: pd.DataFrame, *, x: str) -> go.Figure:
-    """One density curve for each accuracy bin.
+def densities(curves: pd.DataFrame, names: Sequence[str], *, x: str, scale: palette.Scale = "accuracy") -> go.Figure:
+    """One density curve for each name: an accuracy bin, or a layer.
 
     Args:
-        curves: Columns bin (ordered categorical), x (an even grid), density.
+        curves: Columns name, x (an even grid for each name), density.
+        names: All names, in the order of the scale; those without a curve are left out.
         x: Name and unit of the value.
+        scale: What the colours stand for.
 
     Returns:
-        The figure; traces are named after their bins.
+        The figure; traces are named after their curves.
     """
     figure = blank(x, "density")
     figure.update_yaxes(rangemode="tozero")
-    names = list(curves["bin"].cat.categories)
-    for name, colour in zip(names, palette.steps("accuracy", len(names)), strict=True):
-        part = curves[curves["bin"] == name].sort_values("x")
+    for name, colour in zip(names, palette.steps(scale, len(names)), strict=True):
+        part = curves[curves["name"] == name].sort_values("x")
         if part.empty:
             continue
         grid = part["x"].to_numpy()
@@ -65,24 +72,39 @@ def by_bin(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:
     for name, colour in zip(names, palette.steps("accuracy", len(names)), strict=True):
         part = values[values["bin"] == name].dropna(subset=["value"])
         part = part.sort_values("value").iloc[evenly(len(part), MOST_POINTS // max(len(names), 1))]
-        figure.add_box(
-            y=small(part["value"]),
-            x=[escape(str(name))] * len(part),
-            name=escape(str(name)),
-            legendgroup=str(name),
-            boxpoints="all",
-            pointpos=0,
-            jitter=0.6,
-            marker={"color": colour, "size": 5, "opacity": 0.75},
-            line={"color": palette.TOKENS["muted"][0], "width": 1.2},
-            fillcolor="rgba(0,0,0,0)",
-            whiskerwidth=0,
-            text=[escape(str(network)) for network in part["network"]],
-            hoveron="points",
-            hovertemplate="<b>%{text}</b><br>" + plain(y) + " %{y:.4g}<extra></extra>",
-        )
+        _Dots(str(name), part["value"], part["network"], colour, plain(y) + " %{y:.4g}").add_to(figure)
     figure.update_xaxes(categoryorder="array", categoryarray=[escape(str(name)) for name in names], type="category")
     return figure
+
+
+def by_value(networks: pd.DataFrame, name: str) -> go.Figure:
+    """Accuracy, one dot a network, over the values of something that the networks differ in.
+
+    Args:
+        networks: A row a network; columns accuracy and ``name``.
+        name: What they differ in.
+
+    Returns:
+        The figure; values of ``name`` ascend from left to right.
+    """
+    order = sorted(networks[name].unique(), key=lambda value: (isinstance(value, str), value))
+    lying = long(networks[name])
+    figure = blank("final accuracy on test data", "") if lying else blank("", "final accuracy on test data")
+    for value in order:
+        part = networks[networks[name] == value].sort_values("accuracy")
+        part = part.iloc[evenly(len(part), MOST_POINTS // len(order))]
+        words = f"accuracy %{{{'x' if lying else 'y'}:.2%}}"
+        colour = palette.TOKENS["accent"][0]
+        _Dots(number(value), part["accuracy"], part.index, colour, words, lying).add_to(figure)
+    figure.update_layout({"xaxis" if lying else "yaxis": {"tickformat": ".0%", "showgrid": True}})
+    names = {"type": "category", "showgrid": False, "autorange": "reversed" if lying else True}
+    figure.update_layout({"yaxis" if lying else "xaxis": names})
+    return figure
+
+
+def long(choices: pd.Series) -> bool:
+    """Whether the names of choices are too long to stand side by side."""
+    return max(len(number(value)) for value in choices.unique()) * choices.nunique() > LONGEST
 
 
 def heatmap(matrix: pd.DataFrame, *, value: str, x: str = "", y: str = "", high: float | None = None) -> go.Figure:
@@ -131,3 +153,54 @@ def heatmap(matrix: pd.DataFrame, *, value: str, x: str = "", y: str = "", high:
     figure.update_xaxes(type="category", showline=False, ticks="")
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, ticks="")
     return figure
+
+
+@dataclass(frozen=True)
+class _Dots:
+    """Networks in a row over the name of what they share.
+
+    Attributes:
+        name: What they share.
+        values: A value a network.
+        networks: Their names.
+        colour: Of the dots.
+        words: The hover text below a network's name.
+        lying: Whether the row lies beside its name rather than standing over it.
+    """
+
+    name: str
+    values: pd.Series
+    networks: Iterable[object]
+    colour: str
+    words: str
+    lying: bool = False
+
+    def add_to(self, figure: go.Figure) -> None:
+        """Add the dots and a box with their quartiles."""
+        label = [_folded(escape(self.name)) if self.lying else escape(self.name)] * len(self.values)
+        place = {"x": small(self.values), "y": label} if self.lying else {"x": label, "y": small(self.values)}
+        figure.add_box(
+            **place,
+            orientation="h" if self.lying else "v",
+            name=escape(self.name),
+            legendgroup=self.name,
+            boxpoints="all",
+            pointpos=0,
+            jitter=0.6,
+            whiskerwidth=0,
+            marker={"color": self.colour, "size": 5, "opacity": 0.75},
+            line={"color": palette.TOKENS["muted"][0], "width": 1.2},
+            fillcolor="rgba(0,0,0,0)",
+            text=[escape(str(network)) for network in self.networks],
+            hoveron="points",
+            hovertemplate=f"<b>%{{text}}</b><br>{self.words}<extra></extra>",
+        )
+
+
+def _folded(name: str) -> str:
+    """A long name on two lines, broken at the hyphen or underscore nearest to its middle."""
+    places = [i + 1 for i, letter in enumerate(name) if letter in "-_ "]
+    if len(name) <= LONGEST // 3 or not places:
+        return name
+    place = min(places, key=lambda i: abs(i - len(name) / 2))
+    return f"{name[:place]}<br>{name[place:]}"

@@ -23,17 +23,20 @@ MOST_POINTS = 800
 """Networks drawn as points."""
 MOST_LINES = 120
 """Networks drawn as lines."""
+DECADES = 30.0
+"""How much more the greatest value must be than most of the least ones for an axis to be logarithmic."""
 MOST_STEPS = 40
 """Steps that a line or a band keeps, and that the player stops at."""
 
 
-def against_accuracy(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:
+def against_accuracy(values: pd.DataFrame, *, y: str, log: bool = False, step: str = "step") -> go.Figure:
     """One dot a network at its last step, the way it took behind it, and a frame for every step.
 
     Args:
         values: Columns network, step, accuracy, value; rows with a NaN are left out.
         y: Name and unit of the value.
         log: Whether the value's axis is logarithmic.
+        step: What a step is.
 
     Returns:
         The figure; its frames are named after the steps.
@@ -70,27 +73,27 @@ def against_accuracy(values: pd.DataFrame, *, y: str, log: bool = False) -> go.F
         text=[escape(str(name)) for name in dots["network"]],
         hovertemplate="<b>%{text}</b><br>accuracy %{x:.2%}<br>" + plain(y) + " %{y:.4g}<extra></extra>",
     )
-    figure.frames = _frames(
-        values[values["network"].isin(dots["network"])], list(dots["network"]), len(figure.data) - 1
-    )
+    drawn = values[values["network"].isin(dots["network"])]
+    figure.frames = _frames(drawn, list(dots["network"]), trace=len(figure.data) - 1, step=step)
     if figure.frames:  # the player moves the dots, it must not move the axes
         figure.update_xaxes(range=_padded(values["accuracy"]))
         figure.update_yaxes(range=_padded(np.log10(values["value"].clip(lower=1e-12)) if log else values["value"]))
     return figure
 
 
-def over_time(values: pd.DataFrame, *, y: str, percent: bool = False) -> go.Figure:
+def over_time(values: pd.DataFrame, *, y: str, percent: bool = False, step: str = "step") -> go.Figure:
     """The median network of each accuracy bin over the steps, in a band that holds the middle half of its networks.
 
     Args:
         values: Columns bin (ordered categorical), network, step, value.
         y: Name and unit of the value.
         percent: Whether the value is a share.
+        step: What a step is.
 
     Returns:
         The figure; traces are named after their bins.
     """
-    figure = blank("step", y)
+    figure = blank(step, y)
     figure.update_layout(hovermode="x unified")
     if percent:
         figure.update_yaxes(tickformat=".0%")
@@ -100,6 +103,7 @@ def over_time(values: pd.DataFrame, *, y: str, percent: bool = False) -> go.Figu
         if part.empty:
             continue
         bands = part.groupby("step")["value"].quantile([0.25, 0.5, 0.75]).unstack()
+        bands["n"] = part.groupby("step")["network"].nunique()
         bands = bands.iloc[evenly(len(bands), MOST_STEPS)]
         if part["network"].nunique() > 1:
             figure.add_scatter(
@@ -121,7 +125,8 @@ def over_time(values: pd.DataFrame, *, y: str, percent: bool = False) -> go.Figu
             marker={"size": 6},
             name=escape(str(name)),
             legendgroup=str(name),
-            hovertemplate="%{y:.2%}" if percent else "%{y:.4g}",
+            customdata=bands["n"],
+            hovertemplate=("%{y:.2%}" if percent else "%{y:.4g}") + " (n = %{customdata})",
         )
     return figure
 
@@ -158,6 +163,12 @@ def lines(values: pd.DataFrame, *, y: str, percent: bool = False) -> go.Figure:
     return figure
 
 
+def spans_decades(values: pd.Series) -> bool:
+    """Whether positive values differ so much that only a logarithmic axis shows them all."""
+    known = values.dropna()
+    return bool(len(known) and known.min() > 0 and known.max() > DECADES * known.quantile(0.1))
+
+
 def _there_and_back(steps: pd.Index) -> np.ndarray:
     return np.concatenate([steps, steps[::-1]])
 
@@ -184,7 +195,7 @@ def _ways(values: pd.DataFrame) -> dict[str, np.ndarray]:
     return {"x": np.concatenate(xs), "y": np.concatenate(ys)}
 
 
-def _frames(values: pd.DataFrame, order: Sequence[object], trace: int) -> list[go.Frame]:
+def _frames(values: pd.DataFrame, order: Sequence[object], *, trace: int, step: str) -> list[go.Frame]:
     """The dots at each step: a network stands where it last was."""
     import plotly.graph_objects as go
 
@@ -197,9 +208,9 @@ def _frames(values: pd.DataFrame, order: Sequence[object], trace: int) -> list[g
         return []
     return [
         go.Frame(
-            name=f"step {step:g}",
+            name=f"{step} {at:g}",
             traces=[trace],
-            data=[go.Scatter(x=small(wide["accuracy"].loc[step]), y=small(wide["value"].loc[step]))],
+            data=[go.Scatter(x=small(wide["accuracy"].loc[at]), y=small(wide["value"].loc[at]))],
         )
-        for step in steps[evenly(len(steps), MOST_STEPS // 2)]
+        for at in steps[evenly(len(steps), MOST_STEPS // 2)]
     ]

@@ -116,13 +116,14 @@
   for (const figure of all("figure.switch")) {
     const panels = all(".panel", figure);
     const show = (chosen) => panels.forEach((panel, index) => { panel.hidden = index !== chosen; });
-    all('.choices input', figure).forEach((input, index) => input.addEventListener("change", () => {
+    const choices = all(".choices input", figure);
+    choices.forEach((input, index) => input.addEventListener("change", () => {
       show(index);
       const plot = panels[index].querySelector(".plot");
       if (plot.classList.contains("drawn")) Plotly.Plots.resize(plot);
       figure.showStep?.();
     }));
-    show(0);
+    show(Math.max(0, choices.findIndex((input) => input.checked)));
   }
 
   function preparePlayer(figure, names) {

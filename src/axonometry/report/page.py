@@ -31,10 +31,11 @@ class Prose:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and values; ``prominent`` ones are large tiles, value first."""
+    """Names and values, with words before them; ``prominent`` ones are large tiles, value first."""
 
     items: Mapping[str, object]
     title: str = ""
+    text: str = ""
     prominent: bool = False
 
 
@@ -72,10 +73,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Key:
-    """A legend entry: it shows and hides the traces of this ``name`` in all panels of its figure."""
+    """A legend entry: it shows and hides the traces of the ``legendgroup`` ``name`` in all panels of its figure."""
 
     name: str
     colour: str
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Figure:
         definition: How the number is computed, and its units.
         legend: Shared by all panels.
         arrangement: ``"grid"``, side by side; ``"wide"``, one below the other; ``"switch"``, one at a time, wide.
+        chosen: The panel that a switch shows at first.
     """
 
     title: str
@@ -97,6 +100,7 @@ class Figure:
     definition: str = ""
     legend: tuple[Key, ...] = ()
     arrangement: Literal["grid", "wide", "switch"] = "grid"
+    chosen: int = 0
 
 
 @dataclass(frozen=True)

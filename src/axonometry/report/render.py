@@ -104,7 +104,7 @@ def unique_slugs(names: Sequence[str]) -> list[str]:
 def _prose(text: str) -> list[Markup]:
     from markupsafe import Markup, escape
 
-    parts = re.split(r"\n\s*\n", text.strip())
+    parts = [part for part in re.split(r"\n\s*\n", text.strip()) if part]
     return [Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(part)))) for part in parts]
 
 

@@ -1,0 +1,64 @@
+"""What the numbers mean, read from the catalogue of measures and from the measures' own documentation."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable
+
+from axonometry.metrics import CATALOGUE, jeffreys_divergence
+from axonometry.report.page import Facts, Tab
+
+
+def axis(metric: str, statistic: str = "value") -> str:
+    """The name of an axis: the measure, its statistic and its unit.
+
+    >>> axis("layer_fluctuation"), axis("node_strength", "mean")
+    ('layer fluctuation (weight)', 'mean of node strength (weight)')
+    """
+    spec = CATALOGUE.get(metric)
+    if spec is None:
+        return metric
+    name = spec.title[0].lower() + spec.title[1:]
+    words = {"value": "", "mean": "mean of ", "std": "standard deviation of "}.get(statistic, f"{statistic} of ")
+    unit = spec.units.split(";")[0]
+    return f"{words}{name}" + ("" if unit == "none" else f" ({unit})")
+
+
+def definition(metric: str) -> str:
+    """A measure's own words: what it is, its formula and its source, then unit and range; empty for other numbers."""
+    spec = CATALOGUE.get(metric)
+    if spec is None:
+        return ""
+    return f"{_words(spec.function)}\n\nUnit: {spec.units}. Range: {spec.range}. Invariances: {spec.invariances}."
+
+
+def divergence() -> str:
+    """What the Jeffreys divergence is, in its own words."""
+    return _words(jeffreys_divergence)
+
+
+def tab(metrics: Iterable[str]) -> Tab:
+    """All measures of a page, one after the other."""
+    blocks: list[Facts] = []
+    for spec in (CATALOGUE[name] for name in metrics if name in CATALOGUE):
+        facts = {"unit": spec.units, "range": spec.range, "invariances": spec.invariances, "source": spec.source}
+        blocks.append(Facts({"name in tables": spec.name, **facts}, spec.title, _words(spec.function)))
+    return Tab(
+        "Definitions",
+        (
+            *blocks,
+            Facts({"name in tables": "jeffreys_divergence", "unit": "nats"}, "Jeffreys divergence", divergence()),
+        ),
+    )
+
+
+def _words(function: object) -> str:
+    """The documentation of the file that a measure of ours has to itself, or else of the function itself."""
+    module = inspect.getmodule(function)
+    if module is not None and module.__name__.startswith("axonometry.metrics.") and module.__doc__:
+        text = inspect.cleandoc(module.__doc__)
+    else:
+        text = re.split(r"\n\s*(?:Args|Returns|Raises):", inspect.getdoc(function) or "")[0]
+    # The documentation marks code with two backticks and roles; the page with one.
+    return re.sub(r"(?::\w+:)?`+~?([^`]+)`+", r"`\1`", text)

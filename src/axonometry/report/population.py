@@ -1,0 +1,163 @@
+"""The page of a population: how its networks learned, and how their graphs differ by accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from axonometry.report import definitions, figures, graph, sections
+from axonometry.report.axes import evenly
+from axonometry.report.page import Block, Facts, Figure, Page, Panel, Tab, Table
+from axonometry.report.study import Study, study
+
+if TYPE_CHECKING:
+    from axonometry.populations import Population
+
+MOST_ROWS = 300
+"""Networks in the table of networks."""
+
+
+def population_page(
+    population: Population, *, edges: Sequence[float] | None = None, title: str = "", command: str = ""
+) -> Page:
+    """The page of a population of one architecture.
+
+    Args:
+        population: Whole runs.
+        edges: Edges of the accuracy bins; round ones that fit where None.
+        title: Its heading; says how many networks learned what where empty.
+        command: What repeats it.
+
+    Raises:
+        AxonometryError: There is no run with a final accuracy, or the runs are of several architectures.
+        RunError: A run is damaged.
+        MissingExtraError: plotly is not installed.
+    """
+    found = study(population, edges=edges)
+    tabs = [Tab("Overview", _overview(found)), Tab("Over time", sections.over_time(found))]
+    tabs.append(Tab("By accuracy", sections.by_accuracy(found)))
+    if found.divergences:
+        tabs.append(Tab("Divergence", sections.divergence(found)))
+    tabs += [graph.tab(found.example), Tab("Networks", _networks(found))]
+    tabs.append(definitions.tab(("layer_fluctuation", "node_strength", "link_weights")))
+    learned = found.common.get("dataset", "their task")
+    return Page(
+        title or f"How {len(found.networks)} networks learned {learned}",
+        _subtitle(found),
+        tuple(tabs),
+        _facts(found),
+        command,
+    )
+
+
+def story(found: Study) -> Figure:
+    """Fluctuation against accuracy, a dot a network, with the ways that the networks took."""
+    panels = []
+    for group in found.groups:
+        values = found.with_accuracy("layer_fluctuation", group)
+        rho, n = association(found, "layer_fluctuation", group)
+        log = figures.spans_decades(values["value"])
+        figure = figures.against_accuracy(
+            values, y=definitions.axis("layer_fluctuation"), log=log, step=found.step_name
+        )
+        panels.append(Panel(figure, group, f"ρ = {rho:+.2f} over {n} networks" if n > 2 else f"n = {n}"))
+    caption = (
+        f"Each dot is a network after its last {found.step_name}, the line behind it the way it took. Both have the "
+        "colour of its final accuracy: the higher, the more it stands out. Choose a layer above; press play to watch "
+        "them learn. ρ is Spearman's rank correlation of fluctuation with accuracy over the networks."
+    )
+    return Figure(
+        "Do layers fluctuate more in networks that do better?",
+        tuple(panels),
+        caption,
+        definitions.definition("layer_fluctuation"),
+        arrangement="switch",
+        chosen=min(1, len(panels) - 1),
+    )
+
+
+def association(found: Study, metric: str, group: str, statistic: str = "value") -> tuple[float, int]:
+    """Spearman's rank correlation of a number with accuracy over the networks at their last step, and their number.
+
+    NaN where one of the two is the same for all networks.
+    """
+    last = found.with_accuracy(metric, group, statistic).dropna().groupby("network").tail(1)
+    ranks = last[["value", "accuracy"]].rank()
+    varies = len(ranks) > 1 and bool((ranks.nunique() > 1).all())
+    rho = ranks["value"].corr(ranks["accuracy"]) if varies else float("nan")
+    return float(rho), len(ranks)
+
+
+def _overview(found: Study) -> tuple[Block, ...]:
+    accuracy = found.networks["accuracy"]
+    low, high = accuracy.quantile([0.1, 0.9])
+    highlights = {
+        "networks": len(accuracy),
+        "median final accuracy": f"{accuracy.median():.1%}",
+        "final accuracy of the middle 80%": f"{100 * low:.0f}–{100 * high:.0f}%",
+        **{name: value for name, value in graph.totals(found.example).items() if name in {"neurons", "links"}},
+    }
+    return Facts(highlights, prominent=True), story(found), _ranks(found), sections.accuracy(found)
+
+
+def _ranks(found: Study) -> Table:
+    """Whether each layer's numbers go with accuracy."""
+    rows = []
+    medians = found.tracked_last("layer_fluctuation").groupby(["group", "bin"], observed=True)["value"].median()
+    for group in found.example.groups:
+        rho, n = association(found, "layer_fluctuation", group.name)
+        strength, _ = association(found, "node_strength", group.name, "mean")
+        lowest, highest = (medians.get((group.name, name)) for name in (found.bins[0], found.bins[-1]))
+        rows.append((group.name, group.n_neurons, round(rho, 2), round(strength, 2), lowest, highest, n))
+    columns = (
+        "layer",
+        "neurons",
+        "ρ of fluctuation",
+        "ρ of mean strength",
+        f"median fluctuation at {found.bins[0]}",
+        f"median fluctuation at {found.bins[-1]}",
+        "networks",
+    )
+    caption = (
+        "ρ is Spearman's rank correlation with final accuracy over the networks: 1 where the number only rises with "
+        "accuracy, −1 where it only falls, near 0 where they have nothing to do with each other."
+    )
+    return Table(columns, tuple(rows), "Layer by layer, at the last step", caption)
+
+
+def _networks(found: Study) -> tuple[Block, ...]:
+    table = found.networks
+    scalars = [name for name in table if name not in (*found.configured, "bin")]
+    columns = [*found.differing, *scalars]
+    shown = table.iloc[evenly(len(table), MOST_ROWS)].iloc[::-1][columns].reset_index()
+    blocks: list[Block] = [Facts(found.common | found.software, "What all networks have in common")]
+    blocks += sections.by_choice(found)
+    count = f"{len(shown)} of {len(table)}, evenly over accuracy" if len(shown) < len(table) else f"All {len(table)}"
+    caption = f"{count}, the most accurate first; a click on a column's head sorts by it."
+    return (*blocks, Table.of(shown, title="Networks", caption=caption))
+
+
+def _subtitle(found: Study) -> str:
+    kind = " ".join(str(found.common[name]) for name in ("size", "family") if found.common.get(name) is not None)
+    differing = [name.replace("_", " ") for name in found.differing]
+    words = f"{kind or 'one architecture'} networks, measured as graphs while they were trained"
+    listed = " and ".join(filter(None, [", ".join(differing[:-1]), *differing[-1:]]))
+    return f"{words[0].upper()}{words[1:]}. " + (
+        f"They differ in {listed}." if differing else "All were trained alike."
+    )
+
+
+def _facts(found: Study) -> dict[str, object]:
+    facts: dict[str, object] = {
+        name: found.common[name] for name in ("dataset", "family", "size") if found.common.get(name)
+    }
+    steps = found.metrics["step"]
+    facts[f"{found.step_name}s recorded"] = f"{steps.min()}–{steps.max()}"
+    if found.unfinished:
+        facts["not shown"] = f"{found.unfinished} unfinished"
+    if found.left_out:
+        facts["left out"] = f"{found.left_out} without an accuracy"
+    written = max(path.stat().st_mtime for path in found.example.folder.iterdir())
+    facts["trained"] = f"{datetime.fromtimestamp(written):%Y-%m-%d}"
+    return facts | {name: found.software[name] for name in ("axonometry", "torch") if name in found.software}

@@ -1,0 +1,116 @@
+"""The values behind the moments: densities and divergences of weights and strengths, accuracy bin by accuracy bin."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axonometry.metrics import density, divergence_matrix, link_samples, node_strength
+from axonometry.report.axes import evenly
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from axonometry.populations import AccuracyBin, Population
+    from axonometry.program import NeuralGraph
+
+MOST_NETWORKS = 30
+"""Networks of a bin whose weights are read, evenly over the bin's accuracies."""
+MOST_VALUES = 10_000
+"""Values of one layer of one network that enter a density; of more, so many are drawn at random, with replacement."""
+POINTS = 200
+"""Points of a density curve."""
+TAIL = 0.0005
+"""Share of the values that may lie more than three bandwidths beyond either end of a density curve."""
+
+Samples = dict[tuple[str, str], dict[str, "NDArray[np.float32]"]]
+"""By measure and group, by name (an accuracy bin, or a layer): the values."""
+
+
+def of_bins(population: Population, bins: Mapping[str, AccuracyBin]) -> tuple[Samples, dict[str, int]]:
+    """Node strengths and link weights of each bin's networks at their last step, pooled.
+
+    Args:
+        population: Networks of one architecture.
+        bins: Accuracy bins by name.
+
+    Returns:
+        The values, and how many networks of each bin they come from; runs without weights have none.
+
+    Raises:
+        RunError: A run is damaged.
+    """
+    parts: dict[tuple[str, str], dict[str, list[NDArray[np.float32]]]] = defaultdict(lambda: defaultdict(list))
+    read = {}
+    for label, part in bins.items():
+        kept = [name for name in part.runs if population.runs[name].snapshots]
+        chosen = [kept[i] for i in evenly(len(kept), MOST_NETWORKS)]
+        read[label] = len(chosen)
+        for name in chosen:
+            for place, values in of_graph(population.graph(name)).items():
+                parts[place][label].append(values)
+    return {p: {label: np.concatenate(found) for label, found in by.items()} for p, by in parts.items()}, read
+
+
+def of_graph(graph: NeuralGraph) -> dict[tuple[str, str], NDArray[np.float32]]:
+    """The values of one network by measure and group (for link weights, the synapse)."""
+    measures = {"node_strength": node_strength(graph), "link_weights": link_samples(graph)}
+    return {
+        (metric, group): _thinned(tensor) for metric, values in measures.items() for group, tensor in values.items()
+    }
+
+
+def densities(samples: Samples) -> pd.DataFrame:
+    """Columns metric, group, name, x, density; a sample that does not vary has none."""
+    import pandas as pd
+
+    curves = [
+        curve(values).assign(metric=metric, group=group, name=name)
+        for (metric, group), by_name in samples.items()
+        for name, values in by_name.items()
+        if varies(values)
+    ]
+    return (
+        pd.concat(curves, ignore_index=True)
+        if curves
+        else pd.DataFrame(columns=["metric", "group", "name", "x", "density"])
+    )
+
+
+def divergences(samples: Samples) -> dict[tuple[str, str], pd.DataFrame]:
+    """The Jeffreys divergence between every two samples of a place; a row of NaN for one that does not vary."""
+    found = {}
+    for place, by_name in samples.items():
+        usable = {name: values for name, values in by_name.items() if varies(values)}
+        if len(by_name) > 1 and usable:
+            found[place] = divergence_matrix(usable).reindex(index=list(by_name), columns=list(by_name))
+    return found
+
+
+def curve(values: NDArray[np.float32]) -> pd.DataFrame:
+    """The density of a sample that varies on an even grid over nearly all of it: columns x and density."""
+    import pandas as pd
+
+    bandwidth = density(values, np.empty(0)).bandwidth
+    low, high = np.quantile(values, [TAIL, 1 - TAIL])
+    grid = np.linspace(low - 3 * bandwidth, high + 3 * bandwidth, POINTS)
+    return pd.DataFrame({"x": grid, "density": density(values, grid).heights})
+
+
+def varies(values: NDArray[np.float32]) -> bool:
+    """Whether a sample has a density."""
+    return len(values) > 1 and bool(values.std() > 0)
+
+
+def _thinned(tensor: Tensor) -> NDArray[np.float32]:
+    values = tensor.detach().float().cpu().numpy().ravel()
+    finite = values[np.isfinite(values)]
+    if len(finite) <= MOST_VALUES:
+        return finite
+    return finite[np.random.default_rng(len(finite)).integers(len(finite), size=MOST_VALUES)]

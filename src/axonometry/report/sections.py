@@ -1,0 +1,140 @@
+"""The figures of a population's page, each with its caption, its definition and its n."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from axonometry.report import definitions, distributions, figures, palette, samples
+from axonometry.report.page import Block, Figure, Key, Panel
+
+if TYPE_CHECKING:
+    from axonometry.report.study import Study
+
+MOST_CHOICES = 12
+"""Values of a choice above which it is not drawn."""
+BAND = (
+    "The line is the median network of an accuracy bin, the band holds the middle half of the bin's networks that were "
+    "trained so far; point at it to see how many these are."
+)
+
+
+def accuracy(found: Study) -> Figure:
+    """Accuracy over time by final accuracy."""
+    values = found.tracked("accuracy")
+    figure = figures.over_time(values, y="accuracy on test data", percent=True, step=found.step_name)
+    caption = f"How the networks got where they are, by final accuracy. {BAND}"
+    return Figure("Accuracy over time", (Panel(figure),), caption, legend=legend(found), arrangement="wide")
+
+
+def over_time(found: Study) -> tuple[Block, ...]:
+    """Loss, fluctuation, mean strength and spread of the weights over time."""
+    blocks = [
+        _over_time(found, "layer_fluctuation", "value", found.groups, "Layer fluctuation over time"),
+        _over_time(found, "node_strength", "mean", found.groups, "Node strength over time"),
+        _over_time(found, "link_weights", "std", found.synapses, "Spread of the link weights over time"),
+    ]
+    loss = found.tracked("loss").dropna()
+    if len(loss):
+        figure = figures.over_time(loss, y="loss on test data (nats)", step=found.step_name)
+        blocks.append(Figure("Loss over time", (Panel(figure),), BAND, legend=legend(found), arrangement="wide"))
+    return tuple(blocks)
+
+
+def by_accuracy(found: Study) -> tuple[Block, ...]:
+    """Fluctuation, node strength and link weights by accuracy bin."""
+    last = found.tracked_last("layer_fluctuation")
+    panels = []
+    for group in found.groups:
+        values = last[last["group"] == group]
+        log = figures.spans_decades(values["value"])
+        panels.append(Panel(distributions.by_bin(values, y=definitions.axis("layer_fluctuation"), log=log), group))
+    caption = "A dot is a network at its last step; the box holds the middle half of its accuracy bin, with the median."
+    fluctuation = Figure(
+        "Layer fluctuation by accuracy",
+        tuple(panels),
+        caption,
+        definitions.definition("layer_fluctuation"),
+        legend(found),
+    )
+    return (fluctuation, *_densities(found))
+
+
+def divergence(found: Study) -> tuple[Block, ...]:
+    """Bin by bin divergence of node strength and link weights, layer by layer."""
+    return tuple(
+        Figure(
+            f"{name}: how far apart the accuracy bins are",
+            tuple(
+                Panel(distributions.heatmap(matrix, value="Jeffreys divergence (nats)"), group)
+                for (of, group), matrix in found.divergences.items()
+                if of == metric
+            ),
+            "Jeffreys divergence, in nats, between the densities of two accuracy bins: 0 where they are alike, large "
+            f"where they are far apart. Colours run from 0 to each layer's largest. {_pooled(found)}",
+            definitions.divergence(),
+        )
+        for metric, name in (("node_strength", "Node strength"), ("link_weights", "Link weights"))
+        if any(of == metric for of, _ in found.divergences)
+    )
+
+
+def by_choice(found: Study) -> list[Block]:
+    """Final accuracy by what the networks differ in, choices with long names in a figure of their own."""
+    kinds: dict[tuple[int, ...], str] = {}
+    for name in found.differing:
+        codes, values = found.networks[name].factorize()
+        # A choice that another one decides (a learning rate that goes with the optimiser) says nothing new.
+        if name != "seed" and 1 < len(values) <= MOST_CHOICES:
+            kinds.setdefault(tuple(codes), name)
+    long = [name for name in kinds.values() if distributions.long(found.networks[name])]
+    short = [name for name in kinds.values() if name not in long]
+    caption = "A dot is a network; the box holds the middle half of those with the same choice, with the median."
+    blocks: list[Block] = []
+    if short:
+        panels = [Panel(distributions.by_value(found.networks, name), name.replace("_", " ")) for name in short]
+        blocks.append(Figure("What goes with a high accuracy?", tuple(panels), caption))
+    for name in long:
+        panel = Panel(distributions.by_value(found.networks, name))
+        blocks.append(Figure(f"Accuracy by {name.replace('_', ' ')}", (panel,), caption, arrangement="wide"))
+    return blocks
+
+
+def legend(found: Study, counts: dict[str, int] | None = None) -> tuple[Key, ...]:
+    """The accuracy bins with their colours and numbers of networks."""
+    sizes = found.networks["bin"].value_counts() if counts is None else counts
+    colours = palette.steps("accuracy", len(found.bins))
+    return tuple(Key(name, colour, f"n = {sizes[name]}") for name, colour in zip(found.bins, colours, strict=True))
+
+
+def _over_time(found: Study, metric: str, statistic: str, groups: list[str], title: str) -> Figure:
+    axis = definitions.axis(metric, statistic)
+    panels = tuple(
+        Panel(figures.over_time(found.tracked(metric, group, statistic), y=axis, step=found.step_name), group)
+        for group in groups
+    )
+    return Figure(
+        title,
+        panels,
+        f"{axis[0].upper()}{axis[1:]}, layer by layer. {BAND}",
+        definitions.definition(metric),
+        legend(found),
+    )
+
+
+def _densities(found: Study) -> list[Block]:
+    blocks: list[Block] = []
+    for metric, title in (("node_strength", "Node strength by accuracy"), ("link_weights", "Link weights by accuracy")):
+        mine = found.densities[found.densities["metric"] == metric]
+        panels = tuple(
+            Panel(distributions.densities(mine[mine["group"] == group], found.bins, x=definitions.axis(metric)), group)
+            for group in mine["group"].unique()
+        )
+        if panels:
+            caption = f"The density of all values in a layer, pooled over an accuracy bin's networks. {_pooled(found)}"
+            blocks.append(Figure(title, panels, caption, definitions.definition(metric), legend(found, found.read)))
+    return blocks
+
+
+def _pooled(found: Study) -> str:
+    most = f"Up to {samples.MOST_NETWORKS} networks of a bin, at their last step"
+    return f"{most}, and up to {samples.MOST_VALUES:,} values of each network's layer."

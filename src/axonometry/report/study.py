@@ -1,0 +1,213 @@
+"""What a population's page shows, as frames: read from its runs once, drawn many times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axonometry.errors import AxonometryError
+from axonometry.report import samples
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from axonometry.populations import Population
+    from axonometry.trajectory import Trajectory
+
+WIDTHS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+"""Widths that accuracy bins may have where none are given."""
+MOST_IN_ONE = 0.6
+"""Share of the networks above which one bin says too little: bins then hold equally many networks each."""
+TRACKED = (
+    ("accuracy", "value"),
+    ("loss", "value"),
+    ("layer_fluctuation", "value"),
+    ("node_strength", "mean"),
+    ("link_weights", "std"),
+)
+"""What is followed over time: metric, statistic."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A population of one architecture, ready to be drawn.
+
+    Attributes:
+        networks: A row a network, ascending by final accuracy: its configuration, last scalars, and its ``bin``, an
+            ordered categorical.
+        metrics: Tidy: network, bin, step, group, metric, statistic, value; what :data:`TRACKED` names.
+        densities: Tidy: metric, group, name (a bin's), x, density.
+        divergences: By measure and group: a bin by bin frame.
+        configured: Columns of ``networks`` that are choices, not results.
+        example: The run of the network with the median accuracy: groups, synapses, coverage and software are its.
+        left_out: Networks without a final accuracy.
+        unfinished: Networks whose training was cut off.
+        read: How many networks of each bin the densities and divergences are of.
+    """
+
+    networks: pd.DataFrame
+    metrics: pd.DataFrame
+    densities: pd.DataFrame
+    divergences: dict[tuple[str, str], pd.DataFrame]
+    read: dict[str, int]
+    configured: tuple[str, ...]
+    example: Trajectory
+    left_out: int = 0
+    unfinished: int = 0
+
+    @property
+    def groups(self) -> list[str]:
+        """Names of the neuron groups, in the order of the forward pass."""
+        return [group.name for group in self.example.groups]
+
+    @property
+    def synapses(self) -> list[str]:
+        """Names of the synapses whose weights were measured, in order."""
+        measured = set(self.metrics.loc[self.metrics["metric"] == "link_weights", "group"])
+        return [synapse.name for synapse in self.example.synapses if synapse.name in measured]
+
+    @property
+    def common(self) -> dict[str, object]:
+        """What the configurations of all networks have in common."""
+        chosen = self.networks[list(self.configured)]
+        return {str(name): chosen[name].iloc[0] for name in chosen if chosen[name].nunique(dropna=False) == 1}
+
+    @property
+    def software(self) -> dict[str, object]:
+        """What the example was trained with."""
+        return dict(self.example.description.software[-1]) if self.example.description.software else {}
+
+    @property
+    def differing(self) -> list[str]:
+        """What they differ in."""
+        return [name for name in self.configured if name not in self.common]
+
+    @property
+    def step_name(self) -> str:
+        """What a step is."""
+        return "epoch" if self.common.get("record_every") == "epoch" else "step"
+
+    @property
+    def bins(self) -> list[str]:
+        """Names of the accuracy bins, from low to high."""
+        return list(self.networks["bin"].cat.categories)
+
+    def tracked(self, metric: str, group: str = "", statistic: str = "value") -> pd.DataFrame:
+        """One number over time: network, bin, step, value."""
+        rows = self.metrics[
+            (self.metrics["metric"] == metric)
+            & (self.metrics["group"] == group)
+            & (self.metrics["statistic"] == statistic)
+        ]
+        return rows[["network", "bin", "step", "value"]]
+
+    def tracked_last(self, metric: str, statistic: str = "value") -> pd.DataFrame:
+        """One number of every network and group at the network's last step: network, bin, group, step, value."""
+        rows = self.metrics[(self.metrics["metric"] == metric) & (self.metrics["statistic"] == statistic)]
+        return rows.sort_values("step", kind="stable").groupby(["network", "group"], sort=False).tail(1)
+
+    def with_accuracy(self, metric: str, group: str, statistic: str = "value") -> pd.DataFrame:
+        """One number beside the accuracy of the same step: network, bin, step, value, accuracy."""
+        accuracy = self.tracked("accuracy").drop(columns="bin").rename(columns={"value": "accuracy"})
+        return self.tracked(metric, group, statistic).merge(accuracy, on=["network", "step"])
+
+
+def study(population: Population, *, edges: Sequence[float] | None = None) -> Study:
+    """Read what a population's page needs from its runs.
+
+    Args:
+        population: Whole runs of networks of one architecture.
+        edges: Edges of the accuracy bins; round ones that fit where None.
+
+    Raises:
+        AxonometryError: There is no run with a final accuracy, or the runs are of several architectures.
+        RunError: A run is damaged.
+    """
+    import pandas as pd
+
+    frame = population.frame.rename_axis("network")
+    known = frame.dropna(subset=["accuracy"]) if "accuracy" in frame else frame[:0]
+    if known.empty:
+        raise AxonometryError(
+            "a population's page shows whole runs with an accuracy",
+            f"none in {population.folder}",
+            "Record the accuracy at every step, or train the runs to their end",
+        )
+    _require_one_architecture(population, list(known.index))
+    bins = [
+        part for part in population.accuracy_bins(edges or default_edges(known["accuracy"].to_numpy())) if part.runs
+    ]
+    names = labels([(part.lower, part.upper) for part in bins])
+    order = [name for part in bins for name in part.runs]
+    of = {run: name for name, part in zip(names, bins, strict=True) for run in part.runs}
+    known = known.loc[order]
+    binned = known.assign(bin=pd.Categorical([of[run] for run in order], categories=names, ordered=True))
+    metrics = pd.concat([_tracked(population.runs[run], run) for run in order], ignore_index=True)
+    metrics["bin"] = pd.Categorical(metrics["network"].map(of), categories=names, ordered=True)
+    values, read = samples.of_bins(population, dict(zip(names, bins, strict=True)))
+    return Study(
+        networks=binned,
+        metrics=metrics,
+        densities=samples.densities(values),
+        divergences=samples.divergences(values),
+        example=population.runs[order[len(order) // 2]],
+        left_out=len(frame) - len(known),
+        unfinished=len(population.unfinished),
+        read=read,
+        configured=tuple(field.name for field in fields(population.configurations[order[0]])),
+    )
+
+
+def default_edges(accuracy: NDArray[np.float64]) -> list[float]:
+    """Edges of four to six bins of one round width, or quartiles where one bin would hold most networks.
+
+    >>> default_edges(np.array([0.12, 0.35, 0.58, 0.91]))
+    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    """
+    accuracy = accuracy.round(9)
+    low, high = float(accuracy.min()), float(accuracy.max())
+    for width in WIDTHS:
+        first, last = math.floor(low / width + 1e-9), max(math.ceil(high / width - 1e-9), math.floor(low / width) + 1)
+        if last - first >= 4:
+            edges = (np.arange(first, last + 1) * width).round(9)
+            if np.histogram(accuracy, edges)[0].max() <= MOST_IN_ONE * len(accuracy):
+                return [float(edge) for edge in edges]
+            break
+    quartiles = np.unique(np.quantile(accuracy, np.linspace(0, 1, min(4, max(1, len(accuracy) // 2)) + 1)).round(9))
+    return [float(edge) for edge in quartiles] if len(quartiles) > 1 else [low, low + 1e-9]
+
+
+def labels(bins: Sequence[tuple[float, float]]) -> list[str]:
+    """Bins of accuracy in per cent, with as many digits as tell them apart.
+
+    >>> labels([(0.1, 0.5), (0.5, 0.96)]), labels([(0.961, 0.964), (0.964, 0.99)])
+    (['10–50%', '50–96%'], ['96.1–96.4%', '96.4–99.0%'])
+    """
+    edges = sorted({edge for pair in bins for edge in pair})
+    digits = next((d for d in range(6) if len({f"{100 * edge:.{d}f}" for edge in edges}) == len(edges)), 6)
+    return [f"{100 * lower:.{digits}f}–{100 * upper:.{digits}f}%" for lower, upper in bins]
+
+
+def _require_one_architecture(population: Population, names: list[str]) -> None:
+    first = population.runs[names[0]]
+    runs = population.runs
+    others = [n for n in names if (runs[n].groups, runs[n].synapses) != (first.groups, first.synapses)]
+    if others:
+        raise AxonometryError(
+            "a population's page is of networks of one architecture, so that their layers can be compared",
+            f"{len(others)} of {len(names)} that differ from {names[0]}, {others[0]} among them",
+            "Keep each architecture in a folder of its own",
+        )
+
+
+def _tracked(run: Trajectory, name: str) -> pd.DataFrame:
+    rows = run.metrics
+    wanted = np.zeros(len(rows), dtype=bool)
+    for metric, statistic in TRACKED:
+        wanted |= (rows["metric"] == metric).to_numpy() & (rows["statistic"] == statistic).to_numpy()
+    return rows[wanted].assign(network=name)
