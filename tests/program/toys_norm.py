@@ -119,13 +119,13 @@ def batch_norm_of_a_shared_output() -> Toy:
 
 @toy
 def batch_norm_of_a_sum() -> Toy:
-    """The norm reads a sum of synapse and skip, which is the group; its gain is on the way out."""
+    """The norm alone reads a sum of synapse and skip: it folds into all links of the sum, the skip's too."""
     net = Net(
         lambda n, x: n.out(n.norm(n.first(x) + x).relu()), first=nn.Linear(3, 3), norm=nn.BatchNorm1d(3), out=nn.Linear(3, 2)
     )
     blocks = {
-        ("first", "input"): lambda x, f: linear(net.first)(x, f) + x,
-        ("out", "first"): scaled(linear(net.out), gain(net.norm), source=True),
+        ("first", "input"): scaled(lambda x, f: linear(net.first)(x, f) + x, gain(net.norm)),
+        ("out", "first"): linear(net.out),
     }
     return Toy("batch_norm_of_a_sum", net, zeros(3), {"input": (3,), "first": (3,), "out": (2,)}, blocks)
 

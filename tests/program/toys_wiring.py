@@ -63,7 +63,7 @@ rearranged("reshape", (2, 6), lambda x: x.reshape(x.shape[0], 3, 2, 2).permute(0
 rearranged("unflatten", (6, 2), lambda x: x.unflatten(1, (3, 2)).permute(0, 2, 3, 1), lambda a: a.reshape(3, 2, 2).transpose(1, 2, 0))
 rearranged("unflatten_module", (6,), lambda x: nn.Unflatten(1, (3, 2))(x).mT, lambda a: a.reshape(3, 2).T)
 rearranged("permute", (2, 3, 2), lambda x: x.permute(0, 3, 1, 2), lambda a: a.transpose(2, 0, 1))
-rearranged("permute_batch_and_back", (2, 3), lambda x: x.permute(2, 0, 1).permute(1, 2, 0).transpose(1, 2), lambda a: a)
+rearranged("permute_batch_and_back", (2, 3), lambda x: x.permute(2, 0, 1).permute(1, 2, 0).transpose(1, 2), lambda a: a.T)
 rearranged("transpose", (2, 3), lambda x: x.transpose(1, 2), lambda a: a.T)
 rearranged("movedim", (2, 3, 2), lambda x: torch.movedim(x, 1, -1), lambda a: np.moveaxis(a, 0, -1))
 rearranged("swapaxes", (2, 3, 1), lambda x: x.swapaxes(1, -2), lambda a: a.swapaxes(0, -2))
