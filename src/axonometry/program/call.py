@@ -22,7 +22,6 @@ class Signal:
         composite: Whether the value closes a nonlinear function of its root, which it stands for with coefficient 1.
         open: Whether the value is a sum under construction that only the next operation reads.
         channel_axis: For an open sum, its axis of channels, the batch axis counted.
-        base: Behind a nonlinearity, the value before the numbers that it has been scaled with since.
     """
 
     root: fx.Node
@@ -30,7 +29,6 @@ class Signal:
     composite: bool = False
     open: bool = False
     channel_axis: int | None = None
-    base: fx.Node | None = None
 
 
 class Call:
@@ -63,9 +61,9 @@ class Call:
         return tuple((value[0] if isinstance(value, (tuple, list)) else value).shape)
 
     def carried(self) -> Reading:
-        """The reading of a nonlinearity: its signal, without the numbers that stand between it and another nonlinearity."""
-        signal = self.signals[0]
-        return Reading("carrier", of=self._known[signal].base or signal, role="activation")
+        """The reading of a nonlinearity; behind another one both are a single function of the root."""
+        known = self._known[self.signals[0]]
+        return Reading("carrier", of=known.root if known.nonlinear else self.signals[0], role="activation")
 
     def same_root(self) -> bool:
         """Whether all signals are elementwise functions of one signal."""

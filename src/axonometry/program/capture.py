@@ -137,7 +137,7 @@ class _Reader:
                 else:
                     self.computed.append(node)
             else:
-                self.names[node] = str(spec.target)
+                self.names[node] = self._all_names(str(spec.target))[0]
         for node in users:
             name = "input" if len(users) == 1 else node.name
             self.inputs[name] = node
@@ -158,7 +158,7 @@ class _Reader:
         absorbed = self._absorb(call, reading)
         for operand in call.signals:
             if operand not in absorbed:
-                self._cut(operand)
+                self._cut(operand, before_numbers=reading.kind == "carrier" and reading.role == "activation")
         self.readings[node] = reading
         self.known[node] = self._signal(call, reading, absorbed)
         self.sources[node] = frozenset().union(*(self._reads(operand) for operand in self._operands(node)))
@@ -195,7 +195,7 @@ class _Reader:
             of = self.known[reading.of]
             if reading.role != "activation" and not reading.composite:
                 return Signal(node)
-            return Signal(of.root, nonlinear=True, composite=reading.composite or of.composite, base=node)
+            return Signal(of.root, nonlinear=True, composite=reading.composite or of.composite)
         numbers_only = len(node.all_input_nodes) == 1
         if reading.kind in ("sum", "scale") and numbers_only and call.shape(call.signals[0]) == call.shape():
             return self.known[call.signals[0]]
@@ -234,20 +234,33 @@ class _Reader:
                     self.scales.setdefault(synapse, []).append(node)
         self.sums[node] = total
 
-    def _cut(self, node: fx.Node) -> None:
-        """End an open sum: its last addition or scale becomes a neuron group."""
+    def _cut(self, node: fx.Node, *, before_numbers: bool = False) -> None:
+        """End an open sum: its last addition or scale becomes a neuron group.
+
+        In front of a nonlinearity, numbers that the sum has been scaled with stay outside, with the nonlinearity.
+        """
         if not self.known[node].open:
             return
         behind = [node]
-        while self.readings[behind[-1]].kind == "relabel":
-            behind.append(behind[-1].all_input_nodes[0])
+        while self.readings[behind[-1]].kind == "relabel" or (before_numbers and self._is_number(behind[-1])):
+            behind.append(next(n for n in behind[-1].all_input_nodes if n in self.known))
         point = behind.pop()
         first = next((n for n in self.sums[point].synapses), None)
         name = self.called[first] if first is not None else module_path(point) or point.name
         self._name(point, self._unused(name, self.cuts.values()))
-        for relabelled in behind:
-            self.known[relabelled] = replace(self.known[relabelled], open=False)
-            self.sources[relabelled] = frozenset([self.cuts[point]])
+        root = point
+        for outside in reversed(behind):
+            if self._is_number(outside):
+                for synapse in self.sums[outside].synapses:
+                    self.scales[synapse].remove(outside)
+            else:
+                root = outside
+            self.known[outside] = Signal(root)
+            self.sources[outside] = frozenset([self.cuts[point]])
+
+    def _is_number(self, node: fx.Node) -> bool:
+        """Whether a call scales with a number."""
+        return self.readings[node].kind == "scale" and len(node.all_input_nodes) == 1
 
     def _name(self, node: fx.Node, name: str) -> None:
         self.cuts[node] = name

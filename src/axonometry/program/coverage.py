@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import fx
@@ -41,9 +42,11 @@ def account(
                 by = called.get(node) or module_path(node) or node.name
                 if name not in claims or role == "synapse" != claims[name].role:
                     claims[name] = Coverage(name, role, by, REASONS[role])
-    tied = _tied(exported)
+    first: dict[int, str] = {}
+    same = {name: first.setdefault(id(tensor), name) for name, tensor in exported.state_dict.items()}
+    unused = "the forward pass on the example does not use it"
     return tuple(
-        claims.get(name) or claims.get(tied.get(name, "")) or Coverage(name, "unclaimed", "", "the forward pass on the example does not use it")
+        replace(claims[same[name]], parameter=name) if same[name] in claims else Coverage(name, "unclaimed", "", unused)
         for name in exported.graph_signature.parameters
     )
 
@@ -51,8 +54,3 @@ def account(
 def _nodes(argument: Any) -> list[Any]:
     return list(argument) if isinstance(argument, (list, tuple)) else [argument]
 
-
-def _tied(exported: ExportedProgram) -> dict[str, str]:
-    """For each further name of a shared parameter, the first."""
-    first: dict[int, str] = {}
-    return {name: first.setdefault(id(tensor), name) for name, tensor in exported.state_dict.items()}

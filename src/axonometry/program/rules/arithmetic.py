@@ -124,6 +124,16 @@ def extremes(call: Call) -> Reading:
     return Reading("wiring", lambda links, a, b: (a + b) * links(0.5))
 
 
+@resolver(*overloads("lerp"))
+def interpolated(call: Call) -> Reading:
+    """(1 - w) a + w b for a constant w."""
+    if call.is_signal(call.node.args[2]) or not all(call.is_signal(x) for x in call.node.args[:2]):
+        call.refuse("only two signals at a constant ratio have a reading")
+    if call.same_root():
+        return call.composite()
+    return Reading("wiring", lambda links, a, b, w: a * links(1 - w) + b * links(w))
+
+
 @resolver(aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf, aten.where.Scalar)
 def choice(call: Call) -> Reading:
     """A fixed mask lets each signal through at its places; a condition on one signal makes a composite of it."""
