@@ -127,7 +127,8 @@ class RunConfiguration:
         if unknown:
             rule = f"a run's configuration has the keys {', '.join(known)}"
             raise ConfigurationError(rule, f"`{'`, `'.join(unknown)}`", "Correct the spelling or leave it out")
-        return cls(**values)
+        annotations = {field.name: str(field.type) for field in fields(cls)}
+        return cls(**{name: _typed(name, annotations[name], value) for name, value in values.items()})
 
     @classmethod
     def from_json(cls, text: str) -> RunConfiguration:

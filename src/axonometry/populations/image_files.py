@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -152,9 +153,11 @@ def _idx(path: Path, dimensions: int) -> Bytes:
             f"begin with the IDX magic number {int.from_bytes(magic, 'big')}",
             f"{int.from_bytes(content[:4], 'big')}" if len(content) >= 4 else f"{len(content)} bytes",
         )
+    if len(content) < header:
+        raise _damaged(path, f"begin with a header of {header} bytes", f"{len(content)} bytes in all")
     shape = tuple(int(size) for size in np.frombuffer(content[4:header], ">u4"))
-    expected = header + int(np.prod(shape, dtype=np.int64))
-    if len(shape) < dimensions or len(content) != expected or 0 in shape:
+    expected = header + prod(shape)
+    if len(content) != expected or not prod(shape):
         sizes = " x ".join(map(str, shape))
         raise _damaged(path, f"hold {expected} bytes for {sizes} values, as its header says", f"{len(content)} bytes")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

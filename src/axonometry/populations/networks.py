@@ -56,7 +56,7 @@ class Convolutional(nn.Sequential):
     def __init__(self, input_shape: Shape, channels: int, layers: int = 2, n_classes: int = 10) -> None:
         height, width = (size - 2 * layers for size in input_shape[1:])
         if min(height, width) < 1:
-            raise _too_small(f"{layers} convolutions of 3x3 without padding", 2 * layers + 1, input_shape)
+            raise _too_small(f"{layers} convolutions of 3x3 without padding need", 2 * layers + 1, input_shape)
         blocks = []
         for number, before in enumerate([input_shape[0]] + [channels] * (layers - 1), start=1):
             blocks += [(f"conv{number}", nn.Conv2d(before, channels, 3)), (f"conv{number}_relu", nn.ReLU())]
@@ -81,7 +81,7 @@ class LeNet(nn.Sequential):
     def __init__(self, input_shape: Shape = (3, 32, 32), n_classes: int = 10) -> None:
         height, width = (((size - 4) // 2 - 4) // 2 for size in input_shape[1:])
         if min(height, width) < 1:
-            raise _too_small("LeNet", 16, input_shape)
+            raise _too_small("LeNet needs", 16, input_shape)
         features: list[tuple[str, nn.Module]] = []
         for number, (before, after) in enumerate([(input_shape[0], 6), (6, 16)], start=1):
             features += [
@@ -182,6 +182,4 @@ def _linear_layers(widths: Sequence[int]) -> list[tuple[str, nn.Module]]:
 
 def _too_small(what: str, least: int, shape: Shape) -> ConfigurationError:
     came = f"inputs of {' x '.join(map(str, shape[1:]))}"
-    return ConfigurationError(
-        f"{what} need inputs of at least {least} x {least}", came, "Choose another data set or family"
-    )
+    return ConfigurationError(f"{what} inputs of at least {least} x {least}", came, "Choose another data set or family")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.populations import datasets
 from axonometry.populations.configuration import RunConfiguration
-from axonometry.populations.training import is_complete, network_of
+from axonometry.populations.training import SCALARS, is_complete, network_of
 from axonometry.populations.workers import Data, failure, n_cores, run_locally, work
 from axonometry.program import NeuralGraph, capture
 from axonometry.trajectory import Trajectory, load
@@ -83,11 +83,11 @@ class Population:
         """
         import pandas as pd
 
-        rows = {
-            name: self.configurations[name].to_dict() | run.scalars().iloc[-1].to_dict()
-            for name, run in self.runs.items()
-        }
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run")
+        rows = [
+            self.configurations[name].to_dict() | run.scalars().iloc[-1].to_dict() for name, run in self.runs.items()
+        ]
+        columns = [*(field.name for field in fields(RunConfiguration)), *SCALARS]
+        return pd.DataFrame(rows, columns=columns, index=pd.Index(list(self.runs), name="run", dtype="str"))
 
     def accuracy_bins(self, edges: Sequence[float]) -> tuple[AccuracyBin, ...]:
         """The runs by final accuracy, in bins that do not overlap.
@@ -107,7 +107,7 @@ class Population:
         rounded = np.round(np.asarray(edges, dtype=float), _DECIMALS)
         if rounded.ndim != 1 or len(rounded) < 2 or not (np.diff(rounded) > 0).all():
             raise ConfigurationError("the edges of accuracy bins increase", str(list(edges)), "Pass at least two edges")
-        accuracies = self.frame["accuracy"].round(_DECIMALS).sort_values(kind="stable")
+        accuracies = self.frame["accuracy"].astype(float).round(_DECIMALS).sort_values(kind="stable")
         places = np.searchsorted(rounded, accuracies, side="right") - 1
         places[accuracies == rounded[-1]] = len(rounded) - 2
         bounds = [float(edge) for edge in rounded]
@@ -220,7 +220,7 @@ class _Account:
         if not self._failures:
             return
         shown = [f"{name} ({wrong.rstrip('.')})" for name, wrong in list(self._failures.items())[:_FAILURES_SHOWN]]
-        more = ["..."] if len(self._failures) > len(shown) else []
+        more = [f"and {len(self._failures) - len(shown)} more"] if len(self._failures) > len(shown) else []
         raise RunError(
             f"every run of the population in {folder} is trained to its end",
             f"{len(self._failures)} of {self._total} that were not: {', '.join(shown + more)}",

@@ -28,6 +28,9 @@ from axonometry.trajectory.state import random_state, set_random_state
 Progress = Callable[[int, int, str], object]
 """Called with what is done, out of what, and a few words."""
 
+SCALARS = ("accuracy", "loss", "train_loss", "epoch")
+"""What is recorded beside the measures: accuracy and loss on the test images, loss while training, epochs done."""
+
 _TEST_BATCH = 1000
 _SECONDS_BETWEEN_REPORTS = 0.2
 
