@@ -4,6 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
+# What the API reference covers: all of it but the command line, which docs/cli.md describes.
+MODULES := axonometry $(filter-out axonometry.cli,$(patsubst src/axonometry/%/__init__.py,axonometry.%,$(wildcard src/axonometry/*/__init__.py))) \
+           axonometry.errors axonometry.statistics axonometry.values
+
 .PHONY: help setup demo test lint format bench docs clean
 
 help:
@@ -49,7 +53,7 @@ bench: $(BIN)/.installed-dev
 	$(BIN)/python -m benchmarks
 
 docs: $(BIN)/.installed-dev
-	$(BIN)/pdoc --docformat google --output-directory build/docs axonometry
+	$(BIN)/pdoc --docformat google --output-directory build/docs $(MODULES)
 
 clean:
 	rm -rf build dist report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 import axonometry as ax
+from axonometry.cli.runs import configurations_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,15 +79,19 @@ def test_train_trains_each_network_once(run, tmp_path: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
 
 
-@pytest.mark.parametrize("as_list", [True, False])
-def test_train_from_a_file(run, tmp_path: Path, as_list: bool) -> None:
-    configuration = {"epochs": 1, "seed": 7, "max_steps": 2}
-    (tmp_path / "c.json").write_text(json.dumps([configuration] if as_list else configuration))
-    outcome = run(
-        "runs", "train", "--config", tmp_path / "c.json", "--workers", "1", "--folder", tmp_path / "p", "--json"
-    )
-    (row,) = outcome.json
+def test_train_from_a_file(run, tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text('{"epochs": 1, "seed": 7, "max_steps": 2}')
+    words = ["--config", tmp_path / "c.json", "--workers", "1", "--folder", tmp_path / "p", "--json"]
+    (row,) = run("runs", "train", *words).json
     assert ax.load(tmp_path / "p" / row["run"]).configuration["seed"] == 7
+
+
+def test_a_file_holds_one_configuration_or_a_list(tmp_path: Path) -> None:
+    one, several = tmp_path / "one.json", tmp_path / "several.json"
+    one.write_text('{"seed": 7}')
+    several.write_text('[{"seed": 7}, {"optimiser": "sgd"}]')
+    assert [configuration.seed for configuration in configurations_in(one)] == [7]
+    assert [configuration.learning_rate for configuration in configurations_in(several)] == [0.001, 0.01]
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def train(
     if config is not None and (given or count != 1 or seed):
         raise typer.BadParameter("--config says what to train; leave out the options that say it too")
     with terminal.progress("Training") as move:
-        configurations = _configurations(config) if config else grid({"seed": range(seed, seed + count)}, **given)
+        configurations = configurations_in(config) if config else grid({"seed": range(seed, seed + count)}, **given)
         trained = train_population(configurations, folder, workers=workers, data=data, progress=move)
     _show_runs([_summary(run.folder, folder) for run in trained.runs.values()], folder, as_json=as_json)
 
@@ -150,14 +150,21 @@ def run_folders(folder: Path) -> Iterator[Path]:
     return iter(runs)
 
 
-def _configurations(path: Path) -> list[RunConfiguration]:
+def configurations_in(path: Path) -> list[RunConfiguration]:
+    """The configurations of a JSON file that holds one or a list.
+
+    Raises:
+        ConfigurationError: The file is not JSON, or a configuration in it is wrong.
+    """
     from axonometry.populations import RunConfiguration
 
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigurationError(f"{path} is JSON", str(error), "Correct it") from error
-    return [RunConfiguration.from_dict(values) for values in (content if isinstance(content, list) else [content])]
+    return [
+        RunConfiguration.from_json(json.dumps(one)) for one in (content if isinstance(content, list) else [content])
+    ]
 
 
 def _summary(path: Path, folder: Path) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def thinned(frame: pd.DataFrame, most: int = 24) -> pd.DataFrame:
 
 def show_json(value: object) -> None:
     """One JSON document on stdout; what is not a finite number is null."""
-    print(json.dumps(plain(value), indent=2, allow_nan=False))
+    print(json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
