@@ -99,7 +99,7 @@ def at_every_event(whole: Trajectory, root: Path) -> None:
         same(whole, load(folder))
         shutil.rmtree(folder)
         if done:
-            print(f"{number} events")
+            sys.stdout.write(f"{number} events\n")
             return
     raise AssertionError("the training never came to its end")
 
@@ -122,7 +122,7 @@ def at_random(whole: Trajectory, root: Path, seconds: float) -> None:
                 break
         same(whole, load(folder))
         runs += 1
-    print(f"{kills} kills, {runs} runs")
+    sys.stdout.write(f"{kills} kills, {runs} runs\n")
 
 
 def main() -> None:

@@ -39,9 +39,14 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
 def test_an_error_while_writing_leaves_the_old_file(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "a"
     path.write_text("old")
-    with pytest.raises(type(error)), replacing(path) as partial:
-        partial.write_text("half of the n")
-        raise error
+
+    def write() -> None:
+        with replacing(path) as partial:
+            partial.write_text("half of the n")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
@@ -56,7 +61,10 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(
     path = tmp_path / "a"
     path.write_text("old")
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(RunError, match=r"No space left on device.*recorded before is whole"), replacing(path) as partial:
+    with (
+        pytest.raises(RunError, match=r"No space left on device.*recorded before is whole"),
+        replacing(path) as partial,
+    ):
         partial.write_text("new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]

@@ -288,7 +288,9 @@ def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path: Path, small: nn
 
 
 @pytest.mark.usefixtures("captured_once")
-def test_a_folder_that_holds_something_else_is_not_written_to(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
+def test_a_folder_that_holds_something_else_is_not_written_to(
+    tmp_path: Path, small: nn.Module, example: Tensor
+) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     for resume in (False, True):
         with pytest.raises(RunError, match=r"a folder of its own; got .*which holds thesis\.tex"):
@@ -317,7 +319,9 @@ def test_two_recorders_at_once(tmp_path: Path, small: nn.Module, example: Tensor
     with Recorder(tmp_path / "run", small, example) as first:
         first.record(0)
         for resume in (False, True):
-            with pytest.raises(RunError, match=r"one recorder writes a run folder at a time; got .*another one is writing"):
+            with pytest.raises(
+                RunError, match=r"one recorder writes a run folder at a time; got .*another one is writing"
+            ):
                 Recorder(tmp_path / "run", small, example, resume=resume)
         first.record(1)
     assert load(tmp_path / "run").steps == (0, 1)
@@ -328,10 +332,14 @@ def test_two_recorders_at_once(tmp_path: Path, small: nn.Module, example: Tensor
 def test_what_was_recorded_before_an_interruption_stays_and_the_lock_goes(
     tmp_path: Path, small: nn.Module, example: Tensor, error: type[BaseException]
 ) -> None:
-    with pytest.raises(error), Recorder(tmp_path / "run", small, example) as recorder:
-        recorder.record(0, loss=1.0)
-        recorder.record(1, loss=0.5)
-        raise error
+    def train() -> None:
+        with Recorder(tmp_path / "run", small, example) as recorder:
+            recorder.record(0, loss=1.0)
+            recorder.record(1, loss=0.5)
+            raise error
+
+    with pytest.raises(error):
+        train()
     run = load(tmp_path / "run")
     assert (run.steps, run.complete) == ((0, 1), False)
     assert run.scalars()["loss"].tolist() == [1.0, 0.5]
@@ -357,16 +365,23 @@ def test_a_closed_recorder_records_no_more(tmp_path: Path, small: nn.Module, exa
 
 
 @pytest.mark.usefixtures("captured_once")
-def test_a_run_that_goes_on_is_not_complete_until_it_ends_again(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
+def test_a_run_that_goes_on_is_not_complete_until_it_ends_again(
+    tmp_path: Path, small: nn.Module, example: Tensor
+) -> None:
     folder = tmp_path / "run"
     with Recorder(folder, small, example) as recorder:
         recorder.record(0)
     with Recorder(folder, small, example, resume=True):
         assert load(folder).complete, "nothing has been added yet"
-    with pytest.raises(KeyboardInterrupt), Recorder(folder, small, example, resume=True) as recorder:
-        recorder.record(1)
-        assert not load(folder).complete
-        raise KeyboardInterrupt
+
+    def go_on() -> None:
+        with Recorder(folder, small, example, resume=True) as recorder:
+            recorder.record(1)
+            assert not load(folder).complete
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go_on()
     assert not load(folder).complete
     Recorder(folder, small, example, resume=True).close()
     assert load(folder).complete
@@ -515,7 +530,9 @@ def test_an_optimizer_whose_state_cannot_be_stored_is_refused_and_the_step_may_b
             return {"closure": len}
 
     with Recorder(tmp_path / "run", small, example) as recorder:
-        with pytest.raises(RunError, match=r"got builtin_function_or_method at the state\.optimizer\.optimizer\.closure"):
+        with pytest.raises(
+            RunError, match=r"got builtin_function_or_method at the state\.optimizer\.optimizer\.closure"
+        ):
             recorder.record(0, optimizer=Odd(small.parameters(), 0.1))
         recorder.record(0)
     assert load(tmp_path / "run").steps == (0,)

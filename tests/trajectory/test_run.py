@@ -21,7 +21,11 @@ def folder(tmp_path: Path, small: Small, example: Tensor, graph: NeuralGraph, mo
     """A run of three steps with different weights; the second without an accuracy."""
     monkeypatch.setattr(recorder, "capture", lambda *_: graph)
     with Recorder(tmp_path / "run", small, example, configuration={"lr": 0.1}) as recording:
-        for step, scalars in ((-5, {"loss": 3.0, "accuracy": 0.1}), (0, {"loss": 2.0}), (100, {"loss": 1.0, "accuracy": 0.3})):
+        for step, scalars in (
+            (-5, {"loss": 3.0, "accuracy": 0.1}),
+            (0, {"loss": 2.0}),
+            (100, {"loss": 1.0, "accuracy": 0.3}),
+        ):
             nn.init.constant_(small.head.weight, float(step))
             recording.record(step, **scalars)
     return tmp_path / "run"

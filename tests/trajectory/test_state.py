@@ -68,7 +68,9 @@ def test_every_dtype_and_shape_comes_back_bit_for_bit(tmp_path: Path, dtype: tor
     for name, tensor in state.items():
         assert found[name].dtype == dtype
         assert found[name].shape == tensor.shape
-        assert torch.equal(found[name].contiguous().view(-1).view(torch.uint8), tensor.contiguous().view(-1).view(torch.uint8))
+        assert torch.equal(
+            found[name].contiguous().view(-1).view(torch.uint8), tensor.contiguous().view(-1).view(torch.uint8)
+        )
 
 
 def test_a_tied_tensor_is_stored_once_and_comes_back_under_both_names(tmp_path: Path) -> None:
@@ -95,7 +97,9 @@ def test_the_file_is_plain_safetensors(tmp_path: Path) -> None:
     assert same(dict(sorted(model.state_dict().items())), dict(sorted(load_file(tmp_path / "a.safetensors").items())))
 
 
-@pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.LBFGS, torch.optim.RMSprop])
+@pytest.mark.parametrize(
+    "make", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.LBFGS, torch.optim.RMSprop]
+)
 def test_real_optimizers_come_back(tmp_path: Path, make: Any) -> None:
     model = nn.Linear(3, 2)
     optimizer = make(model.parameters(), lr=0.1)
@@ -116,15 +120,17 @@ def test_real_optimizers_come_back(tmp_path: Path, make: Any) -> None:
 
 
 def test_mappings_and_tuples_of_other_kinds_come_back_as_plain_ones(tmp_path: Path) -> None:
-    pair = namedtuple("pair", "a b")  # noqa: PYI024
-    write_state(tmp_path / "a", {}, {"o": OrderedDict(x=1), "p": pair(1, 2), "s": torch.Size([3]), "f": np.float64(0.5)})
+    pair = namedtuple("pair", "a b")
+    write_state(
+        tmp_path / "a", {}, {"o": OrderedDict(x=1), "p": pair(1, 2), "s": torch.Size([3]), "f": np.float64(0.5)}
+    )
     assert same({"o": {"x": 1}, "p": (1, 2), "s": (3,), "f": 0.5}, read_state(tmp_path / "a")[1])
 
 
 def test_what_cannot_be_stored_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"got object at the state\.groups\.1\.x"):
         write_state(tmp_path / "a", {}, {"groups": [1, {"x": object()}]})
-    with pytest.raises(RunError, match=r"by such keys; got dict at the state"):
+    with pytest.raises(RunError, match=r"by these; got dict at the state"):
         write_state(tmp_path / "a", {}, {(1, 2): 3})
     with pytest.raises(RunError, match=r"dense.*complex128"):
         write_state(tmp_path / "a", {"z": torch.zeros(1, dtype=torch.complex128)})
@@ -170,7 +176,13 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
 
 def test_random_generators_are_put_back(tmp_path: Path) -> None:
     def draw() -> tuple[float, ...]:
-        return (random.random(), random.gauss(0, 1), float(np.random.rand()), float(np.random.randn()), float(torch.rand(1)))
+        return (
+            random.random(),
+            random.gauss(0, 1),
+            float(np.random.rand()),
+            float(np.random.randn()),
+            float(torch.rand(1)),
+        )
 
     random.gauss(0, 1), np.random.randn()  # both keep a second number for the next call
     before = random_state()

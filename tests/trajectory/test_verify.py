@@ -16,7 +16,12 @@ from tests.trajectory.conftest import Small
 
 @pytest.fixture(params=["under way", "closed", "gone on with"])
 def folder(
-    request: pytest.FixtureRequest, tmp_path: Path, small: Small, example: Tensor, graph: NeuralGraph, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    small: Small,
+    example: Tensor,
+    graph: NeuralGraph,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """A run with every kind of file that it can have."""
     monkeypatch.setattr(recorder, "capture", lambda *_: graph)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -34,8 +34,7 @@ class NpzFile(File[zipfile.ZipFile]):
             for member in handle.namelist():
                 name = member.removesuffix(".npy")
                 try:
-                    with handle.open(member) as stream:
-                        shape, dtype = _header(stream)
+                    shape, dtype = _header(handle, member)
                 except _DAMAGE as error:
                     damaged(self.path, error)
                 if (known := _torch_dtype(dtype)) is None:
@@ -62,16 +61,17 @@ class NpzFile(File[zipfile.ZipFile]):
         super().release()
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+def _header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     import numpy as np
 
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
     return shape, dtype
 
 
-def _torch_dtype(dtype: np.dtype) -> torch.dtype | None:
+def _torch_dtype(dtype: np.dtype[Any]) -> torch.dtype | None:
     import numpy as np
 
     if dtype.hasobject:

@@ -116,6 +116,8 @@ def _index(path: Path) -> Source:
         homes = {str(name): str(file) for name, file in content["weight_map"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         damaged(path, error)
+    if not homes:
+        damaged(path, "no files")
     for file in set(homes.values()):
         if Path(file).name != file:  # an index may not lead out of its folder
             raise CheckpointError("an index names files beside it", f"{file} in {path}", "Correct the index")

@@ -88,7 +88,7 @@ def _unpickled(path: Path) -> Any:
             warnings.simplefilter("ignore")  # about the file's age, or TorchScript: what matters raises
             return torch.load(path, map_location="cpu", weights_only=True, mmap=_can_be_mapped(path))
     except _DAMAGE as error:
-        unsafe = re.search(r"GLOBAL (\S+) was not|whose module (\S+) is blocked|(TorchScript) archive", str(error))
+        unsafe = re.search(r"GLOBAL (\S+\.\S+) w(?:as not|hose module)|(TorchScript) archive", str(error))
         if unsafe is None:
             damaged(path, error)
         named = next(filter(None, unsafe.groups()))

@@ -165,7 +165,7 @@ def _flatten(tree: Tree, tensors: dict[str, Tensor], path: str = "the state") ->
         kind = "list" if isinstance(tree, list) else "tuple"
         return {kind: [_flatten(value, tensors, f"{path}.{index}") for index, value in enumerate(tree)]}
     raise RunError(
-        "a state to continue from holds tensors, numbers, strings and None, in lists, tuples and dictionaries by such keys",
+        "a state to continue from holds tensors, numbers, strings and None, in lists, tuples and dictionaries by these",
         f"{type(tree).__name__} at {path}",
         "Turn it into one of these, or record without it",
     )

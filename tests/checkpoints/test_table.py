@@ -1,0 +1,84 @@
+"""Statistics of a checkpoint's tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from axonometry.checkpoints import open_checkpoint, weight_moments, weight_table
+from axonometry.metrics import link_weights
+from axonometry.program import capture
+
+
+def test_the_table_is_scipys(tmp_path: Path) -> None:
+    state = {
+        "w": torch.randn(300, 200).exp(),
+        "half": torch.randn(50, 10).half(),
+        "brain": torch.randn(64, 3).bfloat16(),
+        "eight": torch.randn(500).to(torch.float8_e4m3fn),
+        "quantised": torch.randint(-128, 127, (40, 40), dtype=torch.int8),
+        "mask": torch.rand(100) > 0.3,
+        "count": torch.tensor(7),
+    }
+    save_file(state, tmp_path / "a.safetensors")
+    table = weight_table(open_checkpoint(tmp_path / "a.safetensors")).set_index("tensor")
+    assert table.columns.tolist() == [
+        *("shape", "dtype", "count", "nonfinite", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")
+    ]
+    assert set(table.index) == set(state)
+    for name, tensor in state.items():
+        row, x = table.loc[name], tensor.double().numpy().reshape(-1)
+        assert row["dtype"] == str(tensor.dtype).removeprefix("torch.")
+        assert row["shape"] == "x".join(map(str, tensor.shape))
+        assert (row["count"], row["nonfinite"]) == (x.size, 0)
+        assert (row["minimum"], row["maximum"]) == (x.min(), x.max())
+        assert row["mean"] == pytest.approx(x.mean(), rel=1e-6, abs=1e-7)
+        assert row["std"] == pytest.approx(x.std(), rel=1e-6)
+        if x.std():
+            assert row["skewness"] == pytest.approx(scipy.stats.skew(x), rel=1e-4, abs=1e-6)
+            assert row["kurtosis"] == pytest.approx(scipy.stats.kurtosis(x), rel=1e-4, abs=1e-6)
+
+
+def test_broken_numbers_are_counted_and_enter_nothing_else() -> None:
+    broken = torch.tensor([1.0, float("nan"), 3.0, float("inf"), -float("inf")])
+    row = weight_table({"w": broken, "all": torch.full((2,), float("nan")), "none": torch.zeros(0)}).set_index("tensor")
+    assert (row.loc["w", "count"], row.loc["w", "nonfinite"], row.loc["w", "mean"]) == (5, 3, 2.0)
+    assert row.loc["all", "nonfinite"] == 2
+    assert np.isnan(row.loc["all", "mean"])
+    assert (row.loc["none", "count"], row.loc["none", "nonfinite"]) == (0, 0)
+
+
+def test_complex_numbers_count_their_parts() -> None:
+    row = weight_table({"w": torch.tensor([1 + 2j, 3 - 4j]).conj()}).iloc[0]
+    assert (row["count"], row["mean"], row["minimum"], row["maximum"]) == (4, 1.5, -2.0, 4.0)
+    assert row["dtype"] == "complex64"
+
+
+def test_it_agrees_with_the_link_weights_of_the_graph() -> None:
+    model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 4))
+    graph = link_weights(capture(model, torch.zeros(1, 20))).set_index("synapse")
+    table = weight_table(model.state_dict()).set_index("tensor")
+    for layer in ("0", "2"):
+        for column in ("count", "mean", "std", "skewness", "kurtosis", "minimum", "maximum"):
+            assert table.loc[f"{layer}.weight", column] == graph.loc[layer, column]
+
+
+def test_tensors_come_one_at_a_time() -> None:
+    read: list[str] = []
+
+    class Watched(dict[str, torch.Tensor]):
+        def __getitem__(self, name: str) -> torch.Tensor:
+            read.append(name)
+            return super().__getitem__(name)
+
+    rows = weight_moments(Watched(a=torch.ones(2), b=torch.ones(3)))
+    already = len(read)
+    name, tensor, moments = next(rows)
+    assert (name, tensor.tolist(), moments.mean) == ("a", [1.0, 1.0], 1.0)
+    assert "b" not in read[already:]
