@@ -56,6 +56,19 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def folded(name: str) -> str:
+    """A long name on two lines, broken at the sign nearest to its middle.
+
+    >>> folded("fc1"), folded("variance-scaling-normal-fan-in")
+    ('fc1', 'variance-scaling-<br>normal-fan-in')
+    """
+    places = [i + 1 for i, letter in enumerate(name) if letter in "-_. "]
+    if len(name) <= 16 or not places:
+        return name
+    place = min(places, key=lambda i: abs(i - len(name) / 2))
+    return f"{name[:place]}<br>{name[place:]}"
+
+
 def plain(title: str) -> str:
     """A title without its unit, for a hover text."""
     return escape(re.split(r" \(|,", title, maxsplit=1)[0])

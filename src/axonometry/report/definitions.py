@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from axonometry.metrics import CATALOGUE, jeffreys_divergence
 from axonometry.report.page import Facts, Tab
 
+PURE = ("skewness", "kurtosis", "count", "nonfinite")
+"""Statistics without a unit."""
+
 
 def axis(metric: str, statistic: str = "value") -> str:
     """The name of an axis: the measure, its statistic and its unit.
@@ -21,7 +24,7 @@ def axis(metric: str, statistic: str = "value") -> str:
         return metric
     name = spec.title[0].lower() + spec.title[1:]
     words = {"value": "", "mean": "mean of ", "std": "standard deviation of "}.get(statistic, f"{statistic} of ")
-    unit = spec.units.split(";")[0]
+    unit = "none" if statistic in PURE else spec.units.split(";")[0]
     return f"{words}{name}" + ("" if unit == "none" else f" ({unit})")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.report import palette
-from axonometry.report.axes import blank, escape, evenly, plain, small
+from axonometry.report.axes import blank, escape, evenly, folded, plain, small
 from axonometry.report.render import number
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class _Dots:
 
     def add_to(self, figure: go.Figure) -> None:
         """Add the dots and a box with their quartiles."""
-        label = [_folded(escape(self.name)) if self.lying else escape(self.name)] * len(self.values)
+        label = [folded(escape(self.name)) if self.lying else escape(self.name)] * len(self.values)
         place = {"x": small(self.values), "y": label} if self.lying else {"x": label, "y": small(self.values)}
         figure.add_box(
             **place,
@@ -195,12 +195,3 @@ class _Dots:
             hoveron="points",
             hovertemplate=f"<b>%{{text}}</b><br>{self.words}<extra></extra>",
         )
-
-
-def _folded(name: str) -> str:
-    """A long name on two lines, broken at the hyphen or underscore nearest to its middle."""
-    places = [i + 1 for i, letter in enumerate(name) if letter in "-_ "]
-    if len(name) <= LONGEST // 3 or not places:
-        return name
-    place = min(places, key=lambda i: abs(i - len(name) / 2))
-    return f"{name[:place]}<br>{name[place:]}"

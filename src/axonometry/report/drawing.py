@@ -100,7 +100,7 @@ def _place(groups: Sequence[Group], edges: list[tuple[str, str]]) -> dict[str, _
         depth[group.name] = 1 + max((depth.get(source, -1) for source in sources[group.name]), default=-1)
     most = max((group.n_neurons for group in groups), default=1)
     columns = 1 + max(depth.values(), default=0)
-    step = min(max(1000 / columns, 96), 230)
+    step = min(max(1000 / columns, 118), 230)
     filled: dict[int, float] = {}
     boxes = {}
     for group in groups:

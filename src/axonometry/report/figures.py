@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.report import palette
-from axonometry.report.axes import blank, escape, evenly, plain, small
+from axonometry.report.axes import blank, escape, evenly, folded, plain, small
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,8 @@ MOST_LINES = 120
 """Networks drawn as lines."""
 DECADES = 30.0
 """How much more the greatest value must be than most of the least ones for an axis to be logarithmic."""
+MOST_NAMES = 12
+"""Layers that are named on an axis."""
 MOST_STEPS = 40
 """Steps that a line or a band keeps, and that the player stops at."""
 
@@ -131,18 +133,19 @@ def over_time(values: pd.DataFrame, *, y: str, percent: bool = False, step: str 
     return figure
 
 
-def lines(values: pd.DataFrame, *, y: str, percent: bool = False) -> go.Figure:
+def lines(values: pd.DataFrame, *, y: str, percent: bool = False, step: str = "step") -> go.Figure:
     """One line a name over the steps, coloured by depth.
 
     Args:
         values: Columns name, step, value; names in the order of depth.
         y: Name and unit of the value.
         percent: Whether the value is a share.
+        step: What a step is.
 
     Returns:
         The figure; traces are named after their lines.
     """
-    figure = blank("step", y)
+    figure = blank(step, y)
     figure.update_layout(hovermode="x unified")
     if percent:
         figure.update_yaxes(tickformat=".0%")
@@ -154,12 +157,36 @@ def lines(values: pd.DataFrame, *, y: str, percent: bool = False) -> go.Figure:
             x=part["step"],
             y=small(part["value"]),
             mode="lines+markers" if len(part) < 15 else "lines",
-            line={"color": colour, "width": 2, "dash": ("solid", "dash", "dot")[i % 3] if len(names) > 4 else "solid"},
+            line={"color": colour, "width": 2, "dash": ("solid", "dash", "dot")[i % 3] if len(names) > 6 else "solid"},
             marker={"size": 6},
             name=escape(str(name)),
             legendgroup=str(name),
             hovertemplate="%{y:.2%}" if percent else "%{y:.4g}",
         )
+    return figure
+
+
+def profile(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:
+    """One number for each layer, from the first to the last.
+
+    Args:
+        values: Columns name and value; names in the order of depth.
+        y: Name and unit of the value.
+        log: Whether the value's axis is logarithmic.
+    """
+    figure = blank("layer, from the first to the last", y)
+    figure.add_scatter(
+        x=np.arange(1, len(values) + 1),
+        y=small(values["value"]),
+        mode="markers",
+        marker={"color": palette.steps("depth", len(values)), "size": 8 if len(values) <= 60 else 5},
+        text=[escape(str(name)) for name in values["name"]],
+        hovertemplate=f"<b>%{{text}}</b><br>{plain(y)} %{{y:.4g}}<extra></extra>",
+    )
+    figure.update_yaxes(type="log" if log else "linear")
+    if len(values) <= MOST_NAMES:
+        names = [folded(escape(str(name))) for name in values["name"]]
+        figure.update_xaxes(tickvals=list(range(1, len(values) + 1)), ticktext=names, title={"text": ""})
     return figure
 
 

@@ -29,7 +29,9 @@ POINTS = 200
 TAIL = 0.0005
 """Share of the values that may lie more than three bandwidths beyond either end of a density curve."""
 
-Samples = dict[tuple[str, str], dict[str, "NDArray[np.float32]"]]
+Values = np.ndarray
+"""Finite values of one layer, float32."""
+Samples = dict[tuple[str, str], dict[str, Values]]
 """By measure and group, by name (an accuracy bin, or a layer): the values."""
 
 

@@ -1,0 +1,193 @@
+"""The pages of single networks: a run over time, and the weights of a checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from axonometry.errors import AxonometryError
+from axonometry.report import definitions, distributions, figures, graph, palette, samples
+from axonometry.report.axes import evenly
+from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from axonometry.program import NeuralGraph
+    from axonometry.trajectory import Trajectory
+
+MOST_LINES = 10
+"""Layers that are drawn as lines; of more, a heatmap over layers and steps shows all."""
+MOMENTS = ("count", "nonfinite", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")
+MOMENTS_CAPTION = "Population moments of the finite values; kurtosis is the excess over a normal law's."
+MEASURES = (
+    ("layer_fluctuation", "value", "Layer fluctuation over time"),
+    ("node_strength", "mean", "Node strength over time"),
+    ("link_weights", "std", "Spread of the link weights over time"),
+    ("link_weights", "kurtosis", "Tails of the link weights over time"),
+)
+"""What is drawn of a run: metric, statistic, title."""
+
+
+def run_page(run: Trajectory, *, network: NeuralGraph | None = None, title: str = "", command: str = "") -> Page:
+    """The page of one run.
+
+    Args:
+        run: A recorded run with at least one whole step.
+        network: The run's network at any snapshot, for densities and divergences of runs that kept their weights.
+        title: Its heading; the folder's name where empty.
+        command: What repeats it.
+
+    Raises:
+        AxonometryError: The run has no whole step.
+        RunError: The run is damaged.
+    """
+    if not run.steps:
+        raise AxonometryError("a run's page shows at least one whole step", f"none in {run.folder}", "Train it further")
+    tabs = [Tab("Overview", _overview(run)), Tab("Over time", _over_time(run)), Tab("Layers", _layers(run))]
+    if network is not None and run.snapshots:
+        kept = [run.steps[i] for i in evenly(len(run.steps), 3)]
+        values = {f"step {step}": samples.of_graph(network.at(run.snapshots[step])) for step in kept}
+        tabs += [Tab("Distributions", _densities(values)), Tab("Divergence", _divergence(values[f"step {kept[-1]}"]))]
+    tabs += [graph.tab(run), definitions.tab(dict.fromkeys(metric for metric, *_ in MEASURES))]
+    software = run.description.software[-1] if run.description.software else {}
+    facts = {"run": run.folder.resolve(), "state": "whole" if run.complete else "cut off or under way", **software}
+    heading = title or f"Run {run.folder.resolve().name}"
+    subtitle = f"One network in training, from step {run.steps[0]} to step {run.steps[-1]}."
+    return Page(heading, subtitle, tuple(tabs), facts, command)
+
+
+def weights_tab(table: pd.DataFrame, *, name: str) -> Tab:
+    """The weights of a checkpoint, tensor by tensor.
+
+    Args:
+        table: A row a tensor with its moments, as ``checkpoints.weight_table`` or ``link_weights`` gives it; the first
+            column names the tensor.
+        name: The tab's name.
+    """
+    broken = int(table["nonfinite"].sum())
+    facts = {"tensors": len(table), "weights": int(table["count"].sum()), "NaN or infinite": broken}
+    # Biases, gains and counters are small and many: what tells layers apart are the matrices and kernels.
+    kernels = table[table["shape"].str.contains("x")] if "shape" in table else table
+    panels = []
+    for statistic, words in (("std", "standard deviation (weight)"), ("kurtosis", "excess kurtosis")):
+        rows = kernels[[table.columns[0], statistic]].set_axis(["name", "value"], axis=1).dropna()
+        panels.append(Panel(figures.profile(rows, y=words, log=figures.spans_decades(rows["value"]))))
+    caption = (
+        "A dot is a matrix or a kernel, in the order of the file; point at it for its name. An excess kurtosis of 0 is "
+        "a normal law's, −1.2 a uniform one's; far above 0, a few weights are much larger than the rest."
+    )
+    profile = Figure("From the first layer to the last", tuple(panels), caption, arrangement="wide")
+    return Tab(name, (Facts(facts, prominent=True), profile, Table.of(table, title="Tensors", caption=MOMENTS_CAPTION)))
+
+
+def _overview(run: Trajectory) -> tuple[Block, ...]:
+    scalars = run.scalars().dropna(how="all", axis=1)
+    totals = graph.totals(run)
+    highlights: dict[str, object] = {"steps": len(run.steps)}
+    if "accuracy" in scalars:
+        highlights["last accuracy"] = f"{scalars['accuracy'].dropna().iloc[-1]:.1%}"
+    highlights |= {name: totals[name] for name in ("neuron groups", "neurons", "links")}
+    blocks: list[Block] = [Facts(highlights, prominent=True)]
+    panels = [
+        Panel(figures.lines(_line(scalars[name], name), y=name.replace("_", " "), percent=name == "accuracy"))
+        for name in map(str, scalars)
+        if name != "epoch"
+    ]
+    if panels:
+        blocks.append(Figure("How it learned", tuple(panels), "The numbers that were recorded beside the measures."))
+    blocks += _measure(run, *MEASURES[0])
+    if run.configuration:
+        blocks.append(Facts(run.configuration, "Configuration"))
+    return tuple(blocks)
+
+
+def _over_time(run: Trajectory) -> tuple[Block, ...]:
+    return tuple(block for measure in MEASURES[1:] for block in _measure(run, *measure))
+
+
+def _measure(run: Trajectory, metric: str, statistic: str, title: str) -> list[Block]:
+    """One number of all layers over time: lines of few layers, a heatmap of many; nothing where it was not measured."""
+    rows = run.metrics
+    rows = rows[(rows["metric"] == metric) & (rows["statistic"] == statistic)]
+    names = list(dict.fromkeys(rows["group"]))
+    words = definitions.axis(metric, statistic)
+    caption = f"{words[0].upper()}{words[1:]}, layer by layer."
+    if not names:
+        return []
+    if len(names) <= MOST_LINES:
+        figure = figures.lines(rows.rename(columns={"group": "name"}), y=words)
+        keys = tuple(Key(name, colour) for name, colour in zip(names, palette.steps("depth", len(names)), strict=True))
+        caption += " Light green is the first layer, blue the last."
+    else:
+        wide = rows.pivot(index="group", columns="step", values="value").loc[names]
+        figure = distributions.heatmap(wide.iloc[:, evenly(wide.shape[1], 200)], value=words, x="step")
+        keys = ()
+    return [Figure(title, (Panel(figure),), caption, definitions.definition(metric), keys, arrangement="wide")]
+
+
+def _layers(run: Trajectory) -> tuple[Block, ...]:
+    import pandas as pd
+
+    last = run.metrics[run.metrics["step"] == run.steps[-1]]
+    blocks = []
+    for metric, title in (("node_strength", "Node strength"), ("link_weights", "Link weights")):
+        rows = last[last["metric"] == metric]
+        if len(rows):
+            wide = rows.pivot(index="group", columns="statistic", values="value").loc[
+                list(dict.fromkeys(rows["group"]))
+            ]
+            wide = wide[[name for name in MOMENTS if name in wide]].reset_index(names="layer")
+            counts = {name: wide[name].astype(int) for name in ("count", "nonfinite") if name in wide}
+            blocks.append(
+                Table.of(
+                    pd.DataFrame(wide.assign(**counts)),
+                    title=f"{title} at step {run.steps[-1]}",
+                    caption=MOMENTS_CAPTION,
+                )
+            )
+    return tuple(blocks)
+
+
+def _densities(values: Mapping[str, Mapping[tuple[str, str], samples.Values]]) -> tuple[Block, ...]:
+    """A density of each layer at the first, the middle and the last step."""
+    steps = list(values)
+    curves = samples.densities({place: {step: values[step][place] for step in steps} for place in values[steps[-1]]})
+    keys = tuple(Key(step, colour) for step, colour in zip(steps, palette.steps("depth", len(steps)), strict=True))
+    blocks = []
+    for metric, title in (("node_strength", "Node strength"), ("link_weights", "Link weights")):
+        mine = curves[curves["metric"] == metric]
+        panels = tuple(
+            Panel(_density(mine[mine["group"] == group], steps, metric), group) for group in mine["group"].unique()
+        )
+        if panels:
+            caption = f"The density of a layer's {title.lower()} as training went on."
+            blocks.append(Figure(title, panels, caption, definitions.definition(metric), keys))
+    return tuple(blocks)
+
+
+def _density(curves: pd.DataFrame, steps: Sequence[str], metric: str) -> object:
+    return distributions.densities(curves, steps, x=definitions.axis(metric), scale="depth")
+
+
+def _divergence(values: Mapping[tuple[str, str], samples.Values]) -> tuple[Block, ...]:
+    """Layer by layer divergence at the last step."""
+    by_metric: samples.Samples = {}
+    for (metric, group), found in values.items():
+        by_metric.setdefault((metric, ""), {})[group] = found
+    titles = {"node_strength": "Node strength", "link_weights": "Link weights"}
+    panels = tuple(
+        Panel(distributions.heatmap(matrix, value="Jeffreys divergence (nats)"), titles[metric])
+        for (metric, _), matrix in samples.divergences(by_metric).items()
+    )
+    caption = (
+        "Jeffreys divergence, in nats, between the densities of two layers at the last step: 0 where they are alike, "
+        "large where they are far apart. A row is empty where all values of a layer are the same."
+    )
+    return (Figure("How far apart the layers are", panels, caption, definitions.divergence(), arrangement="wide"),)
+
+
+def _line(series: pd.Series, name: str) -> pd.DataFrame:
+    known = series.dropna()
+    return known.rename("value").rename_axis("step").reset_index().assign(name=name)
