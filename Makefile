@@ -22,6 +22,7 @@ help:
 
 # A stamp file per set of packages: what to run needs fewer than what to develop.
 $(BIN)/.installed: pyproject.toml constraints.txt
+	@echo "Installing PyTorch and Axonometry into .venv: once, a few minutes."
 	$(PYTHON) -m venv .venv
 	$(PIP) torch
 	$(PIP) --editable '.[all]'
