@@ -1,0 +1,1 @@
+"""One module per paper: its experiment, from data to table."""

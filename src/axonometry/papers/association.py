@@ -1,0 +1,142 @@
+"""Whether a number goes with accuracy over networks: rank correlations, areas under curves, and their intervals.
+
+Networks are the sample: intervals come from drawing networks anew (percentile bootstrap, seeded), never from the
+neurons or weights inside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+
+DRAWS = 2000
+"""Bootstrap draws behind an interval."""
+LEVEL = 0.95
+FEWEST = 3
+"""Networks that a stratum must have to say anything about ranks inside it."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its bootstrap interval; all NaN where there is nothing to estimate it from.
+
+    Attributes:
+        value: From the networks as they are.
+        low: Lower end of the interval.
+        high: Upper end.
+        n: Networks that it comes from.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def rank_correlation(x: Numbers, y: Numbers, strata: Sequence[object] | None = None, *, seed: int = 0) -> Estimate:
+    """Spearman's rank correlation, over all networks or inside strata.
+
+    With strata, ranks are taken inside each of them and centred, and all are correlated together: what is left of the
+    association among networks that were trained alike. Networks are then drawn anew inside each stratum, and strata of
+    fewer than 3 networks are left out.
+
+    Args:
+        x: A number of each network.
+        y: Another one.
+        strata: What each network belongs to; None for all in one.
+        seed: Seed of the bootstrap.
+
+    >>> rank_correlation(np.array([1.0, 2, 3, 4]), np.array([1.0, 4, 9, 16])).value
+    1.0
+    """
+    kept = np.isfinite(x) & np.isfinite(y)
+    labels = (
+        np.unique([repr(s) for s in strata], return_inverse=True)[1] if strata is not None else np.zeros(len(x), int)
+    )
+    parts = [part for s in np.unique(labels) if len(part := np.flatnonzero(kept & (labels == s))) >= FEWEST]
+    if not parts:
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    generator = np.random.default_rng(seed)
+    sums = np.zeros((3, DRAWS + 1))  # Of products and squares; the last column is the sample itself.
+    for part in parts:
+        drawn = np.concatenate([part[generator.integers(len(part), size=(DRAWS, len(part)))], part[None]])
+        a, b = _centred_ranks(x[drawn]), _centred_ranks(y[drawn])
+        sums += [(a * b).sum(1), (a * a).sum(1), (b * b).sum(1)]
+    return _estimate(_ratio(sums[0], np.sqrt(sums[1] * sums[2])), sum(map(len, parts)))
+
+
+def separation(low: Numbers, high: Numbers, *, seed: int = 0) -> Estimate:
+    """Area under the ROC curve: how often a number of the high class exceeds one of the low class, ties counting half.
+
+    Args:
+        low: A number of each network of the low class.
+        high: Of each network of the high class.
+        seed: Seed of the bootstrap, which draws networks anew inside each class.
+
+    >>> separation(np.array([1.0, 2.0]), np.array([3.0, 4.0])).value
+    1.0
+    """
+    low, high = low[np.isfinite(low)], high[np.isfinite(high)]
+    if not len(low) or not len(high):
+        return Estimate(np.nan, np.nan, np.nan, len(low) + len(high))
+    generator = np.random.default_rng(seed)
+    draws = [
+        np.concatenate([part[generator.integers(len(part), size=(DRAWS, len(part)))], part[None]])
+        for part in (low, high)
+    ]
+    ranks = _ranks(np.concatenate(draws, axis=1))[:, len(low) :].sum(1)
+    return _estimate((ranks / len(high) - (len(high) + 1) / 2) / len(low), len(low) + len(high))
+
+
+def rank_test(low: Numbers, high: Numbers) -> float:
+    """Two-sided p of the Mann-Whitney test that two classes do not differ; NaN where one is empty."""
+    from scipy.stats import mannwhitneyu
+
+    low, high = low[np.isfinite(low)], high[np.isfinite(high)]
+    return float(mannwhitneyu(low, high).pvalue) if len(low) and len(high) else np.nan
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """P values adjusted for being several, by Holm's step-down method (Holm 1979); NaN stay and do not count.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p, dtype=float)
+    order = [int(i) for i in np.argsort(values) if not np.isnan(values[i])]
+    adjusted = np.full(len(values), np.nan)
+    greatest = 0.0
+    for place, i in enumerate(order):
+        greatest = max(greatest, min(1.0, (len(order) - place) * values[i]))
+        adjusted[i] = greatest
+    return [float(value) for value in adjusted]
+
+
+def _ranks(values: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, "draws n"]:
+    from scipy.stats import rankdata
+
+    ranks: NDArray[np.float64] = rankdata(values, axis=1)
+    return ranks
+
+
+def _centred_ranks(values: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, "draws n"]:
+    return _ranks(values) - (values.shape[1] + 1) / 2
+
+
+def _ratio(top: Numbers, bottom: Numbers) -> Numbers:
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
+
+
+def _estimate(values: Numbers, n: int) -> Estimate:
+    """The last value is the sample's own; draws without variation are left out."""
+    drawn = values[:-1][~np.isnan(values[:-1])]
+    if not len(drawn) or np.isnan(values[-1]):
+        return Estimate(float(values[-1]), np.nan, np.nan, n)
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(float(values[-1]), float(low), float(high), n)

@@ -1,0 +1,208 @@
+"""The findings of the experiment on La Malfa et al. 2021 as a Markdown page, every number with its n."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axonometry.papers import association, ensembles, readings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from axonometry.papers.ensembles import Ensemble
+    from axonometry.papers.ictai2021 import Results
+
+ALPHA = 0.05
+
+HOW = f"""\
+## How to read it
+
+- A network is one sample. Its accuracy is that on the 10,000 test images after its last update; all measures are of the
+  same weights, counted as in the paper's code (convention `ictai2021`).
+- ρ is Spearman's rank correlation with accuracy over networks. *Trained alike* is the same correlation of ranks inside
+  the groups of networks that had the same optimiser and the same number of updates, so that they differ by their seed
+  alone: what is left when neither more training nor a better optimiser can make both numbers rise.
+- AUC is how often a number is greater in a network of the high third (by accuracy) than in one of the low third: 0.5
+  says nothing, 0 and 1 tell them apart without error. The numbers were chosen beforehand: mean and standard deviation
+  of each layer's link weights and node strengths; the standard deviation of strength is the layer fluctuation.
+- Brackets hold {association.LEVEL:.0%} intervals: {association.DRAWS:,} bootstrap draws of networks, seeded. They are
+  for one number at a time. p is Mann-Whitney's, adjusted by Holm's method for all rows of its table.
+- Divergence is Jeffreys', in nats, between the values of a layer pooled over the high third and over the low third
+  (up to {readings.VALUES:,} values of each network). *Relabelled* is the greatest of {ensembles.RELABELLINGS} random
+  relabellings of the same networks: what chance alone gives.
+"""
+
+
+def write_results(results: Results, markdown_path: str | Path, *, command: str = "axonometry paper ictai2021") -> None:
+    """Write what was run, what was found, and how to repeat it.
+
+    Args:
+        results: Of :func:`axonometry.papers.ictai2021.run`.
+        markdown_path: The page; folders on the way are made.
+        command: What repeats it.
+    """
+    path = Path(markdown_path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(results, command) + "\n", encoding="utf-8")
+
+
+def page(results: Results, command: str) -> str:
+    """The page's text."""
+    parts = [
+        "# La Malfa et al. 2021: does a network's graph tell how good it is?",
+        f"Written by `{command}` (scale: {results.scale}); do not edit. {_machine(results)}",
+        "## In short",
+        "\n".join(f"- {line}" for found in results.ensembles for line in in_short(found)),
+        "## What was trained",
+        _trained(results),
+        HOW.strip(),
+        *(text for found in results.ensembles for text in _ensemble(found)),
+        *_individual(results),
+    ]
+    return "\n\n".join(parts)
+
+
+def in_short(found: Ensemble) -> list[str]:
+    """What the two claims of the paper come to in one ensemble, in words made of its numbers."""
+    return [f"**{found.title}** (n = {len(found.networks)}). {_fluctuation_claim(found)}", _strength_claim(found)]
+
+
+def _fluctuation_claim(found: Ensemble) -> str:
+    table = found.fluctuation.iloc[:-1]
+    mean = found.fluctuation.iloc[-1]
+    rises, falls = table.loc[table["rho_low"] > 0, "layer"], table.loc[table["rho_high"] < 0, "layer"]
+    inside = table.loc[table["alike_low"] > 0, "layer"]
+    words = f"Layer fluctuation rises with accuracy in {_counted(rises, len(table))}"
+    words += f" and falls in {_counted(falls, len(table))}" if len(falls) else ""
+    return (
+        f"{words}; the mean over layers has ρ = {_interval(mean, 'rho')}. "
+        f"Among networks trained alike it still rises in {_counted(inside, len(table))} "
+        f"(mean over layers {_interval(mean, 'alike')})."
+    )
+
+
+def _strength_claim(found: Ensemble) -> str:
+    told = {
+        metric: list(dict.fromkeys(part.loc[part["p_adjusted"] < ALPHA, "layer"]))
+        for metric, part in found.separation.groupby("metric", sort=False)
+    }
+    layers = {m: part["layer"].nunique() for m, part in found.separation.groupby("metric", sort=False)}
+    only = [layer for layer in told["node_strength"] if layer not in told["link_weights"]]
+    far = found.contrast.set_index(["metric", "layer"])["divergence"]
+    shared = [layer for layer in dict.fromkeys(found.contrast["layer"]) if ("link_weights", layer) in far.index]
+    farther = [layer for layer in shared if far["node_strength", layer] > far["link_weights", layer]]
+    strength, weights = (_counted(told[metric], layers[metric]) for metric in ("node_strength", "link_weights"))
+    return (
+        f"Node strength tells the high from the low third in {strength}, link weights in {weights} (mean or standard "
+        f"deviation, adjusted p < {ALPHA}); node strength alone does in {', '.join(only) or 'none'}. As pooled densities "
+        f"the thirds are "
+        f"farther apart in node strength than in link weights in {_counted(farther, len(shared))}."
+    )
+
+
+def _trained(results: Results) -> str:
+    header = ["ensemble", "networks", "left out", "accuracy: least, quartiles, most", "networks in each accuracy bin"]
+    rows = []
+    for found in results.ensembles:
+        accuracy = found.networks["accuracy"]
+        counts = found.networks["bin"].value_counts(sort=False)
+        rows.append(
+            [
+                found.title,
+                len(accuracy),
+                f"{found.broken} with a weight that is not finite" if found.broken else "none",
+                ", ".join(f"{q:.3f}" for q in np.quantile(accuracy, np.linspace(0, 1, 5))),
+                ", ".join(f"{name}: {n}" for name, n in counts.items()),
+            ]
+        )
+    return _table(header, rows)
+
+
+def _ensemble(found: Ensemble) -> Iterable[str]:
+    yield f"## {found.title[0].upper()}{found.title[1:]}"
+    alike = " and ".join(name.replace("_", " ") for name in found.trained_alike)
+    yield (
+        f"{len(found.networks)} networks; trained alike means the same {alike}. "
+        f"Lowest and highest bin: {found.bins[0]} and {found.bins[-1]}."
+    )
+    yield "### Layer fluctuation and accuracy"
+    rows = [
+        [r["layer"], _interval(r, "rho"), _interval(r, "alike"), _short(r["lowest_bin"]), _short(r["highest_bin"])]
+        for _, r in found.fluctuation.iterrows()
+    ]
+    header = ["layer", "ρ", "ρ, trained alike", "median in the lowest bin", "median in the highest bin"]
+    yield _table(header, rows)
+    yield "### High against low third: one number a network"
+    rows = [
+        [
+            r["metric"].replace("_", " "),
+            r["layer"],
+            r["statistic"],
+            _interval(r, "auc"),
+            _p(r["p_adjusted"]),
+            _interval(r, "rho"),
+            _interval(r, "alike"),
+        ]
+        for _, r in found.separation.iterrows()
+    ]
+    yield _table(["measure", "layer", "summary", "AUC", "p, adjusted", "ρ", "ρ, trained alike"], rows)
+    yield "### High against low third: all values of a layer"
+    rows = [
+        [r["metric"].replace("_", " "), r["layer"], _short(r["divergence"]), _short(r["relabelled"])]
+        for _, r in found.contrast.iterrows()
+    ]
+    yield _table(["measure", "layer", "divergence", "relabelled"], rows)
+
+
+def _individual(results: Results) -> Iterable[str]:
+    one = results.individual
+    yield "## One network, layer by layer"
+    yield (
+        f"The most accurate network of the first ensemble (run {one.network}, accuracy {one.accuracy:.4f}). Layer "
+        f"fluctuation: {', '.join(f'{layer} {_short(y)}' for layer, y in one.fluctuation.items())}."
+    )
+    for metric, matrix in one.divergences.items():
+        yield f"Jeffreys divergence (nats) between the layers' {metric.replace('_', ' ')}:"
+        rows = [[layer, *map(_short, row)] for layer, row in zip(matrix.index, matrix.to_numpy(), strict=True)]
+        yield _table(["", *map(str, matrix.columns)], rows)
+
+
+def _machine(results: Results) -> str:
+    import torch
+
+    return (
+        f"This call took {results.seconds / 60:.1f} minutes and trained {results.trained} of "
+        f"{sum(len(found.networks) + found.broken for found in results.ensembles)} networks, on {os.cpu_count()} cores "
+        f"({platform.machine()}, {platform.system()}), Python {platform.python_version()}, torch {torch.__version__}."
+    )
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _counted(layers: Iterable[str], total: int) -> str:
+    names = list(layers)
+    if not names:
+        return f"none of {total} layers"
+    return f"{len(names)} of {total} layers ({', '.join(names)})" if len(names) < total else f"all {total} layers"
+
+
+def _interval(row: pd.Series, name: str) -> str:
+    value, low, high = (row[key] for key in (name, f"{name}_low", f"{name}_high"))
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]" if np.isfinite(value) else "–"
+
+
+def _short(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3g}"
+
+
+def _p(value: float) -> str:
+    return "–" if np.isnan(value) else ("< 0.001" if value < 0.001 else f"{value:.3f}")
