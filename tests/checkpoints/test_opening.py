@@ -432,7 +432,7 @@ def test_a_compressed_archive_is_not_mapped(tmp_path: Path, state: dict[str, Ten
 STREAM = """
 import resource, sys
 from axonometry.checkpoints import checkpoint, open_checkpoint
-checkpoint.HELD = 2**26
+checkpoint.HELD = 2**25
 checkpoint = open_checkpoint(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 total = sum(float(tensor.sum()) for tensor in checkpoint.values())
@@ -443,7 +443,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, tot
 @pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux reports it")
 @pytest.mark.parametrize("name", ["a.safetensors", "a.pt", "shards"])
 def test_going_through_a_large_file_takes_little_memory(tmp_path: Path, name: str) -> None:
-    state = {f"layer{number}": torch.ones(1024, 1024, 8) for number in range(12)}  # 32 MiB each, 384 MiB in all
+    state = {f"layer{number}": torch.ones(1024, 1024, 4) for number in range(12)}  # 16 MiB each, 192 MiB in all
     if name == "shards":
         tmp_path.joinpath(name).mkdir()
         shards(tmp_path / name, state)
@@ -454,5 +454,5 @@ def test_going_through_a_large_file_takes_little_memory(tmp_path: Path, name: st
         [sys.executable, "-c", STREAM, str(tmp_path / name)], capture_output=True, text=True, check=True
     )
     grown, total = done.stdout.split()
-    assert float(total) == 12 * 2**23
-    assert int(grown) < 160, "MiB: what is read through one opening, and one tensor"
+    assert float(total) == 12 * 2**22
+    assert int(grown) < 110, "MiB: what is read through one opening, and one tensor"

@@ -70,6 +70,21 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
+@posix
+def test_files_have_the_mode_that_the_user_wants(tmp_path: Path) -> None:
+    import torch
+
+    from axonometry.trajectory.state import write_state
+
+    (tmp_path / "a.partial").touch(0o600)  # left by a kill
+    with replacing(tmp_path / "a") as partial:
+        partial.write_text("x")
+    write_state(tmp_path / "b", {"w": torch.zeros(1)})
+    (tmp_path / "plain").touch()
+    modes = {path.name: path.stat().st_mode for path in tmp_path.iterdir()}
+    assert modes["a"] == modes["b"] == modes["plain"]
+
+
 def test_content_reaches_the_disk_before_the_name_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     fsync, replace = os.fsync, os.replace

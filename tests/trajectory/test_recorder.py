@@ -274,6 +274,16 @@ def test_bfloat16_weights_under_autocast(tmp_path: Path, small: nn.Module, examp
     assert found.tolist() == expected.tolist(), "measured in float32, not in autocast's type"
 
 
+@pytest.mark.usefixtures("captured_once")
+def test_recording_and_restoring_while_evaluating(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
+    optimizer = torch.optim.Adam(small.parameters())
+    learn(small, optimizer)
+    with Recorder(tmp_path / "run", small, example) as recorder, torch.inference_mode():
+        recorder.record(0, optimizer=optimizer)
+        recorder.restore(optimizer)
+    learn(small, optimizer)  # no tensor of the inference mode is left in the model or the optimizer
+
+
 # begin, go on, end ----------------------------------------------------------------------------------------------------
 
 

@@ -36,7 +36,11 @@ def replacing(path: Path) -> Iterator[Path]:
         if not path.parent.exists():
             path.parent.mkdir()
             flush_folder(path.parent.parent)
+        partial.unlink(missing_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode
         yield partial
+        partial.chmod(mode)  # some writers make files for their owner only, whatever the user's umask says
         _flush(partial)
         os.replace(partial, path)
         flush_folder(path.parent)

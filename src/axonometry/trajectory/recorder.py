@@ -55,10 +55,16 @@ class Recorder:
     The network is captured once; a record then costs the measures and the writing. The model is left as it is: mode,
     gradients, hooks, parameters and random state. Where several processes train one model, record in one of them.
 
-    >>> with Recorder("runs/digits", model, example) as recorder:  # doctest: +SKIP
+    >>> import tempfile
+    >>> model, example = nn.Linear(3, 2), torch.zeros(1, 3)
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with Recorder(f"{folder.name}/run", model, example) as recorder:
     ...     for epoch in range(5):
-    ...         train_one_epoch(model)
-    ...         recorder.record(epoch, loss=loss)
+    ...         # train the model for one epoch, then:
+    ...         recorder.record(epoch, loss=1 / (epoch + 1))
+    >>> recorder.last_step
+    4
+    >>> folder.cleanup()
 
     A run that may be killed is begun and continued with the same lines:
 
@@ -115,6 +121,7 @@ class Recorder:
         """The last whole step in the folder; None where there is none yet."""
         return self._last_step
 
+    @torch.inference_mode(False)  # the caller may be evaluating; what is made or restored here outlives that
     def record(
         self,
         step: SupportsIndex,
@@ -152,6 +159,7 @@ class Recorder:
         if before is not None:
             store.resume_path(self.folder, before).unlink(missing_ok=True)
 
+    @torch.inference_mode(False)
     def restore(self, optimizer: Stateful | Mapping[str, Stateful] | None = None) -> int | None:
         """Put the model where it was at the last whole step.
 

@@ -36,8 +36,8 @@ To change the format:
    or a further key that may be ignored needs no new number.
 2. Add to ``_UPGRADES`` the function from the old number's ``run.json`` to the new one's; readers of other files ask
    ``Description.format`` for what they have to know. Folders on disk are never rewritten by reading them.
-3. Keep a small folder of the old format under ``tests/trajectory/formats`` with a test that opens it, and say in
-   CHANGELOG.md what changed.
+3. Write the new format's small folder with ``tests/trajectory/formats/make.py``, beside the old ones, which stay and
+   whose tests must pass; say in CHANGELOG.md what changed.
 """
 
 _UPGRADES: dict[int, Any] = {}
