@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 
 import numpy as np
 import pandas as pd
-
 
 from axonometry.program.description import Group, Synapse, Wire
 from axonometry.report import (
@@ -35,7 +35,7 @@ GROUPS = (
 )
 SYNAPSES = tuple(
     Synapse(b.name, "linear", b.name + ".weight", (1,), (a.name,), b.name, a.n_neurons * b.n_neurons)
-    for a, b in zip(GROUPS, GROUPS[1:], strict=False)
+    for a, b in itertools.pairwise(GROUPS)
 )
 
 
@@ -54,9 +54,8 @@ def page() -> Page:
     legend = tuple(Key(name, colour) for name, colour in zip(names, palette.steps("accuracy", 3), strict=True))
     grid = np.linspace(-3, 3, 50)
     curves = pd.concat(
-        [pd.DataFrame({"bin": name, "x": grid, "density": np.exp(-((grid - i) ** 2))}) for i, name in enumerate(names)]
+        [pd.DataFrame({"name": name, "x": grid, "density": np.exp(-((grid - i) ** 2))}) for i, name in enumerate(names)]
     )
-    curves["bin"] = pd.Categorical(curves["bin"], categories=names, ordered=True)
     matrix = pd.DataFrame([[0, 1.5, np.nan], [1.5, 0, 0.2], [np.nan, 0.2, 0]], [SCRIPT, "b", "c"], [SCRIPT, "b", "c"])
     hero = [
         Panel(figures.against_accuracy(values, y="fluctuation (weight)"), name, "n = 12")
@@ -93,7 +92,7 @@ def page() -> Page:
                 "Bins",
                 (
                     Figure("Dots", tuple(by_bin), legend=legend),
-                    Figure("Curves", (Panel(distributions.densities(curves, x="x")),), legend=legend),
+                    Figure("Curves", (Panel(distributions.densities(curves, names, x="x")),), legend=legend),
                 ),
             ),
             Tab("Networks", (Figure("Apart", (Panel(distributions.heatmap(matrix, value="nats")),)), table)),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.report.synthetic_page import SCRIPT, page
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -166,7 +167,8 @@ def test_the_player_moves_the_dots_through_the_steps(watched: Any, path: Path) -
     opened(watched, path)
     draw_all(watched)
     hero = watched.locator("figure.switch")
-    where = "() => [...document.querySelectorAll('.panel:not([hidden]) .scatterlayer .point')].map(p => p.getAttribute('transform')).join()"
+    where = """() => [...document.querySelectorAll('.panel:not([hidden]) .scatterlayer .point')]
+        .map(point => point.getAttribute('transform')).join()"""
     last = watched.evaluate(where)
     assert hero.locator("output").inner_text() == "step 5"
     slider = hero.get_by_role("slider", name="Step")
@@ -230,8 +232,10 @@ def test_paper_shows_every_tab_and_figure_in_light_colours(watched: Any, path: P
     assert watched.evaluate("getComputedStyle(document.querySelector('.xtick text')).fill") == "rgb(155, 163, 176)"
 
 
-def test_without_scripts_text_and_tables_are_there(_chromium: Any, path: Path) -> None:
-    context = _chromium.new_context(java_script_enabled=False, viewport={"width": 375, "height": 812}, offline=True)
+def test_without_scripts_text_and_tables_are_there(browser: Any, path: Path) -> None:
+    context = browser.context.browser.new_context(
+        java_script_enabled=False, viewport={"width": 375, "height": 812}, offline=True
+    )
     try:
         plain = context.new_page()
         plain.goto(path.as_uri())

@@ -1,6 +1,6 @@
 """The page as a file: structure, escaping, numbers, and what happens when something is missing.
 
-The gold file: ``small_page.html`` beside this test is the page of ``small_page()`` without plotly.js, styles and script.
+The gold file: ``small_page.html`` beside this test is ``small_page()`` without plotly.js, styles and script.
 After a change that is meant, look at a page in a browser, write the file anew with
 ``UPDATE_GOLD=1 python -m pytest tests/report/test_page.py -k gold``, and read the difference before you commit it.
 """

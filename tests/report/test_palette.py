@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_a_scale_is_ordered_by_lightness_for_every_reader(scale: palette.Scale, 
     lightness = np.diff([lab[0] for lab in labs])
     assert (lightness > 0).all() or (lightness < 0).all()
     # About 0.02 is the least difference that is seen side by side.
-    assert min(np.linalg.norm(a - b) for a, b in zip(labs, labs[1:], strict=False)) > 0.035
+    assert min(np.linalg.norm(a - b) for a, b in itertools.pairwise(labs)) > 0.035
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -72,6 +72,8 @@ def by_bin(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:
     for name, colour in zip(names, palette.steps("accuracy", len(names)), strict=True):
         part = values[values["bin"] == name].dropna(subset=["value"])
         part = part.sort_values("value").iloc[evenly(len(part), MOST_POINTS // max(len(names), 1))]
+        if part.empty:
+            continue
         _Dots(str(name), part["value"], part["network"], colour, plain(y) + " %{y:.4g}").add_to(figure)
     figure.update_xaxes(categoryorder="array", categoryarray=[escape(str(name)) for name in names], type="category")
     return figure

@@ -120,7 +120,7 @@
     choices.forEach((input, index) => input.addEventListener("change", () => {
       show(index);
       const plot = panels[index].querySelector(".plot");
-      if (plot.classList.contains("drawn")) Plotly.Plots.resize(plot);
+      if (plot?.classList.contains("drawn")) Plotly.Plots.resize(plot);
       figure.showStep?.();
     }));
     show(Math.max(0, choices.findIndex((input) => input.checked)));

@@ -1,0 +1,18 @@
+"""A small population that was really trained, on the digits."""
+
+from __future__ import annotations
+
+import pytest
+
+from axonometry.populations import Population, load_population, train
+from axonometry.populations.protocols import draw
+
+
+@pytest.fixture(scope="session")
+def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
+    """Six fully connected networks, some of which learn and some of which do not."""
+    folder = tmp_path_factory.mktemp("population")
+    choices = {"learning_rate": (0.0003, 0.003, 0.03), "epochs": (1, 2)}
+    for configuration in draw(range(6), choices, optimiser="adam", batch_size=64):
+        train(configuration, folder / configuration.identity)
+    return load_population(folder)
