@@ -29,7 +29,7 @@ def train(folder: Path, steps: int) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.4), nn.Tanh(), nn.Linear(5, 2))
     optimizer = torch.optim.Adam(model.parameters(), 0.05)
-    with recorder.Recorder(folder, model, EXAMPLE, resume=True) as recording:
+    with recorder.Recorder(folder, model, EXAMPLE, measures="link_weights", resume=True) as recording:
         last = recording.restore(optimizer)
         for step in range(0 if last is None else last + 1, steps):
             optimizer.zero_grad()
@@ -126,16 +126,18 @@ def at_random(whole: Trajectory, root: Path, seconds: float) -> None:
 
 
 def main() -> None:
-    """Everything, in the folder named."""
+    """``kill.py FOLDER`` kills at every event, ``kill.py FOLDER SECONDS SEED`` at random."""
     root = Path(sys.argv[1])
     torch.set_num_threads(1)
     graph = capture(nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.4), nn.Tanh(), nn.Linear(5, 2)), EXAMPLE)
     recorder.capture = lambda *_: graph  # type: ignore[assignment]
-    random.seed(int(sys.argv[3]))
-    train(root / "short", 2)  # here, not in a fork: what is imported late is imported now
-    at_every_event(load(root / "short"), root)
-    life(root / "long", 10)
-    at_random(load(root / "long"), root, float(sys.argv[2]))
+    options = sys.argv[2:]
+    train(root / "whole", 10 if options else 2)  # here, not in a fork: what is imported late is imported now
+    if options:
+        random.seed(int(options[1]))
+        at_random(load(root / "whole"), root, float(options[0]))
+    else:
+        at_every_event(load(root / "whole"), root)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Writes the small run of the present format that test_formats opens, beside this file.
 
-Run it (python -m tests.trajectory.formats.make) once when a new format is made, never again: the folder stands for all runs of that format in the world.
+Run it (python -m tests.trajectory.formats.make) once when a new format is made, never again: the folder
+stands for all runs of that format in the world.
 """
 
 from __future__ import annotations
