@@ -46,7 +46,7 @@ def node_strength(graph: NeuralGraph, convention: StrengthConvention = "links") 
         ConfigurationError: There is no such convention.
     """
     check_convention(convention, CONVENTIONS)
-    received, sent = graph.products(graph.ones(), graph.ones())
+    received, sent = graph.strengths()
     if convention == "links":
         return received + sent
     constant = _whole_kernels(graph)

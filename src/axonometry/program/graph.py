@@ -145,25 +145,32 @@ class NeuralGraph:
             return self._whole(self.program.run(given, self._statics, self._links))
 
     def products(self, x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> tuple[NodeValues, NodeValues]:
-        """``(A @ x, A.T @ y)`` in one pass, at the cost of the second alone."""
-        names = [group.name for group in self.groups]
-        given, wanted = self._checked(x), self._checked(y)
-        received, pull = self._differentiable(given)
-        cotangents = tuple(wanted[name].reshape(self.program.shapes[name]) for name in received)
-        pulled = pull(cotangents)[0]
-        return self._whole(received), NodeValues({name: pulled[name] for name in names})
+        """``(A @ x, A.T @ y)``."""
+        return self @ x, self.T @ y
 
-    def _differentiable(self, given: dict[str, Tensor]) -> tuple[dict[str, Tensor], Any]:
-        statics, links = self._statics, self._links
-        reached: list[str] = []
+    def strengths(self) -> tuple[NodeValues, NodeValues]:
+        """In-strength and out-strength of every neuron: ``A @ 1`` and ``A.T @ 1``.
 
-        def product(values: dict[str, Tensor]) -> tuple[Tensor, ...]:
-            received = self.program.run(values, statics, links)
-            reached[:] = received
-            return tuple(received.values())
+        Cheaper than the two products: where all channels have one value, kernels are summed before they are applied.
+        """
+        one = torch.ones((), dtype=self.dtype, device=self.device)
+        equal = {group.name: one.expand(group.shape) for group in self.groups}
+        with torch.no_grad():
+            received = self._whole(self.program.run(equal, self._statics, self._links))
+        return received, self._pulled(equal)
 
-        results, pull = torch.func.vjp(product, given)
-        return dict(zip(reached, results, strict=True)), pull
+    def _pulled(self, y: Mapping[str, Tensor]) -> NodeValues:
+        """``A.T @ y``: every sum is differentiated by every group's value; the reading is linear, so where does not matter."""
+        shapes = self.program.shapes
+        zero = torch.zeros((), dtype=self.dtype, device=self.device)
+        with torch.inference_mode(False), torch.enable_grad():
+            at = {group.name: zero.expand(group.shape).requires_grad_() for group in self.groups}
+            received = {
+                name: value for name, value in self.program.run(at, self._statics, self._links).items() if value.requires_grad
+            }
+            wanted = [y[name].reshape(shapes[name]) for name in received]
+            pulled = torch.autograd.grad(list(received.values()), list(at.values()), wanted, materialize_grads=True)
+        return NodeValues({name: value.detach() for name, value in zip(at, pulled, strict=True)})
 
     def _whole(self, received: Mapping[str, Tensor]) -> NodeValues:
         """One tensor a group, of the group's shape; zero where no link ends."""
@@ -353,7 +360,7 @@ class Transposed:
 
     def __matmul__(self, y: Mapping[str, Tensor]) -> NodeValues:
         """What every neuron sends: the weighted sum over the neurons that it links to."""
-        return self._graph.products(self._graph.zeros(), y)[1]
+        return self._graph._pulled(self._graph._checked(y))
 
 
 def _numpy_name(dtype: torch.dtype) -> str:

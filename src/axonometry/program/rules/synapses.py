@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,36 +11,97 @@ from torch import Tensor
 
 from axonometry.program.call import Call
 from axonometry.program.links import Links
-from axonometry.program.registry import Reading, overloads, resolver, rule
+from axonometry.program.registry import Reading, overloads, resolver
+from axonometry.program.transposable import is_constant, linear_map
 
 aten = torch.ops.aten
 
 
-@rule(aten.linear.default, kind="synapse")
-def linear(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+@resolver(aten.linear.default)
+def linear(call: Call) -> Reading:
     """x W' + b."""
-    return aten.linear(x, links(weight), links.constant(bias))
+    shape = call.shape()
+
+    def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        weight = links(weight)
+
+        def value() -> Tensor:
+            if is_constant(x, -1):
+                return links.plus((x[..., :1] * weight.sum(1)).expand(shape), bias)
+            return aten.linear(x, weight, links.constant(bias))
+
+        def pull(y: Tensor) -> Tensor:
+            return (y[..., :1] * weight.sum(0)).expand(x.shape) if is_constant(y, -1) else y @ weight
+
+        return linear_map(x, value, pull, shape)
+
+    return Reading("synapse", read)
 
 
-def _convolution(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None, *geometry: Any, **named: Any) -> Tensor:
-        return operation(x, links(weight), links.constant(bias), *geometry, **named)
+def _convolution(operation: Callable[..., Tensor], shape: tuple[int, ...], geometry: Geometry | None) -> Callable[..., Tensor]:
+    def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None, *rest: Any, **named: Any) -> Tensor:
+        weight = links(weight)
+
+        def value() -> Tensor:
+            one_channel = geometry is not None and geometry.groups == 1 and is_constant(x, 1)
+            if one_channel:  # equal channels meet the sum of their kernels
+                axis = 0 if geometry.transposed else 1
+                return operation(x[:, :1], weight.sum(axis, keepdim=True), links.constant(bias), *rest, **named)
+            return operation(x, weight, links.constant(bias), *rest, **named)
+
+        return value() if geometry is None else linear_map(x, value, lambda y: geometry.pull(y, x, weight), shape)
 
     return read
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where a convolution's kernel goes, as ``aten.convolution`` takes it."""
+
+    stride: list[int]
+    padding: list[int]
+    dilation: list[int]
+    transposed: bool
+    output_padding: list[int]
+    groups: int
+
+    @classmethod
+    def of(cls, call: Call, rank: int) -> Geometry | None:
+        """The geometry of a call; None where the padding is a word."""
+        transposed = "transpose" in call.node.target.overloadpacket.__name__
+        names = ["stride", "padding"] + (["output_padding", "groups", "dilation"] if transposed else ["dilation", "groups"])
+        given = dict(zip(names, call.node.args[3:], strict=False)) | dict(call.node.kwargs)
+        if isinstance(given.get("padding"), str):
+            return None
+
+        def spread(name: str, default: int) -> list[int]:
+            value = given.get(name, default)
+            value = [value] if isinstance(value, int) else list(value)
+            return value * rank if len(value) == 1 else value
+
+        sides = spread("stride", 1), spread("padding", 0), spread("dilation", 1)
+        return cls(*sides, transposed, spread("output_padding", 0), given.get("groups", 1))
+
+    def pull(self, y: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        """The transposed map."""
+        places = (self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups)
+        return aten.convolution_backward(y, x, weight, None, *places, [True, False, False])[0]
 
 
 @resolver(*overloads("conv1d", "conv2d", "conv3d"))
 def convolution(call: Call) -> Reading:
     """The weight's layout is (out, in / groups, ...)."""
     groups = call.node.kwargs.get("groups", call.argument(6, 1))
-    return Reading("synapse", _convolution(call.node.target), channel_axis=1, signal_axis=1, groups=groups)
+    geometry = Geometry.of(call, len(call.shape()) - 2)
+    read = _convolution(call.node.target, call.shape(), geometry)
+    return Reading("synapse", read, channel_axis=1, signal_axis=1, groups=groups)
 
 
 @resolver(*overloads("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"))
 def transposed_convolution(call: Call) -> Reading:
     """The weight's layout is (in, out / groups, ...)."""
     groups = call.node.kwargs.get("groups", call.argument(6, 1))
-    read = _convolution(call.node.target)
+    read = _convolution(call.node.target, call.shape(), Geometry.of(call, len(call.shape()) - 2))
     return Reading("synapse", read, output_axis=1, input_axis=0, channel_axis=1, signal_axis=1, groups=groups)
 
 
@@ -47,7 +109,7 @@ def transposed_convolution(call: Call) -> Reading:
 def general_convolution(call: Call) -> Reading:
     """Transposed or not."""
     transposed, groups = int(call.node.args[6]), call.node.args[8]
-    read = _convolution(aten.convolution.default)
+    read = _convolution(aten.convolution.default, call.shape(), Geometry(*call.node.args[3:9]))
     axes = {"output_axis": transposed, "input_axis": 1 - transposed, "channel_axis": 1, "signal_axis": 1}
     return Reading("synapse", read, groups=groups, **axes)
 

@@ -1,0 +1,80 @@
+"""Run the measurements and print them as a table: ``python -m benchmarks [--write] [NAME...]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from benchmarks import loops, products, recording, starting
+from benchmarks.timing import Row
+
+SECTIONS = {
+    "resnet-18": products.resnet_18,
+    "resnet-50": products.resnet_50,
+    "loops": loops.convolutional_network,
+    "recording": recording.lenet_on_mnist,
+    "starting": starting.starting,
+}
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+
+
+def main() -> int:
+    """Measure, print, and write the page if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"what to measure, of: {', '.join(SECTIONS)}; all by default"
+    )
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(SECTIONS)
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
+    rows: list[Row] = []
+    for name in arguments.names or SECTIONS:
+        print(f"measuring {name} ...", file=sys.stderr)
+        rows += SECTIONS[name]()
+    text = page(rows)
+    print(text)
+    if arguments.write:
+        PAGE.write_text(text)
+    return 0
+
+
+def page(rows: list[Row]) -> str:
+    """The measurements as a page of Markdown."""
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Measured {datetime.now(UTC):%Y-%m-%d} by `make bench` on {machine()}, two things in turn in one run; medians over n pairs.",
+        "",
+        "| what | measured | goal | reached | n | times |",
+        "| --- | --- | --- | --- | ---: | --- |",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row.what} | {row.measured} | {row.goal} | {'yes' if row.reached else '**no**'} | {row.n} | {row.detail} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def machine() -> str:
+    """Processor, threads, Python and torch."""
+    names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    python, threads = platform.python_version(), torch.get_num_threads()
+    return f"{processor}, {os.cpu_count()} cores, {threads} threads, Python {python}, torch {torch.__version__}"
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

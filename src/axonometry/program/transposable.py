@@ -1,0 +1,39 @@
+"""Linear maps whose transpose is run without running the map: what ``graph.T @ y`` needs of a synapse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def linear_map(x: Tensor, value: Callable[[], Tensor], pull: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Tensor:
+    """A map that is linear in x: its value, or where x is being differentiated, zeros that know the transpose.
+
+    Args:
+        x: The signal.
+        value: Computes the map of x.
+        pull: The transposed map, from the result's shape to that of x.
+        shape: The result's shape.
+    """
+    if torch.is_grad_enabled() and x.requires_grad:
+        return _Transposable.apply(x, pull, shape)
+    return value()
+
+
+def is_constant(x: Tensor, axis: int) -> bool:
+    """Whether a tensor repeats one value along an axis, as far as its strides tell: an expanded tensor."""
+    return x.stride(axis) == 0 and x.shape[axis] > 1
+
+
+class _Transposable(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, pull: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Tensor:
+        ctx.pull = pull
+        return x.new_zeros(()).expand(shape)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.pull(gradients[0]), None, None
