@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 
-import torch
-
 from axonometry.program import NeuralGraph, capture
-from axonometry.testing import MAPS, TOYS, Toy, WeightMap
+from axonometry.testing import TOYS, Toy
 
 from . import toys_conv, toys_linear, toys_norm, toys_pool, toys_products, toys_sums, toys_wiring
 from .oracles import REGISTRY
@@ -31,13 +29,3 @@ def order(toy: Toy, graph: NeuralGraph) -> tuple[str, ...]:
 def mapped(graph: NeuralGraph, name: str) -> NeuralGraph:
     """The graph with its weights mapped by the method that belongs to a map's name."""
     return graph if name == "identity" else getattr(graph, name)()
-
-
-def weight_map(name: str) -> WeightMap:
-    return MAPS[name]
-
-
-def random_values(graph: NeuralGraph, seed: int = 0) -> dict[str, torch.Tensor]:
-    """Standard normal values on all neurons."""
-    generator = torch.Generator().manual_seed(seed)
-    return {g.name: torch.randn(g.shape, generator=generator, dtype=torch.float64).to(graph.dtype) for g in graph.groups}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,7 +38,7 @@ def batch_norm_after(name: str, layer: nn.Module, norm: nn.Module, axes: list[Te
     """A convolution of any rank whose batch norm is folded."""
 
     def build() -> Toy:
-        net = sequential(layer, norm)
+        net = sequential(copy.deepcopy(layer), copy.deepcopy(norm))
         shape = (layer.in_channels, *[axis.shape[2] for axis in axes])
         groups = {"input": shape, "0": (layer.out_channels, *[axis.shape[0] for axis in axes])}
         block = conv(net[0].weight, axes, groups=layer.groups, transposed=transposed, scale=gain(net[1]))
@@ -145,10 +147,10 @@ def gained(name: str, norm: nn.Module, scale: object, *, shape: tuple[int, ...] 
 
     def build() -> Toy:
         if len(shape) == 1:
-            net = Net(lambda n, x: n.out(torch.relu(n.norm(n.first(x)))), first=nn.Linear(3, 4), norm=norm, out=nn.Linear(4, 2))
+            net = Net(lambda n, x: n.out(torch.relu(n.norm(n.first(x)))), first=nn.Linear(3, 4), norm=copy.deepcopy(norm), out=nn.Linear(4, 2))
             blocks = {("first", "input"): linear(net.first), ("out", "first"): scaled(linear(net.out), scale(net.norm), source=True)}
             return Toy(name, net, zeros(3), {"input": (3,), "first": (4,), "out": (2,)}, blocks)
-        net = Net(lambda n, x: n.out(torch.relu(n.norm(n.first(x)))), first=nn.Conv2d(1, 4, 2), norm=norm, out=nn.Conv2d(4, 1, 2))
+        net = Net(lambda n, x: n.out(torch.relu(n.norm(n.first(x)))), first=nn.Conv2d(1, 4, 2), norm=copy.deepcopy(norm), out=nn.Conv2d(4, 1, 2))
         blocks = {
             ("first", "input"): conv(net.first.weight, [taps(3, 2)] * 2),
             ("out", "first"): scaled(conv(net.out.weight, [taps(2, 2)] * 2), scale(net.norm), source=True),
