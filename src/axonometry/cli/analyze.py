@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,9 @@ from axonometry.cli import terminal
 if TYPE_CHECKING:
     import pandas as pd
 
-    from axonometry.report import Tab
+    from axonometry.program import NeuralGraph
+    from axonometry.report import Page, Tab
+    from axonometry.trajectory import Trajectory
 
 OVER_TIME = {
     "node_strength": ("mean", "Node strength, mean of each layer"),
@@ -106,9 +109,9 @@ def _show(found: dict[str, Any]) -> None:
 def _show_steps(frame: pd.DataFrame, title: str) -> None:
     """A row a layer and a column a step: networks have many layers, and a few steps tell the story."""
     steps = terminal.thinned(frame, STEPS_SHOWN).set_index("step").T
-    heads = [str(step) for step in steps.columns]
+    heads = [f"step {step}" for step in steps.columns]
     rows = [[group, *values] for group, values in zip(steps.index, steps.to_numpy().tolist(), strict=True)]
-    terminal.show_table(["layer at step", *heads], rows, title, spare=[*heads[1:-1:2], *heads[2:-1:2]])
+    terminal.show_table(["layer", *heads], rows, title, spare=[*heads[1:-1:2], *heads[2:-1:2]])
 
 
 def _title(found: dict[str, Any]) -> str:
@@ -133,23 +136,38 @@ def _plain(found: dict[str, Any]) -> dict[str, Any]:
 def _write(found: list[dict[str, Any]], report: Path) -> None:
     from axonometry.report import Page
 
-    tabs = tuple(_tab(one) for one in found)
     command = f"axonometry analyze {' '.join(str(one['path']) for one in found)} --report {report}"
-    Page("Weights, measured", ", ".join(str(one["path"]) for one in found), tabs, command=command).write(report)
+    if len(found) == 1 and found[0]["kind"] == "run":
+        page = _run_page(found[0]["path"], command)
+    else:
+        tabs = tuple(tab for one in found for tab in _tabs(one))
+        page = Page("Weights, measured", ", ".join(str(one["path"]) for one in found), tabs, command=command)
+    page.write(report)
     terminal.note(f"Wrote {report}")
 
 
-def _tab(found: dict[str, Any]) -> Tab:
-    from axonometry.report import Figure, Panel, Tab, Table
-    from axonometry.report.figures import lines
+def _tabs(found: dict[str, Any]) -> list[Tab]:
+    from axonometry.report import Tab
+    from axonometry.report.analysis import weights_tab
 
-    figures = []
-    for metric, (_, title) in OVER_TIME.items():
-        if len(found.get(metric, ())):
-            values = found[metric].melt(id_vars="step", var_name="name").dropna()
-            figures.append(Figure(title, (Panel(lines(values, y="weight")),), arrangement="wide"))
-    caption = (
-        "Population moments of the finite entries, accumulated in float64; kurtosis is the excess over a normal law's."
-    )
-    table = Table.of(_readable(found["link_weights"]), title=_title(found), caption=caption)
-    return Tab(found["path"].resolve().name, (table, *figures))
+    name = found["path"].resolve().name
+    if found["kind"] == "run":
+        return [Tab(f"{name}: {tab.name}", tab.blocks) for tab in _run_page(found["path"], "").tabs]
+    return [weights_tab(found["link_weights"], name=name)]
+
+
+def _run_page(path: Path, command: str) -> Page:
+    from axonometry.report.analysis import run_page
+    from axonometry.trajectory import load
+
+    run = load(path)
+    return run_page(run, network=_network(run), command=command)
+
+
+def _network(run: Trajectory) -> NeuralGraph | None:
+    """The graph of a population's run, whose configuration says how to build the network; None for other runs."""
+    from axonometry.populations import Population, RunConfiguration
+
+    if set(run.configuration or ()) != {field.name for field in fields(RunConfiguration)}:
+        return None
+    return Population(run.folder.parent, {run.folder.name: run}).graph(run.folder.name)

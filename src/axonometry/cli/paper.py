@@ -1,15 +1,115 @@
-"""``axonometry paper``."""
+"""``axonometry paper``: a paper's experiment, from training to table and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from axonometry.cli import terminal
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-@app.command()
-def ictai2021() -> None:
-    """Later."""
+    from axonometry.papers.ensembles import Ensemble
+    from axonometry.papers.ictai2021 import Results
+
+app = typer.Typer(help="Repeat a paper's experiment, from training to report.", no_args_is_help=True)
 
 
 @app.callback()
 def _papers() -> None:
-    """Papers."""
+    """Without a callback, Typer would take a lone command for the group itself."""
+
+
+@app.command()
+def ictai2021(
+    *,
+    scale: Annotated[
+        Literal["small", "full"], typer.Option(help="Minutes on two cores, or the paper's 36,000 networks.")
+    ] = "small",
+    folder: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs/ictai2021"),
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Also write the findings as Markdown to this file.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """La Malfa et al. 2021: do accurate networks have other link weights, node strengths, layer fluctuations?
+
+    Networks are trained on MNIST and compared by accuracy. Runs that are there already are not trained again.
+    """
+    with terminal.progress("Starting") as move:
+        from axonometry.papers.ictai2021 import run
+        from axonometry.papers.ictai2021_table import in_short, write_results
+
+        results = run(scale=scale, folder=folder, data=data, progress=move)
+    if table is not None:
+        write_results(results, table, command=f"axonometry paper ictai2021 --scale {scale} --table {table}")
+    if as_json:
+        terminal.show_json(_plain(results))
+    else:
+        for ensemble in results.ensembles:
+            _show(ensemble)
+        for line in (line for ensemble in results.ensembles for line in in_short(ensemble)):
+            terminal.say(f"{line.replace('**', '')}\n")
+        terminal.note(f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all.")
+
+
+def _show(ensemble: Ensemble) -> None:
+    fluctuation = ensemble.fluctuation
+    columns = ("layer", "ρ", "ρ among networks trained alike", "worst bin", "best bin")
+    rows = zip(
+        fluctuation["layer"],
+        _intervals(fluctuation, "rho"),
+        _intervals(fluctuation, "alike"),
+        fluctuation["lowest_bin"],
+        fluctuation["highest_bin"],
+        strict=True,
+    )
+    title = (
+        f"{ensemble.title}: {len(ensemble.networks)} networks\n"
+        "Layer fluctuation: Spearman's ρ with accuracy and its 95% interval, median in the accuracy bins"
+    )
+    terminal.show_table(columns, rows, title, spare=columns[:1:-1])
+    separation = ensemble.separation
+    columns = ("measure", "of each", "layer", "AUC", "p (Holm)")
+    rows = zip(
+        separation["metric"].str.replace("_", " "),
+        separation["statistic"],
+        separation["layer"],
+        _intervals(separation, "auc"),
+        separation["p_adjusted"],
+        strict=True,
+    )
+    terminal.show_table(
+        columns,
+        rows,
+        "Telling the most accurate third from the least: area under the ROC curve and its 95% interval",
+        spare=("p (Holm)",),
+    )
+
+
+def _intervals(frame: pd.DataFrame, name: str) -> list[str]:
+    """An estimate with its interval, as text: ``0.87 [0.83, 0.90]``."""
+    ends = frame[[name, f"{name}_low", f"{name}_high"]].to_numpy().tolist()
+    return ["–" if value != value else f"{value:.2f} [{low:.2f}, {high:.2f}]" for value, low, high in ends]
+
+
+def _plain(results: Results) -> dict[str, Any]:
+    tables = ("fluctuation", "separation", "contrast")
+    return {
+        "scale": results.scale,
+        "seconds": results.seconds,
+        "trained": results.trained,
+        "ensembles": [
+            {"name": ensemble.name, "title": ensemble.title, "networks": len(ensemble.networks)}
+            | {table: terminal.records(getattr(ensemble, table)) for table in tables}
+            for ensemble in results.ensembles
+        ],
+        "individual": {
+            "network": results.individual.network,
+            "accuracy": results.individual.accuracy,
+            "fluctuation": results.individual.fluctuation,
+        },
+    }

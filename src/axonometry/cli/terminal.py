@@ -15,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Display
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -45,12 +45,13 @@ def progress(message: str) -> Iterator[Progress]:
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Display(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
+    shown = console.is_terminal
+    with Display(*columns, console=console, transient=True, expand=True, disable=not shown) as display:
         task = display.add_task(message, total=None)
 
         def move(done: int, total: int, message: str) -> None:
@@ -101,12 +102,12 @@ def show_table(
         left_out.append(heads.pop(place))
         cells = [row[:place] + row[place + 1 :] for row in cells]
         table = _table(heads, cells)
+    if left_out:
+        note(f"This terminal is too narrow for: {', '.join(left_out)}; --json prints all.")
     with console.capture() as captured:
         console.print(*([Text(title, "bold")] if title else []), table, sep="\n")
     # Rich pads every line to the table's width.
     say("\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n") + "\n")
-    if left_out:
-        note(f"This terminal is too narrow for: {', '.join(left_out)}; --json prints all.")
 
 
 def _table(heads: list[str], cells: list[list[object]]) -> Table:
