@@ -183,6 +183,23 @@ def test_the_player_moves_the_dots_through_the_steps(watched: Any, path: Path) -
     watched.wait_for_function(f"last => ({where})() === last", arg=last)
 
 
+def test_no_button_sends_the_data_anywhere(watched: Any, path: Path) -> None:
+    opened(watched, path)
+    draw_all(watched)
+    buttons = watched.locator(".panel:not([hidden]) .modebar-btn").all()
+    titles = {button.get_attribute("data-title") for button in buttons}
+    assert titles == {"Download plot as a PNG", "Zoom", "Pan", "Reset axes"}
+
+
+def test_a_figure_is_saved_as_an_image_without_a_network(watched: Any, path: Path) -> None:
+    opened(watched, path)
+    draw_all(watched)
+    watched.locator("section:not([hidden]) .panel:not([hidden]) .plot").hover()
+    with watched.expect_download() as download:
+        watched.locator(".panel:not([hidden]) .modebar-btn").first.click()
+    assert download.value.suggested_filename.endswith(".png")
+
+
 def test_a_switch_shows_one_panel_at_a_time(watched: Any, path: Path) -> None:
     opened(watched, path)
     hero = watched.locator("figure.switch")

@@ -24,7 +24,9 @@
     Object.assign(layout, { uirevision: "keep", autosize: true, height: undefined, width: undefined });
     // A finger scrolls the page; only a mouse drags a zoom.
     if (coarse) layout.dragmode = false;
-    const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"], displayModeBar: coarse ? false : "hover" };
+    // Buttons are named one by one: plotly.js's own set grew one that uploads the data.
+    const modeBarButtons = [["toImage", "zoom2d", "pan2d", "resetScale2d"]];
+    const config = { responsive: true, displaylogo: false, displayModeBar: coarse ? false : "hover", modeBarButtons, plotlyServerURL: "" };
     const first = !plot.classList.contains("drawn");
     plot.classList.add("drawn");
     if (first) {

@@ -119,6 +119,7 @@ def template() -> go.layout.Template:
                 "font": {"color": ink, "size": 13},
                 "align": "left",
             },
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": muted, "activecolor": ink},
             "hovermode": "closest",
             "showlegend": False,
             "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
