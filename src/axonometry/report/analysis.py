@@ -124,7 +124,12 @@ def _measure(run: Trajectory, metric: str, statistic: str, title: str) -> list[B
         wide = rows.pivot(index="group", columns="step", values="value").loc[names]
         figure = distributions.heatmap(wide.iloc[:, evenly(wide.shape[1], 200)], value=words, x="step")
         keys = ()
-    return [Figure(title, (Panel(figure),), caption, definitions.definition(metric), keys, arrangement="wide")]
+    height = 0.0 if keys else 6 + 0.9 * len(names)
+    return [
+        Figure(
+            title, (Panel(figure, height=height),), caption, definitions.definition(metric), keys, arrangement="wide"
+        )
+    ]
 
 
 def _layers(run: Trajectory) -> tuple[Block, ...]:

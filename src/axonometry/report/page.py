@@ -64,11 +64,19 @@ class Table:
 
 @dataclass(frozen=True)
 class Panel:
-    """One Plotly figure with its heading and a remark beside it, such as its n."""
+    """One Plotly figure with its heading and a remark beside it, such as its n.
+
+    Attributes:
+        figure: The figure, without a title of its own.
+        title: Above it.
+        remark: Beside the title.
+        height: In rem; as the arrangement has it where 0.
+    """
 
     figure: go.Figure
     title: str = ""
     remark: str = ""
+    height: float = 0.0
 
 
 @dataclass(frozen=True)
