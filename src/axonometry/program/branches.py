@@ -45,7 +45,7 @@ def _decide(exported: ExportedProgram, decision: fx.Node, inputs: tuple[Any, ...
 
 
 def _inline(graph: fx.Graph, node: fx.Node, branch: fx.GraphModule) -> None:
-    operands = iter(node.args[3])
+    operands = iter(node.args[3])  # type: ignore[arg-type]
     copies: dict[fx.Node, Any] = {}
     with graph.inserting_before(node):
         for inner in branch.graph.nodes:

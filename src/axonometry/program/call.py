@@ -36,16 +36,25 @@ class Call:
 
     Attributes:
         node: The call in the exported graph.
+        args: The node's positional arguments.
+        operation: The operator overload that is called.
         signals: Its operands that depend on the module's input, in order.
     """
 
     def __init__(self, node: fx.Node, known: Mapping[fx.Node, Signal], cuts: Mapping[fx.Node, Any]) -> None:
         self.node, self._known, self._cuts = node, known, cuts
+        self.args: tuple[Any, ...] = node.args
+        self.operation: Any = node.target
         self.signals = [operand for operand in node.all_input_nodes if operand in known]
+
+    @property
+    def name(self) -> str:
+        """The operator's name, such as ``conv2d``."""
+        return str(self.operation.overloadpacket.__name__)
 
     def argument(self, position: int, default: Any = None) -> Any:
         """A positional argument, or the default where the call leaves it out."""
-        return self.node.args[position] if position < len(self.node.args) else default
+        return self.args[position] if position < len(self.args) else default
 
     def is_signal(self, argument: Any) -> bool:
         """Whether an argument depends on the module's input."""

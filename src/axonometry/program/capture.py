@@ -1,35 +1,20 @@
-"""Capture: a module and an example become a program of neuron groups, synapses and wiring.
-
-The exported calls are read one after the other. A synapse's result is an *open* sum for as long as one operation alone
-reads it and that operation adds to it, scales its channels or relabels its neurons; then the sum is *cut*: it becomes a
-neuron group, and what follows reads the group.
-"""
+"""Capture: a module and an example become a graph."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
 
-from axonometry.errors import CaptureError, ConfigurationError
-from axonometry.program.call import Call, Signal, module_path
-from axonometry.program.coverage import account
-from axonometry.program.description import Group, Shape, Synapse, Wire
+from axonometry.errors import ConfigurationError
 from axonometry.program.export import export
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.links import Links, structure
-from axonometry.program.program import Junction, Program, Step
-from axonometry.program import rules as rules
-from axonometry.program.registry import Reading, find, overloads
-
-Pooling = Literal["mean", "nodes"]
-SHAPE_ONLY = set(overloads("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"))
+from axonometry.program.program import Program, Step
+from axonometry.program.reader import Pooling, Reader
 
 
 def capture(module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean") -> NeuralGraph:
@@ -40,11 +25,12 @@ def capture(module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean") 
             gradients, buffers and random state. Hooks are not part of the network, except those of torch.nn.utils.
         example_inputs: What ``module(*example_inputs)`` takes; axis 0 is the batch. Only shapes and dtypes matter.
         pooling: ``mean`` reads pooling as wiring (a max-pooled value is the mean of its window); ``nodes`` makes pooled
-            values neurons of their own, linked to their window by weights 1/k, as in the pixel graph of Vahedian et al. 2021.
+            values neurons of their own, linked to their window by weights 1/k, as in the pixel graph of Vahedian et al.
 
     Raises:
         CaptureError: If the forward pass fails or its control flow depends on data.
         UnknownOperationError: If an operation has no rule; register one with :func:`axonometry.rule`.
+        ConfigurationError: If ``pooling`` is neither of the two.
 
     >>> graph = capture(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), torch.zeros(1, 2))
     >>> [group.name for group in graph.groups], graph.n_links
@@ -59,365 +45,8 @@ def read_exported(exported: ExportedProgram, *, pooling: Pooling = "mean") -> Ne
     """The graph of an exported program, as :func:`capture` makes it."""
     tensors = {**exported.state_dict, **exported.constants}
     state = {name: value.detach() if isinstance(value, Tensor) else value for name, value in tensors.items()}
-    draft = _Reader(exported, pooling).program()
+    draft = Reader(exported, pooling).program()
     return NeuralGraph(_counted(draft, state), state)
-
-
-@dataclass
-class _Sum:
-    """An open sum: the synapses and skips that feed it, and the scales that their results have passed."""
-
-    synapses: list[fx.Node] = field(default_factory=list)
-    skips: list[fx.Node] = field(default_factory=list)
-
-
-@dataclass
-class _Reader:
-    """Walks the exported graph once; holds what is known so far."""
-
-    exported: ExportedProgram
-    pooling: Pooling
-    known: dict[fx.Node, Signal] = field(default_factory=dict)
-    readings: dict[fx.Node, Reading] = field(default_factory=dict)
-    sources: dict[fx.Node, frozenset[str]] = field(default_factory=dict)
-    sums: dict[fx.Node, _Sum] = field(default_factory=dict)
-    cuts: dict[fx.Node, str] = field(default_factory=dict)
-    inputs: dict[str, fx.Node] = field(default_factory=dict)
-    names: dict[fx.Node, str] = field(default_factory=dict)
-    computed: list[fx.Node] = field(default_factory=list)
-    scales: dict[fx.Node, list[fx.Node]] = field(default_factory=dict)
-    factors: dict[fx.Node, float] = field(default_factory=dict)
-    called: dict[fx.Node, str] = field(default_factory=dict)
-    outputs: list[fx.Node] = field(default_factory=list)
-
-    def program(self) -> Program:
-        """Read every node, then put together what the cut reading needs."""
-        self._placeholders()
-        for node in self.exported.graph.nodes:
-            if node.op == "get_attr":
-                self.computed.append(node)
-            elif node.op == "call_function":
-                self._call(node)
-            elif node.op == "output":
-                self.outputs = [n for n in node.all_input_nodes if n in self.known]
-                for operand in self.outputs:
-                    self._cut(operand)
-        if not self.cuts or len(self.cuts) == len(self.inputs):
-            raise CaptureError(
-                "a network has at least one linear map between its input and its output",
-                "none",
-                "Capture a module with a linear layer or a convolution",
-            )
-        steps = self._steps()
-        groups = self._groups()
-        order = {name: i for i, name in enumerate(g.name for g in groups)}
-        return Program(
-            groups=groups,
-            synapses=self._synapses(order),
-            wires=self._wires(order),
-            coverage=account(self.exported, self.names, self.computed, self.readings, self.called, {s.node for s in steps}),
-            steps=steps,
-            inputs=self.inputs,
-            shapes={name: _shape(node) for node, name in self.cuts.items()},
-            names=self.names,
-            computed=tuple(self.computed),
-            junctions={self.called[node]: self._junction(node) for node in self.called},
-            exported=self.exported,
-        )
-
-    # reading -----------------------------------------------------------------------------------------------------
-
-    def _placeholders(self) -> None:
-        placeholders = [n for n in self.exported.graph.nodes if n.op == "placeholder"]
-        users: list[fx.Node] = []
-        for node, spec in zip(placeholders, self.exported.graph_signature.input_specs, strict=True):
-            if spec.kind == InputKind.USER_INPUT:
-                if isinstance(node.meta.get("val"), Tensor):
-                    users.append(node)
-                else:
-                    self.computed.append(node)
-            else:
-                self.names[node] = self._all_names(str(spec.target))[0]
-        for node in users:
-            name = "input" if len(users) == 1 else node.name
-            self.inputs[name] = node
-            self.known[node] = Signal(node)
-            self._name(node, name)
-
-    def _call(self, node: fx.Node) -> None:
-        call = Call(node, self.known, self.cuts)
-        if not call.signals or node.target in SHAPE_ONLY:
-            self.computed.append(node)
-            return
-        if node.meta.get("val") is None:  # checks of shapes and values
-            return
-        resolve = find(node.target)
-        if resolve is None:
-            call.refuse("it has no rule")
-        reading = resolve(call)
-        absorbed = self._absorb(call, reading)
-        for operand in call.signals:
-            if operand not in absorbed:
-                self._cut(operand, before_numbers=reading.kind == "carrier" and reading.role == "activation")
-        self.readings[node] = reading
-        self.known[node] = self._signal(call, reading, absorbed)
-        self.sources[node] = frozenset().union(*(self._reads(operand) for operand in self._operands(node)))
-        if reading.kind == "synapse":
-            self.called[node] = self._unused(self._synapse_name(node, reading), self.called.values())
-            self.sums[node] = _Sum([node])
-        elif absorbed:
-            self._extend(node, reading, absorbed)
-        elif reading.kind == "pooling" and self.pooling == "nodes":
-            self._name(node, self._unused(module_path(node) or node.name, self.cuts.values()))
-
-    def _absorb(self, call: Call, reading: Reading) -> list[fx.Node]:
-        """The open operands whose sum goes on through this call."""
-        if reading.kind not in ("sum", "scale", "relabel"):
-            return []
-        absorbed = []
-        for operand in call.signals:
-            known = self.known[operand]
-            once = len(operand.users) == 1 and sum(a is operand for a in call.node.args) == 1
-            fits = reading.kind != "scale" or reading.channel_axis in (None, known.channel_axis)
-            if known.open and once and fits:
-                absorbed.append(operand)
-        return absorbed
-
-    def _signal(self, call: Call, reading: Reading, absorbed: list[fx.Node]) -> Signal:
-        node = call.node
-        if reading.kind == "synapse":
-            axis = reading.channel_axis if reading.channel_axis is not None else len(call.shape()) - 1
-            return Signal(node, open=True, channel_axis=axis)
-        if absorbed:
-            return Signal(node, open=True, channel_axis=self._channel_axis(call, reading, absorbed[0]))
-        if reading.kind == "carrier":
-            assert reading.of is not None
-            of = self.known[reading.of]
-            if reading.role != "activation" and not reading.composite:
-                return Signal(node)
-            return Signal(of.root, nonlinear=True, composite=reading.composite or of.composite)
-        numbers_only = len(node.all_input_nodes) == 1
-        if reading.kind in ("sum", "scale") and numbers_only and call.shape(call.signals[0]) == call.shape():
-            return self.known[call.signals[0]]
-        return Signal(node)
-
-    def _channel_axis(self, call: Call, reading: Reading, operand: fx.Node) -> int | None:
-        axis, before, after = self.known[operand].channel_axis, call.shape(operand), call.shape()
-        if axis is None or before == after and reading.kind != "relabel":
-            return axis
-        if reading.kind != "relabel":
-            return axis + len(after) - len(before)
-        labels = torch.arange(before[axis]).reshape([-1 if i == axis else 1 for i in range(len(before))]).expand(before)
-        labels = labels.contiguous()
-        args, kwargs = fx.map_arg((call.node.args, dict(call.node.kwargs)), lambda _: labels)
-        moved = reading.read(Links(dtype=labels.dtype), *args, **kwargs)  # type: ignore[misc]
-        varying = [i for i in range(moved.dim()) if bool((moved != moved.select(i, 0).unsqueeze(i)).any())]
-        if len(varying) == 1 and moved.shape[varying[0]] == before[axis]:
-            return varying[0]
-        return moved.shape.index(before[axis]) if not varying and before[axis] in moved.shape else None
-
-    def _extend(self, node: fx.Node, reading: Reading, absorbed: list[fx.Node]) -> None:
-        """An open sum goes on: note its terms, and what each has been multiplied with."""
-        total = _Sum()
-        signals = [n for n in node.all_input_nodes if n in self.known]
-        coefficients = reading.coefficients or (1.0,) * len(signals)
-        for operand, coefficient in zip(signals, coefficients, strict=False):
-            if operand not in absorbed:
-                total.skips.append(operand)
-                continue
-            part = self.sums[operand]
-            total.synapses += part.synapses
-            total.skips += part.skips
-            for synapse in part.synapses:
-                self.factors[synapse] = self.factors.get(synapse, 1.0) * coefficient
-                if reading.kind == "scale":
-                    self.scales.setdefault(synapse, []).append(node)
-        self.sums[node] = total
-
-    def _cut(self, node: fx.Node, *, before_numbers: bool = False) -> None:
-        """End an open sum: its last addition or scale becomes a neuron group.
-
-        In front of a nonlinearity, numbers that the sum has been scaled with stay outside, with the nonlinearity.
-        """
-        if not self.known[node].open:
-            return
-        behind = [node]
-        while self.readings[behind[-1]].kind == "relabel" or (before_numbers and self._is_number(behind[-1])):
-            behind.append(next(n for n in behind[-1].all_input_nodes if n in self.known))
-        point = behind.pop()
-        first = next((n for n in self.sums[point].synapses), None)
-        name = self.called[first] if first is not None else module_path(point) or point.name
-        self._name(point, self._unused(name, self.cuts.values()))
-        root = point
-        for outside in reversed(behind):
-            if self._is_number(outside):
-                for synapse in self.sums[outside].synapses:
-                    self.scales[synapse].remove(outside)
-            else:
-                root = outside
-            self.known[outside] = Signal(root)
-            self.sources[outside] = frozenset([self.cuts[point]])
-
-    def _is_number(self, node: fx.Node) -> bool:
-        """Whether a call scales with a number."""
-        return self.readings[node].kind == "scale" and len(node.all_input_nodes) == 1
-
-    def _name(self, node: fx.Node, name: str) -> None:
-        self.cuts[node] = name
-        self.known[node] = replace(self.known[node], root=node, open=False)
-
-    def _reads(self, node: fx.Node) -> frozenset[str]:
-        """Names of the groups that a value reads."""
-        return frozenset([self.cuts[node]]) if node in self.cuts else self.sources[node]
-
-    def _operands(self, node: fx.Node) -> list[fx.Node]:
-        """The signals that the reading of a call really uses."""
-        reading = self.readings[node]
-        return [reading.of] if reading.kind == "carrier" and reading.of else [n for n in node.all_input_nodes if n in self.known]
-
-    def _synapse_name(self, node: fx.Node, reading: Reading) -> str:
-        """The module that holds the weight where the call is its own; else the parameter's name."""
-        path, parameters = module_path(node), self._parameters(node, reading)
-        own = [any(name.startswith(path + ".") for name in self._all_names(parameter)) for parameter in parameters]
-        if path and all(own):
-            return path
-        stem = parameters[0].split(".parametrizations.")[0] if parameters else ""
-        return stem.removesuffix(".weight").removesuffix(".weight_orig") or path or node.name
-
-    def _parameters(self, node: fx.Node, reading: Reading) -> list[str]:
-        """State-dict names behind a synapse's weight: parameters, or buffers where there are none."""
-        found = list(dict.fromkeys(name for n in self._weights(node, reading) for name in parameters_of(n, self.names)))
-        return [name for name in found if name in self.exported.graph_signature.parameters] or found
-
-    def _weights(self, node: fx.Node, reading: Reading) -> list[fx.Node]:
-        weight = node.args[reading.weight]
-        candidates = weight if isinstance(weight, (list, tuple)) else [weight]
-        return [n for n in candidates if isinstance(n, fx.Node) and n not in self.known]
-
-    def _all_names(self, parameter: str) -> list[str]:
-        """Every name of a shared parameter."""
-        tensor = self.exported.state_dict.get(parameter)
-        return [name for name, other in self.exported.state_dict.items() if other is tensor] or [parameter]
-
-    @staticmethod
-    def _unused(name: str, used: Iterable[str]) -> str:
-        taken, number, candidate = set(used), 2, name
-        while candidate in taken:
-            candidate, number = f"{name}@{number}", number + 1
-        return candidate
-
-    # putting together -----------------------------------------------------------------------------------------------
-
-    def _steps(self) -> tuple[Step, ...]:
-        """The calls that some group's sum depends on, in order."""
-        needed: set[fx.Node] = set()
-        for node in reversed(self.exported.graph.nodes):
-            if node in self.readings and (node in self.cuts or node in needed):
-                needed.update(self._operands(node))
-        return tuple(
-            self._step(node) for node in self.exported.graph.nodes if node in self.readings and (node in self.cuts or node in needed)
-        )
-
-    def _step(self, node: fx.Node) -> Step:
-        reading, group = self.readings[node], self.cuts.get(node)
-        if reading.kind == "carrier":
-            return Step(node, _carried, (reading.of,), {}, self.sources[node], group)
-        if reading.kind == "scale":
-            rank, axis = len(_shape(node)), reading.channel_axis
-            shape = [1] * rank if axis is None else [-1 if i == axis else 1 for i in range(rank)]
-            return Step(node, _scaled(reading, shape), (reading.of, *node.args), dict(node.kwargs), self.sources[node], group)
-        assert reading.read is not None
-        return Step(node, reading.read, node.args, dict(node.kwargs), self.sources[node], group)
-
-    def _groups(self) -> tuple[Group, ...]:
-        final = frozenset().union(*(self._reads(node) for node in self.outputs))
-        order = [*self.inputs.values(), *(n for n in self.exported.graph.nodes if n in self.cuts and n not in self.inputs.values())]
-        groups = []
-        for node in order:
-            name, shape = self.cuts[node], _shape(node)
-            batched = int(len(shape) > 0 and shape[0] == 1)
-            axis = self._input_axis(node) if node in self.inputs.values() else self.known[node].channel_axis
-            axis = (1 if len(shape) > 2 else len(shape) - 1) if axis is None else axis
-            role = "input" if node in self.inputs.values() else ("output" if name in final else "hidden")
-            groups.append(Group(name, shape[batched:], role, max(axis - batched, 0), module_path(node)))
-        return tuple(groups)
-
-    def _input_axis(self, node: fx.Node) -> int | None:
-        """Features come last where a linear map reads the input directly."""
-        direct = [user for user in node.users if user in self.called]
-        last = any(self.readings[user].channel_axis is None for user in direct)
-        return len(_shape(node)) - 1 if last else None
-
-    def _synapses(self, order: dict[str, int]) -> tuple[Synapse, ...]:
-        target = {synapse: name for node, name in self.cuts.items() for synapse in self._terms(node).synapses}
-        return tuple(
-            Synapse(
-                name=name,
-                kind=_operation_name(node),
-                parameter="+".join(self._parameters(node, self.readings[node])),
-                shape=_shape(self._weights(node, self.readings[node])[0]),
-                sources=tuple(sorted(self.sources[node], key=order.__getitem__)),
-                target=target[node],
-                n_links=0,
-            )
-            for node, name in self.called.items()
-            if node in target
-        )
-
-    def _terms(self, node: fx.Node) -> _Sum:
-        return self.sums.get(node, _Sum())
-
-    def _wires(self, order: dict[str, int]) -> tuple[Wire, ...]:
-        wires = []
-        for node, name in self.cuts.items():
-            skips = self._terms(node).skips
-            kind: Literal["skip", "pooling"] = "skip"
-            if node in self.readings and self.readings[node].kind == "pooling":
-                skips, kind = self._operands(node), "pooling"
-            sources = frozenset().union(*(self._reads(skip) for skip in skips))
-            if sources:
-                wires.append(Wire(name, kind, tuple(sorted(sources, key=order.__getitem__)), 0))
-        return tuple(wires)
-
-    def _junction(self, node: fx.Node) -> Junction:
-        scales = tuple((scale, self.readings[scale]) for scale in self.scales.get(node, []))
-        return Junction(node, self.readings[node], scales, self.factors.get(node, 1.0))
-
-
-def parameters_of(node: fx.Node, names: dict[fx.Node, str]) -> list[str]:
-    """State-dict names of the placeholders that a static value is computed from."""
-    if node in names:
-        return [names[node]]
-    return [name for operand in node.all_input_nodes for name in parameters_of(operand, names)]
-
-
-def _operation_name(node: fx.Node) -> str:
-    return "getitem" if node.target is operator.getitem else node.target.overloadpacket.__name__  # type: ignore[union-attr]
-
-
-def _shape(node: fx.Node) -> Shape:
-    value = node.meta["val"]
-    return tuple((value[0] if isinstance(value, (tuple, list)) else value).shape)
-
-
-def _carried(_: Links, signal: Tensor) -> Tensor:
-    return signal
-
-
-def _scaled(reading: Reading, shape: list[int]) -> Any:
-    """The reading of a scale: one factor and one shift a channel."""
-
-    def read(links: Links, signal: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        gain = reading.gain(*args, **kwargs)  # type: ignore[misc]
-        factor = links(gain.factor)
-        if isinstance(factor, Tensor):
-            signal = signal * factor.reshape(shape)
-        elif factor != 1:
-            signal = signal * factor
-        shift = links.constant(gain.shift)
-        return signal if shift is None else signal + (shift.reshape(shape) if isinstance(shift, Tensor) else shift)
-
-    return read
 
 
 def _counted(draft: Program, state: dict[str, Tensor]) -> Program:

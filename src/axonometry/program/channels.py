@@ -1,34 +1,25 @@
 """The channel graph: one node a channel, a link is the L2 norm of the weights between two channels.
 
-This is the *rolled* graph of Vahedian et al. 2021 (2111.05410, section 3): convolutions ``||K[o, c]||_2`` over the kernel's
-taps, linear layers ``|W|``, a linear layer behind a flatten the norm over the positions of each channel. Pooling,
+This is the *rolled* graph of Vahedian et al. 2021 (2111.05410, section 3): for a convolution ``||K[o, c]||_2`` over the
+kernel's taps, for a linear layer ``|W|``, behind a flatten the norm over the positions of each channel. Pooling,
 activations and biases do not enter. [our choice] Batch norm is folded first, and a skip links each channel to itself.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
-from axonometry.errors import ValuesError
-from axonometry.program.description import Group, Kernel, Shape, Synapse
-from axonometry.program.links import Links, square, structure
-from axonometry.program.program import Program
-from axonometry.program.registry import Reading
+from axonometry.errors import MissingExtraError, ValuesError
+from axonometry.program.description import Group
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
     import networkx
-
-    from axonometry.program.graph import NeuralGraph
-
-Place = tuple[Literal["synapse", "group"], str]
 
 
 @dataclass(frozen=True)
@@ -93,19 +84,18 @@ class ChannelGraph:
         sizes = {group.name: group.n_neurons for group in self.groups}
         zeros = torch.zeros(0, dtype=self._dtype, device=self._device)
         rows = [
-            torch.cat([self.blocks.get((t, s), zeros.new_zeros(sizes[t], sizes[s])) for s in sizes], dim=1) for t in sizes
+            torch.cat([self.blocks.get((t, s), zeros.new_zeros(sizes[t], sizes[s])) for s in sizes], dim=1)
+            for t in sizes
         ]
         return torch.cat(rows)
 
-    def to_networkx(self) -> networkx.DiGraph:
+    def to_networkx(self) -> networkx.DiGraph[Any]:
         """A directed graph whose nodes are pairs (group, channel) and whose edges have a ``weight``."""
-        from axonometry.errors import MissingExtraError
-
         try:
             import networkx
         except ImportError:
             raise MissingExtraError.of("networkx", "networkx") from None
-        graph = networkx.DiGraph()
+        graph: networkx.DiGraph[Any] = networkx.DiGraph()
         graph.add_nodes_from((group.name, i) for group in self.groups for i in range(group.n_neurons))
         for (target, source), block in self.blocks.items():
             for row, column in block.nonzero().tolist():
@@ -119,259 +109,3 @@ class ChannelGraph:
     @property
     def _device(self) -> torch.device:
         return next(iter(self.blocks.values())).device
-
-
-def channel_graph(graph: NeuralGraph) -> ChannelGraph:
-    """Reduce a neuron graph to its channels."""
-    plan = _plan(graph)
-    squares: dict[tuple[str, str], Tensor] = {}
-    for synapse in graph.synapses:
-        power = _power(graph.kernel(synapse.name), graph.program.junctions[synapse.name].reading, graph.dtype)
-        for source in synapse.sources:
-            block = plan.reads[synapse.name, source].gather(power, axis=1)
-            block = plan.feeds[synapse.name].gather(block, axis=0)
-            key = (synapse.target, source)
-            squares[key] = squares[key] + block if key in squares else block
-    for (target, source), block in _wired(graph, plan).items():
-        squares[target, source] = squares[target, source] + block if (target, source) in squares else block
-    rolled = tuple(Group(g.name, (g.n_channels,), g.role, 0, g.place) for g in graph.groups)
-    return ChannelGraph(rolled, {key: block.sqrt() for key, block in squares.items()})
-
-
-@dataclass(frozen=True)
-class _Carried:
-    """Which channel of a group arrives at which position of a tensor; both of shape (arrivals,).
-
-    ``unmoved`` is the axis of channels where the group's own tensor arrives, as it does behind a carrier.
-    """
-
-    shape: Shape
-    channel: Tensor
-    position: Tensor
-    unmoved: int | None = None
-
-    @classmethod
-    def whole(cls, shape: Shape, axis: int, device: torch.device) -> _Carried:
-        """The group's own tensor."""
-        along = [-1 if i == axis else 1 for i in range(len(shape))]
-        channel = torch.arange(shape[axis], device=device).reshape(along).expand(shape)
-        return cls(shape, channel, torch.empty(0), axis)
-
-    def arrivals(self) -> tuple[Tensor, Tensor]:
-        """Channel and position of every arrival."""
-        if self.unmoved is None:
-            return self.channel, self.position
-        return self.channel.reshape(-1), torch.arange(math.prod(self.shape), device=self.channel.device)
-
-    def index(self, position: Tensor, axis: int) -> Tensor:
-        """The index along one axis of positions."""
-        return position // math.prod(self.shape[axis + 1 :]) % self.shape[axis]
-
-    def pairs(self, axis: int, channels: int) -> _Pairs:
-        """The pairs of an index along the axis and a channel that arrives there."""
-        axis %= len(self.shape)
-        if self.unmoved == axis:
-            same = torch.arange(channels, device=self.channel.device)
-            return _Pairs(same, same, channels, channels)
-        channel, position = self.arrivals()
-        met = torch.zeros(self.shape[axis], channels, dtype=torch.bool, device=channel.device)
-        met[self.index(position, axis), channel] = True
-        return _Pairs(*met.nonzero(as_tuple=True), self.shape[axis], channels)
-
-    def turned(self, axis: int, channels: int) -> _Pairs:
-        """The same pairs the other way round: a channel, and the index where it arrives."""
-        pairs = self.pairs(axis, channels)
-        return _Pairs(pairs.onto, pairs.index, channels, self.shape[axis])
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """A sparse matrix of ones that sends indices onto others; indices and their images of shape (pairs,)."""
-
-    index: Tensor
-    onto: Tensor
-    n_indices: int
-    n_onto: int
-
-    def gather(self, matrix: Tensor, axis: int) -> Tensor:
-        """The matrix with the entries of one axis added up where they are sent."""
-        if self.n_indices == self.n_onto == self.index.numel() and torch.equal(self.index, self.onto):
-            return matrix
-        shape = [self.n_onto if i == axis else n for i, n in enumerate(matrix.shape)]
-        return matrix.new_zeros(shape).index_add(axis, self.onto, matrix.index_select(axis, self.index))
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Which channels meet where; the same for every snapshot.
-
-    Attributes:
-        reads: By (synapse, source group), which input channels of the weight carry which channels of the group.
-        feeds: By synapse, which output channels of the weight are which channels of the target group.
-        wires: By (target, source) of a wire, which channel of the source arrives at which neuron of the target.
-    """
-
-    reads: Mapping[tuple[str, str], _Pairs]
-    feeds: Mapping[str, _Pairs]
-    wires: Mapping[tuple[str, str], _Carried]
-
-
-_PLANS: WeakKeyDictionary[Program, _Plan] = WeakKeyDictionary()
-
-
-def _plan(graph: NeuralGraph) -> _Plan:
-    program = graph.program
-    if program not in _PLANS:
-        follow = _Follower(graph)
-        groups = {g.name: g for g in graph.groups}
-        reads: dict[tuple[str, str], _Pairs] = {}
-        wires: dict[tuple[str, str], _Carried] = {}
-        for group in graph.groups:
-            arrivals = follow.carried(follow.start(group.name), _axis(program, group), group.n_channels)
-            for (kind, place), carried in arrivals.items():
-                if kind == "synapse":
-                    reading = program.junctions[place].reading
-                    reads[place, group.name] = carried.pairs(reading.signal_axis, group.n_channels)
-                elif any(w.target == place and group.name in w.sources for w in graph.wires):
-                    wires[place, group.name] = carried
-        feeds = {s.name: _feed(follow, s, groups[s.target]) for s in graph.synapses}
-        _PLANS[program] = _Plan(reads, feeds, wires)
-    return _PLANS[program]
-
-
-class _Follower:
-    """Follows values through the wiring from one node to the synapses and sums that they reach."""
-
-    def __init__(self, graph: NeuralGraph) -> None:
-        self.program, self.device = graph.program, graph.device
-        self.statics = self.program.statics(graph.state)
-        self.synapses = {junction.node: name for name, junction in self.program.junctions.items()}
-
-    def start(self, group: str) -> fx.Node:
-        """The node whose value a group is."""
-        if group in self.program.inputs:
-            return self.program.inputs[group]
-        return next(step.node for step in self.program.steps if step.group == group)
-
-    def values(self, start: fx.Node, value: Tensor, links: Links) -> dict[Place, Tensor]:
-        """What arrives at each synapse (its signal) and at each group (its sum) when ``start`` alone has a value."""
-        environment: dict[fx.Node, Any] = {start: value}
-        arrived: dict[Place, Tensor] = {}
-        for step in self.program.steps:
-            signals = [n for n in _nodes((step.args, step.kwargs)) if n in environment]
-            if step.node is start or not signals:
-                continue
-            if step.node in self.synapses:
-                arrived["synapse", self.synapses[step.node]] = environment[signals[0]]
-                continue
-            args, kwargs = fx.map_arg((step.args, step.kwargs), lambda n: self._value(n, environment, links))
-            result = step.read(links, *args, **kwargs)
-            if step.group is None:
-                environment[step.node] = result
-            else:
-                arrived["group", step.group] = result
-        return arrived
-
-    def carried(self, start: fx.Node, axis: int, channels: int) -> dict[Place, _Carried]:
-        """For each place that is reached, which channel arrives where.
-
-        Channels are told apart by labels drawn at random: where one channel alone arrives, the labels' weighted mean is
-        its label. Where channels mix, each is followed on its own.
-        """
-        shape = _shape(start)
-        links = Links((structure,), dtype=torch.float64)
-        along = [-1 if i == axis else 1 for i in range(len(shape))]
-        labels = torch.rand(channels, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 1
-        labels = labels.sort().values.to(self.device)
-        value = labels.reshape(along).expand(shape)
-        weighted = self.values(start, value, links)
-        found = {place: _Carried.whole(shape, axis, self.device) for place, here in weighted.items() if here is value}
-        if len(found) == len(weighted):
-            return found
-        count = self.values(start, torch.ones(shape, dtype=torch.float64, device=self.device), links)
-        for place, number in count.items():
-            if place in found:
-                continue
-            mean = weighted[place] / number
-            nearest = torch.searchsorted(labels, mean - 1e-9).clamp(max=channels - 1)
-            if bool(((labels[nearest] - mean).abs() > 1e-9)[number > 0].any()):
-                return self._one_by_one(start, along, channels, links)
-            position = number.flatten().nonzero()[:, 0]
-            found[place] = _Carried(tuple(number.shape), nearest.flatten()[position], position)
-        return found
-
-    def _one_by_one(self, start: fx.Node, along: list[int], channels: int, links: Links) -> dict[Place, _Carried]:
-        eye = torch.eye(channels, dtype=torch.float64, device=self.device)
-        arrived = [self.values(start, row.reshape(along).expand(_shape(start)), links) for row in eye]
-        found = {}
-        for place, first in arrived[0].items():
-            channel, position = torch.stack([each[place].flatten() for each in arrived]).nonzero(as_tuple=True)
-            found[place] = _Carried(tuple(first.shape), channel, position)
-        return found
-
-    def _value(self, node: fx.Node, environment: dict[fx.Node, Any], links: Links) -> Any:
-        if node in environment:
-            return environment[node]
-        return self.statics[node] if node in self.statics else self.program.nothing(node, links)
-
-
-def _power(kernel: Kernel, reading: Reading, dtype: torch.dtype) -> Tensor:
-    """The squared weights between channels, summed over the kernel's taps: shape (output channels, input channels)."""
-    squares = kernel.effective.to(dtype).square()
-    if squares.dim() == 1:
-        return squares.unsqueeze(0)
-    power = squares.movedim((reading.output_axis, reading.input_axis), (0, 1))
-    power = power.flatten(2).sum(-1) if power.dim() > 2 else power
-    if reading.groups == 1:
-        return power
-    split = 1 if reading.output_axis else 0  # a transposed convolution's inputs come in blocks, a convolution's outputs
-    return torch.block_diag(*power.chunk(reading.groups, dim=split))
-
-
-def _feed(follow: _Follower, synapse: Synapse, target: Group) -> _Pairs:
-    """Which output channels of the weight are which channels of the target group."""
-    junction = follow.program.junctions[synapse.name]
-    shape, axis = _shape(junction.node), junction.reading.channel_axis
-    axis = len(shape) - 1 if axis is None else axis
-    channels = shape[axis] if shape else 1
-    if follow.start(target.name) is junction.node:
-        same = torch.arange(channels, device=follow.device)
-        return _Pairs(same, same % target.n_channels, channels, target.n_channels)
-    arrived = follow.carried(junction.node, axis, channels)["group", target.name]
-    return arrived.turned(_axis(follow.program, target), channels)
-
-
-def _wired(graph: NeuralGraph, plan: _Plan) -> dict[tuple[str, str], Tensor]:
-    """Squared weights of links without a parameter: by target neuron, then the mean over each pair of channels."""
-    follow, groups = _Follower(graph), {g.name: g for g in graph.groups}
-    blocks: dict[tuple[str, str], Tensor] = {}
-    for source in dict.fromkeys(source for wire in graph.wires for source in wire.sources):
-        start = follow.start(source)
-        ones = torch.ones(_shape(start), dtype=graph.dtype, device=graph.device)
-        arrived = follow.values(start, ones, Links((square,), dtype=graph.dtype))
-        for target in (w.target for w in graph.wires if source in w.sources):
-            carried = plan.wires[target, source]
-            channel, position = carried.arrivals()
-            pair = carried.index(position, _axis(graph.program, groups[target])) * groups[source].n_channels + channel
-            shape = groups[target].n_channels, groups[source].n_channels
-            weight = arrived["group", target].flatten()[position]
-            total = torch.zeros(math.prod(shape), dtype=graph.dtype, device=graph.device)
-            number = total.index_add(0, pair, torch.ones_like(weight))
-            blocks[target, source] = (total.index_add(0, pair, weight) / number.clamp(min=1)).reshape(shape)
-    return blocks
-
-
-def _axis(program: Program, group: Group) -> int:
-    """The group's axis of channels with the batch axis counted."""
-    return len(program.shapes[group.name]) - len(group.shape) + group.channel_axis
-
-
-def _shape(node: fx.Node) -> Shape:
-    value = node.meta["val"]
-    return tuple((value[0] if isinstance(value, (tuple, list)) else value).shape)
-
-
-def _nodes(arguments: Any) -> list[fx.Node]:
-    found: list[fx.Node] = []
-    fx.map_arg(arguments, found.append)
-    return found

@@ -53,4 +53,3 @@ def account(
 
 def _nodes(argument: Any) -> list[Any]:
     return list(argument) if isinstance(argument, (list, tuple)) else [argument]
-

@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -33,7 +33,8 @@ def export(module: nn.Module, example_inputs: tuple[Any, ...]) -> ExportedProgra
         try:
             exported = torch.export.export(module, inputs)
         except Exception as error:  # whatever the user's forward or the exporter raises
-            raise _failure(error) from error
+            failure = _failure(error)
+            raise failure from error
         exported = exported.run_decompositions({})
         take_branches(exported, inputs)
         return exported
@@ -57,7 +58,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
     Pre-hooks of torch.nn.utils stay: pruning and weight norm compute weights in them.
     """
     submodules = list(module.modules())
-    before = [(m, dict(vars(m)), *(dict(vars(m)[kind]) for kind in ("_parameters", "_buffers"))) for m in submodules]
+    before = [(m, dict(vars(m)), dict(m._parameters), dict(m._buffers)) for m in submodules]
     cpu_rng = torch.get_rng_state()
     cuda_rng = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else []
     try:
@@ -71,8 +72,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         for m, attributes, parameters, buffers in before:
-            vars(m).clear()
-            vars(m).update(attributes)
+            _restore(vars(m), attributes)
             _restore(m._parameters, parameters)
             _restore(m._buffers, buffers)
         torch.set_rng_state(cpu_rng)
@@ -95,7 +95,7 @@ def _quiet() -> Iterator[None]:
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -108,7 +108,9 @@ def _first_sample(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     sizes = {leaf.shape[0] if leaf.dim() else None for leaf in leaves if isinstance(leaf, Tensor)}
     if not sizes:
         raise CaptureError(
-            "capture needs example inputs", "none that is a tensor", "Call ax.capture(module, example) with a batch of inputs"
+            "capture needs example inputs",
+            "none that is a tensor",
+            "Call ax.capture(module, example) with a batch of inputs",
         )
     if len(sizes) > 1 or None in sizes:
         return inputs

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from axonometry.errors import TooLargeError, ValuesError, WeightsError
+from axonometry.errors import ValuesError, WeightsError
 from axonometry.program.description import Coverage, Group, Kernel, Synapse, Wire
 from axonometry.program.links import Links, Map, absolute, presence, square
 from axonometry.program.program import Program, Statics
@@ -21,15 +21,13 @@ if TYPE_CHECKING:
 
     from axonometry.program.channels import ChannelGraph
 
-LARGEST_MATRIX = 2**31  # bytes that to_scipy may take
-
 
 class NeuralGraph:
-    """A network at one snapshot, read as a graph: neurons, and links from each neuron to the sums it enters.
+    """A network at one snapshot, read as a graph: neurons, and links from each to the sums it enters.
 
     ``graph @ x`` is the product with the adjacency matrix, ``A[target, source]``: what every neuron receives when each
-    neuron sends its value. ``graph.T @ y`` is the product with its transpose. Neither builds the matrix; the first costs
-    about one forward pass. Parallel links add up. Biases are not links.
+    neuron sends its value. ``graph.T @ y`` is the product with its transpose. Neither builds the matrix; each costs
+    one or two forward passes. Parallel links add up. Biases are not links.
 
     The graph reads the captured module's weights where they are: it copies nothing and follows the module as it trains.
     ``graph.at(snapshot)`` reads other weights.
@@ -73,7 +71,7 @@ class NeuralGraph:
     @property
     def n_links(self) -> int:
         """Number of links, parallel ones counted apart, whatever their weight."""
-        return sum(bundle.n_links for bundle in (*self.synapses, *self.wires))
+        return sum(s.n_links for s in self.synapses) + sum(w.n_links for w in self.wires)
 
     @cached_property
     def dtype(self) -> torch.dtype:
@@ -160,13 +158,15 @@ class NeuralGraph:
         return received, self._pulled(equal)
 
     def _pulled(self, y: Mapping[str, Tensor]) -> NodeValues:
-        """``A.T @ y``: every sum is differentiated by every group's value; the reading is linear, so where does not matter."""
+        """``A.T @ y``: the sums' gradient by the groups' values; the reading is linear, so any point will do."""
         shapes = self.program.shapes
         zero = torch.zeros((), dtype=self.dtype, device=self.device)
         with torch.inference_mode(False), torch.enable_grad():
             at = {group.name: zero.expand(group.shape).requires_grad_() for group in self.groups}
             received = {
-                name: value for name, value in self.program.run(at, self._statics, self._links).items() if value.requires_grad
+                name: value
+                for name, value in self.program.run(at, self._statics, self._links).items()
+                if value.requires_grad
             }
             wanted = [y[name].reshape(shapes[name]) for name in received]
             pulled = torch.autograd.grad(list(received.values()), list(at.values()), wanted, materialize_grads=True)
@@ -240,9 +240,26 @@ class NeuralGraph:
             state[name] = state_dict[name].detach()
         return NeuralGraph(self.program, state, self._maps)
 
+    def from_group(self, source: str, values: Tensor) -> dict[str, Tensor]:
+        r"""What every group receives when one group alone sends.
+
+        Args:
+            source: Name of the group.
+            values: Many values for it at once, of shape (n, \*shape of the group).
+
+        Returns:
+            By group that links of the source reach: a tensor of shape (n, \*shape of that group).
+        """
+        statics, links, shapes = self._statics, self._links, {group.name: group.shape for group in self.groups}
+        with torch.no_grad():
+            received = torch.func.vmap(
+                lambda one: self.program.run({source: one}, statics, links, source=source), chunk_size=256
+            )(values)
+        return {name: value.reshape(len(values), *shapes[name]) for name, value in received.items()}
+
     def channels(self) -> ChannelGraph:
         """The rolled graph: one node a channel, a link is the L2 norm of the kernel between two channels."""
-        from axonometry.program.channels import channel_graph
+        from axonometry.program.rolling import channel_graph
 
         return channel_graph(self)
 
@@ -277,20 +294,6 @@ class NeuralGraph:
 
     # matrices --------------------------------------------------------------------------------------------------------
 
-    def blocks(self) -> Iterator[tuple[str, str, Tensor]]:
-        """The dense matrix block by block: (target group, source group, tensor of shape (targets, sources))."""
-        for source in self.groups:
-            targets = {step.group for step in self.program.steps if step.group and source.name in step.sources}
-            if not targets:
-                continue
-            eye = torch.eye(source.n_neurons, dtype=self.dtype, device=self.device).reshape(-1, *source.shape)
-            received = torch.func.vmap(
-                lambda x, name=source.name: self.program.run({name: x}, self._statics, self._links, source=name),
-                chunk_size=256,
-            )(eye)
-            for target, columns in received.items():
-                yield target, source.name, columns.reshape(source.n_neurons, -1).T
-
     def to_scipy(self) -> scipy.sparse.csr_array:
         """The adjacency matrix, ``A[target, source]``, neurons in the order of ``NodeValues.flatten``.
 
@@ -299,52 +302,20 @@ class NeuralGraph:
         Raises:
             TooLargeError: If the matrix or the work to find it would take more than 2 GiB.
         """
-        import scipy.sparse
+        from axonometry.program.matrices import sparse_matrix
 
-        self._refuse_if_large()
-        index = {group.name: i for i, group in enumerate(self.groups)}
-        grid: list[list[Any]] = [[None] * len(index) for _ in index]
-        with torch.no_grad():
-            for target, source, block in self.blocks():
-                grid[index[target]][index[source]] = scipy.sparse.coo_array(block.cpu().numpy())
-        for i, group in enumerate(self.groups):
-            if grid[i][i] is None:  # fixes the size of rows and columns without links
-                grid[i][i] = scipy.sparse.coo_array((group.n_neurons, group.n_neurons), dtype=_numpy_name(self.dtype))
-        return scipy.sparse.block_array(grid, format="csr")
+        return sparse_matrix(self)
 
-    def to_networkx(self) -> networkx.DiGraph:
+    def to_networkx(self) -> networkx.DiGraph[Any]:
         """A directed graph whose nodes are pairs (group, index inside the group) and whose edges have a ``weight``.
 
         Raises:
             TooLargeError: As :meth:`to_scipy`.
             MissingExtraError: If networkx is not installed.
         """
-        from axonometry.errors import MissingExtraError
+        from axonometry.program.matrices import networkx_graph
 
-        try:
-            import networkx
-        except ImportError:
-            raise MissingExtraError.of("networkx", "networkx") from None
-        matrix = self.to_scipy().tocoo()
-        labels = [(group.name, i) for group in self.groups for i in range(group.n_neurons)]
-        graph = networkx.DiGraph()
-        graph.add_nodes_from(labels)
-        rows, columns = matrix.coords
-        graph.add_weighted_edges_from(
-            (labels[column], labels[row], float(weight)) for row, column, weight in zip(rows, columns, matrix.data, strict=True)
-        )
-        return graph
-
-    def _refuse_if_large(self) -> None:
-        sizes = {group.name: group.n_neurons for group in self.groups}
-        dense = max(sizes[bundle.target] * sizes[s] for bundle in (*self.synapses, *self.wires) for s in bundle.sources)
-        needed = max(dense * self.dtype.itemsize, self.n_links * (self.dtype.itemsize + 8))
-        if needed > LARGEST_MATRIX:
-            raise TooLargeError(
-                f"a matrix is built for graphs that need at most {LARGEST_MATRIX / 2**30:.0f} GiB",
-                f"{self.n_links:,} links, which need {needed / 2**30:,.1f} GiB",
-                "Use graph @ x and graph.T @ y, or the channel graph: graph.channels()",
-            )
+        return networkx_graph(self)
 
 
 class Transposed:
@@ -361,7 +332,3 @@ class Transposed:
     def __matmul__(self, y: Mapping[str, Tensor]) -> NodeValues:
         """What every neuron sends: the weighted sum over the neurons that it links to."""
         return self._graph._pulled(self._graph._checked(y))
-
-
-def _numpy_name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

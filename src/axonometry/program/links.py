@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Coefficient = TypeVar("Coefficient", Tensor, float)
-Map = Callable[[Coefficient], Coefficient]
+Map = Callable[[Any], Any]
 
 
-def absolute(c: Coefficient) -> Coefficient:
+def absolute(c: Any) -> Any:
     """|c|."""
     return abs(c)
 
 
-def square(c: Coefficient) -> Coefficient:
-    """c squared."""
+def square(c: Any) -> Any:
+    """C squared."""
     return c * c
 
 
-def presence(c: Coefficient) -> Coefficient:
+def presence(c: Any) -> Any:
     """1 where c is not zero."""
     return (c != 0).to(c.dtype) if isinstance(c, Tensor) else float(c != 0)
 
 
-def structure(c: Coefficient) -> Coefficient:
+def structure(c: Any) -> Any:
     """1 everywhere: a link is there whatever its weight."""
     return torch.ones_like(c) if isinstance(c, Tensor) else 1.0
 
@@ -43,7 +42,9 @@ class Links:
         constants: Whether the constant terms of the sums (biases) are read too.
     """
 
-    def __init__(self, maps: tuple[Map, ...] = (), *, dtype: torch.dtype = torch.float32, constants: bool = False) -> None:
+    def __init__(
+        self, maps: tuple[Map, ...] = (), *, dtype: torch.dtype = torch.float32, constants: bool = False
+    ) -> None:
         self.maps, self.dtype, self.constants = maps, dtype, constants
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -57,7 +58,7 @@ class Links:
         if not self.identity:
             self._kept = {id(weight): (weight, self._mapped(weight.to(self.dtype))) for weight in weights}
 
-    def __call__(self, coefficient: Coefficient) -> Coefficient:
+    def __call__(self, coefficient: Any) -> Any:
         """The link weight that a coefficient stands for."""
         if not isinstance(coefficient, Tensor):
             return self._mapped(coefficient)
@@ -78,7 +79,7 @@ class Links:
         constant = self.constant(term)
         return value if constant is None else value + constant
 
-    def _mapped(self, coefficient: Coefficient) -> Coefficient:
+    def _mapped(self, coefficient: Any) -> Any:
         for function in self.maps:
             coefficient = function(coefficient)
         return coefficient

@@ -87,7 +87,9 @@ class Program:
                     values[node] = getattr(self.exported.graph_module, str(node.target))
                 else:
                     # zeros_like of a signal asks for its shape alone
-                    args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda n: values[n] if n in values else _blank(n))
+                    args, kwargs = fx.map_arg(
+                        (node.args, dict(node.kwargs)), lambda n: values[n] if n in values else _blank(n)
+                    )
                     values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
         return values
 
@@ -154,7 +156,9 @@ class Program:
             gain = factor if gain is None else gain * factor
         if junction.factor != 1:
             gain = (weight.new_ones(1) if gain is None else gain) * junction.factor
-        return Kernel(weight, None if gain is None else _along(gain, weight, reading), reading.output_axis, reading.groups)
+        return Kernel(
+            weight, None if gain is None else _along(gain, weight, reading), reading.output_axis, reading.groups
+        )
 
     def nothing(self, node: fx.Node, links: Links) -> Any:
         """Zeros in place of a signal that is not followed."""
@@ -173,7 +177,9 @@ def _along(gain: Tensor, weight: Tensor, reading: Reading) -> Tensor:
     """A gain of one number a channel, shaped to multiply the weight."""
     if gain.numel() == 1:
         return gain.reshape([1] * weight.dim())
-    if reading.groups > 1 and reading.output_axis == 1:  # transposed convolution: channel = block * (out / groups) + place in the block
+    if (
+        reading.groups > 1 and reading.output_axis == 1
+    ):  # transposed convolution: channel = block * (out / groups) + place in the block
         blocks = gain.reshape(reading.groups, -1).repeat_interleave(weight.shape[0] // reading.groups, 0)
         return blocks.reshape(*blocks.shape, *[1] * (weight.dim() - 2))
     shape = [1] * weight.dim()

@@ -1,8 +1,8 @@
 """What each ATen call of an exported program is: one registry, open to users.
 
 A rule says of one operation what *kind* it is and how it is *read*. A reading is a function with the operation's own
-arguments behind a :class:`~axonometry.program.links.Links` object; it must be linear in the signals, and it passes every
-coefficient through ``links`` and every constant term through ``links.constant``::
+arguments behind a :class:`~axonometry.program.links.Links` object; it must be linear in the signals, and it passes
+every coefficient through ``links`` and every constant term through ``links.constant``::
 
     @ax.rule(torch.ops.mylib.scaled_linear.default, kind="synapse", weight=1)
     def scaled_linear(links, x, weight, bias=None):
@@ -53,7 +53,7 @@ class Reading:
         kind: What the call is.
         read: The linear function ``read(links, *args, **kwargs)``.
         of: For a carrier, the node whose value is carried.
-        composite: The call closes a nonlinear function of one signal (x * sigmoid(x)); scalars that follow belong to it.
+        composite: The call closes a nonlinear function of one signal, x * sigmoid(x); numbers behind belong to it.
         weight: For a synapse, the position of its weight.
         output_axis: For a synapse, the weight's axis of output channels.
         input_axis: For a synapse, the weight's axis of input channels.

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 
-def linear_map(x: Tensor, value: Callable[[], Tensor], pull: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Tensor:
+def linear_map(
+    x: Tensor, value: Callable[[], Tensor], pull: Callable[[Tensor], Tensor], shape: tuple[int, ...]
+) -> Tensor:
     """A map that is linear in x: its value, or where x is being differentiated, zeros that know the transpose.
 
     Args:
@@ -19,7 +21,7 @@ def linear_map(x: Tensor, value: Callable[[], Tensor], pull: Callable[[Tensor], 
         shape: The result's shape.
     """
     if torch.is_grad_enabled() and x.requires_grad:
-        return _Transposable.apply(x, pull, shape)
+        return _Transposable.apply(x, pull, shape)  # type: ignore[no-untyped-call]
     return value()
 
 

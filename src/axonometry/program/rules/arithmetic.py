@@ -18,13 +18,13 @@ aten = torch.ops.aten
 @resolver(*overloads("add", "sub", "rsub"))
 def sums(call: Call) -> Reading:
     """Terms of a sum; a term without a signal is a bias."""
-    name = call.node.target.overloadpacket.__name__
+    name = call.name
     coefficients = (1.0, 1.0) if name == "add" else ((1.0, -1.0) if name == "sub" else (-1.0, 1.0))
     alpha = call.node.kwargs.get("alpha", call.argument(2, 1))
     first, second = coefficients if name == "rsub" else (coefficients[0], float(coefficients[1] * alpha))
     if name == "rsub":
         first *= alpha
-    a, b = call.node.args[:2]
+    a, b = call.args[:2]
     if not (call.is_signal(a) and call.is_signal(b)):
         x, coefficient = (a, first) if call.is_signal(a) else (b, second)
         if call.known(x).composite and not isinstance(b if x is a else a, fx.Node):
@@ -58,15 +58,15 @@ def _of_two(first: float, second: float) -> Callable[..., Tensor]:
 
 
 def _is_centring(call: Call, a: fx.Node, b: fx.Node) -> bool:
-    """x - mean(x): the first half of a normalisation written by hand, read as the layer norms are."""
+    """X - mean(x): the first half of a normalisation written by hand, read as the layer norms are."""
     return b.target is aten.mean.dim and b.args[0] is a and len(call.shape(b)) == len(call.shape(a))
 
 
 @resolver(*overloads("mul", "div", "true_divide"))
 def products(call: Call) -> Reading:
     """Constants scale; functions of one signal are a composite; a statistic is dropped; two signals are both linked."""
-    division = call.node.target.overloadpacket.__name__ != "mul"
-    a, b = call.node.args[:2]
+    division = call.name != "mul"
+    a, b = call.args[:2]
     if call.is_signal(a) and call.is_signal(b):
         return _of_signals(call, a, b)
     if call.is_signal(b):
@@ -75,7 +75,7 @@ def products(call: Call) -> Reading:
         a, b = b, a
     if call.known(a).composite and not isinstance(b, fx.Node):
         return Reading("carrier", of=a, composite=True)
-    swapped = a is not call.node.args[0]
+    swapped = a is not call.args[0]
 
     def gain(*operands: Any, **_: Any) -> Gain:
         factor = operands[0 if swapped else 1]
@@ -127,7 +127,7 @@ def extremes(call: Call) -> Reading:
 @resolver(*overloads("lerp"))
 def interpolated(call: Call) -> Reading:
     """(1 - w) a + w b for a constant w."""
-    if call.is_signal(call.node.args[2]) or not all(call.is_signal(x) for x in call.node.args[:2]):
+    if call.is_signal(call.args[2]) or not all(call.is_signal(x) for x in call.args[:2]):
         call.refuse("only two signals at a constant ratio have a reading")
     if call.same_root():
         return call.composite()
@@ -137,14 +137,16 @@ def interpolated(call: Call) -> Reading:
 @resolver(aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf, aten.where.Scalar)
 def choice(call: Call) -> Reading:
     """A fixed mask lets each signal through at its places; a condition on one signal makes a composite of it."""
-    condition, a, b = call.node.args[:3]
+    condition, a, b = call.args[:3]
     if call.is_signal(condition):
         return call.composite()
     signals = (call.is_signal(a), call.is_signal(b))
 
     def read(links: Links, mask: Tensor, *sides: Any) -> Tensor:
-        kept = [side if is_signal else links.constant(side) for side, is_signal in zip(sides, signals, strict=True)]
-        return torch.where(mask, *(torch.zeros((), dtype=links.dtype, device=mask.device) if x is None else x for x in kept))
+        nothing = torch.zeros((), dtype=links.dtype, device=mask.device)
+        terms = (side if signal else links.constant(side) for side, signal in zip(sides, signals, strict=True))
+        first, second = (nothing if term is None else term for term in terms)
+        return torch.where(mask, first, second)
 
     return Reading("wiring", read)
 
@@ -152,6 +154,8 @@ def choice(call: Call) -> Reading:
 @resolver(*overloads("masked_fill"))
 def masked_fill(call: Call) -> Reading:
     """A fixed mask cuts links; the value that is filled in is no link, and no bias where it is infinite."""
-    if call.is_signal(call.node.args[1]):
+    if call.is_signal(call.args[1]):
         return call.composite()
-    return Reading("wiring", lambda links, x, mask, value: torch.where(mask, torch.zeros((), dtype=x.dtype, device=x.device), x))
+    return Reading(
+        "wiring", lambda links, x, mask, value: torch.where(mask, torch.zeros((), dtype=x.dtype, device=x.device), x)
+    )

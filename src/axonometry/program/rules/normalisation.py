@@ -32,7 +32,7 @@ def _folded_in(call: Call, eps: int) -> Reading:
     def gain(_: Any, weight: Tensor | None, bias: Tensor | None, *rest: Any) -> Gain:
         return folded(weight, bias, rest[0], rest[1], rest[eps - 3])
 
-    return Reading("scale", of=call.node.args[0], gain=gain, channel_axis=1, role="normalisation")
+    return Reading("scale", of=call.args[0], gain=gain, channel_axis=1, role="normalisation")
 
 
 def _gain_alone(weight: int, axes: slice) -> Reading:
@@ -81,7 +81,7 @@ def instance_norm(call: Call) -> Reading:
 @resolver(aten.group_norm.default, aten.native_group_norm.default)
 def group_norm(call: Call) -> Reading:
     """The gain of each channel."""
-    return _gain_alone(2 if call.node.target is aten.group_norm.default else 1, slice(1, 2))
+    return _gain_alone(2 if call.operation is aten.group_norm.default else 1, slice(1, 2))
 
 
 @resolver(aten.layer_norm.default, aten.native_layer_norm.default, *overloads("rms_norm"))

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from axonometry.program.call import Call
 from axonometry.program.links import Links
-from axonometry.program.rules.arithmetic import extremes
 from axonometry.program.registry import Reading, overloads, resolver
+from axonometry.program.rules.arithmetic import extremes
 
 aten = torch.ops.aten
 POOLS = {1: aten.avg_pool2d.default, 2: aten.avg_pool2d.default, 3: aten.avg_pool3d.default}
@@ -27,7 +27,9 @@ def _tuple(value: Any, rank: int, default: Sequence[int] | None = None) -> list[
     return list(value) * (rank if len(value) == 1 else 1)
 
 
-def _window_sum(x: Tensor, kernel: list[int], stride: list[int], padding: list[int], dilation: list[int], ceil: bool) -> Tensor:
+def _window_sum(
+    x: Tensor, kernel: list[int], stride: list[int], padding: list[int], dilation: list[int], ceil: bool
+) -> Tensor:
     """The sum over each window's real members; padding adds nothing."""
     rank = len(kernel)
     if any(d != 1 for d in dilation):
@@ -37,7 +39,9 @@ def _window_sum(x: Tensor, kernel: list[int], stride: list[int], padding: list[i
     return POOLS[rank](x, kernel, stride, padding, ceil, True, 1)
 
 
-def _dilated_sum(x: Tensor, kernel: list[int], stride: list[int], padding: list[int], dilation: list[int], ceil: bool) -> Tensor:
+def _dilated_sum(
+    x: Tensor, kernel: list[int], stride: list[int], padding: list[int], dilation: list[int], ceil: bool
+) -> Tensor:
     """A depthwise convolution of ones; ceil mode may need a border on the far side."""
     rank = len(kernel)
     border: list[int] = []
@@ -61,11 +65,10 @@ def _ones(x: Tensor, rank: int) -> Tensor:
 @resolver(*overloads("max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices"))
 def max_pool(call: Call) -> Reading:
     """The mean of the window's real members."""
-    rank = int(call.node.target.overloadpacket.__name__[8])
+    rank = int(call.name[8])
 
-    def read(
-        links: Links, x: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil: bool = False
-    ) -> Tensor:
+    def read(links: Links, x: Tensor, kernel: Any, *rest: Any) -> Tensor:
+        stride, padding, dilation, ceil = (*rest, *(None, 0, 1, False)[len(rest) :])
         window = _tuple(kernel, rank)
         geometry = (_tuple(stride, rank, window), _tuple(padding, rank), _tuple(dilation, rank), ceil)
         members = _window_sum(_ones(x, rank), window, *geometry)
@@ -77,10 +80,12 @@ def max_pool(call: Call) -> Reading:
 @resolver(*overloads("avg_pool1d", "avg_pool2d", "avg_pool3d"))
 def average_pool(call: Call) -> Reading:
     """The exact mean, with padding counted or not, or an own divisor."""
-    operation = call.node.target
-    rank = int(operation.overloadpacket.__name__[8])
+    operation = call.operation
+    rank = int(call.name[8])
 
-    def read(links: Links, x: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, ceil: bool = False, *rest: Any) -> Tensor:
+    def read(
+        links: Links, x: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, ceil: bool = False, *rest: Any
+    ) -> Tensor:
         if links.identity:
             return operation(x, kernel, stride or kernel, padding, ceil, *rest)
         window = _tuple(kernel, rank)
@@ -102,7 +107,7 @@ def _adaptive_sizes(inputs: Sequence[int], outputs: Sequence[int], like: Tensor)
 
 
 def _adaptive(rank: int) -> Callable[..., Tensor]:
-    operation = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[rank - 1]
+    operation: Callable[..., Tensor] = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[rank - 1]
 
     def read(links: Links, x: Tensor, size: Any, *_: Any) -> Tensor:
         outputs = [n if m is None else m for n, m in zip(x.shape[-rank:], _tuple(size, rank), strict=True)]
@@ -122,14 +127,14 @@ def _adaptive(rank: int) -> Callable[..., Tensor]:
 )
 def adaptive_pool(call: Call) -> Reading:
     """Windows that cover the input in a given number of outputs."""
-    name = call.node.target.overloadpacket.__name__
+    name = call.name
     return Reading("pooling", _adaptive(int(name[-2])))
 
 
 @resolver(*overloads("fractional_max_pool2d", "fractional_max_pool3d"))
 def fractional_pool(call: Call) -> Reading:
     """Windows drawn at random: read as the adaptive windows that they jitter around."""
-    adaptive = _adaptive(int(call.node.target.overloadpacket.__name__[-2]))
+    adaptive = _adaptive(int(call.name[-2]))
     return Reading("pooling", lambda links, x, kernel, size, *_: adaptive(links, x, size))
 
 
@@ -139,12 +144,12 @@ REDUCTIONS = "mean amax amin max min logsumexp var std norm linalg_vector_norm m
 @resolver(*overloads(*REDUCTIONS))
 def reduction(call: Call) -> Reading:
     """The mean over axes; of the largest, of a norm or a spread, each member has its equal share."""
-    name = call.node.target.overloadpacket.__name__
-    if call.node.target in (aten.max.other, aten.min.other):
+    name = call.name
+    if call.operation in (aten.max.other, aten.min.other):
         return extremes(call)
     at = 2 if name in ("norm", "linalg_vector_norm") else 1
     axes = call.node.kwargs.get("dim", call.argument(at))
-    rank, result = len(call.shape(call.node.args[0])), len(call.shape())
+    rank, result = len(call.shape(call.args[0])), len(call.shape())
     every = list(range(rank)) if axes is None or axes == [] else ([axes] if isinstance(axes, int) else list(axes))
     keep = result == rank
 

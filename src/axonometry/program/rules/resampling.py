@@ -21,17 +21,17 @@ INTERPOLATIONS += ["_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"]
 @resolver(*overloads(*NEAREST))
 def nearest(call: Call) -> Reading:
     """Copies."""
-    operation = call.node.target
+    operation = call.operation
     return Reading("wiring", lambda links, *args: operation(*args))
 
 
 @resolver(*overloads(*INTERPOLATIONS))
 def interpolation(call: Call) -> Reading:
     """Separable: the coefficients of a position are products of those of its axes."""
-    operation = call.node.target
-    name = operation.overloadpacket.__name__
+    operation = call.operation
+    name = call.name
     mode = "bicubic" if "bicubic" in name else "bilinear"
-    inputs, outputs = call.shape(call.node.args[0])[2:], call.shape()[2:]
+    inputs, outputs = call.shape(call.args[0])[2:], call.shape()[2:]
     align = bool(call.argument(2))
     factors = _factors(call, len(inputs))
 
@@ -47,8 +47,8 @@ def interpolation(call: Call) -> Reading:
 
 
 def _factors(call: Call, rank: int) -> list[float | None]:
-    """The scale factors that the call was given, where it was: they differ from the ratio of sizes when that is rounded."""
-    if call.node.target._overloadname == "vec":
+    """The scale factors that the call was given, where it was; the ratio of sizes is a rounded one."""
+    if call.operation._overloadname == "vec":
         given = call.argument(3)
         return list(given) if given else [None] * rank
     return [call.argument(3 + axis) for axis in range(rank)]

@@ -24,9 +24,9 @@ reshape flatten unflatten permute transpose t numpy_T movedim swapaxes swapdims 
 pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle flip roll rot90
 """.split()
 INDEX_MAPS = """
-slice select narrow index_select expand expand_as repeat repeat_interleave tile chunk split split_with_sizes tensor_split
-unbind unfold diagonal diag_embed tril triu reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d
-replication_pad2d replication_pad3d _pad_circular im2col col2im broadcast_to
+slice select narrow index_select expand expand_as repeat repeat_interleave tile chunk split split_with_sizes
+tensor_split unbind unfold diagonal diag_embed tril triu reflection_pad1d reflection_pad2d reflection_pad3d
+replication_pad1d replication_pad2d replication_pad3d _pad_circular im2col col2im broadcast_to
 """.split()
 SUMS = "sum cumsum".split()
 
@@ -41,8 +41,8 @@ def _as_it_is(kind: Kind) -> Callable[[Call], Reading]:
     """Operations that are linear with coefficients of one: read as they are under every map."""
 
     def resolve(call: Call) -> Reading:
-        operation = call.node.target
-        if not call.is_signal(call.node.args[0]):
+        operation = call.operation
+        if not call.is_signal(call.args[0]):
             call.refuse("only its first argument may be a signal")
         return Reading(kind, lambda links, *args, **named: operation(*args, **named))
 
@@ -62,9 +62,9 @@ def view(call: Call) -> Reading:
 @resolver(*overloads("index", "gather", "take_along_dim", "index_put", "scatter"))
 def indexed(call: Call) -> Reading:
     """Places named by constants; places that depend on the signal have no fixed links."""
-    if len(call.signals) != 1 or not call.is_signal(call.node.args[0]):
+    if len(call.signals) != 1 or not call.is_signal(call.args[0]):
         call.refuse("its indices or values depend on the input")
-    operation = call.node.target
+    operation = call.operation
     if operation.overloadpacket in (aten.index_put, aten.scatter):
         call.refuse("writing constants into a signal by index has no reading yet")
     return Reading("wiring", lambda links, *args, **named: operation(*args, **named))
@@ -83,12 +83,12 @@ def gated_linear_unit(call: Call) -> Reading:
 
 @resolver(operator.getitem)
 def item(call: Call) -> Reading:
-    """One of several results; of a pooling or a norm that also gives indices or statistics, only the first is a signal."""
-    producer = call.node.args[0]
+    """One of several results; of a pooling or a norm that also gives indices, only the first is a signal."""
+    producer = call.args[0]
     several = isinstance(producer.meta["val"], (tuple, list)) and producer.target in _MANY
     if several:
         return Reading("relabel", lambda links, values, position: values[position])
-    if call.node.args[1] != 0:
+    if call.args[1] != 0:
         call.refuse("indices and statistics of a pooling or a norm are no signals")
     return Reading("relabel", lambda links, value, position: value)
 
@@ -96,11 +96,13 @@ def item(call: Call) -> Reading:
 _MANY = set(overloads("chunk", "split", "split_with_sizes", "tensor_split", "unbind"))
 
 
-@resolver(*overloads("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack"))
+@resolver(
+    *overloads("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack")
+)
 def joined(call: Call) -> Reading:
     """Signals side by side; a constant among them is a bias."""
-    operation = call.node.target
-    signals = [call.is_signal(operand) for operand in call.node.args[0]]
+    operation = call.operation
+    signals = [call.is_signal(operand) for operand in call.args[0]]
 
     def read(links: Links, tensors: list[Tensor], *dim: Any) -> Tensor:
         return operation([_or_zeros(links, x, signal) for x, signal in zip(tensors, signals, strict=True)], *dim)
@@ -111,8 +113,8 @@ def joined(call: Call) -> Reading:
 @resolver(*overloads("slice_scatter", "select_scatter"))
 def overwritten(call: Call) -> Reading:
     """Writing into a part of a tensor."""
-    operation = call.node.target
-    signals = [call.is_signal(operand) for operand in call.node.args[:2]]
+    operation = call.operation
+    signals = [call.is_signal(operand) for operand in call.args[:2]]
 
     def read(links: Links, base: Tensor, part: Tensor, *where: Any) -> Tensor:
         return operation(_or_zeros(links, base, signals[0]), _or_zeros(links, part, signals[1]), *where)
@@ -123,14 +125,13 @@ def overwritten(call: Call) -> Reading:
 def _or_zeros(links: Links, value: Tensor, is_signal: bool) -> Tensor:
     if is_signal:
         return value
-    constant = links.constant(value)
-    return torch.zeros_like(value, dtype=links.dtype) if constant is None else constant
+    return value.to(links.dtype) if links.constants else torch.zeros_like(value, dtype=links.dtype)
 
 
 @resolver(aten.copy.default)
 def copied(call: Call) -> Reading:
     """``x[...] = y``: what was there is gone."""
-    source = call.node.args[1]
+    source = call.args[1]
     if not call.is_signal(source):
         return Reading("wiring", lambda links, old, new, *_: _or_zeros(links, new.expand_as(old), False))
     return Reading("wiring", lambda links, old, new, *_: new.expand_as(old))
@@ -145,10 +146,10 @@ def filled(call: Call) -> Reading:
 @resolver(aten.pad.default, aten.constant_pad_nd.default)
 def padded(call: Call) -> Reading:
     """A constant border carries no link; the other modes repeat neurons."""
-    constant = call.node.target is aten.constant_pad_nd.default or call.argument(2, "constant") == "constant"
+    constant = call.operation is aten.constant_pad_nd.default or call.argument(2, "constant") == "constant"
     if not constant:
         return Reading("wiring", lambda links, x, *args: aten.pad(x, *args))
-    value_at = 3 if call.node.target is aten.pad.default else 2
+    value_at = 3 if call.operation is aten.pad.default else 2
 
     def read(links: Links, x: Tensor, widths: list[int], *rest: Any) -> Tensor:
         fill = rest[value_at - 2] if len(rest) > value_at - 2 else None

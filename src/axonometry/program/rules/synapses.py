@@ -19,7 +19,7 @@ aten = torch.ops.aten
 
 @resolver(aten.linear.default)
 def linear(call: Call) -> Reading:
-    """x W' + b."""
+    """X W' + b."""
     shape = call.shape()
 
     def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -38,13 +38,14 @@ def linear(call: Call) -> Reading:
     return Reading("synapse", read)
 
 
-def _convolution(operation: Callable[..., Tensor], shape: tuple[int, ...], geometry: Geometry | None) -> Callable[..., Tensor]:
+def _convolution(
+    operation: Callable[..., Tensor], shape: tuple[int, ...], geometry: Geometry | None
+) -> Callable[..., Tensor]:
     def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None, *rest: Any, **named: Any) -> Tensor:
         weight = links(weight)
 
         def value() -> Tensor:
-            one_channel = geometry is not None and geometry.groups == 1 and is_constant(x, 1)
-            if one_channel:  # equal channels meet the sum of their kernels
+            if geometry is not None and geometry.groups == 1 and is_constant(x, 1):  # equal channels: sum their kernels
                 axis = 0 if geometry.transposed else 1
                 return operation(x[:, :1], weight.sum(axis, keepdim=True), links.constant(bias), *rest, **named)
             return operation(x, weight, links.constant(bias), *rest, **named)
@@ -68,9 +69,11 @@ class Geometry:
     @classmethod
     def of(cls, call: Call, rank: int) -> Geometry | None:
         """The geometry of a call; None where the padding is a word."""
-        transposed = "transpose" in call.node.target.overloadpacket.__name__
-        names = ["stride", "padding"] + (["output_padding", "groups", "dilation"] if transposed else ["dilation", "groups"])
-        given = dict(zip(names, call.node.args[3:], strict=False)) | dict(call.node.kwargs)
+        transposed = "transpose" in call.name
+        names = ["stride", "padding"] + (
+            ["output_padding", "groups", "dilation"] if transposed else ["dilation", "groups"]
+        )
+        given = dict(zip(names, call.args[3:], strict=False)) | dict(call.node.kwargs)
         if isinstance(given.get("padding"), str):
             return None
 
@@ -93,7 +96,7 @@ def convolution(call: Call) -> Reading:
     """The weight's layout is (out, in / groups, ...)."""
     groups = call.node.kwargs.get("groups", call.argument(6, 1))
     geometry = Geometry.of(call, len(call.shape()) - 2)
-    read = _convolution(call.node.target, call.shape(), geometry)
+    read = _convolution(call.operation, call.shape(), geometry)
     return Reading("synapse", read, channel_axis=1, signal_axis=1, groups=groups)
 
 
@@ -101,24 +104,29 @@ def convolution(call: Call) -> Reading:
 def transposed_convolution(call: Call) -> Reading:
     """The weight's layout is (in, out / groups, ...)."""
     groups = call.node.kwargs.get("groups", call.argument(6, 1))
-    read = _convolution(call.node.target, call.shape(), Geometry.of(call, len(call.shape()) - 2))
+    read = _convolution(call.operation, call.shape(), Geometry.of(call, len(call.shape()) - 2))
     return Reading("synapse", read, output_axis=1, input_axis=0, channel_axis=1, signal_axis=1, groups=groups)
 
 
 @resolver(aten.convolution.default)
 def general_convolution(call: Call) -> Reading:
     """Transposed or not."""
-    transposed, groups = int(call.node.args[6]), call.node.args[8]
-    read = _convolution(aten.convolution.default, call.shape(), Geometry(*call.node.args[3:9]))
-    axes = {"output_axis": transposed, "input_axis": 1 - transposed, "channel_axis": 1, "signal_axis": 1}
+    transposed, groups = int(call.args[6]), call.args[8]
+    read = _convolution(aten.convolution.default, call.shape(), Geometry(*call.args[3:9]))
+    axes: dict[str, Any] = {
+        "output_axis": transposed,
+        "input_axis": 1 - transposed,
+        "channel_axis": 1,
+        "signal_axis": 1,
+    }
     return Reading("synapse", read, groups=groups, **axes)
 
 
 @resolver(aten.matmul.default, aten.mm.default, aten.bmm.default, aten.mv.default)
 def matrix_product(call: Call) -> Reading:
     """A constant matrix on either side of the signal."""
-    left, right = call.node.args
-    operation = call.node.target
+    left, right = call.args
+    operation = call.operation
     if call.is_signal(left) and call.is_signal(right):
         call.refuse("it multiplies two signals")
     if call.is_signal(left):
@@ -139,8 +147,8 @@ def matrix_product(call: Call) -> Reading:
 
 @resolver(aten.addmm.default, aten.baddbmm.default)
 def biased_matrix_product(call: Call) -> Reading:
-    """bias + x W."""
-    bias, _, weight = call.node.args[:3]
+    """Bias + x W."""
+    bias, _, weight = call.args[:3]
     if call.is_signal(bias) or call.is_signal(weight):
         call.refuse("it multiplies or adds several signals")
     operation = aten.matmul.default
@@ -158,7 +166,7 @@ def biased_matrix_product(call: Call) -> Reading:
 @resolver(aten.einsum.default)
 def einstein_sum(call: Call) -> Reading:
     """Any product of one signal with one constant."""
-    equation, operands = call.node.args[:2]
+    equation, operands = call.args[:2]
     signals = [call.is_signal(operand) for operand in operands]
     if len(operands) != 2 or sum(signals) != 1 or "." in equation:
         call.refuse("a sum over one signal and one constant, without an ellipsis, is what can be read")
