@@ -161,11 +161,14 @@ def small() -> tuple[Plan, ...]:
     )
 
 
-def full() -> tuple[Plan, ...]:
+def full(seeds: range = range(10_000, 11_000)) -> tuple[Plan, ...]:
     """The paper's families and sizes, scales 0.05, 0.5 and 5, all nine initialisers, on both data sets.
 
-    1,000 seeds an ensemble; each draws one initialiser, where the paper trains all nine from one seed and so has
-    samples that are not independent.
+    Each seed draws one initialiser, where the paper trains all nine from one seed and so has samples that are not
+    independent.
+
+    Args:
+        seeds: Seeds of every ensemble.
     """
     plans = []
     families: Mapping[str, Callable[..., tuple[RunConfiguration, ...]]] = {
@@ -179,7 +182,7 @@ def full() -> tuple[Plan, ...]:
             Plan(
                 f"{dataset}-{family}-{size}-{scale}",
                 f"{size} {family} networks on {dataset}, nine initialisers of scale {scale}",
-                protocol(range(10_000, 11_000), dataset=dataset, family=family, size=size, scale=scale),
+                protocol(seeds, dataset=dataset, family=family, size=size, scale=scale),
                 ("initialiser", "optimiser", "epochs"),
             )
         )

@@ -100,9 +100,9 @@ def _strength_claim(found: Ensemble) -> str:
     strength, weights = (_counted(told[metric], layers[metric]) for metric in ("node_strength", "link_weights"))
     return (
         f"Node strength tells the high from the low third in {strength}, link weights in {weights} (mean or standard "
-        f"deviation, adjusted p < {ALPHA}); node strength alone does in {', '.join(only) or 'none'}. As pooled densities "
-        f"the thirds are "
-        f"farther apart in node strength than in link weights in {_counted(farther, len(shared))}."
+        f"deviation, adjusted p < {ALPHA}); node strength alone does in {', '.join(only) or 'none'}. As pooled "
+        f"densities the thirds are farther apart in node strength than in link weights in "
+        f"{_counted(farther, len(shared))}."
     )
 
 

@@ -1,0 +1,96 @@
+"""Statistics over networks: closed forms, scipy, and what intervals must do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from axonometry.papers.association import holm, rank_correlation, rank_test, separation
+
+numbers = st.lists(st.integers(-20, 20).map(float), min_size=4, max_size=30)
+
+
+@given(numbers, st.randoms())
+def test_rank_correlation_is_spearmans(x: list[float], random: object) -> None:
+    a = np.array(x)
+    b = np.array(random.sample(x, len(x)))  # type: ignore[attr-defined]
+    found = rank_correlation(a, b)
+    if len(set(x)) == 1:
+        assert np.isnan(found.value)
+    else:
+        assert found.value == pytest.approx(stats.spearmanr(a, b).statistic, abs=1e-12)
+        assert found.n == len(x)
+
+
+@given(numbers, numbers)
+def test_separation_counts_pairs(low: list[float], high: list[float]) -> None:
+    a, b = np.array(low), np.array(high)
+    pairs = (b[None, :] > a[:, None]) + 0.5 * (b[None, :] == a[:, None])
+    found = separation(a, b)
+    assert found.value == pytest.approx(pairs.mean())
+    assert found.low <= found.high
+    assert separation(b, a).value == pytest.approx(1 - found.value)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    """ρ of a bivariate normal with correlation r is 6/π arcsin(r/2); AUC of two normals 1 apart is Φ(1/√2)."""
+    draw = np.random.default_rng(0)
+    rho, area = 6 / np.pi * np.arcsin(0.25), stats.norm.cdf(1 / np.sqrt(2))
+    held = np.zeros(2)
+    for i in range(60):
+        x, y = draw.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], size=80).T
+        found = rank_correlation(x, y, seed=i)
+        held[0] += found.low <= rho <= found.high
+        found = separation(draw.normal(size=40), draw.normal(size=40) + 1, seed=i)
+        held[1] += found.low <= area <= found.high
+    assert (held >= 51).all()  # 95% of 60 is 57; below 51 has a chance of less than 1%
+
+
+def test_the_seed_makes_the_interval() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 30))
+    assert rank_correlation(x, y, seed=1) == rank_correlation(x, y, seed=1)
+    assert rank_correlation(x, y, seed=1) != rank_correlation(x, y, seed=2)
+
+
+def test_strata_take_out_what_differs_between_them() -> None:
+    """Between the strata both rise; inside, one falls where the other rises."""
+    strata = [s for s in "abc" for _ in range(10)]
+    inside = np.tile(np.arange(10.0), 3)
+    between = np.repeat([0.0, 100.0, 200.0], 10)
+    assert rank_correlation(between + inside, between - inside).value > 0.7
+    found = rank_correlation(between + inside, between - inside, strata)
+    assert (found.value, found.low, found.high, found.n) == (-1, -1, -1, 30)
+
+
+def test_small_strata_and_broken_numbers_are_left_out() -> None:
+    x = np.array([1.0, 2, 3, 4, np.nan, 6, 7])
+    strata = [1, 1, 1, 1, 1, 2, 2]
+    found = rank_correlation(x, -x, strata)
+    assert (found.value, found.n) == (-1, 4)
+    assert np.isnan(rank_correlation(x, x, list("abcdefg")).value)
+    assert rank_correlation(x, x, list("abcdefg")).n == 0
+    assert separation(np.array([np.nan, 1.0]), np.array([2.0])).n == 2
+    assert np.isnan(separation(np.array([np.nan]), np.array([2.0])).value)
+    assert np.isnan(rank_test(np.array([np.nan]), np.array([2.0])))
+
+
+def test_a_constant_has_no_rank_correlation() -> None:
+    found = rank_correlation(np.ones(5), np.arange(5.0))
+    assert np.isnan([found.value, found.low, found.high]).all()
+
+
+def test_holm_steps_down() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    adjusted = holm([0.02, float("nan"), 0.9])
+    assert adjusted[0] == pytest.approx(0.04)
+    assert np.isnan(adjusted[1])
+    assert holm([]) == []
+
+
+def test_rank_test_is_mann_whitneys() -> None:
+    a, b = np.arange(10.0), np.arange(10.0) + 4
+    assert rank_test(a, b) == pytest.approx(stats.mannwhitneyu(a, b).pvalue)
