@@ -47,7 +47,7 @@ class Synapse:
     Attributes:
         name: Path of the module in the user's network, with ``@2`` for a second call.
         kind: Name of the operation, such as ``linear`` or ``conv2d``.
-        parameter: Name of the weight in the state dict; the names joined by ``+`` where the weight is computed.
+        parameter: Name of the weight in the state dict; where it is computed from several, their names joined by ``+``.
         shape: Shape of the weight.
         sources: Names of the groups whose neurons the links leave.
         target: Name of the group that the links enter.

@@ -9,6 +9,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from copy import copy
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.export import ExportedProgram
 from axonometry.errors import CaptureError
 from axonometry.program.branches import take_branches
 
+CONTAINERS = (list, dict, set)
 OBSERVERS = ("_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -58,7 +60,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
     Pre-hooks of torch.nn.utils stay: pruning and weight norm compute weights in them.
     """
     submodules = list(module.modules())
-    before = [(m, dict(vars(m)), dict(m._parameters), dict(m._buffers)) for m in submodules]
+    before = [(m, _copied(m)) for m in submodules]
     cpu_rng = torch.get_rng_state()
     cuda_rng = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else []
     try:
@@ -71,18 +73,29 @@ def untouched(module: nn.Module) -> Iterator[None]:
             )
         yield
     finally:
-        for m, attributes, parameters, buffers in before:
-            _restore(vars(m), attributes)
-            _restore(m._parameters, parameters)
-            _restore(m._buffers, buffers)
+        for m, attributes in before:
+            _put_back(m, attributes)
         torch.set_rng_state(cpu_rng)
         if cuda_rng:
             torch.cuda.set_rng_state_all(cuda_rng)
 
 
-def _restore(mapping: dict[str, Any], before: dict[str, Any]) -> None:
-    mapping.clear()
-    mapping.update(before)
+def _copied(module: nn.Module) -> dict[str, tuple[Any, Any]]:
+    """Every attribute, and for a container a copy of what it holds."""
+    return {
+        name: (value, copy(value) if isinstance(value, CONTAINERS) else None) for name, value in vars(module).items()
+    }
+
+
+def _put_back(module: nn.Module, attributes: dict[str, tuple[Any, Any]]) -> None:
+    vars(module).clear()
+    for name, (value, content) in attributes.items():
+        vars(module)[name] = value
+        if isinstance(value, list):
+            value[:] = content
+        elif isinstance(value, (dict, set)):
+            value.clear()
+            value.update(content)
 
 
 def _computes_weights(hook: Callable[..., Any]) -> bool:

@@ -120,15 +120,12 @@ class Program:
             if source in (None, name):
                 environment[node] = values[name].reshape(self.shapes[name])
 
-        def resolve(node: fx.Node) -> Any:
-            return environment[node] if node in environment else self.nothing(node, links)
-
         for step in self.steps:
             if source is not None and source not in step.sources:
                 if step.group == source:
                     environment[step.node] = values[source].reshape(self.shapes[source])
                 continue
-            args, kwargs = fx.map_arg((step.args, step.kwargs), resolve)
+            args, kwargs = fx.map_arg((step.args, step.kwargs), lambda node: self._value(node, environment, links))
             result = step.read(links, *args, **kwargs)
             if observe is not None:
                 observe(step, result)
@@ -159,6 +156,9 @@ class Program:
         return Kernel(
             weight, None if gain is None else _along(gain, weight, reading), reading.output_axis, reading.groups
         )
+
+    def _value(self, node: fx.Node, environment: Mapping[fx.Node, Any], links: Links) -> Any:
+        return environment[node] if node in environment else self.nothing(node, links)
 
     def nothing(self, node: fx.Node, links: Links) -> Any:
         """Zeros in place of a signal that is not followed."""

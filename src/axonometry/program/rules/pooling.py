@@ -68,7 +68,7 @@ def max_pool(call: Call) -> Reading:
     rank = int(call.name[8])
 
     def read(links: Links, x: Tensor, kernel: Any, *rest: Any) -> Tensor:
-        stride, padding, dilation, ceil = (*rest, *(None, 0, 1, False)[len(rest) :])
+        stride, padding, dilation, ceil = rest + (None, 0, 1, False)[len(rest) :]
         window = _tuple(kernel, rank)
         geometry = (_tuple(stride, rank, window), _tuple(padding, rank), _tuple(dilation, rank), ceil)
         members = _window_sum(_ones(x, rank), window, *geometry)

@@ -24,18 +24,20 @@ def linear(call: Call) -> Reading:
 
     def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         weight = links(weight)
-
-        def value() -> Tensor:
-            if is_constant(x, -1):
-                return links.plus((x[..., :1] * weight.sum(1)).expand(shape), bias)
-            return aten.linear(x, weight, links.constant(bias))
-
-        def pull(y: Tensor) -> Tensor:
-            return (y[..., :1] * weight.sum(0)).expand(x.shape) if is_constant(y, -1) else y @ weight
-
-        return linear_map(x, value, pull, shape)
+        return linear_map(
+            x,
+            lambda: _linear(links, x, weight, bias),
+            lambda y: (y[..., :1] * weight.sum(0)).expand(x.shape) if is_constant(y, -1) else y @ weight,
+            shape,
+        )
 
     return Reading("synapse", read)
+
+
+def _linear(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if is_constant(x, -1):  # equal features meet the sum of their weights
+        return links.plus(x[..., :1] * weight.sum(1), bias)
+    return aten.linear(x, weight, links.constant(bias))
 
 
 def _convolution(
@@ -43,14 +45,15 @@ def _convolution(
 ) -> Callable[..., Tensor]:
     def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None, *rest: Any, **named: Any) -> Tensor:
         weight = links(weight)
-
-        def value() -> Tensor:
-            if geometry is not None and geometry.groups == 1 and is_constant(x, 1):  # equal channels: sum their kernels
-                axis = 0 if geometry.transposed else 1
-                return operation(x[:, :1], weight.sum(axis, keepdim=True), links.constant(bias), *rest, **named)
-            return operation(x, weight, links.constant(bias), *rest, **named)
-
-        return value() if geometry is None else linear_map(x, value, lambda y: geometry.pull(y, x, weight), shape)
+        constants = links.constant(bias)
+        if geometry is None:
+            return operation(x, weight, constants, *rest, **named)
+        return linear_map(
+            x,
+            lambda: operation(*geometry.reduced(x, weight), constants, *rest, **named),
+            lambda y: geometry.pull(y, x, weight),
+            shape,
+        )
 
     return read
 
@@ -84,6 +87,12 @@ class Geometry:
 
         sides = spread("stride", 1), spread("padding", 0), spread("dilation", 1)
         return cls(*sides, transposed, spread("output_padding", 0), given.get("groups", 1))
+
+    def reduced(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """A signal and weights with the same result: equal channels meet the sum of their kernels."""
+        if self.groups > 1 or not is_constant(x, 1):
+            return x, weight
+        return x[:, :1], weight.sum(0 if self.transposed else 1, keepdim=True)
 
     def pull(self, y: Tensor, x: Tensor, weight: Tensor) -> Tensor:
         """The transposed map."""
