@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from axonometry.errors import ConfigurationError, DataError, RunError
 from axonometry.populations import workers
 from axonometry.populations.configuration import RunConfiguration
-from axonometry.populations.datasets import Dataset, load
+from axonometry.populations.datasets import Dataset
 from axonometry.populations.population import Population, load_population, train_population
 from axonometry.populations.protocols import draw, grid
 from axonometry.populations.training import train
@@ -33,7 +33,6 @@ from axonometry.trajectory import Recorder
 from axonometry.trajectory import load as load_run
 
 QUICK = draw(range(4), {"optimiser": ("sgd", "adam")}, epochs=1, batch_size=128)
-SLOW = RunConfiguration(epochs=1000)
 
 
 class Inline(Executor):
@@ -97,11 +96,14 @@ def test_threads_will_do(tmp_path: Path, trained: Population) -> None:
         assert run.metrics.equals(trained.runs[name].metrics)
 
 
+def of_ones_own() -> Dataset:
+    inputs = torch.rand(50, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    labels = inputs.sum((1, 2, 3)).gt(4.5).long()
+    return Dataset("mine", inputs, labels, inputs, labels, 2)
+
+
 def test_data_of_ones_own(tmp_path: Path) -> None:
-    digits = load("digits")
-    mine = Dataset(
-        "mine", *(getattr(digits, n) for n in ("train_inputs", "train_labels", "test_inputs", "test_labels")), 10
-    )
+    mine = of_ones_own()
     configurations = grid({"seed": [0]}, dataset="mine", max_steps=2)
     assert len(train_population(configurations, tmp_path, executor=Inline(), data=mine)) == 1
 
@@ -220,48 +222,57 @@ def test_processes_train_what_one_process_trains(tmp_path: Path, trained: Popula
     wait_for(lambda: not multiprocessing.active_children())
 
 
-def test_data_of_ones_own_reaches_the_processes(tmp_path: Path) -> None:
-    random = torch.Generator().manual_seed(0)
-    inputs = torch.rand(50, 1, 3, 3, generator=random)
-    labels = inputs.sum((1, 2, 3)).gt(4.5).long()
-    mine = Dataset("mine", inputs, labels, inputs, labels, 2)
-    configuration = RunConfiguration(dataset="mine", epochs=1, batch_size=10)
-    run = train_population([configuration], tmp_path / "processes", data=mine).runs[configuration.identity]
-    assert run.metrics.equals(train(configuration, tmp_path / "here", data=mine).metrics)
-
-
-@pytest.mark.timeout(300)
-def test_a_killed_process_costs_nothing(tmp_path: Path, killer: Any) -> None:
-    configurations = grid({"seed": range(2)}, epochs=6)
-    first = configurations[0].identity
-    killer(lambda: under_way(tmp_path, first), again=False)
-    population = train_population(configurations, tmp_path)
-    assert len(population) == 2
-    expected = train(configurations[0], tmp_path / "whole")
-    assert population.runs[first].metrics.equals(expected.metrics)
-
-
 @pytest.mark.timeout(300)
 def test_a_run_that_kills_its_process_is_named(tmp_path: Path, killer: Any) -> None:
-    other = replace(QUICK[0], max_steps=1)
+    mine = of_ones_own()
+    slow, other = (RunConfiguration(dataset="mine", epochs=epochs, batch_size=10) for epochs in (10_000, 3))
     seen = [0]
 
     def went_on() -> bool:
-        before, seen[0] = seen[0], len(list((tmp_path / SLOW.identity).glob("metrics/*.parquet")))
+        before, seen[0] = seen[0], len(list((tmp_path / "all" / slow.identity).glob("metrics/*.parquet")))
         return seen[0] > before
 
     killer(went_on, again=True)
-    with pytest.raises(RunError, match=rf"got 1 of 2 that were not: {SLOW.identity} \(its process died, also when"):
-        train_population([SLOW, other], tmp_path)
-    assert list(load_population(tmp_path).runs) == [other.identity]
+    with pytest.raises(RunError, match=rf"got 1 of 2 that were not: {slow.identity} \(its process died, also when"):
+        train_population([slow, other], tmp_path / "all", data=mine)
+    population = load_population(tmp_path / "all")
+    assert population.unfinished == (slow.identity,)
+    # The other one's process was killed with it, yet it is what it would have been.
+    assert population.runs[other.identity].metrics.equals(train(other, tmp_path / "here", data=mine).metrics)
+
+
+@pytest.mark.parametrize("deadly", [set(), {1}, {0, 3}, {0, 1, 2, 3, 4}])
+def test_suspects_are_tried_alone(monkeypatch: pytest.MonkeyPatch, deadly: set[int]) -> None:
+    configurations = grid({"seed": range(5)})
+    dying = {configurations[number] for number in deadly}
+    pools: list[int] = []
+
+    def work_off(queue: Any, folder: Path, data: object, report: Any, *, workers: int) -> list[RunConfiguration]:
+        pools.append(workers)
+        while queue:
+            under_way = [queue.popleft() for _ in range(min(workers, len(queue)))]
+            if dying & set(under_way):
+                return under_way
+            for configuration in under_way:
+                report(configuration, None)
+        return []
+
+    monkeypatch.setattr(workers, "_work_off", work_off)
+    ended: dict[RunConfiguration, str | None] = {}
+    workers.run_locally(configurations, Path(), None, lambda c, wrong: ended.update({c: wrong}), workers=2)
+    assert {c for c, wrong in ended.items() if wrong == workers.DIED} == dying
+    assert {c for c, wrong in ended.items() if wrong is None} == set(configurations) - dying
+    assert max(pools) <= 2
 
 
 INTERRUPTED = """
-import sys
-from axonometry.populations import RunConfiguration, train_population
+import sys, torch
+from axonometry.populations import Dataset, RunConfiguration, train_population
 
 if __name__ == "__main__":
-    train_population([RunConfiguration(epochs=1000, seed=seed) for seed in range(3)], sys.argv[1])
+    images, labels = torch.zeros(50, 1, 3, 3), torch.zeros(50).long()
+    data = Dataset("mine", images, labels, images, labels, 2)
+    train_population([RunConfiguration(dataset="mine", epochs=10000)], sys.argv[1], data=data, workers=1)
 """
 
 
@@ -271,11 +282,11 @@ def test_the_processes_end_with_their_parent(tmp_path: Path, signal_number: sign
     script = tmp_path / "script.py"
     script.write_text(INTERRUPTED)
     folder = tmp_path / "population"
-    names = [RunConfiguration(epochs=1000, seed=seed).identity for seed in range(2)]
+    name = RunConfiguration(dataset="mine", epochs=10000).identity
     parent = subprocess.Popen(
         [sys.executable, str(script), str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_for(lambda: parent.poll() is not None or under_way(folder, names[0]), 100)
+    wait_for(lambda: parent.poll() is not None or under_way(folder, name), 100)
     found = children(parent.pid)
     assert found, parent.communicate()[1]
     parent.send_signal(signal_number)
@@ -284,8 +295,8 @@ def test_the_processes_end_with_their_parent(tmp_path: Path, signal_number: sign
     assert parent.returncode != 0
     assert signal_number == signal.SIGKILL or "KeyboardInterrupt" in errors.splitlines()[-1]
     left = load_population(folder)
-    assert set(left.unfinished) >= {names[0]}
-    assert load_run(folder / names[0]).steps[:2] == (0, 1)
+    assert left.unfinished == (name,)
+    assert load_run(folder / name).steps[:2] == (0, 1)
 
 
 def test_a_script_without_a_main_guard_is_told(tmp_path: Path) -> None:
@@ -305,6 +316,13 @@ def test_a_script_without_a_main_guard_is_told(tmp_path: Path) -> None:
 
 def test_as_many_processes_as_cores() -> None:
     assert workers.n_cores() == len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def test_the_number_of_processes(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="`workers` is at least 1; got 0"):
+        train_population(QUICK, tmp_path, workers=0)
+    with pytest.raises(ConfigurationError, match="`workers` is the number of local processes"):
+        train_population(QUICK, tmp_path, executor=Inline(), workers=2)
 
 
 # ------------------------------------------------------------------------------------------------- reading

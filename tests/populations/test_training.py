@@ -38,17 +38,21 @@ def digits() -> Dataset:
 def small() -> Dataset:
     """100 training images, so that an epoch is a few updates."""
     data = load("digits")
-    return Dataset("small", data.train_inputs[:100], data.train_labels[:100], data.test_inputs, data.test_labels, 10)
+    test = data.test_inputs[:50], data.test_labels[:50]
+    return Dataset("small", data.train_inputs[:100], data.train_labels[:100], *test, 10)
 
 
-def same(one: Trajectory, other: Trajectory) -> bool:
+def difference(one: Trajectory, other: Trajectory) -> str:
+    """Where two runs differ first; empty where they are equal bit for bit."""
     assert one.steps == other.steps
     for step in one.steps:
         first, second = one.snapshots[step], other.snapshots[step]
         assert first.keys() == second.keys()
-        if not all(torch.equal(first[name], second[name]) for name in first):
-            return False
-    return one.metrics.equals(other.metrics)
+        for name in first:
+            if not torch.equal(first[name], second[name]):
+                return f"{name} at step {step}"
+    rows = one.metrics.compare(other.metrics)
+    return "" if one.metrics.equals(other.metrics) else str(one.metrics.loc[rows.index])
 
 
 # ------------------------------------------------------------------------------------------------- segments
@@ -175,6 +179,23 @@ def test_a_fraction_is_the_first_images(tmp_path: Path, digits: Dataset) -> None
     assert torch.equal(run.snapshots[1]["fc1.weight"], whole.snapshots[1]["fc1.weight"])
 
 
+def test_a_fraction_is_meant_as_written(tmp_path: Path, small: Dataset) -> None:
+    run = train(
+        RunConfiguration(dataset="small", train_fraction=0.29, batch_size=1, epochs=1, record_every=29),
+        tmp_path,
+        data=small,
+    )
+    assert run.steps == (0, 29)  # 0.29 * 100 is a little less than 29
+
+
+def test_a_run_that_diverges_is_recorded(tmp_path: Path, small: Dataset) -> None:
+    configuration = RunConfiguration(dataset="small", optimiser="sgd", learning_rate=1e30, scale=5.0, epochs=2)
+    run = train(configuration, tmp_path, data=small)
+    assert run.complete
+    assert run.scalars()["loss"].isna().tolist() == [False, True, True]
+    assert not run.snapshots[2]["fc1.weight"].isfinite().all()
+
+
 def test_recording_by_updates_changes_nothing(tmp_path: Path, digits: Dataset) -> None:
     by_epoch = train(QUICK, tmp_path / "epoch", data=digits)
     steps = RunConfiguration(epochs=2, batch_size=64, record_every=15)
@@ -241,9 +262,9 @@ def test_the_same_configuration_gives_the_same_run(tmp_path: Path, digits: Datas
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
-    assert same(one, other)
+    assert not difference(one, other)
     another_seed = RunConfiguration.from_dict({**configuration.to_dict(), "seed": 1})
-    assert not same(one, train(another_seed, tmp_path / "third", data=digits))
+    assert difference(one, train(another_seed, tmp_path / "third", data=digits))
 
 
 def test_the_callers_random_states_are_left_alone(tmp_path: Path, digits: Dataset) -> None:
@@ -290,15 +311,15 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
         with pytest.raises(_StopError):
             train(configuration, tmp_path / "cut", data=digits, progress=stop_at(stop))
         torch.manual_seed(stop + 17)
-    assert same(whole, train(configuration, tmp_path / "cut", data=digits))
+    assert not difference(whole, train(configuration, tmp_path / "cut", data=digits))
 
 
-def test_running_statistics_go_on_too(tmp_path: Path, digits: Dataset) -> None:
-    configuration = RunConfiguration(family="resnet-18", batch_size=16, max_steps=6, record_every=3)
-    whole = train(configuration, tmp_path / "whole", data=digits)
+def test_running_statistics_go_on_too(tmp_path: Path, small: Dataset) -> None:
+    configuration = RunConfiguration(dataset="small", family="resnet-18", batch_size=8, max_steps=4, record_every=2)
+    whole = train(configuration, tmp_path / "whole", data=small)
     with pytest.raises(_StopError):
-        train(configuration, tmp_path / "cut", data=digits, progress=stop_at(0))
-    assert same(whole, train(configuration, tmp_path / "cut", data=digits))
+        train(configuration, tmp_path / "cut", data=small, progress=stop_at(0))
+    assert not difference(whole, train(configuration, tmp_path / "cut", data=small))
     means = [snapshot["layer4.1.bn2.running_mean"] for snapshot in whole.snapshots.values()]
     assert len({float(mean.abs().sum()) for mean in means}) == 3
 
@@ -339,7 +360,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, digits: Dataset, momen
     assert cut.steps == ((0, 1) if moment == "after a record" else (0, 15))
     assert not cut.complete
     resumed = train(configuration, tmp_path / "killed", data=digits)
-    assert same(train(configuration, tmp_path / "whole", data=digits), resumed)
+    assert not difference(train(configuration, tmp_path / "whole", data=digits), resumed)
     assert resumed.complete
 
 
@@ -362,6 +383,13 @@ def test_the_folder_of_another_configuration(tmp_path: Path, digits: Dataset) ->
     train(RunConfiguration(max_steps=0), tmp_path, data=digits)
     with pytest.raises(RunError, match="another configuration's run"):
         train(RunConfiguration(max_steps=0, seed=1), tmp_path, data=digits)
+
+
+def test_a_last_batch_of_one_image(tmp_path: Path, small: Dataset) -> None:
+    configuration = RunConfiguration(dataset="small", family="resnet-18", train_fraction=0.33, batch_size=8)
+    with pytest.raises(ConfigurationError, match="at least 2 images; got a last batch of 1: 33 images in batches of 8"):
+        train(configuration, tmp_path / "run", data=small)
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_of_another_name(tmp_path: Path, small: Dataset) -> None:

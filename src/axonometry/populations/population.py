@@ -83,9 +83,7 @@ class Population:
         """
         import pandas as pd
 
-        rows = [
-            self.configurations[name].to_dict() | run.scalars().iloc[-1].to_dict() for name, run in self.runs.items()
-        ]
+        rows = [self.configurations[name].to_dict() | _last_scalars(run) for name, run in self.runs.items()]
         columns = [*(field.name for field in fields(RunConfiguration)), *SCALARS]
         return pd.DataFrame(rows, columns=columns, index=pd.Index(list(self.runs), name="run", dtype="str"))
 
@@ -161,7 +159,7 @@ def train_population(
         folder: The population's folder; it is made if it is not there.
         executor: Where to train: any executor whose workers see ``folder`` and the data; local processes where None.
             These are new Python processes: a script has its own work under ``if __name__ == "__main__":``.
-        workers: How many local processes; one per core where None.
+        workers: Number of local processes; one per core where None.
         data: The data set of all the configurations, or the directory of the data sets' files; ``$AXONOMETRY_DATA``
             where None. With an executor of your own a directory is better: a data set would travel with every run.
         progress: Called in this process with the runs that have ended, out of how many, and a few words.
@@ -170,9 +168,16 @@ def train_population(
         The population of exactly these configurations, in their order.
 
     Raises:
+        ConfigurationError: The number of workers makes no sense.
         DataError: A data set's file is missing.
         RunError: Runs failed; or a run's folder holds something else.
     """
+    if workers is not None and workers < 1:
+        raise ConfigurationError("`workers` is at least 1", str(workers))
+    if workers is not None and executor is not None:
+        raise ConfigurationError(
+            "`workers` is the number of local processes", "an executor too", "Leave one of them out"
+        )
     folder = Path(folder)
     named = {configuration.identity: configuration for configuration in configurations}
     missing = [c for name, c in named.items() if not is_complete(c, folder / name)]
@@ -247,6 +252,12 @@ def _run_elsewhere(
     finally:
         for future in futures:
             future.cancel()
+
+
+def _last_scalars(run: Trajectory) -> dict[str, float]:
+    frame = run.metrics
+    last = frame[(frame["step"] == run.steps[-1]) & (frame["group"] == "") & frame["metric"].isin(SCALARS)]
+    return dict(zip(last["metric"], last["value"], strict=True))
 
 
 def _configuration(run: Trajectory) -> RunConfiguration:
