@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from axonometry.errors import ConfigurationError
-from axonometry.papers import ictai2021
+from axonometry.papers import association, ensembles, ictai2021
 from axonometry.papers.ictai2021 import Plan, Results, carry_out, full, small
 from axonometry.papers.ictai2021_table import write_results
 from axonometry.populations import draw
@@ -19,6 +20,14 @@ def tiny() -> Plan:
         range(9), {"max_steps": (1, 30, 90)}, initialiser="random-normal", scale=0.05, epochs=3, record_every=90
     )
     return Plan("tiny", "tiny networks", configurations, ("max_steps",))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_draws() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ensembles, "RELABELLINGS", 2)
+        patch.setattr(association, "DRAWS", 200)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +77,7 @@ def test_the_page_says_what_was_run_and_found(results: Results, tmp_path: Path) 
         "Written by `axonometry paper ictai2021 --data DIR` (scale: small)",
         "**tiny networks** (n = 9). Layer fluctuation rises with accuracy in",
         "Node strength tells the high from the low third in",
-        "trained alike means the same max steps",
+        "trained alike means the same number of updates",
         "### Layer fluctuation and accuracy",
         "| node strength | fc4 | std |",
         "## One network, layer by layer",

@@ -5,7 +5,7 @@ Jeffreys divergence J(P, Q) = KL(P|Q) + KL(Q|P) = ∫ (p - q) ln(p / q) dx, in n
 Source: La Malfa et al. 2021 (arXiv 2110.02628) and their code, where it is called Shannon's. The code sums over a grid
 of 1000 points without the step dx and without normalising, so that its number is J times 1000 over the range of the two
 samples: the convention ``"ictai2021"``. The default is our choice: both densities are made to sum to 1 on one grid of
-4096 points that reaches 3 bandwidths beyond the samples, with no cell below 1e-12, which bounds J by 55.3. Beyond a
+2048 points that reaches 3 bandwidths beyond the samples, with no cell below 1e-12, which bounds J by 55.3. Beyond a
 sample's last value a kernel density falls faster than what it estimates, so that J comes out too large where one sample
 reaches far beyond the other: 1.22 for 300,000 draws of N(0, 1) and of N(0, 4), whose divergence is 1.125.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DivergenceConvention = Literal["normalised", "ictai2021"]
 CONVENTIONS = ("normalised", "ictai2021")
 FLOOR = 1e-12
-POINTS = 4096
+POINTS = 2048
 
 Values = Tensor | np.ndarray
 
