@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from axonometry import report
 from axonometry.cli import demo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Page
+
+
+BLANK = report.Page("", "", (report.Tab("", ()),))
 
 
 def test_its_networks_differ_in_training_only() -> None:
@@ -39,6 +43,7 @@ def test_from_nothing_to_a_page(run, browser: Page, tmp_path: Path, monkeypatch:
     assert complaints == []
 
     monkeypatch.setattr("axonometry.populations.workers._pool", None)  # nothing is trained twice
+    monkeypatch.setattr("axonometry.report.population.population_page", lambda *_, **__: BLANK)
     again = run(*words)
     assert again.code == 0
     assert "Spearman correlation of fluctuation with accuracy over 6 networks" in again.out

@@ -41,11 +41,15 @@ def ictai2021(
     """
     with terminal.progress("Starting") as move:
         from axonometry.papers.ictai2021 import run
+        from axonometry.papers.ictai2021_page import results_page
         from axonometry.papers.ictai2021_table import in_short, write_results
 
         results = run(scale=scale, folder=folder, data=data, progress=move)
-    if table is not None:
-        write_results(results, table, command=f"axonometry paper ictai2021 --scale {scale} --table {table}")
+        command = f"axonometry paper ictai2021 --scale {scale}"
+        if table is not None:
+            write_results(results, table, command=f"{command} --table {table}")
+        if report is not None:
+            results_page(results, command=f"{command} --report {report}").write(report)
     if as_json:
         terminal.show_json(_plain(results))
     else:
@@ -53,6 +57,8 @@ def ictai2021(
             _show(ensemble)
         for line in (line for ensemble in results.ensembles for line in in_short(ensemble)):
             terminal.say(f"{line.replace('**', '')}\n")
+        for path in filter(None, (table, report)):
+            terminal.note(f"Wrote {path}")
         terminal.note(f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all.")
 
 
