@@ -96,7 +96,7 @@ class _PowerSums:
 
     def central(self) -> tuple[float, float, float, float]:
         """The mean and the central moments 2 to 4, all in the scaled unit."""
-        m, s2, s3, s4 = (power / self.count for power in self.powers)
+        m, s2, s3, s4 = [power / self.count for power in self.powers]
         return m, s2 - m * m, s3 - 3 * m * s2 + 2 * m**3, s4 - 4 * m * s3 + 6 * m * m * s2 - 3 * m**4
 
     def accurate(self, precision: torch.dtype) -> bool:
@@ -157,7 +157,7 @@ def _blocks(
     """The numbers as vectors, not to be written to and gone with the next, each with scratch memory of its length."""
     parts = _parts(values, gain)
     largest = max((part.numel() for part, _ in parts), default=0)
-    memory, scratch = torch.empty(2, largest, dtype=precision, device=values.device)
+    memory, scratch = (torch.empty(largest, dtype=precision, device=values.device) for _ in range(2))
     for part, part_gain in parts:
         block = _effective(part, part_gain, memory[: part.numel()])
         if finite_only:
@@ -168,11 +168,12 @@ def _blocks(
 
 def _parts(values: Tensor, gain: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
     size = _BLOCK if values.device.type == "cpu" else _BLOCK_ON_DEVICE
+    if values.numel() <= size:
+        return [(values, gain)]
     if gain is None:
         # A tensor that is not contiguous is split along its first axis; a row longer than a block stays whole.
         values = values.view(-1) if values.is_contiguous() else values
         return [(part, None) for part in values.split(_rows(values, size))]
-    values, gain = torch.atleast_1d(values), torch.atleast_1d(gain)
     return list(zip(values.split(_rows(values, size)), gain.split(_rows(values, size)), strict=True))
 
 
