@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL"),
+    pytest.mark.timeout(400),  # 160 processes, one after the other
+]
 
 
 def killed(folder: Path, *options: str) -> list[int]:
@@ -27,5 +30,5 @@ def test_killed_before_any_touch_of_a_file_a_run_opens_and_goes_on_to_the_same_e
 
 
 def test_killed_at_random_instants_a_run_opens_and_goes_on_to_the_same_end(tmp_path: Path) -> None:
-    kills, runs = killed(tmp_path, "3", "1")
+    kills, runs = killed(tmp_path, "2", "1")
     assert kills + runs > 0
