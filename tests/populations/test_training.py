@@ -385,9 +385,11 @@ def test_the_folder_of_another_configuration(tmp_path: Path, digits: Dataset) ->
         train(RunConfiguration(max_steps=0, seed=1), tmp_path, data=digits)
 
 
-def test_a_last_batch_of_one_image(tmp_path: Path, small: Dataset) -> None:
-    configuration = RunConfiguration(dataset="small", family="resnet-18", train_fraction=0.33, batch_size=8)
-    with pytest.raises(ConfigurationError, match="at least 2 images; got a last batch of 1: 33 images in batches of 8"):
+@pytest.mark.parametrize("batch", [1, 8])
+def test_a_last_batch_of_one_image(tmp_path: Path, small: Dataset, batch: int) -> None:
+    configuration = RunConfiguration(dataset="small", family="resnet-18", train_fraction=0.33, batch_size=batch)
+    found = f"at least 2 images; got a last batch of 1: 33 images in batches of {batch}"
+    with pytest.raises(ConfigurationError, match=found):
         train(configuration, tmp_path / "run", data=small)
     assert not (tmp_path / "run").exists()
 

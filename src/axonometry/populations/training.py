@@ -218,7 +218,8 @@ def _first_images(configuration: RunConfiguration, dataset: Dataset, network: nn
     """The data set with the training images that are used."""
     # The small number keeps 0.29 of 100 images at 29, which floating point makes 28.999999999999996.
     n = max(1, int(len(dataset.train_labels) * configuration.train_fraction + 1e-9))
-    if n % configuration.batch_size == 1 and any(isinstance(m, nn.BatchNorm2d) for m in network.modules()):
+    last_batch = n % configuration.batch_size or configuration.batch_size
+    if last_batch == 1 and any(isinstance(m, nn.BatchNorm2d) for m in network.modules()):
         raise ConfigurationError(
             f"{configuration.family} normalises over a batch, which takes at least 2 images",
             f"a last batch of 1: {n} images in batches of {configuration.batch_size}",
