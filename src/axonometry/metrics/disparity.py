@@ -27,7 +27,7 @@ def disparity(graph: NeuralGraph) -> NodeValues:
         A tensor of the group's shape for every group, in (0, 1]; NaN for a neuron without a link of non-zero weight.
         Scaling all weights does not change it where no link is a wire of weight 1.
     """
-    ones = graph.ones()
-    squares, absolute = graph.square().products(ones, ones), graph.abs().products(ones, ones)
-    strength = absolute[0] + absolute[1]
-    return (squares[0] + squares[1]) / (strength * strength)
+    received, sent = graph.abs().strengths()
+    squares_received, squares_sent = graph.square().strengths()
+    strength = received + sent
+    return (squares_received + squares_sent) / (strength * strength)
