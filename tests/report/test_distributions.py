@@ -62,6 +62,14 @@ def test_a_choice_of_several_kinds_can_be_drawn() -> None:
     assert [trace.name for trace in distributions.by_value(frame, "every").data] == ["2", "10", "epoch"]
 
 
+def test_many_numbers_are_an_axis() -> None:
+    frame = pd.DataFrame({"accuracy": np.linspace(0, 1, 20), "max_steps": np.geomspace(1, 1000, 20)})
+    (dots,) = distributions.by_value(frame, "max_steps").data
+    np.testing.assert_allclose(dots.x, frame["max_steps"])
+    assert distributions.by_value(frame, "max_steps").layout.xaxis.type == "log"
+    assert not distributions.long(frame["max_steps"])
+
+
 def test_a_small_matrix_has_its_numbers_in_readable_colours() -> None:
     matrix = pd.DataFrame([[0.0, 4.0], [4.0, np.nan]], index=["a", SCRIPT], columns=["a", SCRIPT])
     figure = distributions.heatmap(matrix, value="divergence (nats)")

@@ -54,6 +54,15 @@ def test_frames_move_the_dots_from_step_to_step(values: pd.DataFrame) -> None:
     assert figure.frames[0].traces == (len(figure.data) - 1,)
 
 
+def test_kinds_are_shapes_and_words(values: pd.DataFrame) -> None:
+    kinds: dict[object, str] = {name: "sgd" if i % 2 else "<adam>" for i, name in enumerate(values["network"].unique())}
+    dots = figures.against_accuracy(values, y="fluctuation", kinds=kinds).data[-1]
+    for text, symbol in zip(dots.text, dots.marker.symbol, strict=True):
+        name, kind = text.split(" ", 1)
+        assert kind == f"({escape(kinds[name])})"
+        assert symbol == figures.symbols(kinds)[kinds[name]]
+
+
 def test_a_network_that_ended_early_stays_where_it_ended(values: pd.DataFrame) -> None:
     short = values[(values["network"] != "run-003") | (values["step"] <= 2)]
     figure = figures.against_accuracy(short, y="fluctuation")
@@ -106,6 +115,12 @@ def test_bands_are_the_quartiles_of_each_bin(values: pd.DataFrame) -> None:
         np.testing.assert_allclose(line.y, part.median(), rtol=1e-6)
         np.testing.assert_allclose(band.y, [*part.quantile(0.25), *part.quantile(0.75)[::-1]], rtol=1e-6)
         assert list(line.customdata) == list(part.size())
+
+
+def test_those_in_training_are_counted(values: pd.DataFrame) -> None:
+    frame = binned(values).assign(ended=values["step"].to_numpy() > 3)
+    line = figures.over_time(frame, y="fluctuation").data[1]
+    assert list(line.customdata) == [15] * 4 + [0] * 2
 
 
 def test_a_bin_of_one_network_has_no_band_and_an_empty_one_nothing(values: pd.DataFrame) -> None:

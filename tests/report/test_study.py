@@ -47,10 +47,22 @@ def test_last_steps_are_each_network_s_own(found: Study, population: Population)
     assert {name: list(of) for name, of in steps.items()} == {n: [r.steps[-1]] for n, r in population.runs.items()}
 
 
+def test_networks_that_have_ended_stay_where_they_are(found: Study, population: Population) -> None:
+    carried = found.carried("accuracy").set_index(["network", "step"]).sort_index()
+    for name, run in population.runs.items():
+        for step in range(3):
+            assert carried.loc[(name, step), "ended"] == (step > run.steps[-1])
+            expected = run.scalars()["accuracy"][min(step, run.steps[-1])]
+            assert carried.loc[(name, step), "value"] == expected
+    assert (carried["bin"].groupby("network").nunique() == 1).all()
+    assert found.lengths_differ
+
+
 def test_what_differs_and_what_does_not(found: Study) -> None:
     assert set(found.differing) == {"learning_rate", "epochs", "seed"}
     assert found.common["family"] == "fully-connected"
     assert found.step_name == "epoch"
+    assert found.kinds == ("", {})
     assert found.groups == ["input", "fc1", "fc2", "fc3", "fc4"]
     assert found.synapses == ["fc1", "fc2", "fc3", "fc4"]
 

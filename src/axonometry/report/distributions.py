@@ -9,6 +9,7 @@ import numpy as np
 
 from axonometry.report import palette
 from axonometry.report.axes import blank, escape, evenly, folded, plain, small
+from axonometry.report.figures import spans_decades
 from axonometry.report.render import number
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 800
 """Networks drawn as points."""
+MOST_CHOICES = 12
+"""Choices that stand side by side."""
 LONGEST = 48
 """Letters that have room below a small figure."""
 
@@ -82,6 +85,8 @@ def by_bin(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:
 def by_value(networks: pd.DataFrame, name: str) -> go.Figure:
     """Accuracy, one dot a network, over the values of something that the networks differ in.
 
+    Many numbers are an axis, few ones or words stand side by side.
+
     Args:
         networks: A row a network; columns accuracy and ``name``.
         name: What they differ in.
@@ -89,6 +94,8 @@ def by_value(networks: pd.DataFrame, name: str) -> go.Figure:
     Returns:
         The figure; values of ``name`` ascend from left to right.
     """
+    if numerous(networks[name]):
+        return _by_number(networks, name)
     order = sorted(networks[name].unique(), key=lambda value: (isinstance(value, str), value))
     lying = long(networks[name])
     figure = blank("final accuracy on test data", "") if lying else blank("", "final accuracy on test data")
@@ -104,9 +111,35 @@ def by_value(networks: pd.DataFrame, name: str) -> go.Figure:
     return figure
 
 
+def numerous(choices: pd.Series) -> bool:
+    """Whether choices are numbers, and too many of them to stand side by side."""
+    import pandas as pd
+
+    return choices.nunique() > MOST_CHOICES and pd.api.types.is_numeric_dtype(choices)
+
+
+def _by_number(networks: pd.DataFrame, name: str) -> go.Figure:
+    part = networks.sort_values("accuracy")
+    part = part.iloc[evenly(len(part), MOST_POINTS)]
+    figure = blank(name.replace("_", " "), "final accuracy on test data")
+    figure.add_scatter(
+        x=part[name],
+        y=small(part["accuracy"]),
+        mode="markers",
+        marker={"color": palette.TOKENS["accent"][0], "size": 5, "opacity": 0.6},
+        text=[escape(str(network)) for network in part.index],
+        hovertemplate="<b>%{text}</b><br>%{x}<br>accuracy %{y:.2%}<extra></extra>",
+    )
+    figure.update_yaxes(tickformat=".0%")
+    if spans_decades(networks[name]):
+        figure.update_xaxes(type="log", dtick=1)
+    return figure
+
+
 def long(choices: pd.Series) -> bool:
     """Whether the names of choices are too long to stand side by side."""
-    return max(len(number(value)) for value in choices.unique()) * choices.nunique() > LONGEST
+    widths = [len(number(value)) for value in choices.unique()]
+    return not numerous(choices) and max(widths) * len(widths) > LONGEST
 
 
 def heatmap(matrix: pd.DataFrame, *, value: str, x: str = "", y: str = "", high: float | None = None) -> go.Figure:

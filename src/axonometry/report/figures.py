@@ -14,7 +14,7 @@ from axonometry.report import palette
 from axonometry.report.axes import blank, escape, evenly, folded, plain, small
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     import plotly.graph_objects as go
@@ -25,13 +25,22 @@ MOST_LINES = 120
 """Networks drawn as lines."""
 DECADES = 30.0
 """How much more the greatest value must be than most of the least ones for an axis to be logarithmic."""
+SYMBOLS = {"circle": "●", "diamond": "◆", "square": "■"}
+"""Shapes of dots, and how they are written."""
 MOST_NAMES = 12
 """Layers that are named on an axis."""
 MOST_STEPS = 40
 """Steps that a line or a band keeps, and that the player stops at."""
 
 
-def against_accuracy(values: pd.DataFrame, *, y: str, log: bool = False, step: str = "step") -> go.Figure:
+def against_accuracy(
+    values: pd.DataFrame,
+    *,
+    y: str,
+    log: bool = False,
+    step: str = "step",
+    kinds: Mapping[object, str] | None = None,
+) -> go.Figure:
     """One dot a network at its last step, the way it took behind it, and a frame for every step.
 
     Args:
@@ -39,6 +48,7 @@ def against_accuracy(values: pd.DataFrame, *, y: str, log: bool = False, step: s
         y: Name and unit of the value.
         log: Whether the value's axis is logarithmic.
         step: What a step is.
+        kinds: A kind of each network, at most as many as there are :data:`SYMBOLS`; shown by the shape of its dot.
 
     Returns:
         The figure; its frames are named after the steps.
@@ -71,8 +81,9 @@ def against_accuracy(values: pd.DataFrame, *, y: str, log: bool = False, step: s
             "cmin": low,
             "cmax": high if high > low else low + 1e-6,
             "line": {"width": 1, "color": palette.TOKENS["surface"][0]},
+            **({"symbol": [symbols(kinds)[kinds[name]] for name in dots["network"]]} if kinds else {}),
         },
-        text=[escape(str(name)) for name in dots["network"]],
+        text=[escape(f"{name} ({kinds[name]})" if kinds else str(name)) for name in dots["network"]],
         hovertemplate="<b>%{text}</b><br>accuracy %{x:.2%}<br>" + plain(y) + " %{y:.4g}<extra></extra>",
     )
     drawn = values[values["network"].isin(dots["network"])]
@@ -87,7 +98,7 @@ def over_time(values: pd.DataFrame, *, y: str, percent: bool = False, step: str 
     """The median network of each accuracy bin over the steps, in a band that holds the middle half of its networks.
 
     Args:
-        values: Columns bin (ordered categorical), network, step, value.
+        values: Columns bin (ordered categorical), network, step, value, and where some have ended, ``ended``.
         y: Name and unit of the value.
         percent: Whether the value is a share.
         step: What a step is.
@@ -105,7 +116,8 @@ def over_time(values: pd.DataFrame, *, y: str, percent: bool = False, step: str 
         if part.empty:
             continue
         bands = part.groupby("step")["value"].quantile([0.25, 0.5, 0.75]).unstack()
-        bands["n"] = part.groupby("step")["network"].nunique()
+        training = part[~part["ended"]] if "ended" in part else part
+        bands["n"] = training.groupby("step")["network"].nunique().reindex(bands.index, fill_value=0)
         bands = bands.iloc[evenly(len(bands), MOST_STEPS)]
         if part["network"].nunique() > 1:
             figure.add_scatter(
@@ -128,7 +140,7 @@ def over_time(values: pd.DataFrame, *, y: str, percent: bool = False, step: str 
             name=escape(str(name)),
             legendgroup=str(name),
             customdata=bands["n"],
-            hovertemplate=("%{y:.2%}" if percent else "%{y:.4g}") + " (n = %{customdata})",
+            hovertemplate=("%{y:.2%}" if percent else "%{y:.4g}") + " (%{customdata} in training)",
         )
     return figure
 
@@ -188,6 +200,15 @@ def profile(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:
         names = [folded(escape(str(name))) for name in values["name"]]
         figure.update_xaxes(tickvals=list(range(1, len(values) + 1)), ticktext=names, title={"text": ""})
     return figure
+
+
+def symbols(kinds: Mapping[object, str]) -> dict[str, str]:
+    """The shape of each kind's dots.
+
+    >>> symbols({"a": "sgd", "b": "adam"})
+    {'adam': 'circle', 'sgd': 'diamond'}
+    """
+    return dict(zip(sorted(set(kinds.values())), SYMBOLS, strict=False))
 
 
 def spans_decades(values: pd.Series) -> bool:

@@ -54,14 +54,20 @@ def population_page(
 def story(found: Study) -> Figure:
     """Fluctuation against accuracy, a dot a network, with the ways that the networks took."""
     panels = []
+    choice, kinds = found.kinds
+    shapes = " ".join(f"{figures.SYMBOLS[symbol]} {kind}" for kind, symbol in figures.symbols(kinds).items())
     for group in found.groups:
         values = found.with_accuracy("layer_fluctuation", group)
         rho, n = association(found, "layer_fluctuation", group)
-        log = figures.spans_decades(values["value"])
         figure = figures.against_accuracy(
-            values, y=definitions.axis("layer_fluctuation"), log=log, step=found.step_name
+            values,
+            y=definitions.axis("layer_fluctuation"),
+            log=figures.spans_decades(values["value"]),
+            step=found.step_name,
+            kinds=kinds,
         )
-        panels.append(Panel(figure, group, f"ρ = {rho:+.2f} over {n} networks" if n > 2 else f"n = {n}"))
+        remark = f"ρ = {rho:+.2f} over {n} networks" if n > 2 else f"n = {n}"
+        panels.append(Panel(figure, group, f"{remark} · {choice}: {shapes}" if kinds else remark))
     caption = (
         f"Each dot is a network after its last {found.step_name}, the line behind it the way it took. Both have the "
         "colour of its final accuracy: the higher, the more it stands out. Choose a layer above; press play to watch "

@@ -10,19 +10,12 @@ from axonometry.report.page import Block, Figure, Key, Panel
 if TYPE_CHECKING:
     from axonometry.report.study import Study
 
-MOST_CHOICES = 12
-"""Values of a choice above which it is not drawn."""
-BAND = (
-    "The line is the median network of an accuracy bin, the band holds the middle half of the bin's networks that were "
-    "trained so far; point at it to see how many these are."
-)
-
 
 def accuracy(found: Study) -> Figure:
     """Accuracy over time by final accuracy."""
-    values = found.tracked("accuracy")
+    values = found.carried("accuracy")
     figure = figures.over_time(values, y="accuracy on test data", percent=True, step=found.step_name)
-    caption = f"How the networks got where they are, by final accuracy. {BAND}"
+    caption = f"How the networks got where they are, by final accuracy. {_band(found)}"
     return Figure("Accuracy over time", (Panel(figure),), caption, legend=legend(found), arrangement="wide")
 
 
@@ -33,10 +26,12 @@ def over_time(found: Study) -> tuple[Block, ...]:
         _over_time(found, "node_strength", "mean", found.groups, "Node strength over time"),
         _over_time(found, "link_weights", "std", found.synapses, "Spread of the link weights over time"),
     ]
-    loss = found.tracked("loss").dropna()
+    loss = found.carried("loss").dropna()
     if len(loss):
         figure = figures.over_time(loss, y="loss on test data (nats)", step=found.step_name)
-        blocks.append(Figure("Loss over time", (Panel(figure),), BAND, legend=legend(found), arrangement="wide"))
+        blocks.append(
+            Figure("Loss over time", (Panel(figure),), _band(found), legend=legend(found), arrangement="wide")
+        )
     return tuple(blocks)
 
 
@@ -84,7 +79,8 @@ def by_choice(found: Study) -> list[Block]:
     for name in found.differing:
         codes, values = found.networks[name].factorize()
         # A choice that another one decides (a learning rate that goes with the optimiser) says nothing new.
-        if name != "seed" and 1 < len(values) <= MOST_CHOICES:
+        drawn = 1 < len(values) <= distributions.MOST_CHOICES or distributions.numerous(found.networks[name])
+        if name != "seed" and drawn:
             kinds.setdefault(tuple(codes), name)
     long = [name for name in kinds.values() if distributions.long(found.networks[name])]
     short = [name for name in kinds.values() if name not in long]
@@ -109,13 +105,13 @@ def legend(found: Study, counts: dict[str, int] | None = None) -> tuple[Key, ...
 def _over_time(found: Study, metric: str, statistic: str, groups: list[str], title: str) -> Figure:
     axis = definitions.axis(metric, statistic)
     panels = tuple(
-        Panel(figures.over_time(found.tracked(metric, group, statistic), y=axis, step=found.step_name), group)
+        Panel(figures.over_time(found.carried(metric, group, statistic), y=axis, step=found.step_name), group)
         for group in groups
     )
     return Figure(
         title,
         panels,
-        f"{axis[0].upper()}{axis[1:]}, layer by layer. {BAND}",
+        f"{axis[0].upper()}{axis[1:]}, layer by layer. {_band(found)}",
         definitions.definition(metric),
         legend(found),
     )
@@ -133,6 +129,11 @@ def _densities(found: Study) -> list[Block]:
             caption = f"The density of all values in a layer, pooled over an accuracy bin's networks. {_pooled(found)}"
             blocks.append(Figure(title, panels, caption, definitions.definition(metric), legend(found, found.read)))
     return blocks
+
+
+def _band(found: Study) -> str:
+    words = "The line is the median network of an accuracy bin, the band holds the middle half of the bin's networks."
+    return words + (" Those whose training has ended stay where they are." if found.lengths_differ else "")
 
 
 def _pooled(found: Study) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,8 @@ WIDTHS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 """Widths that accuracy bins may have where none are given."""
 MOST_IN_ONE = 0.6
 """Share of the networks above which one bin says too little: bins then hold equally many networks each."""
+MOST_KINDS = 3
+"""Values of a choice that are told apart by the shape of a network's dot."""
 TRACKED = (
     ("accuracy", "value"),
     ("loss", "value"),
@@ -71,7 +74,7 @@ class Study:
         measured = set(self.metrics.loc[self.metrics["metric"] == "link_weights", "group"])
         return [synapse.name for synapse in self.example.synapses if synapse.name in measured]
 
-    @property
+    @cached_property
     def common(self) -> dict[str, object]:
         """What the configurations of all networks have in common."""
         chosen = self.networks[list(self.configured)]
@@ -105,6 +108,32 @@ class Study:
             & (self.metrics["statistic"] == statistic)
         ]
         return rows[["network", "bin", "step", "value"]]
+
+    def carried(self, metric: str, group: str = "", statistic: str = "value") -> pd.DataFrame:
+        """One number over time, where networks whose training has ended stay where they are: as tracked, and ``ended``.
+
+        Without this, a bin's networks would be others at every step, and its median would jump when some leave.
+        """
+        tracked = self.tracked(metric, group, statistic)
+        wide = tracked.pivot(index="step", columns="network", values="value")
+        last = tracked.groupby("network")["step"].max()
+        long = wide.ffill().reset_index().melt(id_vars="step", var_name="network")
+        places = tracked.drop_duplicates("network").set_index("network")["bin"]
+        return long.assign(bin=long["network"].map(places), ended=long["step"] > long["network"].map(last))
+
+    @property
+    def lengths_differ(self) -> bool:
+        """Whether some networks were trained for longer than others."""
+        return bool(self.metrics.groupby("network")["step"].max().nunique() > 1)
+
+    @property
+    def kinds(self) -> tuple[str, dict[object, str]]:
+        """The first choice in words with two or three values, and each network's; an empty name where there is none."""
+        for name in self.differing:
+            values = self.networks[name]
+            if 2 <= values.nunique() <= MOST_KINDS and values.map(lambda value: isinstance(value, str)).all():
+                return name, dict(values)
+        return "", {}
 
     def tracked_last(self, metric: str, statistic: str = "value") -> pd.DataFrame:
         """One number of every network and group at the network's last step: network, bin, group, step, value."""

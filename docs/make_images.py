@@ -1,0 +1,55 @@
+"""The pictures of the README, from a population's folder and a headless Chromium.
+
+    python docs/make_images.py runs/demo
+
+writes docs/images/population.png and docs/images/population-dark.png: the first figure of the population's page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from axonometry.populations import load_population
+from axonometry.report.population import population_page
+
+IMAGES = Path(__file__).parent / "images"
+WIDTH = 920
+
+
+def main() -> None:
+    """Write both pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("population", type=Path, help="a folder of runs")
+    parser.add_argument("--edges", type=float, nargs="+", help="edges of the accuracy bins")
+    arguments = parser.parse_args()
+    page = population_page(load_population(arguments.population), edges=arguments.edges)
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        path = page.write(Path(folder) / "page.html")
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        picture(browser, path, "light", IMAGES / "population.png")
+        picture(browser, path, "dark", IMAGES / "population-dark.png")
+        browser.close()
+
+
+def picture(browser: Browser, path: Path, scheme: str, target: Path) -> None:
+    """One screenshot of the first figure, in one of the two colour schemes, sharp on fine screens."""
+    page = browser.new_page(
+        viewport={"width": WIDTH, "height": 1000}, device_scale_factor=2, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page.goto(path.as_uri())
+    figure = page.locator("figure.plots").first
+    figure.locator(".panel:not([hidden]) .main-svg").first.wait_for()
+    # A picture has no controls to press and no details to open.
+    page.add_style_tag(content=".player, .definition, .modebar { display: none !important }")
+    figure.screenshot(path=target, animations="disabled")
+    page.close()
+
+
+if __name__ == "__main__":
+    main()
