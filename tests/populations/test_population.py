@@ -212,6 +212,7 @@ def killer() -> Iterator[Callable[[Callable[[], bool], bool], None]]:
         thread.join()
 
 
+@pytest.mark.timeout(300)
 def test_processes_train_what_one_process_trains(tmp_path: Path, trained: Population) -> None:
     population = train_population(QUICK, tmp_path)
     for name, run in population.runs.items():
@@ -276,6 +277,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc, which only Linux has")
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
 def test_the_processes_end_with_their_parent(tmp_path: Path, signal_number: signal.Signals) -> None:
