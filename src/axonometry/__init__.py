@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from axonometry.checkpoints import open_checkpoint as open_checkpoint
     from axonometry.metrics import (
         CATALOGUE as CATALOGUE,
         MetricSpec as MetricSpec,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "axonometry.checkpoints": "open_checkpoint",
     "axonometry.metrics": (
         "CATALOGUE MetricSpec density disparity divergence_matrix jeffreys_divergence layer_fluctuation link_weights "
         "measure node_strength"
