@@ -40,13 +40,16 @@ def main() -> None:
 def picture(browser: Browser, path: Path, scheme: str, target: Path) -> None:
     """One screenshot of the first figure, in one of the two colour schemes, sharp on fine screens."""
     page = browser.new_page(
-        viewport={"width": WIDTH, "height": 1000}, device_scale_factor=2, color_scheme=scheme, reduced_motion="reduce"
+        viewport={"width": WIDTH, "height": 1000}, device_scale_factor=1.5, color_scheme=scheme, reduced_motion="reduce"
     )
     page.goto(path.as_uri())
     figure = page.locator("figure.plots").first
     figure.locator(".panel:not([hidden]) .main-svg").first.wait_for()
-    # A picture has no controls to press and no details to open.
-    page.add_style_tag(content=".player, .definition, .modebar { display: none !important }")
+    # A picture has no controls to press and no details to open; the layer's name is in the switch on the page.
+    page.add_style_tag(
+        content=".player, .definition, .modebar, .choices, figcaption { display: none !important }"
+        " .choices + .panels .panel-head b { display: inline !important } .block { border-radius: 0; margin: 0 }"
+    )
     figure.screenshot(path=target, animations="disabled")
     page.close()
 
