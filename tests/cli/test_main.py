@@ -38,15 +38,15 @@ COMMANDS = dict(commands())
 
 def test_help_is_quick_and_imports_no_heavy_library() -> None:
     code = (
-        "import sys\n"
+        "import sys, time\n"
         "from axonometry.cli import main\n"
         "assert main(['--help']) == 0\n"
         "heavy = {'torch', 'pandas', 'numpy', 'scipy', 'plotly', 'sklearn', 'pyarrow'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
+        "assert time.process_time() < 1, time.process_time()\n"  # 0.2 s; the machine may be busy with other things
     )
-    started = time.monotonic()
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    assert time.monotonic() - started < 5  # 0.3 s on an idle machine; the claim of 1 s is measured in benchmarks
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

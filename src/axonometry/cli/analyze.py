@@ -51,7 +51,9 @@ def analyze(
         for one in found:
             _show(one)
     if report is not None:
-        _write(found, report)
+        with terminal.progress(f"Writing {report}"):
+            _write(found, report)
+        terminal.note(f"Wrote {report}")
 
 
 def _run(path: Path) -> dict[str, Any]:
@@ -143,7 +145,6 @@ def _write(found: list[dict[str, Any]], report: Path) -> None:
         tabs = tuple(tab for one in found for tab in _tabs(one))
         page = Page("Weights, measured", ", ".join(str(one["path"]) for one in found), tabs, command=command)
     page.write(report)
-    terminal.note(f"Wrote {report}")
 
 
 def _tabs(found: dict[str, Any]) -> list[Tab]:

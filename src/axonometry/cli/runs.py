@@ -46,8 +46,6 @@ def train(
 
     What is left out is as in RunConfiguration: a small fully connected network of paper 1, on scikit-learn's digits.
     """
-    from axonometry.populations import grid, train_population
-
     options = {
         "dataset": dataset,
         "family": family,
@@ -60,7 +58,9 @@ def train(
     given = {name: value for name, value in options.items() if value is not None}
     if config is not None and (given or count != 1 or seed):
         raise typer.BadParameter("--config says what to train; leave out the options that say it too")
-    with terminal.progress("Training") as move:
+    with terminal.progress("Starting") as move:
+        from axonometry.populations import grid, train_population
+
         configurations = configurations_in(config) if config else grid({"seed": range(seed, seed + count)}, **given)
         trained = train_population(configurations, folder, workers=workers, data=data, progress=move)
     _show_runs([_summary(run.folder, folder) for run in trained.runs.values()], folder, as_json=as_json)
@@ -81,10 +81,11 @@ def list_runs(
 @app.command()
 def show(run: Annotated[Path, typer.Argument(help="The run's folder.")], *, as_json: Json = False) -> None:
     """One run: what was trained, its layers, and its numbers step by step."""
-    from axonometry.trajectory import load
+    with terminal.progress("Opening"):
+        from axonometry.trajectory import load
 
-    trajectory = load(run)
-    scalars = trajectory.scalars().reset_index()
+        trajectory = load(run)
+        scalars = trajectory.scalars().reset_index()
     synapses = [
         {"synapse": s.name, "kind": s.kind, "shape": s.shape, "links": s.n_links, "into": s.target}
         for s in trajectory.synapses
@@ -117,11 +118,11 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Read every file of every run, checksums included; exit code 1 if one is damaged."""
-    from axonometry.trajectory import verify as verify_run
-
     runs = [path for folder in folders for path in run_folders(folder)]
     findings: list[dict[str, Any]] = []
-    with terminal.progress("Verifying") as move:
+    with terminal.progress("Starting") as move:
+        from axonometry.trajectory import verify as verify_run
+
         for done, run in enumerate(runs):
             move(done, len(runs), f"Verifying {run}")
             findings += [{"run": run, "file": found.file, "problem": found.problem} for found in verify_run(run)]
@@ -144,10 +145,14 @@ def run_folders(folder: Path) -> Iterator[Path]:
     """
     if not folder.is_dir():
         raise RunError("runs are looked for in a folder", f"{folder}, which is none", "Check the path")
-    runs = sorted(Path(place) for place, _, files in os.walk(folder) if "run.json" in files)
+    runs = []
+    for place, inside, files in os.walk(folder):
+        if "run.json" in files:
+            runs.append(Path(place))
+            inside.clear()  # there are no runs in a run
     if not runs:
         raise RunError(f"{folder} holds runs", "none", "Train some with: axonometry runs train")
-    return iter(runs)
+    return iter(sorted(runs))
 
 
 def configurations_in(path: Path) -> list[RunConfiguration]:
