@@ -69,9 +69,11 @@ class Layout:
         best = max(candidates, key=lambda found: sum(map(bool, found.values())))
         missing = [stem for stem, paths in best.items() if not paths]
         if missing:
+            none = len(missing) == len(self.stems)
+            absent = "none of them" if none else f"no {' and no '.join(map(self._spelling, missing))}"
             raise DataError(
                 f"{self.title} is read from {len(self.stems)} files, which belong in {places[0]}",
-                f"no {' and no '.join(map(self._spelling, missing))} there or in {directory}",
+                f"{absent} there or in {directory}",
                 f"Put {', '.join(map(self._spelling, self.stems))} into that folder, "
                 "or name the directory above it with AXONOMETRY_DATA",
             )
