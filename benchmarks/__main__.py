@@ -48,19 +48,17 @@ def main() -> int:
 
 def page(rows: list[Row]) -> str:
     """The measurements as a page of Markdown."""
-    lines = [
+    head = [
         "# Benchmarks",
         "",
-        f"Measured {datetime.now(UTC):%Y-%m-%d} by `make bench` on {machine()}, two things in turn in one run; medians over n pairs.",
+        f"Measured {datetime.now(UTC):%Y-%m-%d} by `make bench` on {machine()}.",
+        "Two things in turn in one run; medians over n pairs.",
         "",
         "| what | measured | goal | reached | n | times |",
         "| --- | --- | --- | --- | ---: | --- |",
     ]
-    for row in rows:
-        lines.append(
-            f"| {row.what} | {row.measured} | {row.goal} | {'yes' if row.reached else '**no**'} | {row.n} | {row.detail} |"
-        )
-    return "\n".join(lines) + "\n"
+    cells = [(r.what, r.measured, r.goal, "yes" if r.reached else "**no**", str(r.n), r.detail) for r in rows]
+    return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in cells)]) + "\n"
 
 
 def machine() -> str:

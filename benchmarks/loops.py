@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 
 def along_links(kernel: Array, side: int) -> tuple[Array, Array]:
-    """In-strength of a valid convolution's map and out-strength of its input: one step a link, as the links are drawn."""
+    """In-strength of a valid convolution's map and out-strength of its input, one step a link."""
     outputs, channels, height, width = kernel.shape
     received = np.zeros((outputs, side - height + 1, side - width + 1))
     sent = np.zeros((channels, side, side))

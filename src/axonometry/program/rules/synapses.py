@@ -15,6 +15,8 @@ from axonometry.program.registry import Reading, overloads, resolver
 from axonometry.program.transposable import is_constant, linear_map
 
 aten = torch.ops.aten
+LARGE = 2**18
+"""Weights from which on a product is worth dividing among threads."""
 
 
 @resolver(aten.linear.default)
@@ -27,7 +29,7 @@ def linear(call: Call) -> Reading:
         return linear_map(
             x,
             lambda: _linear(links, x, weight, bias),
-            lambda y: (y[..., :1] * weight.sum(0)).expand(x.shape) if is_constant(y, -1) else y @ weight,
+            lambda y: _linear_pulled(y, weight),
             shape,
         )
 
@@ -38,6 +40,16 @@ def _linear(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None) -> Ten
     if is_constant(x, -1):  # equal features meet the sum of their weights
         return links.plus(x[..., :1] * weight.sum(1), bias)
     return aten.linear(x, weight, links.constant(bias))
+
+
+def _linear_pulled(y: Tensor, weight: Tensor) -> Tensor:
+    """Y W. BLAS multiplies a single row by a matrix in one thread; blocks of rows go to all of them."""
+    threads = torch.get_num_threads()
+    alone = y.numel() == weight.shape[0] and weight.numel() > LARGE and weight.shape[0] % threads == 0
+    if not alone or weight.device.type != "cpu":
+        return y @ weight
+    blocks = weight.reshape(threads, -1, weight.shape[1])
+    return torch.bmm(y.reshape(threads, 1, -1), blocks).sum(0).reshape(*y.shape[:-1], -1)
 
 
 def _convolution(
