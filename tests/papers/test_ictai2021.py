@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from axonometry.errors import ConfigurationError
 from axonometry.papers import association, ensembles, ictai2021
 from axonometry.papers.ictai2021 import Plan, Results, carry_out, full, small
+from axonometry.papers.ictai2021_page import results_page
 from axonometry.papers.ictai2021_table import write_results
 from axonometry.populations import draw
+from axonometry.report import Figure
 
 
 def tiny() -> Plan:
@@ -118,3 +122,32 @@ def test_unknown_scales_and_empty_experiments_are_refused(tmp_path: Path) -> Non
         ictai2021.run(scale="tiny", folder=tmp_path)
     with pytest.raises(ConfigurationError, match="an experiment has an ensemble; got none"):
         carry_out([], scale="small", folder=tmp_path)
+
+
+def test_the_html_page_draws_its_estimates(results: Results) -> None:
+    page = results_page(results, command="axonometry paper ictai2021")
+    assert [tab.name for tab in page.tabs] == ["tiny", "One network", "Definitions"]
+    figures = {block.title: block for block in page.tabs[0].blocks if isinstance(block, Figure)}
+    everywhere, alike = figures["Fluctuation and accuracy, layer by layer"].panels[0].figure.data
+    fluctuation = results.ensembles[0].fluctuation
+    np.testing.assert_allclose(everywhere.x, fluctuation["rho"], rtol=1e-6)
+    np.testing.assert_allclose(alike.x, fluctuation["alike"], rtol=1e-6)
+    for panel in figures["Does node strength tell accurate networks apart where link weights do not?"].panels:
+        assert list(panel.figure.layout.yaxis.ticktext) == ["input", "fc1", "fc2", "fc3", "fc4"]
+        drawn = {trace.name: len(trace.x) for trace in panel.figure.data}
+        assert drawn == {"node strength": 5, "link weights": 4}
+
+
+def test_the_html_page_in_a_browser(results: Results, browser: Any, tmp_path: Path) -> None:
+    wrong: list[str] = []
+    browser.on("console", lambda message: wrong.append(message.text))
+    browser.on("pageerror", lambda error: wrong.append(str(error)))
+    browser.set_viewport_size({"width": 375, "height": 812})
+    browser.goto(results_page(results).write(tmp_path / "page.html").as_uri())
+    for tab in browser.get_by_role("tab").all():
+        tab.click()
+        for plot in browser.locator("section:not([hidden]) .panel:not([hidden]) .plot").all():
+            plot.scroll_into_view_if_needed()
+            plot.locator(".main-svg").first.wait_for()
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 375
+    assert wrong == []

@@ -23,14 +23,15 @@ def estimates() -> pd.DataFrame:
 
 
 def test_dots_and_bars_are_the_estimates() -> None:
-    panel = intervals(estimates(), x="area under the curve", reference=0.5, title="T", remark="n = 3")
+    panel = intervals(estimates(), x="area under the curve", reference=0.5, limits=(0.0, 1.0), title="T")
     weights, strength = panel.figure.data
     np.testing.assert_allclose(weights.x, [0.5, np.nan], rtol=1e-6)
     np.testing.assert_allclose(strength.error_x.array, [0.05, np.nan], rtol=1e-6)
     np.testing.assert_allclose(strength.error_x.arrayminus, [0.1, np.nan], rtol=1e-6)
     assert weights.y[0] < strength.y[0] < weights.y[1]
     assert panel.figure.layout.shapes[0].x0 == 0.5
-    assert (panel.title, panel.remark) == ("T", "n = 3")
+    assert panel.title == "T"
+    assert panel.figure.layout.xaxis.range == (0.0, 1.0)
 
 
 def test_names_come_from_top_to_bottom_and_are_text() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from axonometry.papers.ictai2021_table import in_short
 from axonometry.report import definitions, distributions, figures, palette
+from axonometry.report.intervals import intervals, keys
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Prose, Tab, Table
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def _ensemble(found: Ensemble) -> tuple[Block, ...]:
         Facts(facts, prominent=True),
         Prose("\n\n".join(line.replace("**", "") for line in in_short(found)), "In short"),
         _against_accuracy(found),
+        _fluctuation(found),
+        _separation(found),
         Table.of(found.fluctuation, title="Layer fluctuation and accuracy", caption=FLUCTUATION),
         Table.of(
             found.separation, title="The most accurate third against the least accurate third", caption=SEPARATION
@@ -103,7 +106,52 @@ def _against_accuracy(found: Ensemble) -> Figure:
         "A dot is a network at the end of its training. ρ is Spearman's rank correlation over networks.",
         definitions.definition("layer_fluctuation"),
         arrangement="switch",
+        chosen=min(1, len(panels) - 1),
     )
+
+
+def _fluctuation(found: Ensemble) -> Figure:
+    """How fluctuation goes with accuracy, layer by layer, over all networks and among those that were trained alike."""
+    series = {"rho": "all networks", "alike": "networks trained alike"}
+    panel = intervals(_estimates(found.fluctuation, series), x="Spearman's ρ with accuracy", reference=0.0)
+    caption = (
+        "Right of the dotted line, networks whose layer fluctuates more do better. A bar is the 95% bootstrap interval "
+        f"over {len(found.networks)} networks. Networks trained alike differ by their seed alone: what is left among "
+        "them is no effect of longer or faster training."
+    )
+    legend = keys(list(series.values()))
+    return Figure("Fluctuation and accuracy, layer by layer", (panel,), caption, legend=legend, arrangement="wide")
+
+
+def _separation(found: Ensemble) -> Figure:
+    """How well node strength and link weights tell the best third from the worst, layer by layer."""
+    panels, layers = [], list(found.fluctuation["layer"])
+    for statistic, words in (("mean", "by their mean"), ("std", "by their standard deviation")):
+        rows = found.separation[found.separation["statistic"] == statistic]
+        named = rows.assign(name=rows["layer"], series=rows["metric"].map(TITLES).str.lower()).rename(
+            columns={"auc": "value", "auc_low": "low", "auc_high": "high"}
+        )
+        named = named.sort_values("layer", key=lambda layer: layer.map(layers.index), kind="stable")
+        panels.append(intervals(named, x="area under the ROC curve", reference=0.5, limits=(-0.03, 1.03), title=words))
+    series = list(dict.fromkeys(named["series"]))
+    caption = (
+        "How often the number is greater in a network of the most accurate third than in one of the least accurate "
+        "third. 1 or 0: it tells them apart without error; 0.5, the dotted line: not at all. A bar is the 95% "
+        "bootstrap interval over networks."
+    )
+    title = "Does node strength tell accurate networks apart where link weights do not?"
+    return Figure(title, tuple(panels), caption, legend=keys(series))
+
+
+def _estimates(table: pd.DataFrame, series: Mapping[str, str]) -> pd.DataFrame:
+    """Columns name, series, value, low, high, from columns that are called after the estimate."""
+    import pandas as pd
+
+    parts = [
+        table[["layer", key, f"{key}_low", f"{key}_high"]].set_axis(["name", "value", "low", "high"], axis=1)
+        for key in series
+    ]
+    return pd.concat([part.assign(series=name) for part, name in zip(parts, series.values(), strict=True)])
 
 
 def _densities(found: Ensemble, metric: str, title: str) -> list[Block]:

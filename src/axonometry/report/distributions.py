@@ -172,7 +172,7 @@ def heatmap(matrix: pd.DataFrame, *, value: str, x: str = "", y: str = "", high:
         ygap=2 if few else 0,
         hoverongaps=False,
         hovertemplate=f"%{{y}}<br>%{{x}}<br>{plain(value)} %{{z:.4g}}<extra></extra>",
-        colorbar={"thickness": 10, "outlinewidth": 0, "title": {"text": escape(value), "side": "right"}},
+        colorbar={"thickness": 8, "outlinewidth": 0, "tickfont": {"size": 10}},
         showscale=not few,
     )
     if few:
@@ -185,8 +185,9 @@ def heatmap(matrix: pd.DataFrame, *, value: str, x: str = "", y: str = "", high:
             textfont={"color": [palette.TOKENS["surface" if z > 0.5 * top else "ink"][0] for z in numbers.ravel()]},
             hoverinfo="skip",
         )
-    figure.update_xaxes(type="category", showline=False, ticks="")
-    figure.update_yaxes(type="category", autorange="reversed", showgrid=False, ticks="")
+    names = {"type": "category", "showgrid": False, "ticks": "", "tickfont": {"size": 12 if few else 10}}
+    figure.update_xaxes(showline=False, **names)
+    figure.update_yaxes(autorange="reversed", **names)
     return figure
 
 

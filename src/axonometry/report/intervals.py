@@ -19,7 +19,9 @@ _REM = 1.35
 """Height of one interval."""
 
 
-def intervals(estimates: pd.DataFrame, *, x: str, reference: float, title: str = "", remark: str = "") -> Panel:
+def intervals(
+    estimates: pd.DataFrame, *, x: str, reference: float, limits: tuple[float, float] | None = None, title: str = ""
+) -> Panel:
     """A dot for each estimate, with a bar over its interval.
 
     Args:
@@ -27,8 +29,8 @@ def intervals(estimates: pd.DataFrame, *, x: str, reference: float, title: str =
             out where its ends are NaN, and a dot where its value is.
         x: Name and unit of the estimate.
         reference: The value that says nothing, such as a correlation of 0; a dotted line.
+        limits: What the axis shows; all intervals by default.
         title: The panel's heading.
-        remark: Beside it.
 
     Returns:
         A panel that is as high as it needs to be; traces are named after their series, :func:`keys` are its legend.
@@ -53,7 +55,7 @@ def intervals(estimates: pd.DataFrame, *, x: str, reference: float, title: str =
             hovertemplate=f"<b>%{{text}}</b>, {escape(str(which))}<br>{plain(x)} %{{x:.2f}} "
             "(%{customdata[0]:.2f} to %{customdata[1]:.2f})<extra></extra>",
         )
-    figure.update_xaxes(showgrid=True)
+    figure.update_xaxes(showgrid=True, range=limits)
     figure.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=[folded(escape(str(name))) for name in names],
@@ -61,7 +63,7 @@ def intervals(estimates: pd.DataFrame, *, x: str, reference: float, title: str =
         showgrid=False,
         ticks="",
     )
-    return Panel(figure, title, remark, height=max(10.0, 4 + _REM * len(names) * len(series)))
+    return Panel(figure, title, height=max(10.0, 4 + _REM * len(names) * len(series)))
 
 
 def keys(series: list[str]) -> tuple[Key, ...]:

@@ -71,7 +71,7 @@ def story(found: Study) -> Figure:
     caption = (
         f"Each dot is a network after its last {found.step_name}, the line behind it the way it took. Both have the "
         "colour of its final accuracy: the higher, the more it stands out. Choose a layer above; press play to watch "
-        "them learn. ρ is Spearman's rank correlation of fluctuation with accuracy over the networks."
+        "them learn. ρ is Spearman's rank correlation of fluctuation with accuracy over the networks." + _warning(found)
     )
     return Figure(
         "Do layers fluctuate more in networks that do better?",
@@ -81,6 +81,23 @@ def story(found: Study) -> Figure:
         arrangement="switch",
         chosen=min(1, len(panels) - 1),
     )
+
+
+def _warning(found: Study) -> str:
+    """What else may make networks better and their layers fluctuate more."""
+    trained = [name.replace("_", " ") for name in found.differing if name != "seed"]
+    if not trained:
+        return ""
+    return f" The networks also differ in {listed(trained)}, which may be behind both."
+
+
+def listed(words: list[str]) -> str:
+    """Words as a list in a sentence.
+
+    >>> listed(["a", "b", "c"]), listed(["a"])
+    ('a, b and c', 'a')
+    """
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def association(found: Study, metric: str, group: str, statistic: str = "value") -> tuple[float, int]:
