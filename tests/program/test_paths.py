@@ -18,7 +18,7 @@ from axonometry.program.graph import Transposed
 from axonometry.testing import check_adjoint, matrix, randomise
 from axonometry.values import NodeValues
 
-from .networks import FAMILIES, REAL, TWIN, Broadcast, LayerScale, Mixer, Perceptron
+from .networks import FAMILIES, REAL, TWIN, Broadcast, Inception, LayerScale, Mixer, Perceptron, Plain, Residual, UNet
 
 
 @functools.cache
@@ -54,8 +54,10 @@ def the_output(graph: NeuralGraph) -> str:
     return name
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("pooling", ["mean", "nodes"])
+POOLED = [(family, "nodes") for family in (Plain, Residual, UNet, Inception)]
+
+
+@pytest.mark.parametrize(("family", "pooling"), [*((family, "mean") for family in FAMILIES), *POOLED])
 def test_the_paths_of_the_graph_add_up_to_the_derivative(family: type[nn.Module], pooling: str) -> None:
     _, twin, shape = twins(family)
     x, v = torch.randn(2, 1, *shape, dtype=torch.float64)

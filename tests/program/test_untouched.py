@@ -13,7 +13,7 @@ from torch.nn.utils import parametrizations, prune
 
 from axonometry.program import capture
 
-from .cases import CASES
+from .cases import SINGLE
 from .oracles import Net
 
 
@@ -76,7 +76,7 @@ def train_one_step(module: nn.Module, *inputs: Tensor) -> None:
 
 @pytest.mark.parametrize("name", ["perceptron", "convolution", "residual", "called_twice", "tied_modules", "skip_in_place", "two_inputs"])
 def test_a_module_in_training(name: str) -> None:
-    toy = CASES[name]()
+    toy = SINGLE[name]()
     inputs = tuple(torch.randn(4, *x.shape[1:], dtype=x.dtype) for x in toy.inputs)
     train_one_step(toy.module, *inputs)
     untouched(toy.module, *inputs)

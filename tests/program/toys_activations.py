@@ -1,4 +1,4 @@
-"""Every way to write an elementwise nonlinearity: modules, functions, methods, in place, and by hand."""
+"""Toys of carriers, in every way to write an elementwise nonlinearity: modules, functions, methods, in place, by hand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from axonometry.testing import Toy
+
+from .oracles import Net, linear, register, zeros
 
 MODULES: dict[str, Callable[[], nn.Module]] = {
     name: getattr(nn, name)
@@ -100,3 +104,25 @@ BY_HAND: dict[str, Callable[[Tensor], Tensor]] = {
     "lisht": lambda x: x * torch.tanh(x),
     "softmax_by_hand": lambda x: torch.exp(x) / torch.exp(x).sum(-1, keepdim=True),
 }
+
+
+def carried(name: str, make: Callable[[], Callable[[Tensor], Tensor] | nn.Module]) -> None:
+    """input -> first -> out, and nothing in between."""
+
+    def build() -> Toy:
+        act = make()
+        if isinstance(act, nn.Module):
+            net = Net(lambda n, x: n.out(n.act(n.first(x))), first=nn.Linear(3, 4), act=act, out=nn.Linear(4, 2))
+        else:
+            net = Net(lambda n, x: n.out(act(n.first(x))), first=nn.Linear(3, 4), out=nn.Linear(4, 2))
+        blocks = {("first", "input"): linear(net.first), ("out", "first"): linear(net.out)}
+        return Toy(name, net, zeros(3), {"input": (3,), "first": (4,), "out": (2,)}, blocks)
+
+    register(name, build)
+
+
+for title, make in MODULES.items():
+    carried(f"module_{title}", make)
+for kind, table in {"function": FUNCTIONS, "method": METHODS, "by_hand": BY_HAND}.items():
+    for title, act in table.items():
+        carried(f"{kind}_{title}".replace(".", "_"), lambda act=act: act)
