@@ -15,10 +15,22 @@ from torch import Tensor, nn
 from axonometry.program import NeuralGraph, capture
 from axonometry.testing import TOYS, Block, Toy
 
-from . import toys_activations, toys_conv, toys_linear, toys_norm, toys_pool, toys_products, toys_sums, toys_wiring
+from . import (
+    toys_activations,
+    toys_blocks,
+    toys_conv,
+    toys_ends,
+    toys_linear,
+    toys_norm,
+    toys_pool,
+    toys_products,
+    toys_sums,
+    toys_wiring,
+)
 from .oracles import REGISTRY, zeros
 
-_ = (toys_activations, toys_conv, toys_linear, toys_norm, toys_pool, toys_products, toys_sums, toys_wiring)
+_ = (toys_activations, toys_blocks, toys_conv, toys_ends, toys_linear, toys_norm)
+_ = (toys_pool, toys_products, toys_sums, toys_wiring)
 SINGLE = {**TOYS, **REGISTRY}
 """Every toy by itself."""
 
@@ -32,7 +44,10 @@ class SideBySide(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         pieces = x.split([torch.Size(shape).numel() for shape in self.shapes], dim=1)
-        return [part(piece.reshape(-1, *shape)) for part, piece, shape in zip(self.parts.values(), pieces, self.shapes, strict=True)]
+        return [
+            part(piece.reshape(-1, *shape))
+            for part, piece, shape in zip(self.parts.values(), pieces, self.shapes, strict=True)
+        ]
 
 
 def side_by_side(name: str, toys: Iterable[Toy]) -> Toy:
@@ -47,9 +62,13 @@ def side_by_side(name: str, toys: Iterable[Toy]) -> Toy:
         for (target, source), block in toy.blocks.items():
             key = f"parts.{toy.name}.{target}", source if source == "input" else f"parts.{toy.name}.{source}"
             blocks[key] = stretch(block, end, shape) if source == "input" else block
-    outputs = tuple(f"parts.{toy.name}.{group}" for toy in toys for group, role in toy.roles.items() if role == "output")
+    outputs = tuple(
+        f"parts.{toy.name}.{group}" for toy in toys for group, role in toy.roles.items() if role == "output"
+    )
     module = SideBySide({toy.name: toy.module for toy in toys}, shapes).eval()
-    return Toy(name, module, zeros(ends[-1]), groups, blocks, outputs, toys[0].pooling, all(toy.counted for toy in toys))
+    return Toy(
+        name, module, zeros(ends[-1]), groups, blocks, outputs, toys[0].pooling, all(toy.counted for toy in toys)
+    )
 
 
 def stretch(block: Block, end: int, shape: tuple[int, ...]) -> Block:

@@ -42,7 +42,7 @@ class Net(nn.Module):
 
 def sequential(*modules: nn.Module) -> nn.Sequential:
     """A Sequential with random parameters and statistics, in float64 and eval mode."""
-    return randomise(nn.Sequential(*modules))  # type: ignore[return-value]
+    return randomise(nn.Sequential(*modules))
 
 
 def zeros(*shape: int) -> tuple[Tensor, ...]:
@@ -77,7 +77,9 @@ def linear(layer: nn.Linear) -> Block:
 def taps(n: int, k: int, stride: int = 1, padding: int | str = 0, dilation: int = 1, mode: str = "zeros") -> Tensor:
     """1 at [output position, tap, input position] where the tap of the output's window lies on the input position."""
     reach = dilation * (k - 1)
-    before, after = (reach // 2, reach - reach // 2) if padding == "same" else (0, 0) if padding == "valid" else (padding, padding)
+    before, after = (
+        (reach // 2, reach - reach // 2) if padding == "same" else (0, 0) if padding == "valid" else (padding, padding)
+    )
     outputs = (n + before + after - reach - 1) // stride + 1
     covered = torch.zeros(outputs, k, n, dtype=torch.float64)
     for o in range(outputs):
@@ -101,7 +103,9 @@ def reflected(i: int, n: int, mode: str) -> int | None:
     return None
 
 
-def transposed_taps(n: int, k: int, stride: int = 1, padding: int = 0, output_padding: int = 0, dilation: int = 1) -> Tensor:
+def transposed_taps(
+    n: int, k: int, stride: int = 1, padding: int = 0, output_padding: int = 0, dilation: int = 1
+) -> Tensor:
     """As :func:`taps`, for a transposed convolution: input i writes to i * stride - padding + tap * dilation."""
     outputs = (n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1
     covered = torch.zeros(outputs, k, n, dtype=torch.float64)
@@ -113,8 +117,10 @@ def transposed_taps(n: int, k: int, stride: int = 1, padding: int = 0, output_pa
     return covered
 
 
-def conv(weight: Tensor, axes: Sequence[Tensor], *, groups: int = 1, transposed: bool = False, scale: Tensor | None = None) -> Block:
-    """A convolution's links, one by one: tensors of taps for each axis, the weight in torch's layout, a gain per output channel."""
+def conv(
+    weight: Tensor, axes: Sequence[Tensor], *, groups: int = 1, transposed: bool = False, scale: Tensor | None = None
+) -> Block:
+    """A convolution's links, one by one: taps for each axis, torch's weight, a gain per output channel."""
 
     def block(x: Tensor, f: WeightMap) -> Tensor:
         w = f(weight.transpose(0, 1) if transposed and groups == 1 else weight)
@@ -123,7 +129,9 @@ def conv(weight: Tensor, axes: Sequence[Tensor], *, groups: int = 1, transposed:
             full = full * f(scale).reshape(-1, *[1] * (full.dim() - 1))
         letters = [("i", "k", "o"), ("j", "l", "p"), ("m", "n", "q")][: len(axes)]
         equation = "Yc" + "".join(k for _, k, _ in letters) + "".join("," + o + k + i for i, k, o in letters)
-        links = torch.einsum(f"{equation}->Y{''.join(o for *_, o in letters)}c{''.join(i for i, *_ in letters)}", full, *axes)
+        links = torch.einsum(
+            f"{equation}->Y{''.join(o for *_, o in letters)}c{''.join(i for i, *_ in letters)}", full, *axes
+        )
         return torch.tensordot(x, links, dims=(list(range(1, x.dim())), list(range(x.dim() - 1, 2 * (x.dim() - 1)))))
 
     return block
@@ -144,7 +152,9 @@ def full_kernel(w: Tensor, groups: int, transposed: bool) -> Tensor:
 # ---------------------------------------------------------------------------------------------------- windows
 
 
-def windows(n: int, k: int, stride: int | None = None, padding: int = 0, dilation: int = 1, ceil_mode: bool = False) -> Tensor:
+def windows(
+    n: int, k: int, stride: int | None = None, padding: int = 0, dilation: int = 1, ceil_mode: bool = False
+) -> Tensor:
     """1 at [output position, input position] where a pooling window covers the input position."""
     stride = stride or k
     span = n + 2 * padding - dilation * (k - 1) - 1
@@ -162,7 +172,9 @@ def windows(n: int, k: int, stride: int | None = None, padding: int = 0, dilatio
 
 def padded_lengths(n: int, k: int, stride: int, padding: int, outputs: int) -> Tensor:
     """How many positions of each average window count when padding does: those of the padded axis, never beyond it."""
-    return torch.tensor([min(o * stride + k, n + 2 * padding) - o * stride for o in range(outputs)], dtype=torch.float64)
+    return torch.tensor(
+        [min(o * stride + k, n + 2 * padding) - o * stride for o in range(outputs)], dtype=torch.float64
+    )
 
 
 def adaptive(n: int, outputs: int) -> Tensor:

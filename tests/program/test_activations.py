@@ -50,4 +50,7 @@ def test_activations_in_a_row() -> None:
 
 
 def test_a_multiple_of_an_activation_is_a_coefficient() -> None:
-    check(Net(lambda n, x: n.out(3 * torch.nn.functional.gelu(n.first(x))), first=nn.Linear(3, 4), out=nn.Linear(4, 2)), 3.0)
+    check(
+        Net(lambda n, x: n.out(3 * torch.nn.functional.gelu(n.first(x))), first=nn.Linear(3, 4), out=nn.Linear(4, 2)),
+        3.0,
+    )

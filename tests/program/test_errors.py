@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from axonometry.errors import AxonometryError, CaptureError, TooLargeError, UnknownOperationError, ValuesError, WeightsError
+from axonometry.errors import (
+    AxonometryError,
+    CaptureError,
+    TooLargeError,
+    UnknownOperationError,
+    ValuesError,
+    WeightsError,
+)
 from axonometry.program import NeuralGraph, capture
 from axonometry.values import NodeValues
 
@@ -107,7 +114,7 @@ def test_pooling_has_two_readings() -> None:
 def test_an_error_survives_the_way_between_processes() -> None:
     with pytest.raises(AxonometryError) as caught:
         capture(Outer("unknown"), torch.randn(1, 3))
-    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 (our own)
+    again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value)
     assert type(again) is type(caught.value)
 
@@ -151,7 +158,7 @@ def test_something_that_is_no_values(graph: NeuralGraph, wrong: object) -> None:
 
 
 def test_an_unknown_synapse(graph: NeuralGraph) -> None:
-    with pytest.raises(ValuesError, match="'third'.*first, second, head"):
+    with pytest.raises(ValuesError, match=r"'third'.*first, second, head"):
         graph.kernel("third")
 
 

@@ -18,11 +18,18 @@ from .oracles import Net
 
 
 def facts(tensor: Tensor | None) -> tuple[Any, ...] | None:
-    """What must stay the same of a tensor: which object, its values, its gradient, whether it asks for one, writes to it."""
+    """What must stay the same of a tensor: the object, its values, its gradient, its flags, writes to it."""
     if tensor is None:
         return None
     values = tensor.detach().cpu().double().numpy().tobytes()
-    return id(tensor), values, tensor.requires_grad, tensor._version, tensor.is_leaf and facts(tensor.grad), tensor.stride()
+    return (
+        id(tensor),
+        values,
+        tensor.requires_grad,
+        tensor._version,
+        tensor.is_leaf and facts(tensor.grad),
+        tensor.stride(),
+    )
 
 
 def observe(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
@@ -30,7 +37,7 @@ def observe(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
     seen: dict[str, Any] = {
         "torch": torch.get_rng_state().numpy().tobytes(),
         # Python's own generator is left out: beartype, which checks types under test, draws from it.
-        "numpy": repr(np.random.get_state()),  # noqa: NPY002
+        "numpy": repr(np.random.get_state()),
         "grad mode": torch.is_grad_enabled(),
         "inference mode": torch.is_inference_mode_enabled(),
         "default dtype": torch.get_default_dtype(),
@@ -45,7 +52,10 @@ def observe(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
             elif isinstance(value, dict):
                 seen[place] = [(k, facts(v) if isinstance(v, Tensor) else id(v)) for k, v in value.items()]
             else:
-                seen[place] = (id(value), repr(value) if isinstance(value, (int, float, str, bool, list, set, tuple)) else "")
+                seen[place] = (
+                    id(value),
+                    repr(value) if isinstance(value, (int, float, str, bool, list, set, tuple)) else "",
+                )
         seen[f"{path} is a"] = type(part)
     return seen
 
@@ -74,7 +84,9 @@ def train_one_step(module: nn.Module, *inputs: Tensor) -> None:
     output.square().sum().backward()
 
 
-@pytest.mark.parametrize("name", ["perceptron", "convolution", "residual", "called_twice", "tied_modules", "skip_in_place", "two_inputs"])
+@pytest.mark.parametrize(
+    "name", ["perceptron", "convolution", "residual", "called_twice", "tied_modules", "skip_in_place", "two_inputs"]
+)
 def test_a_module_in_training(name: str) -> None:
     toy = SINGLE[name]()
     inputs = tuple(torch.randn(4, *x.shape[1:], dtype=x.dtype) for x in toy.inputs)
@@ -83,7 +95,9 @@ def test_a_module_in_training(name: str) -> None:
 
 
 def test_modes_that_differ_between_submodules() -> None:
-    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(0.5), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2))
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(0.5), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2)
+    )
     net.train()
     net[1].eval()
     net[4].train(mode=False)
@@ -109,7 +123,12 @@ def test_hooks() -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 def test_parametrised_and_pruned_layers(training: bool) -> None:
-    net = nn.Sequential(parametrizations.weight_norm(nn.Linear(3, 4)), nn.ReLU(), parametrizations.spectral_norm(nn.Linear(4, 4)), nn.Linear(4, 2))
+    net = nn.Sequential(
+        parametrizations.weight_norm(nn.Linear(3, 4)),
+        nn.ReLU(),
+        parametrizations.spectral_norm(nn.Linear(4, 4)),
+        nn.Linear(4, 2),
+    )
     prune.random_unstructured(net[3], "weight", 0.5)
     train_one_step(net, torch.randn(2, 3))
     net.train(training)

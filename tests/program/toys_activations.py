@@ -1,4 +1,4 @@
-"""Toys of carriers, in every way to write an elementwise nonlinearity: modules, functions, methods, in place, by hand."""
+"""Toys of carriers: elementwise nonlinearities as module, function, method, in place, by hand."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .oracles import Net, linear, register, zeros
 MODULES: dict[str, Callable[[], nn.Module]] = {
     name: getattr(nn, name)
     for name in (
-        "ReLU ReLU6 LeakyReLU PReLU RReLU ELU CELU SELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Tanhshrink Hardtanh Hardsigmoid "
-        "Hardswish Hardshrink Softplus Softshrink Softsign Identity"
+        "ReLU ReLU6 LeakyReLU PReLU RReLU ELU CELU SELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Tanhshrink Hardtanh "
+        "Hardsigmoid Hardswish Hardshrink Softplus Softshrink Softsign Identity"
     ).split()
 } | {
     "GELU_tanh": lambda: nn.GELU(approximate="tanh"),
@@ -34,21 +34,28 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "FeatureAlphaDropout": lambda: nn.FeatureAlphaDropout(0.3),
 }
 
-FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    name: getattr(F, name)
-    for name in (
-        "relu relu6 leaky_relu elu celu selu gelu silu mish sigmoid logsigmoid tanh tanhshrink hardtanh hardsigmoid hardswish "
-        "hardshrink softplus softshrink softsign relu_ elu_ leaky_relu_ hardtanh_"
-    ).split()
-} | {
-    "torch." + name: getattr(torch, name)
-    for name in "relu sigmoid tanh exp expm1 erf sin cos tan atan sinh cosh asinh square abs sign selu celu rsqrt sqrt log1p reciprocal relu_ tanh_ floor round".split()
-} | {
-    "softmax": lambda x: F.softmax(x, dim=-1),
-    "dropout": lambda x: F.dropout(x, 0.5, training=False),
-    "threshold": lambda x: F.threshold(x, 0.0, 0.0),
-    "prelu_constant": lambda x: F.prelu(x, torch.tensor([0.3], dtype=x.dtype)),
-}
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = (
+    {
+        name: getattr(F, name)
+        for name in (
+            "relu relu6 leaky_relu elu celu selu gelu silu mish sigmoid logsigmoid tanh tanhshrink hardtanh "
+            "hardsigmoid hardswish hardshrink softplus softshrink softsign relu_ elu_ leaky_relu_ hardtanh_"
+        ).split()
+    }
+    | {
+        "torch." + name: getattr(torch, name)
+        for name in (
+            "relu sigmoid tanh exp expm1 erf sin cos tan atan sinh cosh asinh square abs sign selu celu rsqrt "
+            "sqrt log1p reciprocal relu_ tanh_ floor round"
+        ).split()
+    }
+    | {
+        "softmax": lambda x: F.softmax(x, dim=-1),
+        "dropout": lambda x: F.dropout(x, 0.5, training=False),
+        "threshold": lambda x: F.threshold(x, 0.0, 0.0),
+        "prelu_constant": lambda x: F.prelu(x, torch.tensor([0.3], dtype=x.dtype)),
+    }
+)
 
 METHODS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": lambda x: x.relu(),

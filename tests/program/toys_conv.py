@@ -27,7 +27,8 @@ def convolution(name: str, shape: tuple[int, ...], outputs: int, kernel: Any, **
     def build() -> Toy:
         net = sequential(CONV[rank](shape[0], outputs, kernel, **options))
         spread = {
-            key: per_axis(options.get(key, default), rank) for key, default in {"stride": 1, "padding": 0, "dilation": 1}.items()
+            key: per_axis(options.get(key, default), rank)
+            for key, default in {"stride": 1, "padding": 0, "dilation": 1}.items()
         }
         mode = options.get("padding_mode", "zeros")
         axes = [
@@ -68,7 +69,9 @@ convolution("conv2d_circular", (1, 4, 3), 2, 3, padding=1, padding_mode="circula
 convolution("conv2d_circular_same", (1, 4, 3), 2, (2, 3), padding="same", padding_mode="circular")
 convolution("conv2d_replicate", (1, 3, 3), 2, 3, padding=2, padding_mode="replicate", groups=1)
 convolution("conv3d", (1, 3, 3, 2), 2, 2)
-convolution("conv3d_everything", (2, 3, 4, 3), 2, (2, 3, 1), stride=(1, 2, 2), padding=(1, 1, 0), dilation=(2, 1, 1), groups=2)
+convolution(
+    "conv3d_everything", (2, 3, 4, 3), 2, (2, 3, 1), stride=(1, 2, 2), padding=(1, 1, 0), dilation=(2, 1, 1), groups=2
+)
 convolution("conv3d_circular", (1, 2, 3, 2), 1, 2, padding=1, padding_mode="circular")
 
 
@@ -114,12 +117,25 @@ def functional_conv() -> Toy:
     )
     axes = [taps(4, 3, 2, 1)] * 2
     blocks = {("conv", "input"): conv(net.kernel, axes), ("out", "conv"): lambda x, f: linear(net.out)(x.flatten(1), f)}
-    return Toy("functional_conv", net, zeros(1, 4, 4), {"input": (1, 4, 4), "conv": (2, 2, 2), "out": (2,)}, blocks, named=False)
+    return Toy(
+        "functional_conv",
+        net,
+        zeros(1, 4, 4),
+        {"input": (1, 4, 4), "conv": (2, 2, 2), "out": (2,)},
+        blocks,
+        named=False,
+    )
 
 
 @toy
 def depthwise_separable() -> Toy:
-    net = sequential(nn.Conv2d(2, 2, 3, padding=1, groups=2, bias=False), nn.ReLU6(), nn.Conv2d(2, 3, 1), nn.ReLU6(), nn.Conv2d(3, 1, 2, stride=2))
+    net = sequential(
+        nn.Conv2d(2, 2, 3, padding=1, groups=2, bias=False),
+        nn.ReLU6(),
+        nn.Conv2d(2, 3, 1),
+        nn.ReLU6(),
+        nn.Conv2d(3, 1, 2, stride=2),
+    )
     blocks = {
         ("0", "input"): conv(net[0].weight, [taps(4, 3, 1, 1)] * 2, groups=2),
         ("2", "0"): conv(net[2].weight, [taps(4, 1)] * 2),
@@ -131,7 +147,9 @@ def depthwise_separable() -> Toy:
 
 @toy
 def encoder_decoder() -> Toy:
-    net = sequential(nn.Conv1d(1, 2, 3, stride=2, padding=1), nn.ELU(), nn.ConvTranspose1d(2, 1, 4, stride=2, padding=1), nn.Tanh())
+    net = sequential(
+        nn.Conv1d(1, 2, 3, stride=2, padding=1), nn.ELU(), nn.ConvTranspose1d(2, 1, 4, stride=2, padding=1), nn.Tanh()
+    )
     blocks = {
         ("0", "input"): conv(net[0].weight, [taps(6, 3, 2, 1)]),
         ("2", "0"): conv(net[2].weight, [transposed_taps(3, 4, 2, 1)], transposed=True),
@@ -143,16 +161,28 @@ def encoder_decoder() -> Toy:
 def conv_flatten_linear() -> Toy:
     """Channels first in the flattened order."""
     net = sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(12, 3))
-    blocks = {("0", "input"): conv(net[0].weight, [taps(3, 2), taps(4, 2)]), ("3", "0"): lambda x, f: linear(net[3])(x.flatten(1), f)}
+    blocks = {
+        ("0", "input"): conv(net[0].weight, [taps(3, 2), taps(4, 2)]),
+        ("3", "0"): lambda x, f: linear(net[3])(x.flatten(1), f),
+    }
     return Toy("conv_flatten_linear", net, zeros(1, 3, 4), {"input": (1, 3, 4), "0": (2, 2, 3), "3": (3,)}, blocks)
 
 
 @toy
 def channels_last_linear() -> Toy:
     """permute to channels last, linear over channels, and back."""
-    net = Net(lambda n, x: n.mix(n.conv(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2), conv=nn.Conv2d(1, 3, 2), mix=nn.Linear(3, 2))
-    blocks = {("conv", "input"): conv(net.conv.weight, [taps(3, 2)] * 2), ("mix", "conv"): lambda x, f: linear(net.mix)(x.permute(0, 2, 3, 1), f)}
-    return Toy("channels_last_linear", net, zeros(1, 3, 3), {"input": (1, 3, 3), "conv": (3, 2, 2), "mix": (2, 2, 2)}, blocks)
+    net = Net(
+        lambda n, x: n.mix(n.conv(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2),
+        conv=nn.Conv2d(1, 3, 2),
+        mix=nn.Linear(3, 2),
+    )
+    blocks = {
+        ("conv", "input"): conv(net.conv.weight, [taps(3, 2)] * 2),
+        ("mix", "conv"): lambda x, f: linear(net.mix)(x.permute(0, 2, 3, 1), f),
+    }
+    return Toy(
+        "channels_last_linear", net, zeros(1, 3, 3), {"input": (1, 3, 3), "conv": (3, 2, 2), "mix": (2, 2, 2)}, blocks
+    )
 
 
 @toy

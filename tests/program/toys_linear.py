@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,7 +16,9 @@ from .oracles import Net, linear, register, sequential, toy, zeros
 CHAIN = {"input": (3,), "first": (4,), "out": (2,)}
 
 
-def chain(name: str, net: nn.Module, *, first: Tensor | None = None, out: Tensor | None = None, named: bool = True) -> Toy:
+def chain(
+    name: str, net: nn.Module, *, first: Tensor | None = None, out: Tensor | None = None, named: bool = True
+) -> Toy:
     """input -> first -> out, with given effective weights of shape (outputs, inputs)."""
     w = net.first.weight.detach() if first is None else first
     v = net.out.weight.detach() if out is None else out
@@ -24,10 +28,12 @@ def chain(name: str, net: nn.Module, *, first: Tensor | None = None, out: Tensor
 
 @toy
 def deep() -> Toy:
-    net = sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2), nn.GELU(), nn.Linear(2, 3), nn.Sigmoid(), nn.Linear(3, 1))
+    net = sequential(
+        nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2), nn.GELU(), nn.Linear(2, 3), nn.Sigmoid(), nn.Linear(3, 1)
+    )
     names = ["input", "0", "2", "4", "6"]
     sizes = [2, 3, 2, 3, 1]
-    blocks = {(t, s): linear(net[int(t)]) for s, t in zip(names, names[1:], strict=False)}
+    blocks = {(t, s): linear(net[int(t)]) for s, t in itertools.pairwise(names)}
     return Toy("deep", net, zeros(2), dict(zip(names, [(n,) for n in sizes], strict=True)), blocks)
 
 
@@ -35,32 +41,56 @@ def deep() -> Toy:
 def linear_on_last_axis() -> Toy:
     net = sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2))
     groups = {"input": (4, 3), "0": (4, 2), "2": (4, 2)}
-    return Toy("linear_on_last_axis", net, zeros(4, 3), groups, {("0", "input"): linear(net[0]), ("2", "0"): linear(net[2])})
+    return Toy(
+        "linear_on_last_axis", net, zeros(4, 3), groups, {("0", "input"): linear(net[0]), ("2", "0"): linear(net[2])}
+    )
 
 
 @toy
 def nested_modules() -> Toy:
-    net = sequential(nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.ReLU(), nn.Linear(4, 4))), nn.ModuleDict({"a": nn.Linear(4, 2)})["a"])
+    net = sequential(
+        nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.ReLU(), nn.Linear(4, 4))),
+        nn.ModuleDict({"a": nn.Linear(4, 2)})["a"],
+    )
     groups = {"input": (3,), "0.0": (4,), "0.1.1": (4,), "1": (2,)}
-    blocks = {("0.0", "input"): linear(net[0][0]), ("0.1.1", "0.0"): linear(net[0][1][1]), ("1", "0.1.1"): linear(net[1])}
+    blocks = {
+        ("0.0", "input"): linear(net[0][0]),
+        ("0.1.1", "0.0"): linear(net[0][1][1]),
+        ("1", "0.1.1"): linear(net[1]),
+    }
     return Toy("nested_modules", net, zeros(3), groups, blocks)
 
 
 @toy
 def functional_linear() -> Toy:
-    net = Net(lambda n, x: F.linear(F.relu(F.linear(x, n.w, n.b)), n.v), w=nn.Parameter(torch.zeros(4, 3)), b=nn.Parameter(torch.zeros(4)), v=nn.Parameter(torch.zeros(2, 4)))
+    net = Net(
+        lambda n, x: F.linear(F.relu(F.linear(x, n.w, n.b)), n.v),
+        w=nn.Parameter(torch.zeros(4, 3)),
+        b=nn.Parameter(torch.zeros(4)),
+        v=nn.Parameter(torch.zeros(2, 4)),
+    )
     return chain("functional_linear", net, first=net.w.detach(), out=net.v.detach(), named=False)
 
 
 @toy
 def matmul() -> Toy:
-    net = Net(lambda n, x: torch.relu(x @ n.w + n.b).matmul(n.v), w=nn.Parameter(torch.zeros(3, 4)), b=nn.Parameter(torch.zeros(4)), v=nn.Parameter(torch.zeros(4, 2)))
+    net = Net(
+        lambda n, x: torch.relu(x @ n.w + n.b).matmul(n.v),
+        w=nn.Parameter(torch.zeros(3, 4)),
+        b=nn.Parameter(torch.zeros(4)),
+        v=nn.Parameter(torch.zeros(4, 2)),
+    )
     return chain("matmul", net, first=net.w.detach().T, out=net.v.detach().T, named=False)
 
 
 @toy
 def addmm() -> Toy:
-    net = Net(lambda n, x: torch.mm(torch.addmm(n.b, x, n.w).tanh(), n.v.t()), w=nn.Parameter(torch.zeros(3, 4)), b=nn.Parameter(torch.zeros(4)), v=nn.Parameter(torch.zeros(2, 4)))
+    net = Net(
+        lambda n, x: torch.mm(torch.addmm(n.b, x, n.w).tanh(), n.v.t()),
+        w=nn.Parameter(torch.zeros(3, 4)),
+        b=nn.Parameter(torch.zeros(4)),
+        v=nn.Parameter(torch.zeros(2, 4)),
+    )
     return chain("addmm", net, first=net.w.detach().T, out=net.v.detach(), named=False)
 
 
@@ -91,8 +121,12 @@ def weight_on_the_left() -> Toy:
 
 @toy
 def mixer() -> Toy:
-    """Token mixing as in an MLP-Mixer: transpose, linear, transpose, added to the input; then a linear layer over channels."""
-    net = Net(lambda n, x: n.channels(n.tokens(x.transpose(1, 2)).transpose(1, 2)), tokens=nn.Linear(3, 3), channels=nn.Linear(2, 2))
+    """Token mixing as in an MLP-Mixer: transpose, linear, transpose; then a linear layer over channels."""
+    net = Net(
+        lambda n, x: n.channels(n.tokens(x.transpose(1, 2)).transpose(1, 2)),
+        tokens=nn.Linear(3, 3),
+        channels=nn.Linear(2, 2),
+    )
     groups = {"input": (3, 2), "tokens": (2, 3), "channels": (3, 2)}
     blocks = {
         ("tokens", "input"): lambda x, f: x.transpose(1, 2) @ f(net.tokens.weight).T,
@@ -104,16 +138,26 @@ def mixer() -> Toy:
 @toy
 def called_twice() -> Toy:
     """One module, two synapses: the second is named @2."""
-    net = Net(lambda n, x: n.out(torch.relu(n.shared(torch.relu(n.shared(x))))), shared=nn.Linear(3, 3), out=nn.Linear(3, 2))
+    net = Net(
+        lambda n, x: n.out(torch.relu(n.shared(torch.relu(n.shared(x))))), shared=nn.Linear(3, 3), out=nn.Linear(3, 2)
+    )
     groups = {"input": (3,), "shared": (3,), "shared@2": (3,), "out": (2,)}
-    blocks = {("shared", "input"): linear(net.shared), ("shared@2", "shared"): linear(net.shared), ("out", "shared@2"): linear(net.out)}
+    blocks = {
+        ("shared", "input"): linear(net.shared),
+        ("shared@2", "shared"): linear(net.shared),
+        ("out", "shared@2"): linear(net.out),
+    }
     return Toy("called_twice", net, zeros(3), groups, blocks)
 
 
 @toy
 def siamese() -> Toy:
     """One encoder on two halves of the input."""
-    net = Net(lambda n, x: n.out(torch.cat([n.encoder(half).relu() for half in x.chunk(2, 1)], 1)), encoder=nn.Linear(2, 2), out=nn.Linear(4, 2))
+    net = Net(
+        lambda n, x: n.out(torch.cat([n.encoder(half).relu() for half in x.chunk(2, 1)], 1)),
+        encoder=nn.Linear(2, 2),
+        out=nn.Linear(4, 2),
+    )
     groups = {"input": (4,), "encoder": (2,), "encoder@2": (2,), "out": (2,)}
     blocks = {
         ("encoder", "input"): lambda x, f: x[:, :2] @ f(net.encoder.weight).T,
@@ -137,7 +181,11 @@ def tied_modules() -> Toy:
 @toy
 def tied_autoencoder() -> Toy:
     """The decoder is the encoder's transpose."""
-    net = Net(lambda n, x: F.linear(torch.relu(n.first(x)), n.first.weight.t(), n.bias), first=nn.Linear(3, 4), bias=nn.Parameter(torch.zeros(3)))
+    net = Net(
+        lambda n, x: F.linear(torch.relu(n.first(x)), n.first.weight.t(), n.bias),
+        first=nn.Linear(3, 4),
+        bias=nn.Parameter(torch.zeros(3)),
+    )
     w = net.first.weight.detach()
     blocks = {("first", "input"): lambda x, f: x @ f(w).T, ("out", "first"): lambda x, f: x @ f(w)}
     return Toy("tied_autoencoder", net, zeros(3), {"input": (3,), "first": (4,), "out": (3,)}, blocks, named=False)
@@ -190,14 +238,23 @@ def pruned_for_good() -> Toy:
 @toy
 def low_rank() -> Toy:
     """A weight that is a product of two parameters; |A| is the absolute value of the product."""
-    net = Net(lambda n, x: n.out(torch.relu(F.linear(x, n.u @ n.v))), u=nn.Parameter(torch.zeros(4, 2)), v=nn.Parameter(torch.zeros(2, 3)), out=nn.Linear(4, 2))
+    net = Net(
+        lambda n, x: n.out(torch.relu(F.linear(x, n.u @ n.v))),
+        u=nn.Parameter(torch.zeros(4, 2)),
+        v=nn.Parameter(torch.zeros(2, 3)),
+        out=nn.Linear(4, 2),
+    )
     return chain("low_rank", net, first=(net.u @ net.v).detach(), named=False)
 
 
 @toy
 def standardised_weight() -> Toy:
     """Weight standardisation written by hand."""
-    net = Net(lambda n, x: n.out(F.linear(x, (n.w - n.w.mean(1, keepdim=True)) / n.w.std(1, keepdim=True))), w=nn.Parameter(torch.zeros(4, 3)), out=nn.Linear(4, 2))
+    net = Net(
+        lambda n, x: n.out(F.linear(x, (n.w - n.w.mean(1, keepdim=True)) / n.w.std(1, keepdim=True))),
+        w=nn.Parameter(torch.zeros(4, 3)),
+        out=nn.Linear(4, 2),
+    )
     w = net.w.detach()
     return chain("standardised_weight", net, first=(w - w.mean(1, keepdim=True)) / w.std(1, keepdim=True), named=False)
 
@@ -206,7 +263,13 @@ def standardised_weight() -> Toy:
 def no_activation_between() -> Toy:
     """Two linear layers in a row are two groups."""
     net = sequential(nn.Linear(3, 4), nn.Identity(), nn.Linear(4, 2))
-    return Toy("no_activation_between", net, zeros(3), {"input": (3,), "0": (4,), "2": (2,)}, {("0", "input"): linear(net[0]), ("2", "0"): linear(net[2])})
+    return Toy(
+        "no_activation_between",
+        net,
+        zeros(3),
+        {"input": (3,), "0": (4,), "2": (2,)},
+        {("0", "input"): linear(net[0]), ("2", "0"): linear(net[2])},
+    )
 
 
 @toy

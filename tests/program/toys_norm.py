@@ -34,7 +34,9 @@ def batch_norm_last() -> Toy:
     return Toy("batch_norm_last", net, zeros(3), {"input": (3,), "0": (4,), "2": (2,)}, blocks)
 
 
-def batch_norm_after(name: str, layer: nn.Module, norm: nn.Module, axes: list[Tensor], *, transposed: bool = False) -> None:
+def batch_norm_after(
+    name: str, layer: nn.Module, norm: nn.Module, axes: list[Tensor], *, transposed: bool = False
+) -> None:
     """A convolution of any rank whose batch norm is folded."""
 
     def build() -> Toy:
@@ -52,7 +54,11 @@ batch_norm_after("batch_norm_after_conv2d", nn.Conv2d(2, 3, 2, groups=1), nn.Bat
 batch_norm_after("batch_norm_after_depthwise", nn.Conv2d(2, 4, 2, groups=2), nn.BatchNorm2d(4), [taps(3, 2)] * 2)
 batch_norm_after("batch_norm_after_conv3d", nn.Conv3d(1, 2, 2), nn.BatchNorm3d(2), [taps(2, 2), taps(3, 2), taps(2, 2)])
 batch_norm_after(
-    "batch_norm_after_transposed", nn.ConvTranspose2d(2, 3, 2, stride=2), nn.BatchNorm2d(3), [transposed_taps(2, 2, 2)] * 2, transposed=True
+    "batch_norm_after_transposed",
+    nn.ConvTranspose2d(2, 3, 2, stride=2),
+    nn.BatchNorm2d(3),
+    [transposed_taps(2, 2, 2)] * 2,
+    transposed=True,
 )
 batch_norm_after(
     "batch_norm_after_grouped_transposed",
@@ -99,7 +105,13 @@ def batch_norm_after_the_activation() -> Toy:
         ("0", "input"): conv(net[0].weight, [taps(3, 2)] * 2),
         ("3", "0"): scaled(conv(net[3].weight, [taps(2, 2)] * 2), gain(net[2], 2), source=True),
     }
-    return Toy("batch_norm_after_the_activation", net, zeros(1, 3, 3), {"input": (1, 3, 3), "0": (2, 2, 2), "3": (1, 1, 1)}, blocks)
+    return Toy(
+        "batch_norm_after_the_activation",
+        net,
+        zeros(1, 3, 3),
+        {"input": (1, 3, 3), "0": (2, 2, 2), "3": (1, 1, 1)},
+        blocks,
+    )
 
 
 @toy
@@ -123,7 +135,10 @@ def batch_norm_of_a_shared_output() -> Toy:
 def batch_norm_of_a_sum() -> Toy:
     """The norm alone reads a sum of synapse and skip: it folds into all links of the sum, the skip's too."""
     net = Net(
-        lambda n, x: n.out(n.norm(n.first(x) + x).relu()), first=nn.Linear(3, 3), norm=nn.BatchNorm1d(3), out=nn.Linear(3, 2)
+        lambda n, x: n.out(n.norm(n.first(x) + x).relu()),
+        first=nn.Linear(3, 3),
+        norm=nn.BatchNorm1d(3),
+        out=nn.Linear(3, 2),
     )
     blocks = {
         ("first", "input"): scaled(lambda x, f: linear(net.first)(x, f) + x, gain(net.norm)),
@@ -147,10 +162,23 @@ def gained(name: str, norm: nn.Module, scale: object, *, shape: tuple[int, ...] 
 
     def build() -> Toy:
         if len(shape) == 1:
-            net = Net(lambda n, x: n.out(torch.relu(n.norm(n.first(x)))), first=nn.Linear(3, 4), norm=copy.deepcopy(norm), out=nn.Linear(4, 2))
-            blocks = {("first", "input"): linear(net.first), ("out", "first"): scaled(linear(net.out), scale(net.norm), source=True)}
+            net = Net(
+                lambda n, x: n.out(torch.relu(n.norm(n.first(x)))),
+                first=nn.Linear(3, 4),
+                norm=copy.deepcopy(norm),
+                out=nn.Linear(4, 2),
+            )
+            blocks = {
+                ("first", "input"): linear(net.first),
+                ("out", "first"): scaled(linear(net.out), scale(net.norm), source=True),
+            }
             return Toy(name, net, zeros(3), {"input": (3,), "first": (4,), "out": (2,)}, blocks)
-        net = Net(lambda n, x: n.out(torch.relu(n.norm(n.first(x)))), first=nn.Conv2d(1, 4, 2), norm=copy.deepcopy(norm), out=nn.Conv2d(4, 1, 2))
+        net = Net(
+            lambda n, x: n.out(torch.relu(n.norm(n.first(x)))),
+            first=nn.Conv2d(1, 4, 2),
+            norm=copy.deepcopy(norm),
+            out=nn.Conv2d(4, 1, 2),
+        )
         blocks = {
             ("first", "input"): conv(net.first.weight, [taps(3, 2)] * 2),
             ("out", "first"): scaled(conv(net.out.weight, [taps(2, 2)] * 2), scale(net.norm), source=True),
@@ -213,12 +241,20 @@ gained("local_response_norm", nn.LocalResponseNorm(2), one, shape=(4, 2, 2))
 @toy
 def instance_norm_with_statistics() -> Toy:
     """In eval mode with running statistics it is a batch norm, and folds as one."""
-    net = sequential(nn.Conv2d(1, 2, 2), nn.InstanceNorm2d(2, affine=True, track_running_stats=True), nn.ReLU(), nn.Conv2d(2, 1, 2))
+    net = sequential(
+        nn.Conv2d(1, 2, 2), nn.InstanceNorm2d(2, affine=True, track_running_stats=True), nn.ReLU(), nn.Conv2d(2, 1, 2)
+    )
     blocks = {
         ("0", "input"): conv(net[0].weight, [taps(3, 2)] * 2, scale=gain(net[1])),
         ("3", "0"): conv(net[3].weight, [taps(2, 2)] * 2),
     }
-    return Toy("instance_norm_with_statistics", net, zeros(1, 3, 3), {"input": (1, 3, 3), "0": (2, 2, 2), "3": (1, 1, 1)}, blocks)
+    return Toy(
+        "instance_norm_with_statistics",
+        net,
+        zeros(1, 3, 3),
+        {"input": (1, 3, 3), "0": (2, 2, 2), "3": (1, 1, 1)},
+        blocks,
+    )
 
 
 @toy
@@ -234,4 +270,10 @@ def channels_last_layer_norm() -> Toy:
         ("first", "input"): conv(net.first.weight, [taps(3, 2)] * 2),
         ("out", "first"): scaled(conv(net.out.weight, [taps(2, 2)] * 2), per_channel(net.norm), source=True),
     }
-    return Toy("channels_last_layer_norm", net, zeros(1, 3, 3), {"input": (1, 3, 3), "first": (3, 2, 2), "out": (1, 1, 1)}, blocks)
+    return Toy(
+        "channels_last_layer_norm",
+        net,
+        zeros(1, 3, 3),
+        {"input": (1, 3, 3), "first": (3, 2, 2), "out": (1, 1, 1)},
+        blocks,
+    )

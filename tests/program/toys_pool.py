@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -58,15 +57,18 @@ def spread(value: Any, rank: int) -> Sequence[Any]:
 
 
 def window_pool(name: str, layer: nn.Module, shape: tuple[int, ...]) -> None:
-    """A pooling layer whose options are its attributes: the mean of each window's real members, or torch's own divisor."""
+    """A pooling layer whose options are its attributes: the mean of real members, or torch's own divisor."""
     rank = len(shape) - 1
     kernel, stride = spread(layer.kernel_size, rank), spread(layer.stride or layer.kernel_size, rank)
     padding, dilation = spread(getattr(layer, "padding", 0), rank), spread(getattr(layer, "dilation", 1), rank)
     axes = [windows(n, kernel[a], stride[a], padding[a], dilation[a], layer.ceil_mode) for a, n in enumerate(shape[1:])]
     if getattr(layer, "divisor_override", None):
-        block: Block = lambda x, f: averaged(axes, [torch.ones(axis.shape[0]) for axis in axes])(x, f) * f(number(1 / layer.divisor_override))  # noqa: E731
+        block: Block = mapped([axis / layer.divisor_override ** (1 / rank) for axis in axes])
     elif getattr(layer, "count_include_pad", False):
-        block = averaged(axes, [padded_lengths(n, kernel[a], stride[a], padding[a], axes[a].shape[0]) for a, n in enumerate(shape[1:])])
+        block = averaged(
+            axes,
+            [padded_lengths(n, kernel[a], stride[a], padding[a], axes[a].shape[0]) for a, n in enumerate(shape[1:])],
+        )
     else:
         block = averaged(axes)
     read(name, layer, shape, block)
@@ -83,7 +85,9 @@ window_pool("avg_pool1d", nn.AvgPool1d(3, stride=2, padding=1, ceil_mode=True), 
 window_pool("avg_pool1d_excluding", nn.AvgPool1d(3, stride=2, padding=1, count_include_pad=False), (1, 6))
 window_pool("avg_pool2d", nn.AvgPool2d(2), (2, 4, 4))
 window_pool("avg_pool2d_including", nn.AvgPool2d((3, 2), stride=2, padding=1, ceil_mode=True), (1, 5, 4))
-window_pool("avg_pool2d_excluding", nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False), (1, 4, 5))
+window_pool(
+    "avg_pool2d_excluding", nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False), (1, 4, 5)
+)
 window_pool("avg_pool2d_divisor", nn.AvgPool2d(2, divisor_override=3), (1, 4, 4))
 window_pool("avg_pool3d", nn.AvgPool3d(2, stride=1, padding=1), (1, 2, 2, 3))
 window_pool("avg_pool3d_excluding", nn.AvgPool3d((1, 2, 2), padding=(0, 1, 1), count_include_pad=False), (1, 2, 3, 2))
@@ -95,10 +99,20 @@ read("adaptive_avg_pool2d", nn.AdaptiveAvgPool2d((2, 3)), (2, 5, 4), averaged([a
 read("adaptive_avg_pool2d_global", nn.AdaptiveAvgPool2d(1), (3, 2, 4), averaged([adaptive(2, 1), adaptive(4, 1)]))
 read("adaptive_avg_pool2d_keep", nn.AdaptiveAvgPool2d((None, 2)), (1, 3, 4), averaged([adaptive(3, 3), adaptive(4, 2)]))
 read("adaptive_avg_pool2d_grow", nn.AdaptiveAvgPool2d((3, 5)), (1, 2, 3), averaged([adaptive(2, 3), adaptive(3, 5)]))
-read("adaptive_avg_pool3d", nn.AdaptiveAvgPool3d((1, 2, 2)), (1, 2, 3, 2), averaged([adaptive(2, 1), adaptive(3, 2), adaptive(2, 2)]))
+read(
+    "adaptive_avg_pool3d",
+    nn.AdaptiveAvgPool3d((1, 2, 2)),
+    (1, 2, 3, 2),
+    averaged([adaptive(2, 1), adaptive(3, 2), adaptive(2, 2)]),
+)
 read("adaptive_max_pool1d", nn.AdaptiveMaxPool1d(2), (2, 5), averaged([adaptive(5, 2)]))
 read("adaptive_max_pool2d", nn.AdaptiveMaxPool2d((3, 1)), (1, 4, 3), averaged([adaptive(4, 3), adaptive(3, 1)]))
-read("adaptive_max_pool3d", nn.AdaptiveMaxPool3d(1), (2, 2, 1, 2), averaged([adaptive(2, 1), adaptive(1, 1), adaptive(2, 1)]))
+read(
+    "adaptive_max_pool3d",
+    nn.AdaptiveMaxPool3d(1),
+    (2, 2, 1, 2),
+    averaged([adaptive(2, 1), adaptive(1, 1), adaptive(2, 1)]),
+)
 
 
 class Function(nn.Module):
@@ -115,19 +129,45 @@ class Function(nn.Module):
 two = [windows(4, 2), windows(4, 2)]
 read("max_pool2d_function", Function(lambda x: F.max_pool2d(x, 2)), (1, 4, 4), averaged(two))
 read("max_pool2d_indices", Function(lambda x: F.max_pool2d(x, 2, return_indices=True)[0]), (1, 4, 4), averaged(two))
-read("adaptive_max_pool2d_indices", Function(lambda x: F.adaptive_max_pool2d(x, 2, return_indices=True)[0]), (1, 4, 4), averaged(two))
+read(
+    "adaptive_max_pool2d_indices",
+    Function(lambda x: F.adaptive_max_pool2d(x, 2, return_indices=True)[0]),
+    (1, 4, 4),
+    averaged(two),
+)
 read("avg_pool2d_function", Function(lambda x: F.avg_pool2d(x, (2, 2))), (1, 4, 4), averaged(two))
 
 # Upsampling: one coefficient for each pair of output and input position.
 read("upsample_nearest1d", nn.Upsample(scale_factor=2), (2, 3), mapped([nearest(3, 6)]))
 read("upsample_nearest2d", nn.Upsample(scale_factor=(2, 3)), (2, 2, 2), mapped([nearest(2, 4), nearest(2, 6)]))
 read("upsample_nearest2d_size", nn.Upsample(size=(5, 3)), (1, 3, 2), mapped([nearest(3, 5), nearest(2, 3)]))
-read("upsample_nearest3d", nn.Upsample(scale_factor=2), (1, 1, 2, 2), mapped([nearest(1, 2), nearest(2, 4), nearest(2, 4)]))
-read("upsample_nearest_exact", nn.Upsample(size=(4, 5), mode="nearest-exact"), (1, 3, 3), mapped([nearest(3, 4, True), nearest(3, 5, True)]))
-read("downsample_nearest", Function(lambda x: F.interpolate(x, scale_factor=0.5)), (1, 4, 4), mapped([nearest(4, 2), nearest(4, 2)]))
+read(
+    "upsample_nearest3d",
+    nn.Upsample(scale_factor=2),
+    (1, 1, 2, 2),
+    mapped([nearest(1, 2), nearest(2, 4), nearest(2, 4)]),
+)
+read(
+    "upsample_nearest_exact",
+    nn.Upsample(size=(4, 5), mode="nearest-exact"),
+    (1, 3, 3),
+    mapped([nearest(3, 4, True), nearest(3, 5, True)]),
+)
+read(
+    "downsample_nearest",
+    Function(lambda x: F.interpolate(x, scale_factor=0.5)),
+    (1, 4, 4),
+    mapped([nearest(4, 2), nearest(4, 2)]),
+)
 for align in (False, True):
     corner = "_corners" if align else ""
-    read(f"upsample_linear{corner}", nn.Upsample(scale_factor=2, mode="linear", align_corners=align), (1, 4), mapped([interpolation(4, 8, align)]), counted=False)
+    read(
+        f"upsample_linear{corner}",
+        nn.Upsample(scale_factor=2, mode="linear", align_corners=align),
+        (1, 4),
+        mapped([interpolation(4, 8, align)]),
+        counted=False,
+    )
     read(
         f"upsample_bilinear{corner}",
         nn.Upsample(size=(5, 4), mode="bilinear", align_corners=align),
@@ -170,7 +210,9 @@ def max_over_positions() -> Toy:
 @toy
 def maxout() -> Toy:
     """The maximum over an axis, by torch.max(...).values."""
-    net = Net(lambda n, x: n.out(n.pieces(x).view(-1, 2, 3).max(dim=2).values), pieces=nn.Linear(2, 6), out=nn.Linear(2, 2))
+    net = Net(
+        lambda n, x: n.out(n.pieces(x).view(-1, 2, 3).max(dim=2).values), pieces=nn.Linear(2, 6), out=nn.Linear(2, 2)
+    )
     blocks = {
         ("pieces", "input"): linear(net.pieces),
         ("out", "pieces"): lambda x, f: linear(net.out)(x.reshape(-1, 2, 3).sum(2) * f(number(1 / 3)), f),

@@ -1,14 +1,12 @@
-"""Toys of products and of several inputs and outputs."""
+"""Toys of products: gates, gated units, squeeze and excitation, numbers and learned scales."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from axonometry.testing import Toy, randomise
+from axonometry.testing import Toy
 
 from .oracles import Net, conv, linear, number, register, skip, taps, toy, zeros
 
@@ -39,14 +37,24 @@ gated("gate_on_the_input", lambda n, x: n.out(x * torch.sigmoid(n.left(x))), lay
 @toy
 def glu() -> Toy:
     net = Net(lambda n, x: n.out(F.glu(n.both(x), dim=1)), both=nn.Linear(3, 4), out=nn.Linear(2, 2))
-    blocks = {("both", "input"): linear(net.both), ("out", "both"): lambda x, f: linear(net.out)(x[:, :2] + x[:, 2:], f)}
+    blocks = {
+        ("both", "input"): linear(net.both),
+        ("out", "both"): lambda x, f: linear(net.out)(x[:, :2] + x[:, 2:], f),
+    }
     return Toy("glu", net, zeros(3), {"input": (3,), "both": (4,), "out": (2,)}, blocks)
 
 
 @toy
 def glu_module() -> Toy:
     net = Net(lambda n, x: n.glu(n.both(x)), both=nn.Conv1d(1, 4, 1), glu=nn.GLU(1))
-    return Toy("glu_module", net, zeros(1, 2), {"input": (1, 2), "both": (4, 2)}, {("both", "input"): conv(net.both.weight, [taps(2, 1)])}, outputs=("both",))
+    return Toy(
+        "glu_module",
+        net,
+        zeros(1, 2),
+        {"input": (1, 2), "both": (4, 2)},
+        {("both", "input"): conv(net.both.weight, [taps(2, 1)])},
+        outputs=("both",),
+    )
 
 
 @toy
@@ -56,7 +64,10 @@ def glu_by_hand() -> Toy:
         return n.out(value * torch.sigmoid(gate))
 
     net = Net(forward, both=nn.Linear(3, 4), out=nn.Linear(2, 2))
-    blocks = {("both", "input"): linear(net.both), ("out", "both"): lambda x, f: linear(net.out)(x[:, :2] + x[:, 2:], f)}
+    blocks = {
+        ("both", "input"): linear(net.both),
+        ("out", "both"): lambda x, f: linear(net.out)(x[:, :2] + x[:, 2:], f),
+    }
     return Toy("glu_by_hand", net, zeros(3), {"input": (3,), "both": (4,), "out": (2,)}, blocks)
 
 
@@ -106,7 +117,10 @@ def squeeze_and_excitation_by_convolutions() -> Toy:
 def scaled_synapse() -> Toy:
     """A number between two layers is a coefficient of the links that pass it."""
     net = Net(lambda n, x: n.out(F.relu(n.first(x)) * 2), first=nn.Linear(3, 4), out=nn.Linear(4, 2))
-    blocks = {("first", "input"): linear(net.first), ("out", "first"): lambda x, f: linear(net.out)(x * f(number(2.0)), f)}
+    blocks = {
+        ("first", "input"): linear(net.first),
+        ("out", "first"): lambda x, f: linear(net.out)(x * f(number(2.0)), f),
+    }
     return Toy("scaled_synapse", net, zeros(3), {"input": (3,), "first": (4,), "out": (2,)}, blocks)
 
 
@@ -120,7 +134,10 @@ def learned_scale() -> Toy:
         out=nn.Conv2d(3, 1, 1),
     )
     out = conv(net.out.weight, PIXEL)
-    blocks = {("first", "input"): conv(net.first.weight, PIXEL), ("out", "first"): lambda x, f: out(x * f(net.scale)[:, None, None], f)}
+    blocks = {
+        ("first", "input"): conv(net.first.weight, PIXEL),
+        ("out", "first"): lambda x, f: out(x * f(net.scale)[:, None, None], f),
+    }
     return Toy("learned_scale", net, zeros(1, 2, 2), {"input": (1, 2, 2), "first": (3, 2, 2), "out": (1, 2, 2)}, blocks)
 
 
@@ -134,13 +151,16 @@ def learned_affine() -> Toy:
         shift=nn.Parameter(torch.zeros(4)),
         out=nn.Linear(4, 2),
     )
-    blocks = {("first", "input"): linear(net.first), ("out", "first"): lambda x, f: linear(net.out)(x * f(net.scale), f)}
+    blocks = {
+        ("first", "input"): linear(net.first),
+        ("out", "first"): lambda x, f: linear(net.out)(x * f(net.scale), f),
+    }
     return Toy("learned_affine", net, zeros(3), {"input": (3,), "first": (4,), "out": (2,)}, blocks)
 
 
 @toy
 def rezero() -> Toy:
-    """x + alpha * f(x) with a learned number, after an activation: the factor is on the links from the branch's group."""
+    """x + alpha * f(x) with a learned number, after an activation: it is on the links from the branch's group."""
     net = Net(
         lambda n, x: n.out(n.skip(x) + n.alpha * torch.tanh(n.branch(x))),
         skip=nn.Linear(3, 3),
@@ -157,103 +177,13 @@ def rezero() -> Toy:
     return Toy("rezero", net, zeros(3), {"input": (3,), "branch": (3,), "skip": (3,), "out": (2,)}, blocks)
 
 
-# ----------------------------------------------------------------------------------- several inputs and outputs
-
-
-class TwoInputs(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.left, self.right, self.out = nn.Linear(2, 3), nn.Linear(4, 3), nn.Linear(3, 2)
-
-    def forward(self, image: Tensor, context: Tensor) -> Tensor:
-        return self.out(torch.relu(self.left(image) + self.right(context)))
-
-
-@toy
-def two_inputs() -> Toy:
-    net = randomise(TwoInputs())
-    blocks = {("left", "image"): linear(net.left), ("left", "context"): linear(net.right), ("out", "left"): linear(net.out)}
-    groups = {"image": (2,), "context": (4,), "left": (3,), "out": (2,)}
-    return Toy("two_inputs", net, (*zeros(2), *zeros(4)), groups, blocks)
-
-
-class SharedInput(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b = nn.Linear(3, 2), nn.Linear(3, 2)
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return torch.cat([self.a(x + y), self.b(x - 2 * y)], 1)
-
-
-@toy
-def inputs_added() -> Toy:
-    """A sum of inputs is wiring: both are linked to the reader."""
-    net = randomise(SharedInput())
-    blocks = {
-        ("a", "x"): linear(net.a),
-        ("a", "y"): linear(net.a),
-        ("b", "x"): linear(net.b),
-        ("b", "y"): lambda x, f: linear(net.b)(x * f(number(2.0)) * f(number(-1.0)), f),
-    }
-    return Toy("inputs_added", net, (*zeros(3), *zeros(3)), {"x": (3,), "y": (3,), "a": (2,), "b": (2,)}, blocks, outputs=("a", "b"))
-
-
-class Heads(NamedTuple):
-    label: Tensor
-    features: Tensor
-
-
-class TwoOutputs(nn.Module):
-    """A trunk whose features are an output themselves."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.trunk, self.label, self.box = nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(4, 3)
-        self.kind = kind
-
-    def forward(self, x: Tensor) -> object:
-        h = torch.relu(self.trunk(x))
-        if self.kind == "dict":
-            return {"label": self.label(h), "box": [torch.sigmoid(self.box(h))]}
-        return self.label(h), self.box(h)
-
-
-def outputs(name: str, kind: str) -> None:
-    def build() -> Toy:
-        net = randomise(TwoOutputs(kind))
-        blocks = {("trunk", "input"): linear(net.trunk), ("label", "trunk"): linear(net.label), ("box", "trunk"): linear(net.box)}
-        return Toy(name, net, zeros(3), {"input": (3,), "trunk": (4,), "label": (2,), "box": (3,)}, blocks)
-
-    register(name, build)
-
-
-outputs("two_outputs", "tuple")
-outputs("dict_of_outputs", "dict")
-
-
-class Intermediate(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.trunk, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        h = torch.relu(self.trunk(x))
-        return self.head(h), h
-
-
-@toy
-def features_are_an_output() -> Toy:
-    net = randomise(Intermediate())
-    blocks = {("trunk", "input"): linear(net.trunk), ("head", "trunk"): linear(net.head)}
-    return Toy("features_are_an_output", net, zeros(3), {"input": (3,), "trunk": (4,), "head": (2,)}, blocks, outputs=("trunk", "head"))
-
-
 @toy
 def input_is_skipped_to_the_second_layer() -> Toy:
     """A skip over a bottleneck that is read by cat with a constant."""
     net = Net(
-        lambda n, x: n.second(torch.cat([F.relu(n.first(x)), x, torch.ones(x.shape[0], 1)], 1)) + x, first=nn.Linear(2, 1), second=nn.Linear(4, 2)
+        lambda n, x: n.second(torch.cat([F.relu(n.first(x)), x, torch.ones(x.shape[0], 1)], 1)) + x,
+        first=nn.Linear(2, 1),
+        second=nn.Linear(4, 2),
     )
     w = net.second.weight
     blocks = {
@@ -261,4 +191,6 @@ def input_is_skipped_to_the_second_layer() -> Toy:
         ("second", "first"): lambda x, f: x @ f(w[:, :1]).T,
         ("second", "input"): lambda x, f: x @ f(w[:, 1:3]).T + skip()(x, f),
     }
-    return Toy("input_is_skipped_to_the_second_layer", net, zeros(2), {"input": (2,), "first": (1,), "second": (2,)}, blocks)
+    return Toy(
+        "input_is_skipped_to_the_second_layer", net, zeros(2), {"input": (2,), "first": (1,), "second": (2,)}, blocks
+    )

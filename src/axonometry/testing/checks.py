@@ -58,7 +58,9 @@ def check_against_dense(graph: NeuralGraph, dense: Tensor) -> None:
     """
     expected = dense.double()
     labels = [f"{group.name}[{i}]" for group in graph.groups for i in range(group.n_neurons)]
-    assert expected.shape == (len(labels), len(labels)), f"a matrix of {len(labels)} neurons, not {tuple(expected.shape)}"
+    assert expected.shape == (len(labels), len(labels)), (
+        f"a matrix of {len(labels)} neurons, not {tuple(expected.shape)}"
+    )
     for label, found in {"A": matrix(graph), "A.T": matrix(graph, transposed=True)}.items():
         wrong = ~torch.isclose(found, expected, rtol=_TOLERANCE[graph.dtype], atol=_TOLERANCE[graph.dtype])
         if wrong.any():
