@@ -21,6 +21,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def watched(browser: Any) -> Iterator[Any]:
     """A browser page that fails the test if the page complains or asks any network for anything."""
+    browser.set_default_timeout(90_000)  # a busy machine is no failure
     complaints: list[str] = []
     browser.on(
         "console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None

@@ -201,6 +201,7 @@ def test_a_measure_of_one_s_own_is_defined_by_its_docstring(monkeypatch: pytest.
 def everything(browser: Any, page: Page, path: Path) -> list[str]:
     """Open every tab of a page, draw all figures; what went wrong."""
     wrong: list[str] = []
+    browser.set_default_timeout(90_000)  # a busy machine is no failure
     browser.on("console", lambda message: wrong.append(message.text))
     browser.on("pageerror", lambda error: wrong.append(str(error)))
     browser.on("request", lambda request: wrong.append(request.url) if request.url.startswith("http") else None)

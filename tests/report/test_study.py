@@ -103,6 +103,17 @@ def test_runs_without_weights_have_no_densities(population: Population) -> None:
     assert set(found.read.values()) == {0}
 
 
+def test_a_network_without_an_accuracy_is_left_out_and_counted(population: Population) -> None:
+    unscored = Population(population.folder, population.runs)
+    frame = population.frame.copy()
+    frame.iloc[0, frame.columns.get_loc("accuracy")] = np.nan
+    unscored.__dict__["frame"] = frame
+    found = study(unscored)
+    assert found.left_out == 1
+    assert frame.index[0] not in found.networks.index
+    assert frame.index[0] not in set(found.metrics["network"])
+
+
 def test_an_empty_population_is_refused(population: Population) -> None:
     with pytest.raises(AxonometryError, match="whole runs with an accuracy; got none"):
         study(Population(population.folder, {}))
