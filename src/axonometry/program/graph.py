@@ -193,7 +193,8 @@ class NeuralGraph:
 
     def _prepared(self) -> tuple[Statics, Links]:
         """What products need of the weights, made anew when the weights have been changed in place."""
-        versions = tuple(tensor._version for tensor in self.state.values() if isinstance(tensor, Tensor))
+        tensors = [tensor for tensor in self.state.values() if isinstance(tensor, Tensor)]
+        versions = tuple(-1 if tensor.is_inference() else tensor._version for tensor in tensors)
         if self._kept is None or self._kept[0] != versions:
             statics, links = self.program.statics(self.state), Links(self._maps, dtype=self.dtype)
             with torch.no_grad():

@@ -49,7 +49,7 @@ def _linear_pulled(y: Tensor, weight: Tensor) -> Tensor:
     if not alone or weight.device.type != "cpu":
         return y @ weight
     blocks = weight.reshape(threads, -1, weight.shape[1])
-    return torch.bmm(y.reshape(threads, 1, -1), blocks).sum(0).reshape(*y.shape[:-1], -1)
+    return torch.bmm(y.reshape(threads, 1, -1).contiguous(), blocks).sum(0).reshape(*y.shape[:-1], -1)
 
 
 def _convolution(
@@ -107,7 +107,9 @@ class Geometry:
         return x[:, :1], weight.sum(0 if self.transposed else 1, keepdim=True)
 
     def pull(self, y: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-        """The transposed map."""
+        """The transposed map; equal channels again meet the sum of their kernels."""
+        if self.groups == 1 and is_constant(y, 1):
+            y, weight = y[:, :1], weight.sum(1 if self.transposed else 0, keepdim=True)
         places = (self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups)
         return aten.convolution_backward(y, x, weight, None, *places, [True, False, False])[0]
 
