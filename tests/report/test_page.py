@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from axonometry.errors import AxonometryError, MissingExtraError
 from axonometry.report import Drawing, Facts, Figure, Key, Page, Panel, Prose, Tab, Table, palette, render

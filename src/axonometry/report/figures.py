@@ -107,7 +107,7 @@ def over_time(values: pd.DataFrame, *, y: str, percent: bool = False, step: str 
         The figure; traces are named after their bins.
     """
     figure = blank(step, y)
-    figure.update_layout(hovermode="x unified")
+    figure.update_layout(hovermode="x unified", hoverlabel={"font": {"size": 12}})
     if percent:
         figure.update_yaxes(tickformat=".0%")
     names = list(values["bin"].cat.categories)
@@ -158,7 +158,7 @@ def lines(values: pd.DataFrame, *, y: str, percent: bool = False, step: str = "s
         The figure; traces are named after their lines.
     """
     figure = blank(step, y)
-    figure.update_layout(hovermode="x unified")
+    figure.update_layout(hovermode="x unified", hoverlabel={"font": {"size": 12}})
     if percent:
         figure.update_yaxes(tickformat=".0%")
     names = list(dict.fromkeys(values["name"]))

@@ -104,13 +104,17 @@ def template() -> go.layout.Template:
         "ticks": "outside",
         "tickcolor": line,
         "tickfont": {"color": muted, "size": 12},
+        "spikecolor": muted,
+        "spikethickness": 1,
+        "spikedash": "solid",
         "title": {"standoff": 8, "font": {"size": 13, "color": muted}},
     }
     return go.layout.Template(
         layout={
             "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": ink},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
+            # Not transparent: a figure that is saved as an image takes its background with it.
+            "paper_bgcolor": TOKENS["surface"][0],
+            "plot_bgcolor": TOKENS["surface"][0],
             "xaxis": axis | {"showgrid": False, "showline": True},
             "yaxis": axis,
             "hoverlabel": {
