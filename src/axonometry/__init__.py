@@ -1,7 +1,7 @@
 """Axonometry: a neural network that learns, measured as a weighted directed graph that changes over time.
 
-``ax.capture(model, example)`` reads a network as a graph; the measures are functions of the graph; a ``Recorder`` follows
-them through training. Names are imported when they are first used, so that ``import axonometry`` costs nothing.
+``ax.capture(model, example)`` reads a network as a graph; the measures are functions of the graph; a ``Recorder``
+follows them through training. Names are imported when they are first used, so that ``import axonometry`` costs nothing.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from axonometry.errors import ConfigurationError
-from axonometry.metrics import CATALOGUE, layer_fluctuation, link_weights, measure, node_strength
-from axonometry.metrics import catalogue as module
+from axonometry.metrics import CATALOGUE, catalogue as module, layer_fluctuation, link_weights, measure, node_strength
 from tests.metrics.networks import example_a
 
 

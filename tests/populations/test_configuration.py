@@ -7,8 +7,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from axonometry.errors import ConfigurationError
 from axonometry.populations.configuration import OPTIMISERS, RunConfiguration

@@ -19,8 +19,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from axonometry.errors import ConfigurationError, DataError, RunError
 from axonometry.populations import workers
@@ -29,8 +28,7 @@ from axonometry.populations.datasets import Dataset
 from axonometry.populations.population import Population, load_population, train_population
 from axonometry.populations.protocols import draw, grid
 from axonometry.populations.training import train
-from axonometry.trajectory import Recorder
-from axonometry.trajectory import load as load_run
+from axonometry.trajectory import Recorder, load as load_run
 
 QUICK = draw(range(4), {"optimiser": ("sgd", "adam")}, epochs=1, batch_size=128)
 

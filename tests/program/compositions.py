@@ -15,15 +15,13 @@ from .oracles import (
     conv,
     gain,
     linear,
+    mapped as interpolated,
     nearest,
     number,
     taps,
     transposed_taps,
     windows,
     zeros,
-)
-from .oracles import (
-    mapped as interpolated,
 )
 
 Shape = tuple[int, ...]

@@ -2,5 +2,4 @@
 
 from axonometry.checkpoints.checkpoint import Checkpoint as Checkpoint
 from axonometry.checkpoints.opening import open_checkpoint as open_checkpoint
-from axonometry.checkpoints.table import weight_moments as weight_moments
-from axonometry.checkpoints.table import weight_table as weight_table
+from axonometry.checkpoints.table import weight_moments as weight_moments, weight_table as weight_table
