@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from axonometry.errors import DataError
 from benchmarks import loops, products, recording, starting
 from benchmarks.timing import Row
 
@@ -38,7 +39,10 @@ def main() -> int:
     rows: list[Row] = []
     for name in arguments.names or SECTIONS:
         print(f"measuring {name} ...", file=sys.stderr)
-        rows += SECTIONS[name]()
+        try:
+            rows += SECTIONS[name]()
+        except DataError as error:
+            print(f"left out: {error}", file=sys.stderr)
     text = page(rows)
     print(text)
     if arguments.write:
