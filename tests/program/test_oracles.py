@@ -13,6 +13,7 @@ from axonometry.testing import MAPS, dense
 from . import toys_conv  # noqa: F401
 from .oracles import REGISTRY, adaptive, averaged, interpolation, mapped, nearest, padded_lengths, windows
 
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding=.same.")
 IDENTITY = MAPS["identity"]
 
 

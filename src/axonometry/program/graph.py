@@ -160,8 +160,8 @@ class NeuralGraph:
     def _pulled(self, y: Mapping[str, Tensor]) -> NodeValues:
         """``A.T @ y``: the sums' gradient by the groups' values; the reading is linear, so any point will do."""
         shapes = self.program.shapes
-        zero = torch.zeros((), dtype=self.dtype, device=self.device)
         with torch.inference_mode(False), torch.enable_grad():
+            zero = torch.zeros((), dtype=self.dtype, device=self.device)
             at = {group.name: zero.expand(group.shape).requires_grad_() for group in self.groups}
             received = {
                 name: value
@@ -196,8 +196,8 @@ class NeuralGraph:
         tensors = [tensor for tensor in self.state.values() if isinstance(tensor, Tensor)]
         versions = tuple(-1 if tensor.is_inference() else tensor._version for tensor in tensors)
         if self._kept is None or self._kept[0] != versions:
-            statics, links = self.program.statics(self.state), Links(self._maps, dtype=self.dtype)
-            with torch.no_grad():
+            with torch.inference_mode(False), torch.no_grad():
+                statics, links = self.program.statics(self.state), Links(self._maps, dtype=self.dtype)
                 links.keep([v for v in statics.values() if isinstance(v, Tensor) and v.is_floating_point()])
             self._kept = (versions, statics, links)
         return self._kept[1:]
