@@ -125,7 +125,8 @@ class Program:
                 if step.group == source:
                     environment[step.node] = values[source].reshape(self.shapes[source])
                 continue
-            args, kwargs = fx.map_arg((step.args, step.kwargs), lambda node: self._value(node, environment, links))
+            args = fx.map_arg(step.args, lambda node: self._value(node, environment, links))
+            kwargs = fx.map_arg(step.kwargs, lambda node: self._value(node, environment, links)) if step.kwargs else {}
             result = step.read(links, *args, **kwargs)
             if observe is not None:
                 observe(step, result)
