@@ -6,7 +6,6 @@ weights, and inputs and outputs have one more link to the outside world.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from axonometry.metrics import link_samples, measure, node_strength
+from axonometry.populations.training import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,6 @@ VALUES = 2000
 Values = NDArray[np.float32]
 Place = tuple[str, str]
 """Measure and layer."""
-Progress = Callable[[int, int, str], object]
 
 
 def read(

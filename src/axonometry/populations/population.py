@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -15,16 +15,13 @@ import torch
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.populations import datasets
 from axonometry.populations.configuration import RunConfiguration
-from axonometry.populations.training import SCALARS, is_complete, network_of
+from axonometry.populations.training import SCALARS, Progress, is_complete, network_of
 from axonometry.populations.workers import Data, failure, n_cores, run_locally, work
 from axonometry.program import NeuralGraph, capture
 from axonometry.trajectory import Trajectory, load
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Progress = Callable[[int, int, str], object]
-"""Called with the runs that have ended, out of how many, and a few words."""
 
 _DECIMALS = 9  # accuracies and edges are compared as written: 0.1 + 0.2 is the edge 0.3
 _FAILURES_SHOWN = 5

@@ -20,7 +20,7 @@ Kinds:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -129,11 +129,6 @@ def rule(
 def find(operation: Operation) -> Resolver | None:
     """The rule of an operation, or None."""
     return _RULES.get(operation)
-
-
-def operations() -> Iterator[Operation]:
-    """All operations that have a rule."""
-    return iter(_RULES)
 
 
 def overloads(*names: str) -> list[Operation]:
