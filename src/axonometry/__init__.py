@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from axonometry.program.channels import ChannelGraph as ChannelGraph
     from axonometry.trajectory import Recorder as Recorder, Trajectory as Trajectory, load as load
+    from axonometry.trajectory.summary import temporal_summary as temporal_summary
     from axonometry.values import Moments as Moments, NodeValues as NodeValues, moments as moments
 
 __version__ = "0.1.0"
@@ -48,6 +49,7 @@ _HOMES = {
     "axonometry.program": "Coverage Group Kernel NeuralGraph Synapse Wire capture rule",
     "axonometry.program.channels": "ChannelGraph",
     "axonometry.trajectory": "Recorder Trajectory load",
+    "axonometry.trajectory.summary": "temporal_summary",
     "axonometry.values": "Moments NodeValues moments",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -40,6 +40,10 @@ class TooLargeError(AxonometryError):
     """The result would not fit in memory; the message names the size."""
 
 
+class ConvergenceError(AxonometryError):
+    """An iteration did not reach its tolerance, or has no single limit."""
+
+
 class RunError(AxonometryError):
     """A run folder is damaged, of a newer format, or in use."""
 
@@ -54,6 +58,10 @@ class DataError(AxonometryError):
 
 class ConfigurationError(AxonometryError):
     """A configuration names something that does not exist or contradicts itself."""
+
+
+class PredictionError(AxonometryError, ValueError):
+    """Runs, features or a saved predictor do not serve for a prediction; a ValueError, as scikit-learn expects."""
 
 
 class MissingExtraError(AxonometryError):

@@ -1,0 +1,1 @@
+"""Prediction of final accuracy: features, estimators, baselines, evaluation."""

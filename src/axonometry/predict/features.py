@@ -1,0 +1,274 @@
+"""Runs as a table of named numbers: a row a run; nothing in a column ``...@t`` was known later than after t epochs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import log10
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from axonometry.errors import PredictionError
+from axonometry.predict.sets import CONFIGURATION, CURVE, MOVEMENT, PARAMETER
+from axonometry.trajectory import Trajectory, load
+from axonometry.trajectory.movement import movement_values, parameter_values
+from axonometry.trajectory.summary import KEYS, named, snapshot_steps, temporal_values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[int, int, str], object]
+"""Called with what is done, out of what, and a few words."""
+
+Run = Trajectory | str | Path
+"""A run, or the folder that holds it."""
+
+KNOWN = "epochs"
+"""The column that says after how many whole epochs a row was read."""
+
+_RATES = ("learning_rate", "lr", "weight_decay", "scale", "batch_size")
+_LEAST_RATE = 1e-12  # what log10 makes of a rate of zero
+_NOT_A_CHOICE = ("seed", "epochs", "max_steps", "record_every")
+_ACROSS = {"average": "mean", "least": "min", "greatest": "max", "first": "first", "last": "last"}
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """Many runs, ready for prediction.
+
+    Attributes:
+        features: A row a run; see :mod:`axonometry.predict.sets` for what the names say.
+        final_accuracy: The accuracy at the last recorded step.
+        groups: The configuration without its seed: runs of one group never stand on both sides of a fold.
+    """
+
+    features: pd.DataFrame
+    final_accuracy: pd.Series
+    groups: pd.Series
+
+
+def read_runs(
+    runs: Run | Iterable[Run],
+    *,
+    epochs: int = 5,
+    per_group: bool | None = None,
+    families: Iterable[str] | None = None,
+    progress: Progress | None = None,
+) -> RunTable:
+    """Features, final accuracies and groups of runs, each run opened once.
+
+    Args:
+        runs: Run folders, or runs.
+        epochs: What is known: this many whole epochs.
+        per_group: Whether every neuron group and parameter has columns of its own. False gives columns that any
+            architecture has; None is True where all the runs are of one architecture.
+        families: What to read; None for all that the runs hold.
+        progress: Called with runs read, out of how many, and the run's name.
+
+    Raises:
+        PredictionError: There is no run, or one has no accuracy.
+        RunError: A run is damaged or has not come so far.
+    """
+    import pandas as pd
+
+    opened = opened_runs(runs)
+    features = feature_table(opened, epochs=epochs, per_group=per_group, families=families, progress=progress)
+    accuracies = pd.Series([final_accuracy(run) for run in opened], index=features.index, name="final_accuracy")
+    groups = pd.Series([configuration_group(run) for run in opened], index=features.index, name="group")
+    return RunTable(features, accuracies, groups)
+
+
+def feature_table(
+    runs: Run | Iterable[Run],
+    *,
+    epochs: int = 5,
+    per_group: bool | None = None,
+    families: Iterable[str] | None = None,
+    under_way: bool = False,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """The features of runs after ``epochs`` epochs, a row a run and a column a named number.
+
+    Columns: the measures' temporal summaries (``channel_degree.conv1.mean@2``, ``...@2-0`` the change since the
+    start), ``movement.*`` and ``parameter.*`` (:mod:`axonometry.trajectory.movement`), the scalars ``accuracy@2``,
+    ``loss@2``, ``train_loss@2``, the hyper-parameters ``configuration.*``, and ``epochs``, what is known of the run.
+    Without ``per_group``, ``channel_degree.(first).mean@2`` is the mean of the first group that was measured; there
+    are also (last), (least), (greatest) and (average) over the groups.
+
+    Args:
+        runs: Run folders, or runs.
+        epochs: What is known: this many whole epochs.
+        per_group: As for :func:`read_runs`.
+        families: What to read; None for all that the runs hold.
+        under_way: Whether a run may have fewer epochs; NaN stands for what is not known yet.
+        progress: Called with runs read, out of how many, and the run's name.
+
+    Raises:
+        PredictionError: There is no run.
+        RunError: A run is damaged or has not come so far.
+    """
+    import pandas as pd
+
+    opened = opened_runs(runs)
+    each = one_architecture(opened) if per_group is None else per_group
+    wanted = None if families is None else set(families)
+    rows = []
+    for number, run in enumerate(opened):
+        if progress is not None:
+            progress(number, len(opened), run.folder.name)
+        known = min(epochs, epochs_of(run)) if under_way else epochs
+        rows.append(run_features(run, known, per_group=each, families=wanted))
+    frame = pd.DataFrame(rows, index=pd.Index(names_of(opened), name="run", dtype="str")).astype("float64")
+    return chosen_texts(frame)
+
+
+def run_features(
+    run: Trajectory, epochs: int, *, per_group: bool, families: set[str] | None = None
+) -> dict[str, float]:
+    """The features of one run after ``epochs`` epochs, by name.
+
+    Args:
+        run: The run; what it recorded later is not looked at.
+        epochs: What is known: this many whole epochs.
+        per_group: Whether groups and parameters have numbers of their own.
+        families: What to read; None for all that the run holds.
+
+    Raises:
+        RunError: The run has not come so far, or holds not what is asked for.
+    """
+    import pandas as pd
+
+    held = set(run.description.measures)
+    weights = run.description.keep_weights and 0 in snapshot_steps(run)
+    wanted = held | {CONFIGURATION, *CURVE} | ({MOVEMENT, PARAMETER} if weights else set())
+    wanted = wanted if families is None else families
+    measures = [name for name in wanted if name not in {CONFIGURATION, MOVEMENT, PARAMETER, *CURVE}]
+    parts = []
+    if measures:
+        parts.append(temporal_values(run, sorted(measures), epochs=epochs))
+    if MOVEMENT in wanted and epochs > 0:
+        parts.append(movement_values(run, epochs))
+    if PARAMETER in wanted:
+        parts += [parameter_values(run, epoch) for epoch in range(1, epochs + 1)]
+    row: dict[str, float] = {KNOWN: float(epochs)}
+    if parts:
+        values = pd.concat(parts)
+        summary = named(values if per_group else _any_depth(values))
+        row |= dict(zip(map(str, summary.index), summary.tolist(), strict=True))
+    row |= _curve(run, epochs, wanted)
+    return row | (_configuration(run.configuration or {}) if CONFIGURATION in wanted else {})
+
+
+def chosen_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with 0 for every text that a run's configuration does not have."""
+    texts = [name for name in map(str, frame) if "=" in name and name.startswith(CONFIGURATION)]
+    return frame.fillna(dict.fromkeys(texts, 0.0))
+
+
+def opened_runs(runs: Run | Iterable[Run]) -> list[Trajectory]:
+    """The runs, opened where a folder is named.
+
+    Raises:
+        PredictionError: There is none.
+        RunError: A folder is no run.
+    """
+    listed = [runs] if isinstance(runs, Trajectory | str | Path) else list(runs)
+    if not listed:
+        raise PredictionError("prediction is made from runs", "none", "Pass run folders, or train some")
+    return [run if isinstance(run, Trajectory) else load(run) for run in listed]
+
+
+def names_of(runs: Sequence[Trajectory]) -> list[str]:
+    """The runs' folders by name, by path where two have the same name."""
+    names = [run.folder.name for run in runs]
+    return names if len(set(names)) == len(names) else [str(run.folder) for run in runs]
+
+
+def one_architecture(runs: Sequence[Trajectory]) -> bool:
+    """Whether all the runs have the same neuron groups and synapses, whatever their sizes."""
+    layouts = {(tuple(g.name for g in run.groups), tuple(s.name for s in run.synapses)) for run in runs}
+    return len(layouts) == 1
+
+
+def epochs_of(run: Trajectory) -> int:
+    """How many whole epochs of a run were recorded without a gap; 0 where there is the initial network alone.
+
+    Raises:
+        PredictionError: There is nothing yet.
+    """
+    steps = snapshot_steps(run)
+    if not steps:
+        raise PredictionError("a run has at least one whole step", f"{run.folder}, which has none", "Wait for it")
+    epoch = min(steps)
+    while epoch + 1 in steps:
+        epoch += 1
+    return epoch
+
+
+def final_accuracy(run: Trajectory) -> float:
+    """The accuracy at the last step that has one.
+
+    Raises:
+        PredictionError: No step has one.
+    """
+    frame = run.metrics
+    rows = frame[(frame["metric"] == "accuracy") & (frame["group"] == "")].sort_values("step")
+    if rows.empty:
+        remedy = "Record it with: recorder.record(step, accuracy=...)"
+        raise PredictionError("a run's final accuracy is its last scalar `accuracy`", f"{run.folder} without", remedy)
+    return float(rows["value"].iloc[-1])
+
+
+def configuration_group(run: Trajectory) -> str:
+    """What a run shares with those that differ by their seed alone; runs without a configuration share nothing."""
+    if not run.configuration:
+        return str(run.folder)
+    return json.dumps({key: value for key, value in run.configuration.items() if key != "seed"}, sort_keys=True)
+
+
+def _curve(run: Trajectory, epochs: int, wanted: set[str]) -> dict[str, float]:
+    frame, steps = run.metrics, snapshot_steps(run)
+    epoch_of = {step: epoch for epoch, step in steps.items() if epoch <= epochs}
+    rows = frame[
+        frame["metric"].isin(wanted.intersection(CURVE)) & (frame["group"] == "") & frame["step"].isin(epoch_of)
+    ]
+    return {
+        f"{metric}@{epoch_of[step]}": float(value)
+        for metric, step, value in zip(rows["metric"], rows["step"], rows["value"], strict=True)
+    }
+
+
+def _configuration(configuration: Mapping[str, Any]) -> dict[str, float]:
+    """Hyper-parameters as numbers: log10 of rates, 1 for the text that was chosen; what is no choice is left out."""
+    row = {}
+    for key, value in _flat(configuration):
+        if isinstance(value, str):
+            row[f"{CONFIGURATION}.{key}={value}"] = 1.0
+        elif value is not None:
+            rate = key.rsplit(".", 1)[-1] in _RATES
+            row[f"{CONFIGURATION}.{key}"] = log10(max(value, _LEAST_RATE)) if rate else float(value)
+    return row
+
+
+def _flat(configuration: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str | float | None]]:
+    for key, value in configuration.items():
+        if key in _NOT_A_CHOICE:
+            continue
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, json.dumps(value) if isinstance(value, list) else value
+
+
+def _any_depth(values: pd.Series) -> pd.Series:
+    """The numbers of the whole network, and for each measure how they spread over its groups, in the groups' order."""
+    import pandas as pd
+
+    flat = values.rename("value").reset_index()
+    keys = [key for key in KEYS if key != "group"]
+    inside = flat[flat["group"] != ""].groupby(keys, sort=False)["value"]
+    parts = [flat[flat["group"] == ""]]
+    for name, function in _ACROSS.items():
+        parts.append(inside.agg(function).reset_index().assign(group=f"({name})"))
+    return pd.concat(parts).set_index(KEYS)["value"]

@@ -1,0 +1,136 @@
+"""Named sets of features: which columns of the table a prediction after a number of epochs may look at.
+
+A column's name begins with its family and ends with what it takes to know it::
+
+    channel_degree.conv1.mean@2      a measure's statistic in the snapshot after 2 epochs
+    channel_degree.conv1.mean@2-0    how it changed since the first snapshot
+    accuracy@2                       the validation curve
+    configuration.learning_rate      known before the first epoch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from axonometry.errors import PredictionError
+
+CONFIGURATION, MOVEMENT, PARAMETER = "configuration", "movement", "parameter"
+ACCURACY = "accuracy"
+CURVE = (ACCURACY, "loss", "train_loss")
+DEGREE = ("channel_degree", "weighted_degree")
+CENTRALITY = ("channel_centrality", "eigenvector_centrality")
+
+SETS = {
+    "degree": "weighted degrees, epoch by epoch, and their changes",
+    "centrality": "eigenvector centralities, epoch by epoch, and their changes",
+    "graph": "all that is measured on the graph, epoch by epoch, its changes, and how the weights moved",
+    "snapshot": "all that is measured on the graph, in the last snapshot alone",
+    "weights": "statistics of each parameter in the last snapshot (Unterthiner et al. 2020)",
+    "last-accuracy": "the last validation accuracy",
+    "curve": "validation accuracy and loss and training loss, epoch by epoch",
+    "hyperparameters": "the configuration",
+}
+"""The feature sets, and what each looks at. Names joined by + look at all of theirs, as ``graph+curve`` does."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column's name says.
+
+    Attributes:
+        family: The measure, or the kind of number.
+        epoch: After how many epochs it is known; 0 for what is known before training.
+        change: Whether it is a change since the first snapshot.
+    """
+
+    family: str
+    epoch: int
+    change: bool
+
+    @classmethod
+    def of(cls, name: str) -> Column | None:
+        """The column of a name; None for a name that is not one of ours."""
+        head, at, tail = name.rpartition("@")
+        epoch, minus, since = tail.partition("-")
+        if at and epoch.isdecimal() and (not minus or since.isdecimal()):
+            return cls(head.split(".")[0], int(epoch), bool(minus))
+        return cls(CONFIGURATION, 0, False) if name.startswith(CONFIGURATION + ".") else None
+
+
+def parts_of(name: str) -> list[str]:
+    """The sets that a name joins.
+
+    Raises:
+        PredictionError: One of them does not exist.
+    """
+    parts = [part.strip() for part in name.split("+")] if isinstance(name, str) else [repr(name)]
+    unknown = [part for part in parts if part not in SETS]
+    if unknown:
+        remedy = f"There are: {', '.join(SETS)}; join them by +"
+        raise PredictionError("features are named sets", repr(", ".join(unknown)), remedy)
+    return parts
+
+
+def families_of(name: str) -> list[str] | None:
+    """The families that have to be read from runs for a set; None where it is all that a run holds.
+
+    For degrees and centralities this is the channel graph's measure, which is the one that is cheap to record.
+
+    Raises:
+        PredictionError: There is no such set.
+    """
+    families = {
+        "degree": [DEGREE[0]],
+        "centrality": [CENTRALITY[0]],
+        "weights": [PARAMETER],
+        "last-accuracy": [ACCURACY],
+        "curve": list(CURVE),
+        "hyperparameters": [CONFIGURATION],
+    }
+    parts = parts_of(name)
+    if any(part not in families for part in parts):
+        return None
+    return [family for part in parts for family in families[part]]
+
+
+def views(columns: Iterable[str], name: str, epochs: int) -> list[list[str]]:
+    """The columns of each set that a name joins, and all together where there are several.
+
+    Args:
+        columns: Of the table.
+        name: Of a set, or several joined by +.
+        epochs: What is known: this many whole epochs.
+
+    Raises:
+        PredictionError: There is no such set, or the table has no column of it.
+    """
+    known = {column: parsed for column in columns if (parsed := Column.of(column)) and parsed.epoch <= epochs}
+    found = []
+    for part in parts_of(name):
+        chosen = [column for column, parsed in known.items() if _belongs(parsed, part, epochs)]
+        if not chosen:
+            families = sorted({parsed.family for parsed in known.values()}) or ["none"]
+            raise PredictionError(
+                f"the features {part!r} after {epochs} epochs: {SETS[part]}",
+                f"a table with {', '.join(families)}",
+                "Record what is missing, or choose other features",
+            )
+        found.append(chosen)
+    together = [column for column in known if any(column in part for part in map(set, found))]
+    return found if len(found) == 1 else [*found, together]
+
+
+def _belongs(column: Column, part: str, epochs: int) -> bool:
+    graph = column.family not in {CONFIGURATION, PARAMETER, *CURVE}
+    now = column.epoch == epochs
+    return {
+        "degree": column.family in DEGREE,
+        "centrality": column.family in CENTRALITY,
+        "graph": graph,
+        "snapshot": graph and now and not column.change and column.family != MOVEMENT,
+        "weights": column.family == PARAMETER and now,
+        "last-accuracy": column.family == ACCURACY and now,
+        "curve": column.family in CURVE,
+        "hyperparameters": column.family == CONFIGURATION,
+    }[part]
