@@ -14,14 +14,22 @@ if TYPE_CHECKING:
     from axonometry.metrics import (
         CATALOGUE as CATALOGUE,
         MetricSpec as MetricSpec,
+        degree_assortativity as degree_assortativity,
         density as density,
         disparity as disparity,
         divergence_matrix as divergence_matrix,
+        eigenvector_centrality as eigenvector_centrality,
+        hubs_and_authorities as hubs_and_authorities,
         jeffreys_divergence as jeffreys_divergence,
+        katz_centrality as katz_centrality,
         layer_fluctuation as layer_fluctuation,
+        leading_eigenpair as leading_eigenpair,
         link_weights as link_weights,
         measure as measure,
         node_strength as node_strength,
+        pagerank as pagerank,
+        spectral_norms as spectral_norms,
+        weighted_degree as weighted_degree,
     )
     from axonometry.program import (
         Coverage as Coverage,
@@ -43,8 +51,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "axonometry.checkpoints": "open_checkpoint",
     "axonometry.metrics": (
-        "CATALOGUE MetricSpec density disparity divergence_matrix jeffreys_divergence layer_fluctuation link_weights "
-        "measure node_strength"
+        "CATALOGUE MetricSpec degree_assortativity density disparity divergence_matrix eigenvector_centrality "
+        "hubs_and_authorities jeffreys_divergence katz_centrality layer_fluctuation leading_eigenpair link_weights "
+        "measure node_strength pagerank spectral_norms weighted_degree"
     ),
     "axonometry.program": "Coverage Group Kernel NeuralGraph Synapse Wire capture rule",
     "axonometry.program.channels": "ChannelGraph",

@@ -13,7 +13,10 @@ from tests.metrics.networks import example_a
 
 
 def test_every_measure_states_its_facts() -> None:
-    assert list(CATALOGUE) == ["link_weights", "node_strength", "layer_fluctuation", "disparity"]
+    assert list(CATALOGUE) == [
+        *("link_weights", "node_strength", "layer_fluctuation", "disparity", "weighted_degree"),
+        *("eigenvector_centrality", "channel_degree", "channel_centrality", "spectral_norm"),
+    ]
     for name, spec in CATALOGUE.items():
         assert spec.name == name
         assert all(getattr(spec, field.name) for field in fields(spec))

@@ -1,5 +1,6 @@
 """Measures of a neural graph: pure functions, each with its formula and its source."""
 
+from axonometry.metrics.assortativity import degree_assortativity as degree_assortativity
 from axonometry.metrics.catalogue import (
     CATALOGUE as CATALOGUE,
     MetricSpec as MetricSpec,
@@ -7,12 +8,23 @@ from axonometry.metrics.catalogue import (
     measure as measure,
     register as register,
 )
+from axonometry.metrics.degree import weighted_degree as weighted_degree
 from axonometry.metrics.disparity import disparity as disparity
 from axonometry.metrics.distributions import Density as Density, density as density
 from axonometry.metrics.divergence import (
     divergence_matrix as divergence_matrix,
     jeffreys_divergence as jeffreys_divergence,
 )
+from axonometry.metrics.eigenvector import (
+    DisconnectedGraphWarning as DisconnectedGraphWarning,
+    eigenvector_centrality as eigenvector_centrality,
+    leading_eigenpair as leading_eigenpair,
+)
 from axonometry.metrics.fluctuation import layer_fluctuation as layer_fluctuation
+from axonometry.metrics.hubs import hubs_and_authorities as hubs_and_authorities
+from axonometry.metrics.katz import katz_centrality as katz_centrality
 from axonometry.metrics.links import link_samples as link_samples, link_weights as link_weights
+from axonometry.metrics.pagerank import pagerank as pagerank
+from axonometry.metrics.solver import Eigenpair as Eigenpair
+from axonometry.metrics.spectrum import SpectralNorms as SpectralNorms, spectral_norms as spectral_norms
 from axonometry.metrics.strength import node_strength as node_strength

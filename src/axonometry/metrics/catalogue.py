@@ -28,9 +28,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from axonometry.errors import ConfigurationError
+from axonometry.metrics.centrality_rows import centrality_rows, degree_rows, spectral_rows
+from axonometry.metrics.degree import weighted_degree
 from axonometry.metrics.disparity import disparity
+from axonometry.metrics.eigenvector import eigenvector_centrality
 from axonometry.metrics.fluctuation import layer_fluctuation
 from axonometry.metrics.links import STATISTICS, link_weights
+from axonometry.metrics.spectrum import spectral_norms
 from axonometry.metrics.strength import node_strength
 from axonometry.statistics import moments
 from axonometry.values import NodeValues
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from axonometry.program import NeuralGraph
+    from axonometry.program.channels import ChannelGraph
 
 Row = tuple[str, str, float]
 """Group (or synapse), statistic, value."""
@@ -60,6 +65,11 @@ class Shared:
     def strengths(self) -> NodeValues:
         """Node strength of every neuron."""
         return node_strength(self.graph, self.convention)
+
+    @cached_property
+    def channels(self) -> ChannelGraph:
+        """The channel graph."""
+        return self.graph.channels()
 
 
 @dataclass(frozen=True)
@@ -191,5 +201,65 @@ register(
         range="above 0, at most 1",
         invariances="scaling all weights; permuting the neurons of a layer permutes it",
         source="Barthélemy et al. 2005, on absolute weights (our choice)",
+    )
+)
+register(
+    MetricSpec(
+        name="weighted_degree",
+        title="Weighted degree",
+        function=weighted_degree,
+        table=lambda shared: degree_rows(weighted_degree(shared.graph)),
+        units="weight; log_mean, log_std, skewness and kurtosis have none",
+        range="0 and more",
+        invariances="the signs of weights; permuting the neurons of a layer permutes it",
+        source="Vahedian et al. 2021, arXiv 2111.05410; absolute weights are our choice",
+    )
+)
+register(
+    MetricSpec(
+        name="eigenvector_centrality",
+        title="Eigenvector centrality",
+        function=eigenvector_centrality,
+        table=lambda shared: centrality_rows(shared.graph),
+        units="none",
+        range="0 to 1",
+        invariances="the signs of weights; scaling all links; permuting the neurons of a layer permutes it",
+        source="Vahedian et al. 2021, arXiv 2111.05410; symmetry and normalisation are our choice",
+    )
+)
+register(
+    MetricSpec(
+        name="channel_degree",
+        title="Weighted degree of channels",
+        function=weighted_degree,
+        table=lambda shared: degree_rows(weighted_degree(shared.channels)),
+        units="weight; log_mean, log_std, skewness and kurtosis have none",
+        range="0 and more",
+        invariances="the signs of weights; permuting the channels of a layer permutes it",
+        source="Vahedian et al. 2021, arXiv 2111.05410, the rolled graph",
+    )
+)
+register(
+    MetricSpec(
+        name="channel_centrality",
+        title="Eigenvector centrality of channels",
+        function=eigenvector_centrality,
+        table=lambda shared: centrality_rows(shared.channels, tol=1e-10),
+        units="none",
+        range="0 to 1",
+        invariances="the signs of weights; scaling all links; permuting the channels of a layer permutes it",
+        source="Vahedian et al. 2021, arXiv 2111.05410, the rolled graph; normalisation is our choice",
+    )
+)
+register(
+    MetricSpec(
+        name="spectral_norm",
+        title="Spectral norm",
+        function=spectral_norms,
+        table=lambda shared: spectral_rows(spectral_norms(shared.graph, shared.channels)),
+        units="weight",
+        range="0 and more",
+        invariances="permuting the neurons of a layer; orthogonal maps of a linear layer's inputs or outputs",
+        source="Yoshida and Miyato 2017, arXiv 1705.10941; channel blocks are our choice",
     )
 )

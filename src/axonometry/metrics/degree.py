@@ -1,0 +1,60 @@
+r"""Weighted degree: the sum of the absolute weights of all links at a node.
+
+d_v = Σ_i |A[v, i]| + Σ_j |A[j, v]|, in-degree plus out-degree. In the channel graph, whose weights are norms, this is
+the weighted degree of Vahedian et al. 2021 (arXiv 2111.05410, section 3) on their rolled graph. Their neuron-level
+graph has signed weights; taking |w| there by default is our choice, so that the two levels agree, and ``signed`` gives
+theirs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from axonometry.errors import ConfigurationError
+from axonometry.program.channels import ChannelGraph
+from axonometry.values import NodeValues
+
+if TYPE_CHECKING:
+    from axonometry.program import NeuralGraph
+
+Direction = Literal["both", "in", "out"]
+DIRECTIONS = ("both", "in", "out")
+
+
+def weighted_degree(
+    graph: NeuralGraph | ChannelGraph, direction: Direction = "both", *, signed: bool = False
+) -> NodeValues:
+    r"""Weighted degree of every neuron, or of every channel; no link is ever listed.
+
+    Args:
+        graph: The network at one snapshot, or its channel graph.
+        direction: ``"in"``: Σ_i |A[v, i]| over the links that enter; ``"out"``: Σ_j |A[j, v]| over those that leave;
+            ``"both"``: their sum.
+        signed: Whether the weights are added with their signs. A channel graph's weights have none.
+
+    Returns:
+        A tensor of the group's shape for every group, in the unit of the weights, 0 or more unless ``signed``.
+        Over the network Σ_v d_v is twice the sum of all weights. Scaling all weights by c scales it by |c| where no
+        link is a wire of weight 1.
+
+    Raises:
+        ConfigurationError: There is no such direction.
+    """
+    if direction not in DIRECTIONS:
+        raise ConfigurationError("`direction` is 'both', 'in' or 'out'", repr(direction), "Choose one of them")
+    if isinstance(graph, ChannelGraph):
+        received, sent = _channel_strengths(graph)
+    else:
+        received, sent = (graph if signed else graph.abs()).strengths()
+    return {"in": received, "out": sent}.get(direction) or received + sent
+
+
+def _channel_strengths(graph: ChannelGraph) -> tuple[NodeValues, NodeValues]:
+    """Row and column sums of the blocks, accumulated in float64."""
+    received, sent = ({name: value.double() for name, value in graph.zeros().items()} for _ in range(2))
+    for (target, source), block in graph.blocks.items():
+        received[target] += block.sum(1, dtype=torch.float64)
+        sent[source] += block.sum(0, dtype=torch.float64)
+    return NodeValues(received), NodeValues(sent)

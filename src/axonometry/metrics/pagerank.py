@@ -1,0 +1,65 @@
+r"""PageRank: where somebody is found who follows links at random, in proportion to their weights.
+
+x = d (P x + (Σ_dangling x) / N) + (1 - d) / N, with P the matrix |A| whose columns are divided by the nodes'
+out-degrees; a dangling node is one without an outgoing link. networkx's ``pagerank`` of the directed graph of absolute
+weights.
+
+Source: Page et al. 1999, as networkx computes it. Absolute weights are our choice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axonometry.errors import ConfigurationError, ConvergenceError
+from axonometry.metrics.products import absolute
+from axonometry.values import NodeValues
+
+if TYPE_CHECKING:
+    from axonometry.program import NeuralGraph
+    from axonometry.program.channels import ChannelGraph
+
+_MOST = 1000
+
+
+def pagerank(graph: NeuralGraph | ChannelGraph, damping: float = 0.85, *, tol: float = 1e-6) -> NodeValues:
+    r"""PageRank of every neuron, or of every channel.
+
+    Args:
+        graph: The network at one snapshot, or its channel graph.
+        damping: The probability of following a link instead of starting anywhere, d.
+        tol: The iteration ends when Σ_v |change of x_v| is below this. networkx ends at ``tol`` times the number of
+            nodes, which large graphs reach at once.
+
+    Returns:
+        A tensor of the group's shape for every group; probabilities, their sum over the network is 1. Scaling all links
+        by c does not change it.
+
+    Raises:
+        ConfigurationError: ``damping`` is not between 0 and 1.
+        ConvergenceError: It has not converged after 1,000 products, or weights are not finite.
+    """
+    if not 0 <= damping <= 1:
+        raise ConfigurationError("`damping` is a probability", repr(damping), "Give a number from 0 to 1")
+    links = absolute(graph)
+    n, change = links.size, np.inf
+    sent = links.backward(np.ones(n, links.kind))
+    dangling = sent == 0
+    share = np.divide(1, sent, out=np.zeros_like(sent), where=~dangling)
+    x = np.full(n, 1 / n, links.kind)
+    for _ in range(_MOST):
+        lost = float(x[dangling].sum(dtype=np.float64))
+        following = damping * links.forward(x * share) + links.kind.type((damping * lost + 1 - damping) / n)
+        change = float(np.abs(following - x).sum(dtype=np.float64))
+        x = following
+        if change < tol:
+            return links.whole(x / x.sum(dtype=np.float64))
+        if not np.isfinite(change):
+            break
+    raise ConvergenceError(
+        f"PageRank converges to a change of {tol:g}",
+        f"a change of {change:.1e}",
+        "Give a larger `tol`, and look at link_weights(graph) for weights that are not finite",
+    )

@@ -1,0 +1,185 @@
+"""Products with |A| on flat vectors, as solvers want them: neurons in the order of ``NodeValues.flatten``.
+
+Neuron graphs are multiplied by reading the program, in the graph's own type; channel graphs, and neuron graphs of a few
+neurons, as small matrices in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from axonometry.metrics.components import reached
+from axonometry.program.channels import ChannelGraph
+from axonometry.values import NodeValues
+
+if TYPE_CHECKING:
+    from axonometry.program import NeuralGraph
+
+Vector = NDArray[Any]
+"""One floating number a node."""
+
+FEW = 64
+"""Up to so many neurons a matrix is built and decomposed as a whole."""
+
+DENSE = 2048
+"""Up to so many channels the blocks are put into one matrix, which multiplies faster than many small ones."""
+
+
+@dataclass(frozen=True)
+class Flat:
+    """|A| as two functions of flat vectors.
+
+    Attributes:
+        shapes: Shape of each group, in order.
+        dtype: Type in which products are computed.
+        device: Where they are.
+        forward: ``|A| x``.
+        backward: ``|A|' x``.
+        graph: The neuron graph, where there is one.
+        matrix: |A| itself where it is small.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    dtype: torch.dtype
+    device: torch.device
+    forward: Callable[[Vector], Vector]
+    backward: Callable[[Vector], Vector]
+    graph: NeuralGraph | None = None
+    matrix: Vector | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of nodes."""
+        return sum(torch.Size(shape).numel() for shape in self.shapes.values())
+
+    @property
+    def kind(self) -> np.dtype[Any]:
+        """Numpy's name for the type."""
+        return np.dtype(np.float64 if self.dtype == torch.float64 else np.float32)
+
+    def symmetric(self, x: Vector) -> Vector:
+        """``(|A| + |A|') x``."""
+        return self.forward(x) + self.backward(x)
+
+    def whole(self, x: Vector) -> NodeValues:
+        """One tensor a group."""
+        return _split(x, self.shapes, self.dtype, self.device)
+
+    def flat(self, values: Mapping[str, Tensor]) -> Vector:
+        """The values as a vector, in the order of the groups."""
+        vector = torch.cat([values[name].detach().reshape(-1).to(self.dtype) for name in self.shapes])
+        return vector.cpu().numpy()
+
+    def doubled(self) -> Flat:
+        """Every node twice, as one that receives and one that sends: ``[[0, |A|], [0, 0]]``, receivers first.
+
+        Its symmetric product's leading eigenvector holds the leading singular vectors of |A|.
+        """
+        n = self.size
+        shapes = {f"{side} {name}": shape for side in ("receives", "sends") for name, shape in self.shapes.items()}
+
+        def forward(x: Vector) -> Vector:
+            return np.concatenate([self.forward(x[n:]), np.zeros(n, x.dtype)])
+
+        def backward(x: Vector) -> Vector:
+            return np.concatenate([np.zeros(n, x.dtype), self.backward(x[:n])])
+
+        return Flat(shapes, self.dtype, self.device, forward, backward)
+
+    def reach(self, node: int) -> tuple[NDArray[np.bool_], float]:
+        """The nodes that links connect to this one, and how many symmetric products it took to find them."""
+        marks = np.zeros(self.size, self.kind)
+        marks[node] = 1
+        if self.graph is not None and self.matrix is None:
+            found, passes = reached(self.graph, self.whole(marks))
+            return self.flat(found) > 0, passes / 2
+        steps, count = 0, 0
+        while count < (count := int(marks.sum())):
+            marks = np.maximum(marks, self.symmetric(marks) > 0)
+            steps += 1
+        return marks > 0, float(steps)
+
+
+def absolute(graph: NeuralGraph | ChannelGraph) -> Flat:
+    """|A| of a graph, ready to be multiplied often."""
+    shapes = {group.name: group.shape for group in graph.groups}
+    size = sum(group.n_neurons for group in graph.groups)
+    if isinstance(graph, ChannelGraph):
+        device = graph.zeros().flatten().device
+        if size <= DENSE:
+            return _dense(graph.dense().double().cpu().numpy(), shapes, device)
+        blocks = {key: block.double() for key, block in graph.blocks.items()}
+        wide = ChannelGraph(graph.groups, blocks)
+        return _by_graph(wide.__matmul__, wide.T.__matmul__, shapes, torch.float64, device)
+    if size <= FEW:
+        return _dense(graph.abs().to_scipy().toarray().astype(np.float64), shapes, graph.device)
+    tape = _Tape(graph.abs())
+    found = _by_graph(tape.forward, tape.backward, shapes, graph.dtype, graph.device)
+    return Flat(found.shapes, found.dtype, found.device, found.forward, found.backward, graph)
+
+
+def _dense(matrix: Vector, shapes: Mapping[str, tuple[int, ...]], device: torch.device) -> Flat:
+    turned = np.ascontiguousarray(matrix.T)
+    return Flat(shapes, torch.float64, device, lambda x: matrix @ x, lambda x: turned @ x, matrix=matrix)
+
+
+def _by_graph(
+    forward: Callable[[NodeValues], NodeValues],
+    backward: Callable[[NodeValues], NodeValues],
+    shapes: Mapping[str, tuple[int, ...]],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Flat:
+    def flat(product: Callable[[NodeValues], NodeValues]) -> Callable[[Vector], Vector]:
+        return lambda x: product(_split(x, shapes, dtype, device)).flatten().cpu().numpy()
+
+    return Flat(shapes, dtype, device, flat(forward), flat(backward))
+
+
+def _split(x: Vector, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype, device: torch.device) -> NodeValues:
+    vector = torch.from_numpy(np.ascontiguousarray(x)).to(device, dtype)
+    parts = vector.split([torch.Size(shape).numel() for shape in shapes.values()])
+    return NodeValues({name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)})
+
+
+class _Tape:
+    """A neuron graph's two products; what the transposed one is differentiated from is recorded once and kept.
+
+    The reading is linear, so that one recording at zero serves every vector; it holds no signal.
+    """
+
+    def __init__(self, graph: NeuralGraph) -> None:
+        self._graph = graph
+
+    @torch.inference_mode(False)
+    def forward(self, x: NodeValues) -> NodeValues:
+        return self._graph @ x
+
+    @torch.inference_mode(False)
+    def backward(self, y: NodeValues) -> NodeValues:
+        leaves, ends = self._recorded
+        if not ends:
+            return y * 0.0
+        wanted = [y[name].reshape(value.shape) for name, value in ends.items()]
+        pulled = torch.autograd.grad(
+            list(ends.values()), list(leaves.values()), wanted, retain_graph=True, materialize_grads=True
+        )
+        return NodeValues(dict(zip(leaves, pulled, strict=True)))
+
+    @cached_property
+    def _recorded(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        graph = self._graph
+        statics, links = graph._prepared()
+        with torch.inference_mode(False), torch.enable_grad():
+            zero = torch.zeros((), dtype=graph.dtype, device=graph.device)
+            leaves = {group.name: zero.expand(group.shape).requires_grad_() for group in graph.groups}
+            received = graph.program.run(leaves, statics, links)
+        return leaves, {name: value for name, value in received.items() if value.requires_grad}
