@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from axonometry.errors import ConfigurationError
-from axonometry.populations.configuration import OPTIMISERS, RunConfiguration
+from axonometry.populations.configuration import AUGMENTATIONS, OPTIMISERS, RunConfiguration
 from axonometry.populations.initialisers import INITIALISERS
+from axonometry.populations.layers import ACTIVATIONS
 from axonometry.populations.networks import FAMILIES
 
 POSITIVE = st.floats(1e-6, 1e6)
@@ -39,6 +40,12 @@ def configurations(draw: st.DrawFn) -> RunConfiguration:
         epochs=draw(st.integers(1, 1000)),
         max_steps=draw(st.none() | st.integers(0, 10**6)),
         record_every=draw(st.just("epoch") | st.integers(1, 1000)),
+        test_fraction=draw(st.floats(0.001, 1.0)),
+        label_noise=draw(st.floats(0, 0.99)),
+        augmentation=draw(st.sampled_from(AUGMENTATIONS)),
+        width=draw(st.floats(0.01, 4)) if "width" in FAMILIES[family].choices else 1.0,
+        activation=draw(st.sampled_from(sorted(ACTIVATIONS))) if "activation" in FAMILIES[family].choices else "relu",
+        dropout=draw(st.floats(0, 0.99)) if "dropout" in FAMILIES[family].choices else 0.0,
     )
 
 
@@ -107,10 +114,17 @@ def test_wrong_types_are_named(name: str, value: object) -> None:
         ({"dataset": ""}, "`dataset` is not empty"),
         ({"family": "vgg"}, "`family` is one of fully-connected"),
         ({"size": "huge"}, "`size` of fully-connected is one of small, medium, big; got 'huge'"),
-        ({"family": "lenet", "layers": 2}, "lenet has one size; got `size` None and `layers` 2"),
+        ({"family": "lenet", "layers": 2}, "lenet has no choice of `layers`; got `layers` 2"),
+        ({"family": "resnet-18", "size": None, "width": 0.5}, "resnet-18 has no choice of `width`; got `width` 0.5"),
+        ({"family": "lenet", "width": 0}, "`width` is above 0; got 0.0"),
+        ({"activation": "swish"}, "`activation` is one of relu, .*; got 'swish'"),
+        ({"dropout": 1.0}, "`dropout` is at least 0 and below 1; got 1.0"),
+        ({"label_noise": 1.0}, "`label_noise` is at least 0 and below 1; got 1.0"),
+        ({"test_fraction": 0.0}, "`test_fraction` is above 0 and at most 1; got 0.0"),
+        ({"augmentation": "mixup"}, "`augmentation` is one of none, crop-flip; got 'mixup'"),
         ({"layers": 0}, "`layers` is at least 1; got 0"),
         ({"initialiser": "he"}, "`initialiser` is one of random-normal"),
-        ({"optimiser": "lion"}, "`optimiser` is one of sgd, adam; got 'lion'"),
+        ({"optimiser": "lion"}, "`optimiser` is one of sgd, adam, rmsprop; got 'lion'"),
         ({"scale": 0}, "`scale` is above 0; got 0.0"),
         ({"learning_rate": -1.0}, "`learning_rate` is above 0; got -1.0"),
         ({"train_fraction": 0.0}, "`train_fraction` is above 0 and at most 1; got 0.0"),

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from axonometry.errors import ConfigurationError
+from axonometry.populations.cifar_resnet import Block
 from axonometry.populations.networks import FAMILIES, Convolutional, FullyConnected, LeNet, build
 from axonometry.populations.resnet import ResNet
+from axonometry.program import capture
 
 MNIST = (1, 28, 28)
 
@@ -146,7 +148,7 @@ def test_what_does_not_exist() -> None:
         build("vgg", MNIST)
     with pytest.raises(ConfigurationError, match="`size` of convolutional is one of small, medium, big; got 'huge'"):
         build("convolutional", MNIST, size="huge")
-    with pytest.raises(ConfigurationError, match="lenet has one size; got `size` 'small'"):
+    with pytest.raises(ConfigurationError, match="lenet has no choice of `size`; got `size` 'small'"):
         build("lenet", MNIST, size="small")
     with pytest.raises(ConfigurationError, match="`layers` is at least 1; got 0"):
         build("fully-connected", MNIST, layers=0)
@@ -165,3 +167,42 @@ def test_inputs_that_are_too_small() -> None:
 
 def test_a_network_of_any_widths() -> None:
     assert kernels(FullyConnected((3, 2), (5,), 4)) == {"fc1.weight": (5, 6), "fc2.weight": (4, 5)}
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [
+        ("vgg-like", [(64, 3), (128, 64), (128, 128), (256, 128), (256, 256), (256, 256), (256, 256), 1024, 128, 128]),
+        ("alexnet-like", [(96, 3), (256, 96), (384, 256), (384, 384), (256, 384), 4096, 1024, 512]),
+    ],
+)
+def test_networks_of_paper_3_have_its_channels_and_units(family: str, expected: list[object]) -> None:
+    with torch.device("meta"):
+        network = build(family, (3, 32, 32))
+    found = [shape[:2] if len(shape) == 4 else shape[1] for shape in kernels(network).values()]
+    assert found == expected
+
+
+@pytest.mark.parametrize(("depth", "count"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85)])
+def test_small_resnets_have_the_published_number_of_parameters(depth: int, count: float) -> None:
+    # He et al. 2015, table 6, in millions.
+    with torch.device("meta"):
+        assert round(n_parameters(build(f"resnet-{depth}", (3, 32, 32))) / 1e6, 2) == count
+
+
+@pytest.mark.parametrize("family", ["lenet", "vgg-like", "alexnet-like", "resnet-20"])
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28)])
+def test_networks_of_paper_3_are_captured_whole_in_any_width(family: str, shape: tuple[int, ...]) -> None:
+    network = build(family, shape, width=0.2, activation="elu", dropout=0.3).eval()
+    graph = capture(network, torch.zeros(1, *shape))
+    assert {entry.role for entry in graph.coverage} <= {"synapse", "bias", "normalisation"}
+    assert network(torch.rand(2, *shape)).shape == (2, 10)
+
+
+def test_a_shortcut_without_parameters_takes_every_other_pixel_and_adds_channels_of_zeros() -> None:
+    block = Block(2, 5, 2, "relu").eval()
+    torch.nn.init.zeros_(block.conv2.weight)
+    x = torch.rand(1, 2, 6, 6)
+    out = block(x)
+    assert out[:, 1:3].equal(x[:, :, ::2, ::2])
+    assert not out[:, [0, 3, 4]].any()

@@ -246,7 +246,7 @@ def test_suspects_are_tried_alone(monkeypatch: pytest.MonkeyPatch, deadly: set[i
     dying = {configurations[number] for number in deadly}
     pools: list[int] = []
 
-    def work_off(queue: Any, folder: Path, data: object, report: Any, *, workers: int) -> list[RunConfiguration]:
+    def work_off(queue: Any, work: object, report: Any, *, workers: int) -> list[RunConfiguration]:
         pools.append(workers)
         while queue:
             under_way = [queue.popleft() for _ in range(min(workers, len(queue)))]
@@ -258,7 +258,8 @@ def test_suspects_are_tried_alone(monkeypatch: pytest.MonkeyPatch, deadly: set[i
 
     monkeypatch.setattr(workers, "_work_off", work_off)
     ended: dict[RunConfiguration, str | None] = {}
-    workers.run_locally(configurations, Path(), None, lambda c, wrong: ended.update({c: wrong}), workers=2)
+    work = workers.Work(Path(), None, ("link_weights",), None)
+    workers.run_locally(configurations, work, lambda c, wrong: ended.update({c: wrong}), workers=2)
     assert {c for c, wrong in ended.items() if wrong == workers.DIED} == dying
     assert {c for c, wrong in ended.items() if wrong is None} == set(configurations) - dying
     assert max(pools) <= 2

@@ -1,5 +1,7 @@
 """Many networks: data sets, reference networks, configurations, and training them anywhere."""
 
+from axonometry.populations.cifar_networks import AlexNetLike as AlexNetLike, LeNet as LeNet, VGGLike as VGGLike
+from axonometry.populations.cifar_resnet import CifarResNet as CifarResNet
 from axonometry.populations.configuration import OPTIMISERS as OPTIMISERS, RunConfiguration as RunConfiguration
 from axonometry.populations.datasets import Dataset as Dataset
 from axonometry.populations.initialisers import (
@@ -9,9 +11,9 @@ from axonometry.populations.initialisers import (
 )
 from axonometry.populations.networks import (
     FAMILIES as FAMILIES,
+    Architecture as Architecture,
     Convolutional as Convolutional,
     FullyConnected as FullyConnected,
-    LeNet as LeNet,
 )
 from axonometry.populations.population import (
     AccuracyBin as AccuracyBin,
@@ -20,8 +22,10 @@ from axonometry.populations.population import (
     train_population as train_population,
 )
 from axonometry.populations.protocols import (
+    cikm2022 as cikm2022,
     draw as draw,
     grid as grid,
+    hard_grid as hard_grid,
     ictai2021 as ictai2021,
     ictai2021_cnn_ensemble as ictai2021_cnn_ensemble,
 )

@@ -12,10 +12,14 @@ from typing import Any
 
 from axonometry.errors import ConfigurationError
 from axonometry.populations.initialisers import INITIALISERS
-from axonometry.populations.networks import FAMILIES, check
+from axonometry.populations.networks import FAMILIES, Architecture
 
-OPTIMISERS: Mapping[str, float] = {"sgd": 0.01, "adam": 0.001}
-"""Optimisers and the learning rate that each has in paper 1's protocol (definitions 1.2)."""
+OPTIMISERS: Mapping[str, float] = {"sgd": 0.01, "adam": 0.001, "rmsprop": 0.001}
+"""Optimisers and their usual learning rates, for the first two those of paper 1's protocol (definitions 1.2)."""
+
+AUGMENTATIONS = ("none", "crop-flip")
+
+_LATER = ("test_fraction", "label_noise", "augmentation", "width", "activation", "dropout")
 
 
 @dataclass(frozen=True)
@@ -30,15 +34,22 @@ class RunConfiguration:
         dataset: Name of the data set.
         train_fraction: Part of the training images that is used, in (0, 1]: the first ones, rounded down, as in paper
             1's code, at least one.
+        test_fraction: Part of the test images that accuracy and loss are taken on: the first ones, likewise.
+        label_noise: Part of the used training images, in [0, 1), whose label is another class, drawn at random.
+        augmentation: "none", or "crop-flip": at each use a training image is cut out anew of its own with 4 pixels of
+            zeros around it, and turned left to right or not.
         family: Kind of network, a name in ``networks.FAMILIES``.
         size: small, medium or big; None for families of one size.
         layers: Hidden layers before the last of 200 units, or convolutions; None for families of one size.
+        width: Factor on all channels and units, for the families of paper 3.
+        activation: A name in ``layers.ACTIVATIONS``.
+        dropout: Probability to drop a hidden unit of a linear layer while training.
         initialiser: A name in ``initialisers.INITIALISERS``.
         scale: The initialiser's scale, positive.
         seed: All randomness comes from it: initial parameters, order of the images, dropout.
-        optimiser: ``"sgd"`` or ``"adam"``.
-        learning_rate: 0.01 for SGD and 0.001 for Adam where left out.
-        momentum: Of SGD; Adam has none.
+        optimiser: ``"sgd"``, ``"adam"`` or ``"rmsprop"``.
+        learning_rate: 0.01 for SGD and 0.001 for the others where left out.
+        momentum: Of SGD; the others have none.
         weight_decay: L2 penalty, as torch's optimisers take it.
         batch_size: Images per update; an epoch's last batch may be smaller.
         epochs: Passes over the training images.
@@ -68,12 +79,24 @@ class RunConfiguration:
     epochs: int = 10
     max_steps: int | None = None
     record_every: str | int = "epoch"
+    test_fraction: float = 1.0
+    label_noise: float = 0.0
+    augmentation: str = "none"
+    width: float = 1.0
+    activation: str = "relu"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             self._set(field.name, _typed(field.name, str(field.type), getattr(self, field.name)))
         _require("dataset", "is not empty", self.dataset, self.dataset != "")
-        check(self.family, self.size, self.layers)
+        _ = self.architecture
+        _require(
+            "augmentation",
+            f"is one of {', '.join(AUGMENTATIONS)}",
+            self.augmentation,
+            self.augmentation in AUGMENTATIONS,
+        )
         _require(
             "initialiser", f"is one of {', '.join(INITIALISERS)}", self.initialiser, self.initialiser in INITIALISERS
         )
@@ -86,7 +109,9 @@ class RunConfiguration:
         self._check_numbers()
 
     def _check_numbers(self) -> None:
-        _require("train_fraction", "is above 0 and at most 1", self.train_fraction, 0 < self.train_fraction <= 1)
+        for name in ("train_fraction", "test_fraction"):
+            _require(name, "is above 0 and at most 1", getattr(self, name), 0 < getattr(self, name) <= 1)
+        _require("label_noise", "is at least 0 and below 1", self.label_noise, 0 <= self.label_noise < 1)
         for name in ("scale", "learning_rate"):
             _require(name, "is above 0", getattr(self, name), getattr(self, name) > 0)
         for name in ("seed", "momentum", "weight_decay"):
@@ -104,8 +129,18 @@ class RunConfiguration:
 
     @property
     def identity(self) -> str:
-        """The name of the run's folder: 12 hexadecimal digits of the SHA-256 of :meth:`to_json`."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+        """The name of the run's folder: 12 hexadecimal digits of the SHA-256 of its attributes as JSON.
+
+        Attributes that came later are left out while they have their defaults, so that older folders keep their names.
+        """
+        later = {field.name: field.default for field in fields(self) if field.name in _LATER}
+        named = {name: value for name, value in self.to_dict().items() if name not in later or value != later[name]}
+        return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network's family and what is chosen in it."""
+        return Architecture(**{field.name: getattr(self, field.name) for field in fields(Architecture)})
 
     def to_dict(self) -> dict[str, Any]:
         """All attributes by name; JSON values."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +15,11 @@ import torch
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.populations import datasets
 from axonometry.populations.configuration import RunConfiguration
-from axonometry.populations.training import SCALARS, Progress, is_complete, network_of
-from axonometry.populations.workers import Data, failure, n_cores, run_locally, work
+from axonometry.populations.training import SCALARS, Progress, Stop, is_complete, network_of
+from axonometry.populations.workers import Data, Work, failure, n_cores, run_locally
 from axonometry.program import NeuralGraph, capture
 from axonometry.trajectory import Trajectory, load
+from axonometry.trajectory.recorder import MEASURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,20 +128,22 @@ class Population:
             raise RunError(f"{self.folder} holds the run", repr(name), "See the names in Population.runs")
         run, configuration = self.runs[name], self.configurations[name]
         shape, (n_classes,) = run.groups[0].shape, next(g.shape for g in run.groups if g.role == "output")
-        architecture = (configuration.family, configuration.size, configuration.layers, shape, n_classes)
-        if architecture not in self._graphs:
+        key = (replace(configuration.architecture, dropout=0.0), shape, n_classes)  # dropout is no part of the graph
+        if key not in self._graphs:
             network = network_of(configuration, shape, n_classes).eval()
-            self._graphs[architecture] = capture(network, torch.zeros(1, *shape))
-        return self._graphs[architecture].at(run.snapshots[run.steps[-1] if step is None else step])
+            self._graphs[key] = capture(network, torch.zeros(1, *shape))
+        return self._graphs[key].at(run.snapshots[run.steps[-1] if step is None else step])
 
 
-def train_population(
+def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
     configurations: Iterable[RunConfiguration],
     folder: str | Path,
     *,
     executor: Executor | None = None,
     workers: int | None = None,
     data: Data = None,
+    measures: Sequence[str] = MEASURES,
+    stop: Stop | None = None,
     progress: Progress | None = None,
 ) -> Population:
     """Train one network per configuration, each into a folder of its own, named by the configuration's identity.
@@ -159,6 +162,9 @@ def train_population(
         workers: Number of local processes; one per core where None.
         data: The data set of all the configurations, or the directory of the data sets' files; ``$AXONOMETRY_DATA``
             where None. With an executor of your own a directory is better: a data set would travel with every run.
+        measures: What is measured at each record, names out of ``axonometry.metrics.CATALOGUE``.
+        stop: Called with each run after each of its records; where it says true the run ends there and counts as whole.
+            It travels to the processes that train.
         progress: Called in this process with the runs that have ended, out of how many, and a few words.
 
     Returns:
@@ -181,10 +187,11 @@ def train_population(
     for dataset in {} if isinstance(data, datasets.Dataset) else dict.fromkeys(c.dataset for c in missing):
         datasets.require(dataset, None if data is None else str(data))
     account = _Account(len(named), len(named) - len(missing), progress or _silent)
+    work = Work(folder, data, tuple(measures), stop)
     if executor is None:
-        run_locally(missing, folder, data, account.ended, workers=workers or n_cores())
+        run_locally(missing, work, account.ended, workers=workers or n_cores())
     else:
-        _run_elsewhere(missing, folder, data, executor, account)
+        _run_elsewhere(missing, work, executor, account)
     account.require_success(folder)
     return Population(folder, {name: load(folder / name) for name in named})
 
@@ -231,13 +238,13 @@ class _Account:
 
 
 def _run_elsewhere(
-    configurations: Sequence[RunConfiguration], folder: Path, data: Data, executor: Executor, account: _Account
+    configurations: Sequence[RunConfiguration], work: Work, executor: Executor, account: _Account
 ) -> None:
     futures: dict[Future[None], RunConfiguration] = {}
     try:
         for configuration in configurations:
             try:
-                futures[executor.submit(work, configuration, folder, data)] = configuration
+                futures[executor.submit(work, configuration)] = configuration
             except BrokenExecutor as error:
                 account.ended(configuration, f"{type(error).__name__}: {error}")
         for future in as_completed(futures):

@@ -1,4 +1,4 @@
-"""Sets of configurations: grids, random draws, and the protocol of paper 1."""
+"""Sets of configurations: grids, random draws, the protocols of papers 1 and 3, and one that is harder to predict."""
 
 from __future__ import annotations
 
@@ -53,6 +53,90 @@ def draw(seeds: Iterable[int], choices: Mapping[str, Sequence[Any]], **fixed: An
         )
         for seed in seeds
     )
+
+
+CIKM2022_LEARNING_RATES = tuple(
+    float(f"{factor}e-{power}") for power in range(6, 0, -1) for factor in (2, 2.5, 3, 3.5, 4, 4.5)
+)
+"""The paper's 36 learning rates, ascending (definitions 3.3)."""
+CIKM2022_DROPOUTS = tuple(tenths / 10 for tenths in range(10))
+"""The paper's ten dropout rates."""
+
+
+def cikm2022(
+    learning_rates: Iterable[float] = CIKM2022_LEARNING_RATES,
+    dropouts: Iterable[float] = CIKM2022_DROPOUTS,
+    **fixed: Any,
+) -> tuple[RunConfiguration, ...]:
+    """The grid of paper 3: every learning rate with every dropout rate (definitions 3.3, from its code).
+
+    SGD with momentum 0.9, batches of 128, images cut out anew and turned; PyTorch's own initial parameters.
+
+    Args:
+        learning_rates: The paper's 36 unless given.
+        dropouts: The paper's ten unless given.
+        fixed: Other attributes of :class:`RunConfiguration`: ``family``, ``epochs`` (in the paper 100 for LeNet and 50
+            for the others) and what else should differ from the protocol.
+
+    Raises:
+        ConfigurationError: An attribute is unknown or a value is wrong.
+
+    >>> len(cikm2022(family="lenet", epochs=100))
+    360
+    """
+    protocol = {
+        "dataset": "cifar10",
+        "optimiser": "sgd",
+        "momentum": 0.9,
+        "batch_size": 128,
+        "augmentation": "crop-flip",
+    }
+    return grid({"learning_rate": learning_rates, "dropout": dropouts}, **{**protocol, **fixed})
+
+
+def hard_grid(seeds: Iterable[int], **fixed: Any) -> tuple[RunConfiguration, ...]:
+    """Trainings whose hyper-parameters do not give their outcome away: all of them are drawn at random [our choice].
+
+    One configuration per seed. Optimiser (SGD with momentum 0.9, Adam, RMSprop), learning rate (evenly on a log scale,
+    over the range in which the optimiser learns well, badly and not at all), weight decay, batch size, scale of the
+    initial weights, activation, part of the training images, part of wrong labels.
+
+    Args:
+        seeds: Seeds of the runs.
+        fixed: The other attributes of :class:`RunConfiguration`, or those that should not be drawn.
+
+    Raises:
+        ConfigurationError: An attribute is unknown or a value is wrong.
+    """
+    choices: dict[str, Sequence[Any]] = {
+        "weight_decay": (0.0, 1e-5, 1e-4, 1e-3, 1e-2),
+        "batch_size": (16, 32, 64, 128, 256),
+        "scale": (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0),
+        "activation": ("relu", "leaky-relu", "elu", "gelu", "tanh"),
+        "train_fraction": (0.02, 0.05, 0.1),
+        "label_noise": (0.0, 0.1, 0.2, 0.4),
+    }
+    choices = {name: values for name, values in choices.items() if name not in fixed}
+    drawn: list[RunConfiguration] = []
+    for seed in seeds:
+        optimiser = fixed.get("optimiser", tuple(_HARD_RATES)[derive(seed, "draw", "optimiser") % len(_HARD_RATES)])
+        momentum = 0.9 if optimiser == "sgd" else 0.0
+        common = {"initialiser": "torch-default", "optimiser": optimiser, "momentum": momentum}
+        rates = {} if "learning_rate" in fixed else {"learning_rate": _HARD_RATES[optimiser]}
+        drawn += draw([seed], choices | rates, **{**common, **fixed})
+    return tuple(drawn)
+
+
+def _log_spaced(low: float, high: float, n: int = 25) -> tuple[float, ...]:
+    """Numbers at equal ratios, to three digits."""
+    return tuple(float(f"{low * (high / low) ** (step / (n - 1)):.3g}") for step in range(n))
+
+
+_HARD_RATES: Mapping[str, Sequence[float]] = {
+    "sgd": _log_spaced(1e-4, 0.3),
+    "adam": _log_spaced(3e-5, 3e-2),
+    "rmsprop": _log_spaced(3e-5, 3e-2),
+}
 
 
 def ictai2021(seeds: Iterable[int], *, initialisers: Sequence[str] = (), **fixed: Any) -> tuple[RunConfiguration, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from math import ceil
@@ -14,19 +14,25 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import SGD, Adam, Optimizer, RMSprop
 
 from axonometry.errors import ConfigurationError, DataError, RunError
-from axonometry.populations import datasets, networks
+from axonometry.populations import datasets
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
+from axonometry.populations.feed import Feed, used_images
 from axonometry.populations.initialisers import initialise
-from axonometry.populations.seeds import derive, generator
+from axonometry.populations.layers import draw_noise
+from axonometry.populations.seeds import generator
 from axonometry.trajectory import Recorder, Trajectory, load
+from axonometry.trajectory.recorder import MEASURES
 from axonometry.trajectory.state import random_state, set_random_state
 
 Progress = Callable[[int, int, str], object]
 """Called with what is done, out of what, and a few words."""
+
+Stop = Callable[[Trajectory], bool]
+"""Called with a run after each of its records; true ends the run there."""
 
 SCALARS = ("accuracy", "loss", "train_loss", "epoch")
 """What is recorded beside the measures: accuracy and loss on the test images, loss while training, epochs done."""
@@ -57,6 +63,8 @@ def train(
     folder: str | Path,
     *,
     data: Dataset | str | Path | None = None,
+    measures: Sequence[str] = MEASURES,
+    stop: Stop | None = None,
     progress: Progress | None = None,
 ) -> Trajectory:
     """Train the network of a configuration and record it, or go on where a killed process left off.
@@ -67,14 +75,16 @@ def train(
     ``epoch`` (with fractions).
 
     The same configuration gives the same weights bit for bit on the same machine with the same torch, however often
-    the run was cut off: arithmetic is done by one thread, the order of the images comes from the seed and the epoch,
-    and torch's random state is set from the seed at each record. Many networks are trained fastest by one process
-    per core, which :func:`train_population` does. The caller's random states and number of threads are put back.
+    the run was cut off: arithmetic is done by one thread, and all randomness comes from the seed and the number of the
+    epoch or update. Many networks are trained fastest by one process per core, which :func:`train_population` does.
+    The caller's random states and number of threads are put back.
 
     Args:
         configuration: What to train.
         folder: The run's own folder; a whole run in it is left as it is.
         data: The data set, or the directory of its files; ``$AXONOMETRY_DATA`` where None.
+        measures: What is measured at each record, names out of ``axonometry.metrics.CATALOGUE``.
+        stop: Called with the run after each record; where it says true the run ends there and counts as whole.
         progress: Called with updates done, updates in all, and the last accuracy in words.
 
     Returns:
@@ -90,9 +100,10 @@ def train(
     with _reproducible():
         network, example = initial_network(configuration, dataset), dataset.test_inputs[:1]
         if not is_complete(configuration, folder):
-            used = _first_images(configuration, dataset, network)
-            with Recorder(folder, network, example, configuration=configuration.to_dict(), resume=True) as recorder:
-                _train(configuration, used, network, recorder, progress or _silent)
+            used = _checked(configuration, used_images(configuration, dataset), network)
+            about = configuration.to_dict()
+            with Recorder(folder, network, example, measures=measures, configuration=about, resume=True) as recorder:
+                _train(configuration, used, network, recorder, stop, progress or _silent)
     return load(folder, network, example)
 
 
@@ -105,7 +116,7 @@ def is_complete(configuration: RunConfiguration, folder: Path) -> bool:
     if not (folder / "run.json").exists():
         return False
     run = load(folder)
-    if run.configuration != configuration.to_dict():
+    if run.configuration is None or RunConfiguration.from_dict(run.configuration) != configuration:
         raise RunError(
             f"{folder} holds the run of configuration {configuration.identity}",
             "another configuration's run",
@@ -131,9 +142,8 @@ def network_of(configuration: RunConfiguration, input_shape: tuple[int, ...], n_
     Raises:
         ConfigurationError: The inputs are too small for the network.
     """
-    size, layers = configuration.size, configuration.layers
     with torch.random.fork_rng(devices=[]):
-        return networks.build(configuration.family, input_shape, n_classes, size=size, layers=layers)
+        return configuration.architecture.network(input_shape, n_classes)
 
 
 def dataset_of(configuration: RunConfiguration, data: Dataset | str | Path | None) -> Dataset:
@@ -190,23 +200,28 @@ def evaluate(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[float,
 
 
 def _train(
-    configuration: RunConfiguration, dataset: Dataset, network: nn.Module, recorder: Recorder, progress: Progress
+    configuration: RunConfiguration,
+    dataset: Dataset,
+    network: nn.Module,
+    recorder: Recorder,
+    stop: Stop | None,
+    progress: Progress,
 ) -> None:
-    inputs, labels = dataset.train_inputs, dataset.train_labels
-    optimiser = _optimiser(configuration, network)
-    plan = segments(configuration, len(labels))
+    optimiser = optimiser_of(configuration, network)
+    plan = segments(configuration, len(dataset.train_labels))
     total = plan[-1].stop if plan else 0
     reached = recorder.restore(optimiser)
     if reached is None:
         accuracy, loss = evaluate(network, dataset.test_inputs, dataset.test_labels)
         recorder.record(0, optimizer=optimiser, accuracy=accuracy, loss=loss, epoch=0.0)
     left = [segment for segment in plan if segment.step > (reached or 0)]
-    batches = _batches(configuration, len(labels), left[0].start) if left else iter(())
+    updates = enumerate(Feed(configuration, dataset).batches(left[0].start), left[0].start) if left else iter(())
     words = ""
     for segment in left:
-        torch.manual_seed(derive(configuration.seed, "updates", segment.start))
-        indices = _reporting(islice(batches, segment.stop - segment.start), segment.start, total, words, progress)
-        train_loss = _update(network, optimiser, inputs, labels, indices) / (segment.stop - segment.start)
+        if stop is not None and stop(load(recorder.folder)):
+            break
+        shown = _reporting(islice(updates, segment.stop - segment.start), total, words, progress)
+        train_loss = _update(configuration, network, optimiser, shown) / (segment.stop - segment.start)
         accuracy, loss = evaluate(network, dataset.test_inputs, dataset.test_labels)
         scalars = {"accuracy": accuracy, "loss": loss, "train_loss": train_loss, "epoch": segment.epoch}
         recorder.record(segment.step, optimizer=optimiser, **scalars)
@@ -214,10 +229,9 @@ def _train(
         progress(segment.stop, total, words)
 
 
-def _first_images(configuration: RunConfiguration, dataset: Dataset, network: nn.Module) -> Dataset:
-    """The data set with the training images that are used."""
-    # The small number keeps 0.29 of 100 images at 29, which floating point makes 28.999999999999996.
-    n = max(1, int(len(dataset.train_labels) * configuration.train_fraction + 1e-9))
+def _checked(configuration: RunConfiguration, dataset: Dataset, network: nn.Module) -> Dataset:
+    """The data set, if batch norm can work with its last batch."""
+    n = len(dataset.train_labels)
     last_batch = n % configuration.batch_size or configuration.batch_size
     if last_batch == 1 and any(isinstance(m, nn.BatchNorm2d) for m in network.modules()):
         raise ConfigurationError(
@@ -225,17 +239,22 @@ def _first_images(configuration: RunConfiguration, dataset: Dataset, network: nn
             f"a last batch of 1: {n} images in batches of {configuration.batch_size}",
             "Choose another `batch_size` or `train_fraction`",
         )
-    return replace(dataset, train_inputs=dataset.train_inputs[:n], train_labels=dataset.train_labels[:n])
+    return dataset
 
 
 def _update(
-    network: nn.Module, optimiser: Optimizer, inputs: Tensor, labels: Tensor, batches: Iterable[Tensor]
+    configuration: RunConfiguration,
+    network: nn.Module,
+    optimiser: Optimizer,
+    updates: Iterable[tuple[int, tuple[Tensor, Tensor]]],
 ) -> float:
     """One update per batch; the sum of their losses."""
     network.train()
     total = torch.zeros((), dtype=torch.float64)
-    for indices in batches:
-        loss = F.cross_entropy(network(inputs.index_select(0, indices)), labels.index_select(0, indices))
+    for number, (inputs, labels) in updates:
+        if configuration.dropout:
+            draw_noise(network, len(labels), generator(configuration.seed, "dropout", number))
+        loss = F.cross_entropy(network(inputs), labels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -243,33 +262,28 @@ def _update(
     return float(total)
 
 
-def _batches(configuration: RunConfiguration, n_images: int, start: int) -> Iterator[Tensor]:
-    """Indices of the training images, a tensor per update, from update ``start`` on and without end."""
-    per_epoch = ceil(n_images / configuration.batch_size)
-    epoch, skipped = divmod(start, per_epoch)
-    while True:
-        order = torch.randperm(n_images, generator=generator(configuration.seed, "order", epoch))
-        yield from order.split(configuration.batch_size)[skipped:]
-        epoch, skipped = epoch + 1, 0
-
-
-def _optimiser(configuration: RunConfiguration, network: nn.Module) -> Optimizer:
+def optimiser_of(configuration: RunConfiguration, network: nn.Module) -> Optimizer:
+    """The optimiser of a configuration for a network's parameters."""
     # One fused kernel for all parameters: a third of the time of a small network's update is the optimiser otherwise.
     rate, decay = configuration.learning_rate, configuration.weight_decay
     assert rate is not None  # the configuration sees to it
     if configuration.optimiser == "adam":
         return Adam(network.parameters(), rate, weight_decay=decay, fused=True)
+    if configuration.optimiser == "rmsprop":
+        return RMSprop(network.parameters(), rate, weight_decay=decay)
     return SGD(network.parameters(), rate, configuration.momentum, weight_decay=decay, fused=True)
 
 
-def _reporting(items: Iterable[Tensor], done: int, total: int, words: str, progress: Progress) -> Iterator[Tensor]:
-    """The items, with a report about five times a second."""
+def _reporting(
+    updates: Iterable[tuple[int, tuple[Tensor, Tensor]]], total: int, words: str, progress: Progress
+) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
+    """The updates, with a report about five times a second."""
     reported = time.monotonic()
-    for number, item in enumerate(items, start=done):
+    for number, batch in updates:
         if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
             progress(number, total, words)
             reported = time.monotonic()
-        yield item
+        yield number, batch
 
 
 def _silent(done: int, total: int, words: str) -> None:

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from axonometry.errors import RunError
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
-from axonometry.populations.training import train
+from axonometry.populations.training import Stop, train
 
 Data = Dataset | str | Path | None
 Report = Callable[[RunConfiguration, str | None], None]
@@ -25,17 +26,33 @@ Report = Callable[[RunConfiguration, str | None], None]
 
 DIED = "its process died, also when it ran alone (killed, or out of memory?)"
 
-_data: Data = None
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with each configuration of a population, in any process.
+
+    Attributes:
+        folder: The population's.
+        data: Data set, or where it is.
+        measures: What is measured at each record.
+        stop: Whether a run ends early.
+    """
+
+    folder: Path
+    data: Data
+    measures: tuple[str, ...]
+    stop: Stop | None
+
+    def __call__(self, configuration: RunConfiguration) -> None:
+        """Train one run."""
+        folder = self.folder / configuration.identity
+        train(configuration, folder, data=self.data, measures=self.measures, stop=self.stop)
 
 
-def work(configuration: RunConfiguration, folder: Path, data: Data) -> None:
-    """Train one run of a population, in any process."""
-    train(configuration, folder / configuration.identity, data=data)
+_work: Work | None = None
 
 
-def run_locally(
-    configurations: Iterable[RunConfiguration], folder: Path, data: Data, report: Report, *, workers: int
-) -> None:
+def run_locally(configurations: Iterable[RunConfiguration], work: Work, report: Report, *, workers: int) -> None:
     """Train runs in local processes; each process gets the data once.
 
     When a process dies, all runs that were under way are suspects: each of them is taken up again alone, and the one
@@ -46,8 +63,8 @@ def run_locally(
     """
     queue = deque(configurations)
     while queue:
-        for suspect in _work_off(queue, folder, data, report, workers=min(workers, len(queue))):
-            if _work_off(deque([suspect]), folder, data, report, workers=1):
+        for suspect in _work_off(queue, work, report, workers=min(workers, len(queue))):
+            if _work_off(deque([suspect]), work, report, workers=1):
                 report(suspect, DIED)
 
 
@@ -62,16 +79,14 @@ def failure(future: Future[None]) -> str | None:
     return None if error is None else f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _work_off(
-    queue: deque[RunConfiguration], folder: Path, data: Data, report: Report, *, workers: int
-) -> list[RunConfiguration]:
+def _work_off(queue: deque[RunConfiguration], work: Work, report: Report, *, workers: int) -> list[RunConfiguration]:
     """Train runs of the queue until it is empty or a process dies; the runs that were then under way."""
     running: dict[Future[None], RunConfiguration] = {}
-    with _pool(data, workers) as pool:
+    with _pool(work, workers) as pool:
         while queue or running:
             try:
                 while queue and len(running) < workers:
-                    running[pool.submit(_work_with_own_data, queue[0], folder)] = queue[0]
+                    running[pool.submit(_do, queue[0])] = queue[0]
                     queue.popleft()
             except BrokenProcessPool:
                 return list(running.values())
@@ -83,11 +98,11 @@ def _work_off(
 
 
 @contextmanager
-def _pool(data: Data, workers: int) -> Iterator[ProcessPoolExecutor]:
+def _pool(work: Work, workers: int) -> Iterator[ProcessPoolExecutor]:
     # Never fork: torch's threads do not survive it.
     context = multiprocessing.get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(lifeline, data))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(lifeline, work))
     finished = False
     try:
         _require_workers(pool)
@@ -112,10 +127,10 @@ def _require_workers(pool: ProcessPoolExecutor) -> None:
         ) from error
 
 
-def _start(lifeline: Connection, data: Data) -> None:
+def _start(lifeline: Connection, work: Work) -> None:
     """Make a new process ready: it leaves Ctrl-C to its parent, and ends when its parent lets go or dies."""
-    global _data  # noqa: PLW0603 - a process's own copy, set once
-    _data = data
+    global _work  # noqa: PLW0603 - a process's own copy, set once
+    _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
 
@@ -127,5 +142,6 @@ def _end_with_parent(lifeline: Connection) -> None:
         os._exit(1)
 
 
-def _work_with_own_data(configuration: RunConfiguration, folder: Path) -> None:
-    work(configuration, folder, _data)
+def _do(configuration: RunConfiguration) -> None:
+    assert _work is not None  # _start sees to it
+    _work(configuration)

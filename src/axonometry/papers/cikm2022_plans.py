@@ -1,0 +1,97 @@
+"""What is trained for the experiment on Vahedian et al. 2021: populations of several architectures over grids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from axonometry.populations import RunConfiguration, cikm2022, hard_grid
+
+EPOCHS = 10
+"""Length of every training of the small scale."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One population.
+
+    Attributes:
+        name: A short name, the folder of its runs.
+        title: What it is, in words.
+        architecture: What networks of it are called where architectures are compared.
+        grid: ``"paper"`` or ``"hard"``.
+        configurations: One network each.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    grid: str
+    configurations: tuple[RunConfiguration, ...]
+
+
+def small() -> tuple[Plan, ...]:
+    """Populations that two cores train in about two hours.
+
+    CIFAR-10 stands for its first 8,000 training images, which is what a small machine can go through; the paper's
+    grids use a quarter or half of these and a third of its learning rates. Populations stand in the order in which
+    they are wanted, so that an experiment that is cut off has the most important ones.
+    """
+    lenets = _rates(2, 3, 3.5, 4.5)
+    fewer = _rates(2.5)
+    return (
+        _hard("hard-fashion", "fashion-mnist", range(480), test_fraction=0.2),
+        _paper("lenet", "LeNet", "lenet", lenets, train_fraction=0.5),
+        _paper("vgg", "VGG-like, an eighth of the width", "vgg-like", fewer, **_EIGHTH),
+        _paper("alexnet", "AlexNet-like, an eighth of the width", "alexnet-like", fewer, **_EIGHTH),
+        _hard("hard-cifar", "cifar10", range(10_000, 10_120), train_fraction=0.5),
+        _paper("lenet-wide", "LeNet, twice as wide", "lenet", fewer, train_fraction=0.5, width=2.0),
+        *(
+            _paper(f"resnet-{depth}", f"ResNet-{depth}, a quarter of the width", f"resnet-{depth}", rates, **_QUARTER)
+            for depth, rates in ((32, (*_rates(2), 0.06)), (44, (*_rates(3), 0.06)), (56, (*_rates(4), 0.06)))
+        ),
+    )
+
+
+_EIGHTH: dict[str, Any] = {"train_fraction": 0.25, "width": 0.125}
+_QUARTER: dict[str, Any] = {"train_fraction": 0.1875, "width": 0.25, "dropouts": (0.0, 0.3, 0.6)}
+
+
+def full() -> tuple[Plan, ...]:
+    """The paper's grids, architectures in the paper's sizes and epochs; for GPUs."""
+    widths = {"": 1.0, "-half": 0.5, "-wide": 2.0}
+    return (
+        *(
+            Plan(
+                f"{family}{suffix}",
+                f"{family}, {width:g} times the width",
+                family,
+                "paper",
+                cikm2022(family=family, epochs=100 if family == "lenet" else 50, width=width),
+            )
+            for family in ("lenet", "vgg-like", "alexnet-like", "resnet-32", "resnet-44", "resnet-56")
+            for suffix, width in widths.items()
+        ),
+        _hard("hard-fashion", "fashion-mnist", range(2000)),
+        _hard("hard-mnist", "mnist", range(10_000, 11_000)),
+        _hard("hard-cifar", "cifar10", range(20_000, 22_000)),
+    )
+
+
+SCALES: Mapping[str, Callable[[], tuple[Plan, ...]]] = {"small": small, "full": full}
+
+
+def _rates(*factors: float) -> tuple[float, ...]:
+    """Learning rates from 1e-6 to 1e-1 times each factor, as in the paper's grid."""
+    return tuple(float(f"{factor}e-{power}") for power in range(6, 0, -1) for factor in factors)
+
+
+def _paper(name: str, title: str, family: str, rates: tuple[float, ...], **fixed: float | tuple[float, ...]) -> Plan:
+    settings: dict[str, Any] = {"family": family, "epochs": EPOCHS, "test_fraction": 0.5, "learning_rates": rates}
+    return Plan(name, f"{title}, the paper's grid on CIFAR-10", family, "paper", cikm2022(**{**settings, **fixed}))
+
+
+def _hard(name: str, dataset: str, seeds: range, **fixed: float) -> Plan:
+    settings: dict[str, Any] = {"dataset": dataset, "family": "lenet", "epochs": EPOCHS, **fixed}
+    return Plan(name, f"LeNet, hard grid on {dataset}", "lenet", "hard", hard_grid(seeds, **settings))

@@ -1,0 +1,94 @@
+"""What a network is shown: the images that a configuration uses, in the order of its updates, augmented anew each time.
+
+All of it follows from the configuration's seed and the number of the update, so that a run that was cut off, or is
+trained together with others, sees the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import ceil
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from axonometry.populations.configuration import RunConfiguration
+from axonometry.populations.datasets import Dataset
+from axonometry.populations.seeds import generator
+
+_MARGIN = 4
+"""Pixels of zeros around an image that is cut out anew: the usual augmentation of CIFAR-10."""
+
+
+def used_images(configuration: RunConfiguration, dataset: Dataset) -> Dataset:
+    """The part of a data set that a configuration uses, with its noisy labels."""
+    n_train = _part(configuration.train_fraction, len(dataset.train_labels))
+    n_test = _part(configuration.test_fraction, len(dataset.test_labels))
+    return replace(
+        dataset,
+        train_inputs=dataset.train_inputs[:n_train],
+        train_labels=_noisy(configuration, dataset.train_labels[:n_train], dataset.n_classes),
+        test_inputs=dataset.test_inputs[:n_test],
+        test_labels=dataset.test_labels[:n_test],
+    )
+
+
+def _part(fraction: float, n: int) -> int:
+    # The small number keeps 0.29 of 100 images at 29, which floating point makes 28.999999999999996.
+    return max(1, int(n * fraction + 1e-9))
+
+
+def _noisy(configuration: RunConfiguration, labels: Tensor, n_classes: int) -> Tensor:
+    """The labels, a part of them replaced by another class, each other class as likely."""
+    if not configuration.label_noise or n_classes < 2:
+        return labels
+    source = generator(configuration.seed, "label noise")
+    changed = torch.randperm(len(labels), generator=source)[: int(len(labels) * configuration.label_noise + 1e-9)]
+    steps = torch.randint(1, n_classes, (len(changed),), generator=source)
+    labels = labels.clone()
+    labels[changed] = (labels[changed] + steps) % n_classes
+    return labels
+
+
+class Feed:
+    """The batches of one run.
+
+    Args:
+        configuration: The run's.
+        dataset: What :func:`used_images` gave.
+    """
+
+    def __init__(self, configuration: RunConfiguration, dataset: Dataset) -> None:
+        self._configuration, self._inputs, self._labels = configuration, dataset.train_inputs, dataset.train_labels
+        self._augmented = configuration.augmentation == "crop-flip"
+        if self._augmented:
+            self._shape = self._inputs.shape[-2:]
+            self._inputs = F.pad(self._inputs, (_MARGIN,) * 4)
+
+    @property
+    def per_epoch(self) -> int:
+        """Updates in one pass over the images."""
+        return ceil(len(self._labels) / self._configuration.batch_size)
+
+    def batches(self, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and labels of the updates from number ``start`` on, without end."""
+        epoch, skipped = divmod(start, self.per_epoch)
+        while True:
+            seed, n = self._configuration.seed, len(self._labels)
+            order = torch.randperm(n, generator=generator(seed, "order", epoch))
+            source = generator(seed, "augmentation", epoch)
+            moves = torch.randint(2 * _MARGIN + 1, (n, 2), generator=source)
+            flips = torch.rand(n, generator=source) < 0.5
+            for chosen in order.split(self._configuration.batch_size)[skipped:]:
+                inputs = self._cut(chosen, moves, flips) if self._augmented else self._inputs.index_select(0, chosen)
+                yield inputs, self._labels.index_select(0, chosen)
+            epoch, skipped = epoch + 1, 0
+
+    def _cut(self, chosen: Tensor, moves: Tensor, flips: Tensor) -> Tensor:
+        height, width = self._shape
+        windows = self._inputs.unfold(2, height, 1).unfold(3, width, 1)  # a view: (N, C, moves, moves, H, W)
+        rows, columns = moves[chosen].unbind(1)
+        cut = windows[chosen, :, rows, columns]
+        return torch.where(flips[chosen].view(-1, 1, 1, 1), cut.flip(-1), cut)

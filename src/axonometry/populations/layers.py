@@ -1,0 +1,93 @@
+"""What the reference networks are made of: activations by name, dropout, and the layers that they end in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Generator, Tensor, nn
+
+from axonometry.errors import ConfigurationError
+
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky-relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+"""Activations by the name that configurations use."""
+
+
+class Dropout(nn.Module):
+    """Dropout whose random numbers come from outside, so that a run's do not depend on what else is drawn.
+
+    Whoever trains the network sets ``noise`` before every update (:func:`draw_noise`); the network in evaluation mode
+    passes its input on.
+
+    Args:
+        rate: Probability that a unit is dropped, in [0, 1).
+        units: Units of the layer in front.
+
+    Attributes:
+        noise: Uniform random numbers in [0, 1) of shape (batch, units).
+    """
+
+    def __init__(self, rate: float, units: int) -> None:
+        super().__init__()
+        self.rate: float | Tensor = rate
+        self.units = units
+        self.noise: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Units whose number is below the rate become 0, the others are divided by 1 - rate; shape as ``x``."""
+        if not self.training:
+            return x
+        if self.noise is None:
+            raise ConfigurationError(
+                "dropout takes its random numbers from whoever trains the network",
+                "none",
+                "Call axonometry.populations.layers.draw_noise before every update",
+            )
+        return x * (self.noise >= self.rate) / (1 - self.rate)
+
+
+def dropouts(network: nn.Module) -> list[Dropout]:
+    """The dropout layers of a network, in its order."""
+    return [module for module in network.modules() if isinstance(module, Dropout)]
+
+
+def draw_noise(network: nn.Module, batch_size: int, generator: Generator) -> None:
+    """Give every dropout layer its random numbers for one update."""
+    for layer in dropouts(network):
+        layer.noise = torch.rand(batch_size, layer.units, generator=generator)
+
+
+def linear_layers(widths: Sequence[int], activation: str = "relu", dropout: float = 0.0) -> list[tuple[str, nn.Module]]:
+    """Linear layers called ``fc1``, ``fc2``... with activations and dropout between them, none after the last."""
+    layers: list[tuple[str, nn.Module]] = []
+    for number, (before, after) in enumerate(pairwise(widths), start=1):
+        layers += [(f"fc{number}", nn.Linear(before, after))]
+        if number < len(widths) - 1:
+            layers += [(f"fc{number}_{activation}", ACTIVATIONS[activation]())]
+            layers += [(f"fc{number}_dropout", Dropout(dropout, after))] if dropout else []
+    return layers
+
+
+def scaled(channels: int, width: float) -> int:
+    """A number of channels or units times the width, rounded, at least one."""
+    return max(1, round(channels * width))
+
+
+def require_size(what: str, least: int, shape: Sequence[int]) -> None:
+    """Refuse images that are too small for a network.
+
+    Raises:
+        ConfigurationError: One side is less than ``least``.
+    """
+    if min(shape[1:]) < least:
+        came = f"inputs of {' x '.join(map(str, shape[1:]))}"
+        rule = f"{what} inputs of at least {least} x {least}"
+        raise ConfigurationError(rule, came, "Choose another data set or family")
