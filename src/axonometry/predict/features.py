@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import log10
+from math import isfinite, log10, nan
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from axonometry.errors import PredictionError
 from axonometry.predict.sets import CONFIGURATION, CURVE, MOVEMENT, PARAMETER
 from axonometry.trajectory import Trajectory, load
-from axonometry.trajectory.movement import movement_values, parameter_values
-from axonometry.trajectory.summary import KEYS, named, snapshot_steps, temporal_values
+from axonometry.trajectory.movement import weight_values
+from axonometry.trajectory.summary import Key, snapshot_steps, temporal_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ KNOWN = "epochs"
 _RATES = ("learning_rate", "lr", "weight_decay", "scale", "batch_size")
 _LEAST_RATE = 1e-12  # what log10 makes of a rate of zero
 _NOT_A_CHOICE = ("seed", "epochs", "max_steps", "record_every")
-_ACROSS = {"average": "mean", "least": "min", "greatest": "max", "first": "first", "last": "last"}
+_ACROSS = ("average", "least", "greatest", "first", "last")
 
 
 @dataclass(frozen=True)
@@ -137,26 +138,17 @@ def run_features(
     Raises:
         RunError: The run has not come so far, or holds not what is asked for.
     """
-    import pandas as pd
-
     held = set(run.description.measures)
     weights = run.description.keep_weights and 0 in snapshot_steps(run)
-    wanted = held | {CONFIGURATION, *CURVE} | ({MOVEMENT, PARAMETER} if weights else set())
-    wanted = wanted if families is None else families
-    measures = [name for name in wanted if name not in {CONFIGURATION, MOVEMENT, PARAMETER, *CURVE}]
-    parts = []
-    if measures:
-        parts.append(temporal_values(run, sorted(measures), epochs=epochs))
-    if MOVEMENT in wanted and epochs > 0:
-        parts.append(movement_values(run, epochs))
-    if PARAMETER in wanted:
-        parts += [parameter_values(run, epoch) for epoch in range(1, epochs + 1)]
-    row: dict[str, float] = {KNOWN: float(epochs)}
-    if parts:
-        values = pd.concat(parts)
-        summary = named(values if per_group else _any_depth(values))
-        row |= dict(zip(map(str, summary.index), summary.tolist(), strict=True))
-    row |= _curve(run, epochs, wanted)
+    everything = held | {CONFIGURATION, *CURVE} | ({MOVEMENT, PARAMETER} if weights else set())
+    wanted = everything if families is None else families
+    values: dict[Key, float] = {}
+    if measures := sorted(wanted - {CONFIGURATION, MOVEMENT, PARAMETER, *CURVE}):
+        values |= temporal_values(run, measures, epochs=epochs)
+    if wanted & {MOVEMENT, PARAMETER} and epochs > 0:
+        values |= weight_values(run, epochs, parameters=PARAMETER in wanted, movement=MOVEMENT in wanted)
+    values = values if per_group else _any_depth(values)
+    row = {KNOWN: float(epochs)} | {key.name: value for key, value in values.items()} | _curve(run, epochs, wanted)
     return row | (_configuration(run.configuration or {}) if CONFIGURATION in wanted else {})
 
 
@@ -261,14 +253,16 @@ def _flat(configuration: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
             yield prefix + key, json.dumps(value) if isinstance(value, list) else value
 
 
-def _any_depth(values: pd.Series) -> pd.Series:
+def _any_depth(values: Mapping[Key, float]) -> dict[Key, float]:
     """The numbers of the whole network, and for each measure how they spread over its groups, in the groups' order."""
-    import pandas as pd
-
-    flat = values.rename("value").reset_index()
-    keys = [key for key in KEYS if key != "group"]
-    inside = flat[flat["group"] != ""].groupby(keys, sort=False)["value"]
-    parts = [flat[flat["group"] == ""]]
-    for name, function in _ACROSS.items():
-        parts.append(inside.agg(function).reset_index().assign(group=f"({name})"))
-    return pd.concat(parts).set_index(KEYS)["value"]
+    whole = {key: value for key, value in values.items() if not key.group}
+    inside: dict[Key, list[float]] = {}
+    for key, value in values.items():
+        if key.group:
+            inside.setdefault(key._replace(group=""), []).append(value)
+    for key, of in inside.items():
+        known = [value for value in of if isfinite(value)]
+        spread = (fmean(known), min(known), max(known)) if known else (nan, nan, nan)
+        folded = zip(_ACROSS, (*spread, of[0], of[-1]), strict=True)
+        whole |= {key._replace(group=f"({name})"): value for name, value in folded}
+    return whole

@@ -4,53 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from axonometry.errors import RunError
 from axonometry.trajectory.run import Trajectory
-from axonometry.trajectory.summary import KEYS, LEVEL, snapshot_steps
+from axonometry.trajectory.summary import Key, snapshot_steps
 
-if TYPE_CHECKING:
-    import pandas as pd
+Weights = Mapping[str, Tensor]
 
 PERCENTILES = (0, 25, 50, 75, 100)
 STATISTICS = ("mean", "variance", *(f"p{p}" for p in PERCENTILES))
 """The seven statistics of a parameter in Unterthiner et al. 2020, arXiv 2002.11448, section 3."""
 
 
-def parameter_values(run: Trajectory, epoch: int) -> pd.Series:
-    """Mean, variance and percentiles of every parameter in one snapshot, and of all kernels together (group "").
+def weight_values(run: Trajectory, epochs: int, *, parameters: bool = True, movement: bool = True) -> dict[Key, float]:
+    r"""Statistics of the parameters after each epoch, and how they moved, by what they are.
 
-    Args:
-        run: A run that kept its weights.
-        epoch: Which snapshot; see :func:`axonometry.trajectory.summary.snapshot_steps`.
+    ``parameter``: mean, variance and percentiles of every parameter, and of all kernels together (group "").
 
-    Returns:
-        Keyed by ``summary.KEYS``, the measure is ``parameter``. NaN where a parameter holds what is not finite.
-
-    Raises:
-        RunError: The run has no such snapshot.
-
-    Source: Unterthiner et al. 2020, arXiv 2002.11448, section 3 [recalled]; all kernels together is [our choice].
-    """
-    weights = _parameters(run, epoch)
-    kernels = [tensor.flatten() for tensor in weights.values() if tensor.ndim > 1]
-    together = {"": torch.cat(kernels)} if kernels else {}
-    rows = {
-        ("parameter", name, statistic, epoch, LEVEL): value
-        for name, tensor in {**together, **weights}.items()
-        for statistic, value in zip(STATISTICS, _unterthiner(tensor), strict=True)
-    }
-    return _series(rows)
-
-
-def movement_values(run: Trajectory, epochs: int) -> pd.Series:
-    r"""How the parameters moved, for each kernel and bias and for all together (group ""), after each epoch.
-
-    With W_t a parameter after t epochs, D = W_t - W_0 and the step d_t = W_t - W_(t-1):
+    ``movement``: for each parameter and for all together (group ""), with W_t a parameter after t epochs,
+    D = W_t - W_0 and the step d_t = W_t - W_(t-1):
 
     - ``distance``: log10(\|D\| / \|W_0\|), ``step``: log10(\|d_t\| / \|W_(t-1)\|),
       ``growth``: log10(\|W_t\| / \|W_0\|);
@@ -60,36 +35,38 @@ def movement_values(run: Trajectory, epochs: int) -> pd.Series:
     - ``top``: log10 of the growth of sigma_1(W).
 
     The last two are of kernels; all together has their means. Norms are L2; a parameter that starts at zero or does
-    not move has NaN where a logarithm or a quotient does not exist.
+    not move has NaN where a logarithm or a quotient does not exist, and so has one that is not finite.
 
     Args:
         run: A run that kept its weights, from the initial network on.
         epochs: The last snapshot that is used.
-
-    Returns:
-        Keyed by ``summary.KEYS``, the measure is ``movement``.
+        parameters: Whether the statistics are there.
+        movement: Whether the movement is there.
 
     Raises:
         RunError: A snapshot is missing.
 
-    Source: [our choice]; distance from initialisation after Nagarajan and Kolter 2017, arXiv 1901.01672; stable rank
-    after Rudelson and Vershynin 2007.
+    Source: the statistics are those of Unterthiner et al. 2020, arXiv 2002.11448, section 3 [recalled]. The movement
+    is [our choice]; distance from initialisation after Nagarajan and Kolter 2019, arXiv 1901.01672 [recalled].
     """
-    rows: dict[tuple[str, str, str, int, int], float] = {}
-    first = before = _parameters(run, 0)
-    step: Mapping[str, Tensor] = {}
-    for epoch in range(1, epochs + 1):
-        now = _parameters(run, epoch)
-        earlier, step = step, {name: now[name] - before[name] for name in now}
-        for group, statistic, value in _movements(first, before, now, earlier, step):
-            rows["movement", group, statistic, epoch, LEVEL] = value
-        before = now
-    return _series(rows)
-
-
-def _parameters(run: Trajectory, epoch: int) -> dict[str, Tensor]:
-    """The parameters of a snapshot in float64; buffers are left out."""
     steps = snapshot_steps(run)
+    values: dict[Key, float] = {}
+    first = before = _parameters(run, steps, 0)
+    step: Weights = {}
+    for epoch in range(1, epochs + 1):
+        now = _parameters(run, steps, epoch)
+        if parameters:
+            values |= {Key("parameter", *place, epoch): value for place, value in _statistics(now)}
+        if movement:
+            earlier, step = step, {name: now[name] - before[name] for name in now}
+            moved = _movements(first, before, now, earlier, step)
+            values |= {Key("movement", group, statistic, epoch): value for group, statistic, value in moved}
+        before = now
+    return values
+
+
+def _parameters(run: Trajectory, steps: Mapping[int, int], epoch: int) -> dict[str, Tensor]:
+    """The parameters of a snapshot; buffers are left out."""
     if epoch not in steps or steps[epoch] not in run.snapshots:
         raise RunError(
             f"the weights after {epoch} epochs were recorded",
@@ -97,12 +74,18 @@ def _parameters(run: Trajectory, epoch: int) -> dict[str, Tensor]:
             "Record the initial network and then every epoch, with keep_weights=True",
         )
     names = {entry.parameter for entry in run.coverage}
-    state = run.snapshots[steps[epoch]]
-    return {name: tensor.double() for name, tensor in state.items() if name in names}
+    return {name: tensor for name, tensor in run.snapshots[steps[epoch]].items() if name in names}
+
+
+def _statistics(weights: Weights) -> Iterator[tuple[tuple[str, str], float]]:
+    kernels = [tensor.flatten() for tensor in weights.values() if tensor.ndim > 1]
+    together = {"": torch.cat(kernels)} if kernels else {}
+    for name, tensor in {**together, **weights}.items():
+        yield from (((name, statistic), value) for statistic, value in zip(STATISTICS, _unterthiner(tensor)))
 
 
 def _unterthiner(tensor: Tensor) -> list[float]:
-    ordered = tensor.flatten().sort().values
+    ordered = tensor.flatten().sort().values.double()
     if not bool(ordered.isfinite().all()):
         return [math.nan] * len(STATISTICS)
     # Linear interpolation, as numpy's percentiles; torch.quantile refuses large tensors.
@@ -111,9 +94,6 @@ def _unterthiner(tensor: Tensor) -> list[float]:
     high = (low + 1).clamp(max=len(ordered) - 1)
     percentiles = ordered[low].lerp(ordered[high], places - low)
     return [float(ordered.mean()), float(ordered.var(correction=0)), *percentiles.tolist()]
-
-
-Weights = Mapping[str, Tensor]
 
 
 def _movements(
@@ -167,15 +147,8 @@ def _stable_rank(matrix: Tensor) -> float:
 
 def _largest(kernel: Tensor) -> float:
     """The largest singular value of a kernel as a matrix, from the smaller of its two Gram matrices."""
-    matrix = kernel.flatten(1)
+    matrix = kernel.flatten(1).double()
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     if not bool(gram.isfinite().all()):
         return math.nan
     return math.sqrt(max(0.0, float(torch.linalg.eigvalsh(gram)[-1])))
-
-
-def _series(rows: dict[tuple[str, str, str, int, int], float]) -> pd.Series:
-    import pandas as pd
-
-    index = pd.MultiIndex.from_tuples(list(rows), names=KEYS) if rows else None
-    return pd.Series(list(rows.values()), index=index, dtype="float64")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from axonometry.errors import RunError
 from axonometry.trajectory.run import Trajectory
@@ -14,13 +15,32 @@ if TYPE_CHECKING:
 MOMENTS = ("mean", "median", "std", "skewness", "kurtosis")
 """What stands for a node measure in one snapshot: definitions.md 3.3, [recalled] from NetSimile."""
 
-KEYS = ["measure", "group", "statistic", "epoch", "since"]
-"""What a summary's number is: of which measure and group, which statistic, after how many epochs, against which."""
-
 _COUNTS = ("count", "nonfinite")
+_Levels = dict[tuple[str, str, str], dict[int, float]]
 
-LEVEL = -1
-"""The value of ``since`` for a number that is no change."""
+
+class Key(NamedTuple):
+    """What a summary's number is.
+
+    Attributes:
+        measure: Of which measure.
+        group: Of which neuron group, synapse or parameter; empty for the whole network.
+        statistic: Which statistic.
+        epoch: After how many epochs.
+        since: Against which epoch the change is; None for a number that is no change.
+    """
+
+    measure: str
+    group: str
+    statistic: str
+    epoch: int
+    since: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As in ``channel_degree.conv1.mean@2-0``."""
+        change = "" if self.since is None else f"-{self.since}"
+        return f"{self.measure}.{self.group + '.' if self.group else ''}{self.statistic}@{self.epoch}{change}"
 
 
 def temporal_summary(
@@ -56,10 +76,11 @@ def temporal_summary(
     Source: arXiv 2111.05410; that the moments are these and that snapshots are concatenated is [recalled], the first
     snapshot and the changes are [our choice] (definitions.md 3.3).
     """
+    import pandas as pd
+
     values = temporal_values(source, measures, epochs=epochs, changes=changes, statistics=statistics)
-    if not per_group:
-        values = values[values.index.get_level_values("group") == ""]
-    return named(values)
+    chosen = {key.name: value for key, value in values.items() if per_group or not key.group}
+    return pd.Series(chosen, dtype="float64")
 
 
 def temporal_values(
@@ -69,8 +90,8 @@ def temporal_values(
     epochs: int,
     changes: bool = True,
     statistics: Iterable[str] | None = None,
-) -> pd.Series:
-    """The numbers of :func:`temporal_summary`, of the whole network and of each group, keyed by ``KEYS``.
+) -> dict[Key, float]:
+    """The numbers of :func:`temporal_summary`, of the whole network and of each group, by what they are.
 
     Args:
         source: A run, or its table of metrics.
@@ -82,27 +103,18 @@ def temporal_values(
     Raises:
         RunError: The run has not come so far, or a measure was not recorded.
     """
-    import numpy as np
-    import pandas as pd
-
-    frame = _frame(source)
-    levels = _by_epoch(frame, list(measures), _first_epochs(frame, epochs), statistics)
-    levels = pd.concat([levels, _missing_networks(levels)])
-    levels = levels.where(np.isfinite(levels))
-    parts = [_long(levels, LEVEL)]
-    if changes and levels.shape[1] > 1:
-        first = levels.columns[0]
-        parts.append(_long(levels.iloc[:, 1:].sub(levels[first], axis=0), int(first)))
-    return pd.concat(parts)
-
-
-def named(values: pd.Series) -> pd.Series:
-    """The numbers under their names instead of their keys."""
-    names = [
-        f"{measure}.{group + '.' if group else ''}{statistic}@{epoch}{'' if since == LEVEL else f'-{since}'}"
-        for measure, group, statistic, epoch, since in values.index
-    ]
-    return values.set_axis(names)
+    frame = source.metrics if isinstance(source, Trajectory) else source
+    steps = _snapshots(frame, epochs)
+    levels = _by_epoch(frame, list(measures), steps, None if statistics is None else set(statistics))
+    levels |= _averages(levels)
+    values: dict[Key, float] = {}
+    for (measure, group, statistic), of in levels.items():
+        level = {epoch: of.get(epoch, math.nan) for epoch in steps}
+        values |= {Key(measure, group, statistic, epoch): value for epoch, value in level.items()}
+        if changes:
+            (first, start), *later = level.items()
+            values |= {Key(measure, group, statistic, epoch, first): value - start for epoch, value in later}
+    return values
 
 
 def snapshot_steps(source: Trajectory | pd.DataFrame) -> dict[int, int]:
@@ -111,71 +123,59 @@ def snapshot_steps(source: Trajectory | pd.DataFrame) -> dict[int, int]:
     Where the run has a scalar ``epoch``, these are the steps at which it is a whole number, the first one where there
     are several. Otherwise the records are counted, and the first one is 0: the network before training.
     """
-    frame = _frame(source)
-    rows = frame[(frame["metric"] == "epoch") & (frame["group"] == "")].sort_values("step")
+    frame = source.metrics if isinstance(source, Trajectory) else source
+    rows = frame[(frame["metric"] == "epoch") & (frame["group"] == "")].sort_values("step", kind="stable")
     if rows.empty:
         return {number: int(step) for number, step in enumerate(sorted(frame["step"].unique()))}
-    whole = rows[rows["value"] == rows["value"].round()].drop_duplicates("value")
-    return {int(epoch): int(step) for epoch, step in zip(whole["value"], whole["step"], strict=True)}
+    steps: dict[int, int] = {}
+    for step, epoch in zip(rows["step"], rows["value"], strict=True):
+        if float(epoch).is_integer():
+            steps.setdefault(int(epoch), int(step))
+    return steps
 
 
-def _frame(source: Trajectory | pd.DataFrame) -> pd.DataFrame:
-    return source.metrics if isinstance(source, Trajectory) else source
-
-
-def _first_epochs(frame: pd.DataFrame, epochs: int) -> dict[int, int]:
+def _snapshots(frame: pd.DataFrame, epochs: int) -> dict[int, int]:
     """The steps of the first snapshot, of 0 or 1 epochs, and of all up to ``epochs``."""
     steps = snapshot_steps(frame)
-    first = 0 if 0 in steps else 1
-    wanted = range(first, epochs + 1)
-    missing = [epoch for epoch in wanted if epoch not in steps]
-    if missing or not wanted:
-        came = f"a run with snapshots after {', '.join(map(str, steps)) or 'no'} epochs"
+    wanted = range(0 if 0 in steps else 1, epochs + 1)
+    if not wanted or any(epoch not in steps for epoch in wanted):
         raise RunError(
             f"a summary of {epochs} epochs needs a snapshot after each of them",
-            came,
+            f"a run with snapshots after {', '.join(map(str, steps)) or 'no'} epochs",
             "Ask for fewer epochs, or record the initial network and then every epoch",
         )
     return {epoch: steps[epoch] for epoch in wanted}
 
 
 def _by_epoch(
-    frame: pd.DataFrame, measures: list[str], steps: dict[int, int], statistics: Iterable[str] | None
-) -> pd.DataFrame:
-    """A row a measure, group and statistic, a column an epoch."""
-    import pandas as pd
-
-    chosen = frame[frame["metric"].isin(measures) & frame["step"].isin(list(steps.values()))]
-    missing = sorted(set(measures) - set(chosen["metric"]))
+    frame: pd.DataFrame, measures: list[str], steps: Mapping[int, int], statistics: set[str] | None
+) -> _Levels:
+    """For each measure, group and statistic, in the table's order, the finite values by epoch."""
+    rows = frame[frame["metric"].isin(measures) & frame["step"].isin(list(steps.values()))]
+    missing = sorted(set(measures) - set(rows["metric"]))
     if missing:
-        rule = f"the measures {', '.join(measures)} were recorded"
+        rule, came = f"the measures {', '.join(measures)} were recorded", f"a run without {', '.join(missing)}"
         remedy = f"Record with: Recorder(..., measures=({', '.join(map(repr, measures))},))"
-        raise RunError(rule, f"a run without {', '.join(missing)}", remedy)
-    if statistics is None:
-        chosen = chosen[~chosen["statistic"].isin(_COUNTS)]
-    else:
-        chosen = chosen[chosen["statistic"].isin(list(statistics))]
+        raise RunError(rule, came, f"{remedy}, or measure its snapshots: trajectory.measured(run, names)")
     epoch_of = {step: epoch for epoch, step in steps.items()}
-    chosen = chosen.assign(epoch=chosen["step"].map(epoch_of)).rename(columns={"metric": "measure"})
-    # pivot sorts; the order of the groups is the network's and has to stay.
-    order = pd.MultiIndex.from_frame(chosen[KEYS[:3]].drop_duplicates())
-    table = chosen.pivot(index=KEYS[:3], columns="epoch", values="value")
-    return table.reindex(index=order, columns=list(steps))
+    found: _Levels = {}
+    columns = [rows[name].tolist() for name in ("step", "metric", "group", "statistic", "value")]
+    for step, measure, group, statistic, value in zip(*columns, strict=True):
+        if statistic in _COUNTS if statistics is None else statistic not in statistics:
+            continue
+        of = found.setdefault((measure, group, statistic), {})
+        if math.isfinite(value):
+            of[epoch_of[step]] = value
+    return found
 
 
-def _missing_networks(levels: pd.DataFrame) -> pd.DataFrame:
-    """Averages over groups for the measures that have no row of the whole network."""
-    groups = levels.index.get_level_values("group")
-    measures = levels.index.get_level_values("measure")
-    lacking = levels[~measures.isin(measures[groups == ""])]
-    averages = lacking.groupby(level=["measure", "statistic"], sort=False).mean().reset_index()
-    return averages.assign(group="").set_index(KEYS[:3])
-
-
-def _long(levels: pd.DataFrame, since: int) -> pd.Series:
-    """One number a row, epochs inside measures."""
-    import pandas as pd
-
-    keys = [(*key, int(epoch), since) for key in levels.index for epoch in levels.columns]
-    index = pd.MultiIndex.from_tuples(keys, names=KEYS) if keys else pd.MultiIndex.from_arrays([[]] * 5, names=KEYS)
-    return pd.Series(levels.to_numpy(dtype=float).ravel(), index=index)
+def _averages(levels: _Levels) -> _Levels:
+    """The means over groups, for the measures that have no row of the whole network."""
+    whole = {measure for measure, group, _ in levels if not group}
+    gathered: dict[tuple[str, str, str], dict[int, list[float]]] = {}
+    for (measure, _, statistic), of in levels.items():
+        if measure not in whole:
+            lists = gathered.setdefault((measure, "", statistic), {})
+            for epoch, value in of.items():
+                lists.setdefault(epoch, []).append(value)
+    return {key: {epoch: math.fsum(v) / len(v) for epoch, v in lists.items()} for key, lists in gathered.items()}
