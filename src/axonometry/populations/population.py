@@ -18,7 +18,7 @@ from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.training import SCALARS, Progress, Stop, is_complete, network_of
 from axonometry.populations.workers import Data, Work, failure, n_cores, run_locally
 from axonometry.program import NeuralGraph, capture
-from axonometry.trajectory import Trajectory, load
+from axonometry.trajectory import Trajectory, load, remeasure
 from axonometry.trajectory.recorder import MEASURES
 
 if TYPE_CHECKING:
@@ -126,13 +126,35 @@ class Population:
         """
         if name not in self.runs:
             raise RunError(f"{self.folder} holds the run", repr(name), "See the names in Population.runs")
+        run = self.runs[name]
+        return self._captured(name).at(run.snapshots[run.steps[-1] if step is None else step])
+
+    def measured(self, measures: Sequence[str], progress: Progress | None = None) -> Population:
+        """The population with further measures in its runs' tables, read from the weights that they kept.
+
+        Args:
+            measures: Names out of ``axonometry.metrics.CATALOGUE``; what a run has already is not measured again.
+            progress: Called with runs measured, out of how many, and a few words.
+
+        Raises:
+            ConfigurationError: A measure does not exist.
+            RunError: A run kept no weights.
+        """
+        runs = {}
+        for number, (name, run) in enumerate(self.runs.items()):
+            (progress or _silent)(number, len(self), f"measuring {name}")
+            lacking = set(measures) - set(run.description.measures)
+            runs[name] = remeasure(run, measures, self._captured(name)) if lacking else run
+        return replace(self, runs=runs)
+
+    def _captured(self, name: str) -> NeuralGraph:
         run, configuration = self.runs[name], self.configurations[name]
         shape, (n_classes,) = run.groups[0].shape, next(g.shape for g in run.groups if g.role == "output")
         key = (replace(configuration.architecture, dropout=0.0), shape, n_classes)  # dropout is no part of the graph
         if key not in self._graphs:
             network = network_of(configuration, shape, n_classes).eval()
             self._graphs[key] = capture(network, torch.zeros(1, *shape))
-        return self._graphs[key].at(run.snapshots[run.steps[-1] if step is None else step])
+        return self._graphs[key]
 
 
 def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it

@@ -104,6 +104,27 @@ def compact(folder: Path) -> None:
         (folder / PIECES).rmdir()
 
 
+def extend(folder: Path, rows: pd.DataFrame) -> None:
+    """Put further measures of recorded steps into the table of all steps; the file is replaced whole.
+
+    Args:
+        folder: The run, which nobody else is writing.
+        rows: Columns step, group, metric, statistic and value; they take the place of rows of the same metrics.
+
+    Raises:
+        RunError: A file is damaged, or the new one cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    compact(folder)
+    steps, new = steps_in(folder), pa.Table.from_pandas(rows, schema=_schema(), preserve_index=False)
+    old = read_table(folder, steps)
+    table = pa.concat_tables([old.filter(pc.invert(pc.is_in(old["metric"], new["metric"]))), new])
+    order = table["step"].to_numpy().argsort(kind="stable")
+    _write(folder / COMPACTED, table.take(pa.array(order)).replace_schema_metadata(), steps, compression="zstd")
+
+
 def _schema() -> pa.Schema:
     import pyarrow as pa
 

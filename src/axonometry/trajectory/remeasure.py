@@ -1,0 +1,68 @@
+"""Measuring a recorded run again: what was not measured while it trained can be read from the weights it kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from axonometry.errors import RunError
+from axonometry.metrics.catalogue import measure
+from axonometry.trajectory import store
+from axonometry.trajectory.choices import known_measures, listed, selected
+from axonometry.trajectory.files import FolderLock
+from axonometry.trajectory.run import Trajectory, load
+from axonometry.trajectory.tables import extend
+
+if TYPE_CHECKING:
+    from axonometry.program import NeuralGraph
+
+
+def remeasure(run: Trajectory, measures: str | Iterable[str], graph: NeuralGraph | None = None) -> Trajectory:
+    """Add measures to a whole run's table, from the weights that it kept; those it has already are left as they are.
+
+    Args:
+        run: A run that came to its end.
+        measures: Names out of ``axonometry.metrics.CATALOGUE``.
+        graph: The captured network, at any weights; the run's own module is captured where None.
+
+    Returns:
+        The run, opened anew.
+
+    Raises:
+        ConfigurationError: A measure does not exist.
+        RunError: The run kept no weights, is under way, or is of another network than ``graph``.
+    """
+    measures = known_measures(listed(measures))
+    lock = FolderLock(run.folder)
+    try:
+        run = replace(load(run.folder), _module=run._module, _example_inputs=run._example_inputs)
+        missing = [name for name in measures if name not in run.description.measures]
+        if missing:
+            _measure(run, missing, graph)
+    finally:
+        lock.release()
+    return load(run.folder, run._module, *run._example_inputs) if run._module else load(run.folder)
+
+
+def _measure(run: Trajectory, measures: list[str], graph: NeuralGraph | None) -> None:
+    import pandas as pd
+
+    if not (run.complete and run.description.keep_weights):
+        came = "one without weights" if run.complete else "one that is not whole"
+        rule = f"a run is measured again once it is whole, from the weights it kept: {run.folder}"
+        raise RunError(rule, came, "Record with these measures from the start")
+    graph = run.graph(run.steps[0]) if graph is None else graph
+    if (graph.groups, graph.synapses, graph.wires) != (run.groups, run.synapses, run.wires):
+        raise RunError(f"the graph is of the network recorded in {run.folder}", "another one's", "Capture that network")
+    names = selected(graph, run.description.layers)
+    frames = []
+    for step in run.steps:
+        with torch.no_grad():
+            frame = measure(graph.at(run.snapshots[step]), measures)
+        frames.append((frame if names is None else frame[frame["group"].isin(names)]).assign(step=step))
+    # The table first: a kill in between leaves rows that the description does not name; the next call replaces them.
+    extend(run.folder, pd.concat(frames, ignore_index=True)[["step", "group", "metric", "statistic", "value"]])
+    store.write_description(run.folder, replace(run.description, measures=(*run.description.measures, *measures)))
