@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from axonometry.errors import DataError
-from benchmarks import loops, products, recording, starting
+from benchmarks import centrality, loops, products, recording, starting
 from benchmarks.timing import Row
 
 SECTIONS = {
@@ -20,6 +20,8 @@ SECTIONS = {
     "resnet-50": products.resnet_50,
     "loops": loops.convolutional_network,
     "recording": recording.lenet_on_mnist,
+    "centrality": centrality.lenet,
+    "large-centrality": centrality.large,
     "starting": starting.starting,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"

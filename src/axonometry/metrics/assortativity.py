@@ -37,7 +37,7 @@ def degree_assortativity(graph: NeuralGraph | ChannelGraph) -> float:
     sent, received = weighted.backward(every).astype(np.float64), weighted.forward(every).astype(np.float64)
     leaving, entering = ones.backward(every).astype(np.float64), ones.forward(every).astype(np.float64)
     n_links = leaving.sum()
-    if not n_links > 0:
+    if not (n_links > 0 and np.isfinite(sent.sum() + received.sum())):
         return math.nan
     x, y = sent - sent @ leaving / n_links, received - received @ entering / n_links
     spread = math.sqrt((x * x) @ leaving) * math.sqrt((y * y) @ entering)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from axonometry.errors import ConvergenceError, WeightsError
 from axonometry.metrics.eigenvector import find_leading
 from axonometry.metrics.spectrum import SpectralNorms
-from axonometry.statistics import moments
+from axonometry.statistics import Moments, moments
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
 Row = tuple[str, str, float]
 
+STATISTICS = ("count", "nonfinite", "mean", "median", "std", "skewness", "kurtosis", "minimum", "maximum")
+
 NETWORK = ""
 """The group's name in rows over all groups together."""
+
+_FEW = 2**14
 
 
 def degree_rows(values: NodeValues) -> Iterator[Row]:
@@ -42,15 +46,34 @@ def degree_rows(values: NodeValues) -> Iterator[Row]:
 
 
 def _rows(group: str, values: Tensor) -> Iterator[Row]:
-    found = asdict(moments(values))
-    diverged = found["nonfinite"] > 0
+    found = _moments(values)
+    diverged = found.nonfinite > 0
     positive = values[values > 0]
-    logarithms = moments(positive.log10(), median=False) if len(positive) and not diverged else None
-    for statistic, value in found.items():
+    for statistic in STATISTICS:
         kept = statistic in {"count", "nonfinite"} or not diverged
-        yield group, statistic, float(value) if kept else math.nan
-    yield group, "log_mean", logarithms.mean if logarithms else math.nan
-    yield group, "log_std", logarithms.std if logarithms else math.nan
+        yield group, statistic, float(getattr(found, statistic)) if kept else math.nan
+    known = len(positive) > 0 and not diverged
+    spread, middle = torch.std_mean(positive.log10(), correction=0) if known else (math.nan, math.nan)
+    yield group, "log_mean", float(middle)
+    yield group, "log_std", float(spread)
+
+
+def _moments(values: Tensor) -> Moments:
+    """As :func:`axonometry.statistics.moments`, which is made for many numbers and starts slowly."""
+    if not 0 < len(values) <= _FEW or values.device.type != "cpu":
+        return moments(values)
+    x = values.numpy()
+    low, high, middle = float(x.min()), float(x.max()), float(x.mean())
+    if not math.isfinite(low + high) or low == high:
+        return moments(values)
+    centred = (x - middle) / (high - low)
+    squares = centred * centred
+    variance = float(squares.mean())
+    if not variance > 0:
+        return moments(values)
+    third, fourth = float((squares * centred).mean()) / variance**1.5, float((squares * squares).mean()) / variance**2
+    std = math.sqrt(variance) * (high - low)
+    return Moments(len(x), 0, middle, float(np.median(x)), std, third, fourth - 3, low, high)
 
 
 def centrality_rows(graph: NeuralGraph | ChannelGraph, tol: float = 1e-6) -> Iterator[Row]:

@@ -52,7 +52,7 @@ class _Sweeps:
 
     def __init__(self, graph: NeuralGraph) -> None:
         self._graph = graph
-        self._links = Links((presence,), dtype=torch.float32)
+        self._links = Links((presence,), dtype=graph.dtype)
         with torch.inference_mode(False), torch.no_grad():
             self._statics: Statics = graph.program.statics(graph.state)
 
@@ -64,14 +64,14 @@ class _Sweeps:
 
     def upstream(self, marks: Mapping[str, Tensor]) -> dict[str, Tensor]:
         with torch.inference_mode(False), torch.enable_grad():
-            zero = torch.zeros((), device=self._graph.device)
+            zero = torch.zeros((), dtype=self._graph.dtype, device=self._graph.device)
             leaves = {name: zero.expand(value.shape).requires_grad_() for name, value in marks.items()}
             joined = _Joined(leaves)
             received = self._graph.program.run(joined, self._statics, self._links, observe=joined.take)
             ends = {name: value for name, value in received.items() if value.requires_grad}
             if not ends:
                 return dict(marks)
-            wanted = [marks[name].reshape(value.shape).float() for name, value in ends.items()]
+            wanted = [marks[name].reshape(value.shape) for name, value in ends.items()]
             pulled = torch.autograd.grad(list(ends.values()), list(leaves.values()), wanted, materialize_grads=True)
         sent = dict(zip(leaves, pulled, strict=True))
         return {name: torch.maximum(value, (sent[name] > 0).to(value)) for name, value in marks.items()}
@@ -81,7 +81,7 @@ class _Widened(Mapping[str, Tensor]):
     """Values for a reading that grow while it is under way: each group's set, and whoever receives from others'."""
 
     def __init__(self, marks: Mapping[str, Tensor]) -> None:
-        self.marks = {name: value.float() for name, value in marks.items()}
+        self.marks = dict(marks)
 
     def take(self, step: Step, received: Any) -> None:
         if step.group is not None:

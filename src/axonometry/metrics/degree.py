@@ -42,13 +42,25 @@ def weighted_degree(
     Raises:
         ConfigurationError: There is no such direction.
     """
-    if direction not in DIRECTIONS:
-        raise ConfigurationError("`direction` is 'both', 'in' or 'out'", repr(direction), "Choose one of them")
+    check_direction(direction)
     if isinstance(graph, ChannelGraph):
         received, sent = _channel_strengths(graph)
     else:
         received, sent = (graph if signed else graph.abs()).strengths()
     return {"in": received, "out": sent}.get(direction) or received + sent
+
+
+def check_direction(direction: str) -> None:
+    """Refuse a direction that there is not.
+
+    Args:
+        direction: What was asked for.
+
+    Raises:
+        ConfigurationError: It is not one of the three.
+    """
+    if direction not in DIRECTIONS:
+        raise ConfigurationError("`direction` is 'both', 'in' or 'out'", repr(direction), "Choose one of them")
 
 
 def _channel_strengths(graph: ChannelGraph) -> tuple[NodeValues, NodeValues]:
