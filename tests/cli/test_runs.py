@@ -128,3 +128,18 @@ def test_train_without_the_data_says_where_it_belongs(run, tmp_path: Path, monke
     outcome = run("runs", "train", "--dataset", "mnist", "--folder", tmp_path / "p")
     assert outcome.code == 2
     assert "AXONOMETRY_DATA" in outcome.err
+
+
+def test_measures_are_recorded_or_added_later(run, tmp_path: Path) -> None:
+    folder = tmp_path / "population"
+    asked = ["runs", "train", *TINY, "--folder", folder, "--measure", "link_weights"]
+    assert run(*asked).code == 0
+    assert run("runs", "measure", folder, "--measure", "channel_degree", "--measure", "node_strength").out == (
+        f"1 runs in {folder} have channel_degree, node_strength.\n"
+    )
+    again = run("runs", "measure", folder, "--measure", "channel_degree", "--json").json
+    assert again[0]["measures"] == ["link_weights", "channel_degree", "node_strength"]
+    assert set(ax.load(folder / again[0]["run"]).metrics["metric"]) >= set(again[0]["measures"])
+    outcome = run("runs", "measure", folder, "--measure", "beauty")
+    assert outcome.code == 2
+    assert "a measure is in the catalogue; got beauty" in outcome.err

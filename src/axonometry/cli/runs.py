@@ -38,6 +38,9 @@ def train(
     count: Annotated[int, typer.Option(min=1, help="How many networks, each with a seed of its own.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first network's seed.")] = 0,
     folder: Annotated[Path, typer.Option(help="Where the runs go, a folder each.")] = Path("runs"),
+    measure: Annotated[
+        list[str] | None, typer.Option(help="A measure to record; several times for several. Paper 1's if left out.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core if left out.")] = None,
     data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
     as_json: Json = False,
@@ -60,9 +63,12 @@ def train(
         raise typer.BadParameter("--config says what to train; leave out the options that say it too")
     with terminal.progress("Starting") as move:
         from axonometry.populations import grid, train_population
+        from axonometry.trajectory.recorder import MEASURES
 
         configurations = configurations_in(config) if config else grid({"seed": range(seed, seed + count)}, **given)
-        trained = train_population(configurations, folder, workers=workers, data=data, progress=move)
+        trained = train_population(
+            configurations, folder, workers=workers, data=data, measures=measure or MEASURES, progress=move
+        )
     _show_runs([_summary(run.folder, folder) for run in trained.runs.values()], folder, as_json=as_json)
 
 
@@ -109,6 +115,25 @@ def show(run: Annotated[Path, typer.Argument(help="The run's folder.")], *, as_j
     for title, rows in (("Neuron groups", groups), ("Synapses", synapses)):
         terminal.show_table(rows[0], (row.values() for row in rows), title)
     terminal.show_frame(terminal.thinned(scalars), "Steps")
+
+
+@app.command("measure")
+def measure_runs(
+    folder: Annotated[Path, typer.Argument(help="A folder of runs that `axonometry runs train` made.")],
+    *,
+    measure: Annotated[list[str], typer.Option(help="A measure to add; several times for several.")],
+    as_json: Json = False,
+) -> None:
+    """Add measures to recorded runs, from the weights that they kept; what is there is not measured again."""
+    with terminal.progress("Starting") as move:
+        from axonometry.populations import load_population
+
+        population = load_population(folder).measured(measure, progress=move)
+    rows = [{"run": name, "measures": run.description.measures} for name, run in population.runs.items()]
+    if as_json:
+        terminal.show_json(rows)
+    else:
+        terminal.say(f"{len(rows)} runs in {folder} have {', '.join(measure)}.")
 
 
 @app.command()

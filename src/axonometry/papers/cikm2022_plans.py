@@ -55,7 +55,7 @@ def small() -> tuple[Plan, ...]:
 
 
 _EIGHTH: dict[str, Any] = {"train_fraction": 0.25, "width": 0.125}
-_QUARTER: dict[str, Any] = {"train_fraction": 0.1875, "width": 0.25, "dropouts": (0.0, 0.3, 0.6)}
+_QUARTER: dict[str, Any] = {"train_fraction": 0.1, "width": 0.25, "dropouts": (0.0, 0.3, 0.6)}
 
 
 def full() -> tuple[Plan, ...]:
