@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from axonometry.errors import PredictionError
-from axonometry.predict.sets import CONFIGURATION, CURVE, MOVEMENT, PARAMETER
+from axonometry.predict.sets import CENTRALITY, CONFIGURATION, CURVE, DEGREE, MOVEMENT, PARAMETER, families_of
 from axonometry.trajectory import Trajectory, load
 from axonometry.trajectory.movement import weight_values
 from axonometry.trajectory.summary import Key, snapshot_steps, temporal_values
@@ -54,7 +54,7 @@ def read_runs(
     *,
     epochs: int = 5,
     per_group: bool | None = None,
-    families: Iterable[str] | None = None,
+    features: str | None = None,
     progress: Progress | None = None,
 ) -> RunTable:
     """Features, final accuracies and groups of runs, each run opened once.
@@ -64,7 +64,7 @@ def read_runs(
         epochs: What is known: this many whole epochs.
         per_group: Whether every neuron group and parameter has columns of its own. False gives columns that any
             architecture has; None is True where all the runs are of one architecture.
-        families: What to read; None for all that the runs hold.
+        features: The set that is needed, or several joined by +; None for all that the runs hold.
         progress: Called with runs read, out of how many, and the run's name.
 
     Raises:
@@ -74,10 +74,10 @@ def read_runs(
     import pandas as pd
 
     opened = opened_runs(runs)
-    features = feature_table(opened, epochs=epochs, per_group=per_group, families=families, progress=progress)
-    accuracies = pd.Series([final_accuracy(run) for run in opened], index=features.index, name="final_accuracy")
-    groups = pd.Series([configuration_group(run) for run in opened], index=features.index, name="group")
-    return RunTable(features, accuracies, groups)
+    table = feature_table(opened, epochs=epochs, per_group=per_group, features=features, progress=progress)
+    accuracies = pd.Series([final_accuracy(run) for run in opened], index=table.index, name="final_accuracy")
+    groups = pd.Series([configuration_group(run) for run in opened], index=table.index, name="group")
+    return RunTable(table, accuracies, groups)
 
 
 def feature_table(
@@ -85,7 +85,7 @@ def feature_table(
     *,
     epochs: int = 5,
     per_group: bool | None = None,
-    families: Iterable[str] | None = None,
+    features: str | None = None,
     under_way: bool = False,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -101,7 +101,7 @@ def feature_table(
         runs: Run folders, or runs.
         epochs: What is known: this many whole epochs.
         per_group: As for :func:`read_runs`.
-        families: What to read; None for all that the runs hold.
+        features: The set that is needed, or several joined by +; None for all that the runs hold.
         under_way: Whether a run may have fewer epochs; NaN stands for what is not known yet.
         progress: Called with runs read, out of how many, and the run's name.
 
@@ -113,35 +113,34 @@ def feature_table(
 
     opened = opened_runs(runs)
     each = one_architecture(opened) if per_group is None else per_group
-    wanted = None if families is None else set(families)
     rows = []
     for number, run in enumerate(opened):
         if progress is not None:
             progress(number, len(opened), run.folder.name)
         known = min(epochs, epochs_of(run)) if under_way else epochs
-        rows.append(run_features(run, known, per_group=each, families=wanted))
+        rows.append(run_features(run, known, per_group=each, features=features))
     frame = pd.DataFrame(rows, index=pd.Index(names_of(opened), name="run", dtype="str")).astype("float64")
     return chosen_texts(frame)
 
 
-def run_features(
-    run: Trajectory, epochs: int, *, per_group: bool, families: set[str] | None = None
-) -> dict[str, float]:
+def run_features(run: Trajectory, epochs: int, *, per_group: bool, features: str | None = None) -> dict[str, float]:
     """The features of one run after ``epochs`` epochs, by name.
 
     Args:
         run: The run; what it recorded later is not looked at.
         epochs: What is known: this many whole epochs.
         per_group: Whether groups and parameters have numbers of their own.
-        families: What to read; None for all that the run holds.
+        features: The set that is needed; None for all that the run holds.
 
     Raises:
         RunError: The run has not come so far, or holds not what is asked for.
     """
-    held = set(run.description.measures)
-    weights = run.description.keep_weights and 0 in snapshot_steps(run)
-    everything = held | {CONFIGURATION, *CURVE} | ({MOVEMENT, PARAMETER} if weights else set())
-    wanted = everything if families is None else families
+    wanted = families_of(features, run.description.measures)
+    if not (run.description.keep_weights and 0 in snapshot_steps(run)):
+        # What is not there is missed only where it is asked for by name.
+        wanted -= {MOVEMENT} if features else {MOVEMENT, PARAMETER}
+    if features is None:
+        wanted -= {*DEGREE, *CENTRALITY} - set(run.description.measures)
     values: dict[Key, float] = {}
     if measures := sorted(wanted - {CONFIGURATION, MOVEMENT, PARAMETER, *CURVE}):
         values |= temporal_values(run, measures, epochs=epochs)

@@ -72,26 +72,29 @@ def parts_of(name: str) -> list[str]:
     return parts
 
 
-def families_of(name: str) -> list[str] | None:
-    """The families that have to be read from runs for a set; None where it is all that a run holds.
+def families_of(name: str | None, held: Iterable[str]) -> set[str]:
+    """The families that have to be read from a run for a set; all of them for None.
 
-    For degrees and centralities this is the channel graph's measure, which is the one that is cheap to record.
+    Args:
+        name: Of a set, or several joined by +.
+        held: The measures that the run recorded.
 
     Raises:
         PredictionError: There is no such set.
     """
+    held = set(held)
     families = {
-        "degree": [DEGREE[0]],
-        "centrality": [CENTRALITY[0]],
-        "weights": [PARAMETER],
-        "last-accuracy": [ACCURACY],
-        "curve": list(CURVE),
-        "hyperparameters": [CONFIGURATION],
+        # What was recorded of the two, else the one of the channel graph, which is cheap to record.
+        "degree": held.intersection(DEGREE) or {DEGREE[0]},
+        "centrality": held.intersection(CENTRALITY) or {CENTRALITY[0]},
+        "graph": held | {MOVEMENT},
+        "snapshot": held,
+        "weights": {PARAMETER},
+        "last-accuracy": {ACCURACY},
+        "curve": set(CURVE),
+        "hyperparameters": {CONFIGURATION},
     }
-    parts = parts_of(name)
-    if any(part not in families for part in parts):
-        return None
-    return [family for part in parts for family in families[part]]
+    return set().union(*(families[part] for part in (SETS if name is None else parts_of(name))))
 
 
 def views(columns: Iterable[str], name: str, epochs: int) -> list[list[str]]:

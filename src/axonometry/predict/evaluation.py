@@ -1,0 +1,204 @@
+"""What predictions are worth: every feature set and every baseline in the same folds, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from axonometry.errors import PredictionError
+from axonometry.predict.ensemble import Ensemble, fitted
+from axonometry.predict.features import Progress, RunTable
+from axonometry.predict.folds import fold_numbers
+from axonometry.predict.scores import resamples, scores
+from axonometry.predict.sets import SETS, views
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVALUATED = (*SETS, "graph+curve")
+"""What is compared unless the user says otherwise."""
+
+Values = Float[np.ndarray, "rows columns"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an evaluation is done.
+
+    Attributes:
+        folds: Into how many folds the runs are cut, groups kept whole.
+        repeats: How often they are cut anew; scores are means over the repeats.
+        inner_folds: Into how many folds the training runs are cut to combine learners.
+        trees: Of each forest.
+        threshold: From which final accuracy on a run is good; the median of the runs where None.
+        reference: The feature set that all others are compared with.
+        resamples: Of the bootstrap over groups.
+        level: Of the intervals.
+        seed: Of all that is drawn.
+        workers: Processes.
+    """
+
+    folds: int = 10
+    repeats: int = 1
+    inner_folds: int = 5
+    trees: int = 40
+    threshold: float | None = None
+    reference: str = "curve"
+    resamples: int = 1000
+    level: float = 0.95
+    seed: int = 0
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out.
+
+    Attributes:
+        scores: A row a feature set, number of known epochs and score: value, lower, upper.
+        differences: The same for the score minus the reference's on the same resamples.
+        predictions: A row a run, feature set, number of known epochs and repeat: fold, truth, predicted.
+        threshold: From which final accuracy on a run is good.
+    """
+
+    scores: pd.DataFrame
+    differences: pd.DataFrame
+    predictions: pd.DataFrame
+    threshold: float
+
+
+def evaluate(
+    table: RunTable,
+    features: Iterable[str] = EVALUATED,
+    epochs: Iterable[int] = (1, 2, 3, 4, 5),
+    *,
+    plan: Plan | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Predict every run from others, with every feature set after every number of epochs, in the same folds.
+
+    Args:
+        table: The runs; all of them came to their end.
+        features: Feature sets, or several joined by +.
+        epochs: The numbers of known epochs.
+        plan: How it is done.
+        progress: Called with fits done, out of how many, and a few words.
+
+    Raises:
+        PredictionError: There are too few runs, or the table has not the columns of a feature set.
+    """
+    plan, sets, horizons = plan or Plan(), list(dict.fromkeys(features)), list(dict.fromkeys(epochs))
+    cuts = [fold_numbers(list(table.groups), plan.folds, plan.seed + repeat) for repeat in range(plan.repeats)]
+    jobs = [
+        Job(name, horizon, repeat, fold)
+        for name in sets
+        for horizon in horizons
+        for repeat in range(plan.repeats)
+        for fold in range(plan.folds)
+    ]
+    chosen = {(name, horizon): _columns(table, name, horizon) for name in sets for horizon in horizons}
+    work = (_work(table, chosen[job.features, job.epochs], cuts[job.repeat] == job.fold, plan) for job in jobs)
+    truth = table.final_accuracy.to_numpy(dtype=float)
+    rows = []
+    for job, predicted in zip(jobs, _done(work, plan.workers), strict=True):
+        if progress is not None:
+            progress(len(rows) + 1, len(jobs), f"{job.features}, epoch {job.epochs}")
+        inside = cuts[job.repeat] == job.fold
+        rows.append(
+            pd.DataFrame({"run": table.features.index[inside], "truth": truth[inside], "predicted": predicted}).assign(
+                features=job.features, epochs=job.epochs, repeat=job.repeat, fold=job.fold
+            )
+        )
+    predictions = pd.concat(rows, ignore_index=True)
+    return _judged(predictions, table, plan)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit: a feature set and a number of known epochs, and the fold that is predicted."""
+
+    features: str
+    epochs: int
+    repeat: int
+    fold: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker process gets: the views of the training rows and of the rows to predict."""
+
+    train: tuple[Values, ...]
+    targets: Values
+    groups: tuple[object, ...]
+    test: tuple[Values, ...]
+    plan: Plan = field(default_factory=Plan)
+
+    def ensemble(self) -> Ensemble:
+        """What is learned of the training rows."""
+        fold_of = fold_numbers(self.groups, min(self.plan.inner_folds, len(set(self.groups))), self.plan.seed)
+        return fitted(self.train, self.targets, fold_of, trees=self.plan.trees, seed=self.plan.seed)
+
+    def __call__(self) -> Float[np.ndarray, " rows"]:
+        """Predictions of the rows."""
+        return self.ensemble()(self.test)[:, 0]
+
+
+def _columns(table: RunTable, features: str, epochs: int) -> list[Values]:
+    return [table.features[view].to_numpy(dtype=float) for view in views(table.features, features, epochs)]
+
+
+def _work(table: RunTable, chosen: Sequence[Values], inside: np.ndarray, plan: Plan) -> Work:
+    targets = table.final_accuracy.to_numpy(dtype=float)[:, None]
+    groups = tuple(table.groups[~inside])
+    train, test = tuple(view[~inside] for view in chosen), tuple(view[inside] for view in chosen)
+    return Work(train, targets[~inside], groups, test, plan)
+
+
+def _done(work: Iterable[Work], workers: int) -> Iterator[Float[np.ndarray, " rows"]]:
+    """The predictions in order, each as soon as it is there."""
+    if workers == 1:
+        return (one() for one in work)
+    from sklearn.utils.parallel import Parallel, delayed
+
+    return iter(Parallel(workers, return_as="generator")(delayed(Work.__call__)(one) for one in work))
+
+
+def _judged(predictions: pd.DataFrame, table: RunTable, plan: Plan) -> Evaluation:
+    threshold = float(table.final_accuracy.median()) if plan.threshold is None else plan.threshold
+    counts = resamples(list(table.groups), plan.resamples, plan.seed)
+    truth = table.final_accuracy.to_numpy(dtype=float)
+    found: dict[tuple[str, int], Mapping[str, np.ndarray]] = {}
+    for (name, horizon), part in predictions.groupby(["features", "epochs"], sort=False):
+        wide = part.pivot(index="run", columns="repeat", values="predicted").reindex(table.features.index)
+        each = [scores(truth, wide[repeat].to_numpy(), counts, threshold) for repeat in wide]
+        found[str(name), int(horizon)] = {score: np.mean([one[score] for one in each], axis=0) for score in each[0]}
+    differences = {
+        place: {score: values - found[plan.reference, place[1]][score] for score, values in of.items()}
+        for place, of in found.items()
+        if (plan.reference, place[1]) in found and place[0] != plan.reference
+    }
+    return Evaluation(_table(found, plan.level), _table(differences, plan.level), predictions, threshold)
+
+
+def _table(found: Mapping[tuple[str, int], Mapping[str, np.ndarray]], level: float) -> pd.DataFrame:
+    """The first resample is the value, the percentiles of the others are the interval."""
+    tail = (1 - level) / 2
+    rows = [
+        (name, epochs, score, float(values[0]), *_percentiles(values[1:], tail))
+        for (name, epochs), of in found.items()
+        for score, values in of.items()
+    ]
+    return pd.DataFrame(rows, columns=["features", "epochs", "score", "value", "lower", "upper"])
+
+
+def _percentiles(values: np.ndarray, tail: float) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return float("nan"), float("nan")
+    lower, upper = np.quantile(known, [tail, 1 - tail])
+    return float(lower), float(upper)

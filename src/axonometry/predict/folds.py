@@ -1,0 +1,82 @@
+"""Folds that never split a group, and intervals that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from math import ceil, floor
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from axonometry.errors import PredictionError
+from axonometry.predict.ensemble import Ensemble
+from axonometry.predict.learners import Matrix
+
+
+def fold_numbers(groups: Sequence[Hashable], folds: int, seed: int) -> Int[np.ndarray, " rows"]:
+    """The fold of each row, from 0: whole groups, in random order, each into the fold that has fewest rows so far.
+
+    Args:
+        groups: The group of each row.
+        folds: How many folds.
+        seed: Of the order.
+
+    Raises:
+        PredictionError: There are fewer groups than folds.
+    """
+    places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
+    if len(places) < folds or folds < 2:
+        came = f"{len(places)} groups for {folds} folds"
+        raise PredictionError("two folds or more hold a group each", came, "Use more runs or fewer folds")
+    group_of = np.array([places[group] for group in groups])
+    sizes = np.bincount(group_of)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    # Large groups first, so that the folds end up even; stable, so that equal ones stay in random order.
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    fold_of_group, held = np.empty(len(sizes), dtype=int), np.zeros(folds)
+    for group in order:
+        fold_of_group[group] = held.argmin()
+        held[held.argmin()] += sizes[group]
+    return fold_of_group[group_of]
+
+
+def needed_for(level: float) -> int:
+    """The fewest runs whose residuals give an interval of a level.
+
+    >>> needed_for(0.9), needed_for(0.95)
+    (9, 19)
+    """
+    return ceil(round(1 / (1 - level) - 1, 9))
+
+
+def cv_plus(ensemble: Ensemble, views: Sequence[Matrix], level: float) -> Float[np.ndarray, "rows 2"]:
+    r"""The CV+ interval of each new row, whose first target is predicted.
+
+    With R_i = \|y_i - mu_i(x_i)\|, where mu_i was fitted without the fold of row i, and alpha = 1 - level, the ends are
+    the floor(alpha (n + 1))-th smallest of mu_i(x) - R_i and the ceil((1 - alpha) (n + 1))-th smallest of
+    mu_i(x) + R_i. Where groups of rows are exchangeable and one row is drawn of each, the interval holds at least
+    1 - 2 alpha of new values whatever the law, and close to 1 - alpha in practice.
+
+    Args:
+        ensemble: What was fitted.
+        views: The new rows' columns.
+        level: Part of new values that shall lie inside, in (0, 1).
+
+    Raises:
+        PredictionError: The level is none, or there are too few rows for it.
+
+    Source: Barber, Candès, Ramdas, Tibshirani 2021, Predictive inference with the jackknife+, section 3.
+    """
+    if not 0 < level < 1:
+        raise PredictionError("an interval's level lies between 0 and 1", str(level), "0.9 is usual")
+    n = len(ensemble.targets)
+    if n < needed_for(level):
+        rule = f"an interval of level {level} needs {needed_for(level)} runs"
+        raise PredictionError(rule, str(n), "Use more runs or a lower level")
+    residuals = np.abs(ensemble.targets - ensemble.out_of_fold)[:, 0]
+    centre = ensemble.by_fold(views)[ensemble.fold_of, :, 0]
+    low = floor(round((1 - level) * (n + 1), 9)) - 1
+    high = ceil(round(level * (n + 1), 9)) - 1
+    lower = np.partition(centre - residuals[:, None], low, axis=0)[low]
+    upper = np.partition(centre + residuals[:, None], high, axis=0)[high]
+    return np.stack([lower, upper], axis=1)

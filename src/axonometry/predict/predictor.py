@@ -1,0 +1,465 @@
+"""The final accuracy of a network from its first epochs: a scikit-learn estimator on run folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from axonometry.errors import PredictionError
+from axonometry.predict.ensemble import Ensemble, fitted
+from axonometry.predict.features import (
+    KNOWN,
+    Run,
+    RunTable,
+    chosen_texts,
+    configuration_group,
+    epochs_of,
+    feature_table,
+    one_architecture,
+    opened_runs,
+    read_runs,
+)
+from axonometry.predict.folds import cv_plus, fold_numbers
+from axonometry.predict.sets import CONFIGURATION, Column, parts_of, views
+from axonometry.trajectory import Recorder, Trajectory
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
+GROUPS_PER_FOLD = 2
+"""Each learner is judged on two configurations or more: one alone says nothing of how it ranks runs."""
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """What was fitted for one number of known epochs.
+
+    Attributes:
+        views: Places of the columns that each view looks at.
+        ensemble: What was learned.
+    """
+
+    views: tuple[Int[np.ndarray, " columns"], ...]
+    ensemble: Ensemble
+
+    def look(self, values: Float[np.ndarray, "rows columns"]) -> list[Float[np.ndarray, "rows some"]]:
+        """The columns of each view."""
+        return [values[:, view] for view in self.views]
+
+
+def _is(task: str) -> Callable[[AccuracyPredictor], bool]:
+    return lambda predictor: predictor.task == task
+
+
+class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Predicts how accurate networks become from what is known after a few epochs.
+
+    It is fitted to runs that came to their end, and applied to runs that have just begun; runs are folders or
+    :class:`axonometry.Trajectory`. Inside are forests of randomised trees and kernel machines on ranked features,
+    combined by their errors on configurations that they did not see (:class:`axonometry.predict.ensemble.Ensemble`).
+    One model is fitted for each number of known epochs from 1 to ``epochs``; a run under way gets the latest that it
+    has the epochs for.
+
+    It also takes tables: those of :func:`axonometry.predict.feature_table`, of which it uses the columns of
+    ``features``, and any other numeric table, of which it uses all columns.
+
+    Args:
+        features: A feature set, or several joined by +; see ``axonometry.predict.SETS``.
+        epochs: The most epochs that are looked at.
+        task: ``"regression"`` predicts the final accuracy, ``"classification"`` its class, 0 for the lowest.
+        classes: Of classification: into how many classes of equal size the training runs fall, 2 for above or below
+            the median; or the accuracies at which a new class begins.
+        per_group: Whether every neuron group has features of its own; False serves any architecture; None is True
+            where all training runs are of one.
+        folds: Into how many folds the training runs are cut.
+        trees: Of each forest, of which there is one a fold and view.
+        random_state: Seed of folds and trees.
+
+    Attributes:
+        horizons_: By number of known epochs, what was fitted.
+        columns_: Names of the columns; numbers for a table without.
+        per_group_: Whether neuron groups have features of their own.
+        thresholds_: Of classification: the accuracies at which a new class begins.
+        classes_: Of classification: the classes' numbers.
+    """
+
+    def __init__(  # noqa: PLR0913 - scikit-learn's estimators say all their choices at construction
+        self,
+        features: str = "degree",
+        epochs: int = 5,
+        *,
+        task: Literal["regression", "classification"] = "regression",
+        classes: int | Sequence[float] = 2,
+        per_group: bool | None = None,
+        folds: int = 5,
+        trees: int = 40,
+        random_state: int = 0,
+    ) -> None:
+        self.features = features
+        self.epochs = epochs
+        self.task = task
+        self.classes = classes
+        self.per_group = per_group
+        self.folds = folds
+        self.trees = trees
+        self.random_state = random_state
+
+    def fit(self, runs: Any, y: Any = None, groups: Iterable[Hashable] | None = None) -> AccuracyPredictor:
+        """Learn from runs.
+
+        Args:
+            runs: Run folders, runs, a :class:`RunTable` or a table.
+            y: The final accuracies, in the runs' order; None for what the runs recorded last.
+            groups: Runs of one group stand on one side of every fold. None for the runs' configurations without
+                their seeds; of a table, every row is a group.
+
+        Returns:
+            This predictor.
+
+        Raises:
+            PredictionError: There are too few runs, or features are missing.
+            RunError: A run is damaged or has not come so far.
+        """
+        self._check_choices()
+        table, y, groups = self._training(runs, y, groups)
+        values, y = self._checked(table, y)
+        groups = range(len(y)) if groups is None else list(groups)
+        if len(groups) != len(y):
+            raise PredictionError("every run has a group", f"{len(groups)} groups of {len(y)} runs")
+        self._require_enough(len(y), len(set(groups)))
+        targets = self._targets(y)
+        fold_of = fold_numbers(groups, self.folds, self.random_state)
+        self.horizons_ = {}
+        for epochs, chosen in self._views().items():
+            ensemble = fitted(
+                [values[:, view] for view in chosen], targets, fold_of, trees=self.trees, seed=self.random_state
+            )
+            self.horizons_[epochs] = Horizon(chosen, ensemble)
+        self.bounds_ = (0.0, 1.0) if targets.min() >= 0 and targets.max() <= 1 else (-np.inf, np.inf)
+        return self
+
+    def predict(self, runs: Any) -> Float[np.ndarray, " rows"] | Int[np.ndarray, " rows"]:
+        """The final accuracy of each run, or the number of its class.
+
+        Args:
+            runs: As for :meth:`fit`; they may be under way.
+
+        Raises:
+            PredictionError: A run has not a whole epoch yet, or features are missing.
+            RunError: A run is damaged.
+        """
+        if self.task == "classification":
+            return self.predict_proba(runs).argmax(axis=1)
+        values, known, _ = self._rows(runs)
+        return self._by_horizon(values, known, lambda horizon, rows: horizon.ensemble(horizon.look(rows))[:, 0])
+
+    @available_if(_is("classification"))
+    def predict_proba(self, runs: Any) -> Float[np.ndarray, "rows classes"]:
+        """The probability of each class.
+
+        Args:
+            runs: As for :meth:`predict`.
+
+        Raises:
+            PredictionError: As for :meth:`predict`.
+            RunError: A run is damaged.
+        """
+        values, known, _ = self._rows(runs)
+        found = self._by_horizon(values, known, lambda horizon, rows: horizon.ensemble(horizon.look(rows)))
+        return _probabilities(found)
+
+    @available_if(_is("regression"))
+    def predict_interval(self, runs: Any, level: float = 0.9) -> pd.DataFrame:
+        """The final accuracy of each run with its CV+ interval (:func:`axonometry.predict.folds.cv_plus`).
+
+        Args:
+            runs: As for :meth:`predict`.
+            level: Part of new runs, of configurations drawn as the training runs' were, that shall lie inside.
+
+        Returns:
+            A row a run: prediction, lower, upper; inside 0 to 1 where all training accuracies are.
+
+        Raises:
+            PredictionError: There were too few training runs for the level; or as for :meth:`predict`.
+            RunError: A run is damaged.
+        """
+
+        def both(horizon: Horizon, rows: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows 3"]:
+            seen = horizon.look(rows)
+            return np.hstack([horizon.ensemble(seen)[:, :1], cv_plus(horizon.ensemble, seen, level)])
+
+        values, known, names = self._rows(runs)
+        found = self._by_horizon(values, known, both)
+        found[:, 1:] = found[:, 1:].clip(*self.bounds_)
+        return pd.DataFrame(found, index=names, columns=["prediction", "lower", "upper"])
+
+    @available_if(_is("regression"))
+    def history(self, run: Run, level: float = 0.9) -> pd.DataFrame:
+        """What would have been predicted for one run after every epoch so far.
+
+        Args:
+            run: A run, or its folder.
+            level: As for :meth:`predict_interval`.
+
+        Returns:
+            A row an epoch, from 1: prediction, lower, upper.
+
+        Raises:
+            PredictionError: The run has not a whole epoch yet.
+            RunError: The run is damaged.
+        """
+        (opened,) = opened_runs(run)
+        reached = min(self.epochs, epochs_of(opened))
+        if reached < 1:
+            raise PredictionError("a prediction needs a whole epoch", f"{opened.folder} without", "Wait for its first")
+        table = feature_table(opened, epochs=reached, per_group=self.per_group_, features=self.features)
+        horizons = range(1, reached + 1)
+        rows = pd.concat([table.assign(**{KNOWN: float(epochs)}) for epochs in horizons])
+        return self.predict_interval(rows, level).set_axis(pd.Index(horizons, name="epoch"))
+
+    @available_if(_is("regression"))
+    def stop_below(self, threshold: float, level: float = 0.9) -> StopBelow:
+        """A callback that says when a run under way is not worth going on with.
+
+        Args:
+            threshold: An accuracy that the run shall reach.
+            level: Of the interval, whose upper end must lie below the threshold.
+        """
+        return StopBelow(self, threshold, level)
+
+    def score(self, runs: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """R2 of the predicted accuracies; the share of right classes for classification.
+
+        Args:
+            runs: As for :meth:`predict`.
+            y: The final accuracies; None for what the runs recorded last.
+            sample_weight: What each run counts.
+
+        Raises:
+            PredictionError: As for :meth:`predict`.
+            RunError: A run is damaged.
+        """
+        from sklearn.metrics import accuracy_score, r2_score
+
+        if y is None:
+            table = runs if isinstance(runs, RunTable) else read_runs(runs, epochs=0, features="last-accuracy")
+            y = table.final_accuracy
+        if self.task == "classification":
+            right = np.digitize(np.asarray(y, dtype=float), self.thresholds_)
+            return float(accuracy_score(right, self.predict(runs), sample_weight=sample_weight))
+        return float(r2_score(y, self.predict(runs), sample_weight=sample_weight))
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted predictor to a file that holds numbers and texts alone.
+
+        Args:
+            path: The file.
+        """
+        from axonometry.predict.files import save
+
+        save(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> AccuracyPredictor:
+        """Read what :meth:`save` wrote; nothing in the file is run, and a file that was changed is refused.
+
+        Args:
+            path: The file.
+
+        Raises:
+            PredictionError: The file is no predictor of ours, damaged, or of a newer format.
+        """
+        from axonometry.predict.files import load
+
+        return load(Path(path))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "horizons_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        if self.task == "classification":  # of accuracies, not of labels: no classifier of scikit-learn's
+            tags.estimator_type, tags.regressor_tags = None, None
+        return tags
+
+    def _check_choices(self) -> None:
+        parts_of(self.features)
+        if self.task not in {"regression", "classification"}:
+            raise PredictionError("the task is regression or classification", repr(self.task))
+        for name, least in (("epochs", 1), ("folds", 2), ("trees", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or value < least:
+                raise PredictionError(f"`{name}` is a whole number from {least}", repr(value))
+
+    def _training(self, runs: Any, y: Any, groups: Any) -> tuple[Any, Any, Any]:
+        """A table, the targets and the groups."""
+        if given := _runs_of(runs):
+            opened = opened_runs(given)
+            self.per_group_ = one_architecture(opened) if self.per_group is None else self.per_group
+            if y is None:
+                runs = read_runs(opened, epochs=self.epochs, per_group=self.per_group_, features=self.features)
+            else:
+                table = feature_table(opened, epochs=self.epochs, per_group=self.per_group_, features=self.features)
+                runs = RunTable(table, pd.Series(y), pd.Series([configuration_group(run) for run in opened]))
+        else:
+            self.per_group_ = bool(self.per_group)
+        if isinstance(runs, RunTable):
+            groups = runs.groups if groups is None else groups
+            return runs.features, runs.final_accuracy if y is None else y, groups
+        if y is None:
+            raise PredictionError("requires y to be passed, but the target y is None: the final accuracies")
+        return runs, y, groups
+
+    def _checked(self, table: Any, y: Any) -> tuple[Float[np.ndarray, "rows columns"], Float[np.ndarray, " rows"]]:
+        self.named_ = _is_named(table)
+        values, y = validate_data(
+            self, table, y, dtype=np.float64, ensure_all_finite=False, y_numeric=True, ensure_min_samples=1
+        )
+        self.columns_ = [str(name) for name in table.columns] if self.named_ else list(range(values.shape[1]))
+        return values, np.asarray(y, dtype=np.float64)
+
+    def _require_enough(self, runs: int, groups: int) -> None:
+        least = GROUPS_PER_FOLD * self.folds
+        if groups < least:
+            raise PredictionError(
+                f"a predictor of {self.folds} folds needs {least} runs of different configurations, two a fold, "
+                "so that every learner is judged on runs that it did not see",
+                f"{runs} sample{'s' * (runs != 1)} of {groups} configuration{'s' * (groups != 1)}",
+                f"Train {least - groups} more; a useful predictor takes a hundred",
+            )
+
+    def _targets(self, y: Float[np.ndarray, " rows"]) -> Float[np.ndarray, "rows targets"]:
+        if self.task == "regression":
+            return y[:, None]
+        if isinstance(self.classes, int | np.integer):
+            if self.classes < 2:
+                raise PredictionError("there are two classes or more", str(self.classes))
+            self.thresholds_ = np.quantile(y, np.arange(1, self.classes) / self.classes)
+        else:
+            self.thresholds_ = np.asarray(self.classes, dtype=np.float64)
+        if self.thresholds_.ndim != 1 or not (np.diff(self.thresholds_) > 0).all():
+            raise PredictionError("the accuracies at which classes begin increase", str(self.thresholds_.tolist()))
+        self.classes_ = np.arange(len(self.thresholds_) + 1)
+        # An accuracy on a threshold belongs to the class above it.
+        return (np.digitize(y, self.thresholds_)[:, None] == self.classes_).astype(np.float64)
+
+    def _views(self) -> dict[int, tuple[Int[np.ndarray, " columns"], ...]]:
+        """By number of known epochs, the places of the columns of each view."""
+        if not self.named_:
+            return {self.epochs: (np.arange(len(self.columns_)),)}
+        place = {name: number for number, name in enumerate(self.columns_)}
+        return {
+            epochs: tuple(np.array([place[name] for name in view]) for view in views(place, self.features, epochs))
+            for epochs in range(1, self.epochs + 1)
+        }
+
+    def _rows(self, runs: Any) -> tuple[Float[np.ndarray, "rows columns"], Int[np.ndarray, " rows"], pd.Index]:
+        """New rows in the columns of the fit, how many epochs of each are known, and their names."""
+        check_is_fitted(self)
+        if given := _runs_of(runs):
+            runs = feature_table(
+                given, epochs=self.epochs, per_group=self.per_group_, features=self.features, under_way=True
+            )
+        runs = runs.features if isinstance(runs, RunTable) else runs
+        if not (self.named_ and isinstance(runs, pd.DataFrame)):
+            values = validate_data(self, runs, dtype=np.float64, ensure_all_finite=False, reset=False)
+            return values, np.full(len(values), self.epochs), getattr(runs, "index", pd.RangeIndex(len(values)))
+        full = np.full(len(runs), float(self.epochs))
+        known = np.minimum(runs[KNOWN].to_numpy(dtype=float) if KNOWN in runs else full, self.epochs).astype(int)
+        self._require_columns(runs, int(known.max(initial=0)))
+        values = check_array(
+            chosen_texts(runs.reindex(columns=self.columns_)), dtype=np.float64, ensure_all_finite=False
+        )
+        return values, known, runs.index
+
+    def _require_columns(self, table: pd.DataFrame, known: int) -> None:
+        needed = {
+            self.columns_[place]
+            for epochs, horizon in self.horizons_.items()
+            if epochs <= known
+            for view in horizon.views
+            for place in view
+        }
+        missing = [name for name in self.columns_ if name in needed - set(table.columns)]
+        missing = [name for name in missing if not str(name).startswith(CONFIGURATION)]
+        if missing:
+            shown = ", ".join(map(str, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+            raise PredictionError(
+                "runs have the features that the predictor was fitted to",
+                f"runs without {shown}",
+                "Fit it with per_group=False for networks of another architecture, or record the same measures",
+            )
+
+    def _by_horizon(
+        self,
+        values: Float[np.ndarray, "rows columns"],
+        known: Int[np.ndarray, " rows"],
+        predict: Callable[[Horizon, Float[np.ndarray, "some columns"]], Float[np.ndarray, "some ..."]],
+    ) -> Float[np.ndarray, "rows ..."]:
+        """Each row predicted by what was fitted for its number of known epochs."""
+        if (known < min(self.horizons_)).any():
+            came = "a run with the initial network alone"
+            raise PredictionError("a prediction needs a whole epoch", came, "Wait for the run's first epoch")
+        parts = {epochs: np.flatnonzero(known == epochs) for epochs in np.unique(known)}
+        found = {epochs: predict(self.horizons_[epochs], values[rows]) for epochs, rows in parts.items()}
+        result = np.empty((len(values), *next(iter(found.values())).shape[1:]))
+        for epochs, rows in parts.items():
+            result[rows] = found[epochs]
+        return result
+
+
+@dataclass(frozen=True)
+class StopBelow:
+    """Says whether to stop a run: True once the upper end of its predicted interval lies below the threshold.
+
+    Attributes:
+        predictor: Of regression, fitted.
+        threshold: An accuracy that the run shall reach.
+        level: Of the interval.
+    """
+
+    predictor: AccuracyPredictor
+    threshold: float
+    level: float = 0.9
+
+    def __call__(self, run: Run | Recorder) -> bool:
+        """Whether to stop; False before the first whole epoch.
+
+        Args:
+            run: A run, its folder, or the recorder that writes it.
+        """
+        (opened,) = opened_runs(run.folder if isinstance(run, Recorder) else run)
+        if not opened.steps or epochs_of(opened) < 1:
+            return False
+        return bool(self.predictor.predict_interval([opened], self.level)["upper"].iloc[0] < self.threshold)
+
+
+def _runs_of(given: Any) -> list[Run]:
+    """The runs, where it is runs that are given; empty for a table."""
+    if isinstance(given, Trajectory | str | Path):
+        return [given]
+    if isinstance(given, Mapping) and not isinstance(given, pd.DataFrame):
+        given = list(given.values())
+    if isinstance(given, list | tuple) and given and all(isinstance(one, Trajectory | str | Path) for one in given):
+        return cast("list[Run]", list(given))
+    return []
+
+
+def _is_named(table: Any) -> bool:
+    return isinstance(table, pd.DataFrame) and any(Column.of(str(name)) for name in table.columns)
+
+
+def _probabilities(scores: Float[np.ndarray, "rows classes"]) -> Float[np.ndarray, "rows classes"]:
+    """Least-squares class indicators as probabilities: inside 0 to 1, and adding up to 1."""
+    inside = scores.clip(1e-6, 1.0)
+    return inside / inside.sum(axis=1, keepdims=True)

@@ -1,0 +1,82 @@
+"""How good predictions are, with bootstrap intervals: every score of many resamples at once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+SCORES = {
+    "r2": "share of the variance that is predicted",
+    "rmse": "root of the mean squared error",
+    "tau": "Kendall's tau-b",
+    "accuracy": "share of runs on the right side of the threshold",
+    "auc": "area under the ROC curve for the side of the threshold",
+}
+"""The scores; all but ``rmse`` are the better the higher."""
+
+Counts = Float[np.ndarray, "resamples rows"]
+Numbers = Float[np.ndarray, " rows"]
+
+
+def resamples(groups: Sequence[Hashable], number: int, seed: int) -> Counts:
+    """How often each row counts in each resample: groups are drawn with replacement, and all their rows with them.
+
+    The first resample is the sample itself.
+
+    Args:
+        groups: The group of each row.
+        number: How many are drawn.
+        seed: Of the draws.
+    """
+    places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
+    group_of = np.array([places[group] for group in groups])
+    even = np.full(len(places), 1 / len(places))
+    drawn = np.random.default_rng(seed).multinomial(len(places), even, size=number)
+    return np.vstack([np.ones(len(group_of)), drawn[:, group_of]]).astype(float)
+
+
+def scores(
+    truth: Numbers, predicted: Numbers, counts: Counts, threshold: float
+) -> Mapping[str, Float[np.ndarray, " resamples"]]:
+    """All scores of all resamples; NaN where a resample has no variance or one class alone.
+
+    Args:
+        truth: What came.
+        predicted: What was predicted.
+        counts: How often each row counts in each resample.
+        threshold: From where on a run is good.
+    """
+    total = counts.sum(axis=1)
+    squared = counts @ np.square(truth - predicted)
+    mean = counts @ truth / total
+    variance = counts @ np.square(truth) - total * np.square(mean)
+    good = truth >= threshold
+    right = good == (predicted >= threshold)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "r2": np.where(variance > 1e-12, 1 - squared / variance, np.nan),
+            "rmse": np.sqrt(squared / total),
+            "tau": _tau(truth, predicted, counts),
+            "accuracy": counts @ right.astype(float) / total,
+            "auc": _auc(good, predicted, counts),
+        }
+
+
+def _tau(truth: Numbers, predicted: Numbers, counts: Counts) -> Float[np.ndarray, " resamples"]:
+    signs = [np.sign(values[:, None] - values[None, :]) for values in (truth, predicted)]
+    same = _pairs(counts, signs[0] * signs[1])
+    untied = [_pairs(counts, np.abs(sign)) for sign in signs]
+    return same / np.sqrt(untied[0] * untied[1])
+
+
+def _auc(good: np.ndarray, predicted: Numbers, counts: Counts) -> Float[np.ndarray, " resamples"]:
+    above = (np.sign(predicted[good][:, None] - predicted[~good][None, :]) + 1) / 2
+    good_counts, bad_counts = counts[:, good], counts[:, ~good]
+    return ((good_counts @ above) * bad_counts).sum(axis=1) / (good_counts.sum(axis=1) * bad_counts.sum(axis=1))
+
+
+def _pairs(counts: Counts, of: Float[np.ndarray, "rows rows"]) -> Float[np.ndarray, " resamples"]:
+    """The sum over pairs of rows, each as often as both count."""
+    return ((counts @ of) * counts).sum(axis=1)
