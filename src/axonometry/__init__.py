@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         spectral_norms as spectral_norms,
         weighted_degree as weighted_degree,
     )
+    from axonometry.predict import AccuracyPredictor as AccuracyPredictor
     from axonometry.program import (
         Coverage as Coverage,
         Group as Group,
@@ -55,6 +56,7 @@ _HOMES = {
         "hubs_and_authorities jeffreys_divergence katz_centrality layer_fluctuation leading_eigenpair link_weights "
         "measure node_strength pagerank spectral_norms weighted_degree"
     ),
+    "axonometry.predict": "AccuracyPredictor",
     "axonometry.program": "Coverage Group Kernel NeuralGraph Synapse Wire capture rule",
     "axonometry.program.channels": "ChannelGraph",
     "axonometry.trajectory": "Recorder Trajectory load",

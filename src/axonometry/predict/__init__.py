@@ -3,18 +3,25 @@
 Needs scikit-learn: ``pip install 'axonometry[predict]'``.
 """
 
-from importlib import util
+from axonometry.predict.extra import require_extra
 
-from axonometry.errors import MissingExtraError
+require_extra()
 
-for _package in ("sklearn", "skops"):
-    if util.find_spec(_package) is None:
-        raise MissingExtraError.of(_package.replace("sklearn", "scikit-learn"), "predict")
-
-from axonometry.predict.features import (
+from axonometry.predict.evaluation import (  # noqa: E402 - after the extra was looked for, so that its absence is said
+    Evaluation as Evaluation,
+    Plan as Plan,
+    evaluate as evaluate,
+)
+from axonometry.predict.features import (  # noqa: E402
     RunTable as RunTable,
     feature_table as feature_table,
     read_runs as read_runs,
 )
-from axonometry.predict.predictor import AccuracyPredictor as AccuracyPredictor
-from axonometry.predict.sets import SETS as SETS
+from axonometry.predict.further import (  # noqa: E402
+    importances as importances,
+    learning_curve as learning_curve,
+    transfer as transfer,
+)
+from axonometry.predict.predictor import AccuracyPredictor as AccuracyPredictor  # noqa: E402
+from axonometry.predict.sets import SETS as SETS  # noqa: E402
+from axonometry.predict.stopping import StopBelow as StopBelow  # noqa: E402

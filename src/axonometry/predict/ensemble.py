@@ -10,7 +10,13 @@ from jaxtyping import Float, Int
 
 from axonometry.predict.learners import Forest, Kernel, Kind, Matrix, Ranks, learned
 
-KINDS: tuple[Kind, ...] = ("trees", "kernel")
+KERNEL_COLUMNS = 64
+"""A kernel machine measures distances over all columns alike: among hundreds it sees little, and costs most."""
+
+
+def kinds_of(columns: int) -> tuple[Kind, ...]:
+    """The kinds of learners that a view of so many columns gets."""
+    return ("trees", "kernel") if columns <= KERNEL_COLUMNS else ("trees",)
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,7 @@ class Fold:
 
     Attributes:
         ranks: Per view, how its columns are ranked.
-        learners: Per view, one learner of each kind.
+        learners: Per view, one learner of each of its kinds.
         weights: What each learner counts; they are at least 0 and add up to 1.
     """
 
@@ -81,7 +87,8 @@ def fitted(
         trees: How many in each forest.
         seed: Of the trees.
     """
-    folds, each = [], np.empty((len(views) * len(KINDS), *targets.shape))
+    count = sum(len(kinds_of(view.shape[1])) for view in views)
+    folds, each = [], np.empty((count, *targets.shape))
     for number in range(int(fold_of.max()) + 1):
         inside = fold_of == number
         fold = _learned([view[~inside] for view in views], targets[~inside], trees=trees, seed=seed + number)
@@ -115,8 +122,8 @@ def stacking_weights(
 def _learned(views: Sequence[Matrix], targets: Matrix, *, trees: int, seed: int) -> Fold:
     ranks = tuple(Ranks.of(view) for view in views)
     learners = tuple(
-        tuple(learned(kind, rank(view), targets, trees=trees, seed=seed) for kind in KINDS)
+        tuple(learned(kind, rank(view), targets, trees=trees, seed=seed) for kind in kinds_of(view.shape[1]))
         for rank, view in zip(ranks, views, strict=True)
     )
-    count = len(views) * len(KINDS)
+    count = sum(map(len, learners))
     return Fold(ranks, learners, np.full(count, 1 / count))

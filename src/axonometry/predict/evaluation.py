@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from axonometry.errors import PredictionError
 from axonometry.predict.ensemble import Ensemble, fitted
 from axonometry.predict.features import Progress, RunTable
 from axonometry.predict.folds import fold_numbers
 from axonometry.predict.scores import resamples, scores
 from axonometry.predict.sets import SETS, views
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 EVALUATED = (*SETS, "graph+curve")
 """What is compared unless the user says otherwise."""
@@ -101,21 +96,20 @@ def evaluate(
         for repeat in range(plan.repeats)
         for fold in range(plan.folds)
     ]
-    chosen = {(name, horizon): _columns(table, name, horizon) for name in sets for horizon in horizons}
-    work = (_work(table, chosen[job.features, job.epochs], cuts[job.repeat] == job.fold, plan) for job in jobs)
+    chosen = {(name, horizon): columns_of(table, name, horizon) for name in sets for horizon in horizons}
+    inside = [cuts[job.repeat] == job.fold for job in jobs]
+    work = (
+        work_of(table, chosen[job.features, job.epochs], ~new, new, plan) for job, new in zip(jobs, inside, strict=True)
+    )
     truth = table.final_accuracy.to_numpy(dtype=float)
-    rows = []
-    for job, predicted in zip(jobs, _done(work, plan.workers), strict=True):
+    rows: list[pd.DataFrame] = []
+    for job, new, predicted in zip(jobs, inside, done(work, plan.workers), strict=True):
         if progress is not None:
             progress(len(rows) + 1, len(jobs), f"{job.features}, epoch {job.epochs}")
-        inside = cuts[job.repeat] == job.fold
-        rows.append(
-            pd.DataFrame({"run": table.features.index[inside], "truth": truth[inside], "predicted": predicted}).assign(
-                features=job.features, epochs=job.epochs, repeat=job.repeat, fold=job.fold
-            )
-        )
+        frame = pd.DataFrame({"run": table.features.index[new], "truth": truth[new], "predicted": predicted})
+        rows.append(frame.assign(**asdict(job)))
     predictions = pd.concat(rows, ignore_index=True)
-    return _judged(predictions, table, plan)
+    return judged(predictions, table, plan)
 
 
 @dataclass(frozen=True)
@@ -148,18 +142,27 @@ class Work:
         return self.ensemble()(self.test)[:, 0]
 
 
-def _columns(table: RunTable, features: str, epochs: int) -> list[Values]:
-    return [table.features[view].to_numpy(dtype=float) for view in views(table.features, features, epochs)]
+def columns_of(table: RunTable, features: str, epochs: int) -> list[Values]:
+    """The columns of each view of a feature set."""
+    return [table.features[view].to_numpy(dtype=float) for view in views(map(str, table.features), features, epochs)]
 
 
-def _work(table: RunTable, chosen: Sequence[Values], inside: np.ndarray, plan: Plan) -> Work:
+def work_of(table: RunTable, chosen: Sequence[Values], known: np.ndarray, new: np.ndarray, plan: Plan) -> Work:
+    """The work of predicting some rows from others.
+
+    Args:
+        table: The runs.
+        chosen: The columns of each view.
+        known: Which rows are learned from.
+        new: Which rows are predicted.
+        plan: How.
+    """
     targets = table.final_accuracy.to_numpy(dtype=float)[:, None]
-    groups = tuple(table.groups[~inside])
-    train, test = tuple(view[~inside] for view in chosen), tuple(view[inside] for view in chosen)
-    return Work(train, targets[~inside], groups, test, plan)
+    train, test = tuple(view[known] for view in chosen), tuple(view[new] for view in chosen)
+    return Work(train, targets[known], tuple(table.groups[known]), test, plan)
 
 
-def _done(work: Iterable[Work], workers: int) -> Iterator[Float[np.ndarray, " rows"]]:
+def done(work: Iterable[Work], workers: int) -> Iterator[Float[np.ndarray, " rows"]]:
     """The predictions in order, each as soon as it is there."""
     if workers == 1:
         return (one() for one in work)
@@ -168,15 +171,24 @@ def _done(work: Iterable[Work], workers: int) -> Iterator[Float[np.ndarray, " ro
     return iter(Parallel(workers, return_as="generator")(delayed(Work.__call__)(one) for one in work))
 
 
-def _judged(predictions: pd.DataFrame, table: RunTable, plan: Plan) -> Evaluation:
+def judged(predictions: pd.DataFrame, table: RunTable, plan: Plan) -> Evaluation:
+    """Predictions of all rows of a table with their scores and intervals.
+
+    Args:
+        predictions: Columns run, features, epochs, repeat, predicted.
+        table: The runs.
+        plan: How.
+    """
     threshold = float(table.final_accuracy.median()) if plan.threshold is None else plan.threshold
     counts = resamples(list(table.groups), plan.resamples, plan.seed)
     truth = table.final_accuracy.to_numpy(dtype=float)
     found: dict[tuple[str, int], Mapping[str, np.ndarray]] = {}
-    for (name, horizon), part in predictions.groupby(["features", "epochs"], sort=False):
+    places = predictions[["features", "epochs"]].drop_duplicates()
+    for name, horizon in zip(places["features"].tolist(), places["epochs"].tolist(), strict=True):
+        part = predictions[(predictions["features"] == name) & (predictions["epochs"] == horizon)]
         wide = part.pivot(index="run", columns="repeat", values="predicted").reindex(table.features.index)
         each = [scores(truth, wide[repeat].to_numpy(), counts, threshold) for repeat in wide]
-        found[str(name), int(horizon)] = {score: np.mean([one[score] for one in each], axis=0) for score in each[0]}
+        found[name, horizon] = {score: np.mean([one[score] for one in each], axis=0) for score in each[0]}
     differences = {
         place: {score: values - found[plan.reference, place[1]][score] for score, values in of.items()}
         for place, of in found.items()

@@ -64,6 +64,25 @@ class Ranks:
             scores[:, number] = (upper + lower) / 2
         return np.clip(ndtri(scores), -_EDGE, _EDGE)
 
+    def check(self, columns: int) -> None:
+        """The columns are there, and every one has its quantiles, which ascend.
+
+        Args:
+            columns: How many the view has.
+
+        Raises:
+            PredictionError: It is not so.
+        """
+        places = self.columns
+        if (
+            places.ndim != 1
+            or self.grid.shape[1:] != places.shape
+            or len(self.grid) < 2
+            or bool(((places < 0) | (places >= columns)).any())
+            or not bool((np.diff(self.grid, axis=0) >= 0).all())
+        ):
+            raise PredictionError("a saved predictor's quantiles belong to its columns", "others")
+
 
 class Learner(Protocol):
     """What predicts from ranked columns."""
@@ -138,6 +157,9 @@ class Forest:
     def check(self, columns: int) -> None:
         """Every number that is followed leads somewhere.
 
+        Args:
+            columns: How many there are to compare.
+
         Raises:
             PredictionError: One does not.
         """
@@ -184,6 +206,19 @@ class Kernel:
     def __call__(self, scores: Matrix) -> Float[np.ndarray, "rows targets"]:
         """Predictions of rows."""
         return self.mean + _similarity(scores.astype(np.float32), self.rows, self.length) @ self.weights
+
+    def check(self, columns: int) -> None:
+        """The parts go together.
+
+        Args:
+            columns: How many the training rows have.
+
+        Raises:
+            PredictionError: They do not.
+        """
+        fits = self.rows.ndim == self.weights.ndim == 2 and len(self.rows) == len(self.weights)
+        if not (fits and self.rows.shape[1] == columns and self.mean.shape == self.weights.shape[1:]):
+            raise PredictionError("a saved kernel machine's parts have sizes that go together", "sizes that do not")
 
 
 Kind = Literal["trees", "kernel"]

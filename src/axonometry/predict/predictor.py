@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,13 +14,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from axonometry.errors import PredictionError
-from axonometry.predict.ensemble import Ensemble, fitted
+from axonometry.predict.ensemble import fitted
 from axonometry.predict.features import (
     KNOWN,
     Run,
     RunTable,
     chosen_texts,
-    configuration_group,
     epochs_of,
     feature_table,
     one_architecture,
@@ -29,31 +27,21 @@ from axonometry.predict.features import (
     read_runs,
 )
 from axonometry.predict.folds import cv_plus, fold_numbers
-from axonometry.predict.sets import CONFIGURATION, Column, parts_of, views
-from axonometry.trajectory import Recorder, Trajectory
+from axonometry.predict.horizon import Horizon
+from axonometry.predict.inputs import (
+    indicators,
+    is_named,
+    probabilities,
+    require_enough,
+    runs_of,
+    thresholds_of,
+    training_table,
+)
+from axonometry.predict.sets import CONFIGURATION, parts_of, views
+from axonometry.predict.stopping import StopBelow
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
-
-GROUPS_PER_FOLD = 2
-"""Each learner is judged on two configurations or more: one alone says nothing of how it ranks runs."""
-
-
-@dataclass(frozen=True)
-class Horizon:
-    """What was fitted for one number of known epochs.
-
-    Attributes:
-        views: Places of the columns that each view looks at.
-        ensemble: What was learned.
-    """
-
-    views: tuple[Int[np.ndarray, " columns"], ...]
-    ensemble: Ensemble
-
-    def look(self, values: Float[np.ndarray, "rows columns"]) -> list[Float[np.ndarray, "rows some"]]:
-        """The columns of each view."""
-        return [values[:, view] for view in self.views]
 
 
 def _is(task: str) -> Callable[[AccuracyPredictor], bool]:
@@ -135,7 +123,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         groups = range(len(y)) if groups is None else list(groups)
         if len(groups) != len(y):
             raise PredictionError("every run has a group", f"{len(groups)} groups of {len(y)} runs")
-        self._require_enough(len(y), len(set(groups)))
+        require_enough(len(y), len(set(groups)), self.folds)
         targets = self._targets(y)
         fold_of = fold_numbers(groups, self.folds, self.random_state)
         self.horizons_ = {}
@@ -144,7 +132,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
                 [values[:, view] for view in chosen], targets, fold_of, trees=self.trees, seed=self.random_state
             )
             self.horizons_[epochs] = Horizon(chosen, ensemble)
-        self.bounds_ = (0.0, 1.0) if targets.min() >= 0 and targets.max() <= 1 else (-np.inf, np.inf)
+        self.bounds_ = (0.0, 1.0) if y.min() >= 0 and y.max() <= 1 else (-np.inf, np.inf)
         return self
 
     def predict(self, runs: Any) -> Float[np.ndarray, " rows"] | Int[np.ndarray, " rows"]:
@@ -162,7 +150,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         values, known, _ = self._rows(runs)
         return self._by_horizon(values, known, lambda horizon, rows: horizon.ensemble(horizon.look(rows))[:, 0])
 
-    @available_if(_is("classification"))
+    @available_if(_is("classification"))  # type: ignore[untyped-decorator]
     def predict_proba(self, runs: Any) -> Float[np.ndarray, "rows classes"]:
         """The probability of each class.
 
@@ -175,9 +163,9 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         values, known, _ = self._rows(runs)
         found = self._by_horizon(values, known, lambda horizon, rows: horizon.ensemble(horizon.look(rows)))
-        return _probabilities(found)
+        return probabilities(found)
 
-    @available_if(_is("regression"))
+    @available_if(_is("regression"))  # type: ignore[untyped-decorator]
     def predict_interval(self, runs: Any, level: float = 0.9) -> pd.DataFrame:
         """The final accuracy of each run with its CV+ interval (:func:`axonometry.predict.folds.cv_plus`).
 
@@ -202,7 +190,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         found[:, 1:] = found[:, 1:].clip(*self.bounds_)
         return pd.DataFrame(found, index=names, columns=["prediction", "lower", "upper"])
 
-    @available_if(_is("regression"))
+    @available_if(_is("regression"))  # type: ignore[untyped-decorator]
     def history(self, run: Run, level: float = 0.9) -> pd.DataFrame:
         """What would have been predicted for one run after every epoch so far.
 
@@ -226,7 +214,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         rows = pd.concat([table.assign(**{KNOWN: float(epochs)}) for epochs in horizons])
         return self.predict_interval(rows, level).set_axis(pd.Index(horizons, name="epoch"))
 
-    @available_if(_is("regression"))
+    @available_if(_is("regression"))  # type: ignore[untyped-decorator]
     def stop_below(self, threshold: float, level: float = 0.9) -> StopBelow:
         """A callback that says when a run under way is not worth going on with.
 
@@ -303,61 +291,39 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _training(self, runs: Any, y: Any, groups: Any) -> tuple[Any, Any, Any]:
         """A table, the targets and the groups."""
-        if given := _runs_of(runs):
+        if given := runs_of(runs):
             opened = opened_runs(given)
             self.per_group_ = one_architecture(opened) if self.per_group is None else self.per_group
-            if y is None:
-                runs = read_runs(opened, epochs=self.epochs, per_group=self.per_group_, features=self.features)
-            else:
-                table = feature_table(opened, epochs=self.epochs, per_group=self.per_group_, features=self.features)
-                runs = RunTable(table, pd.Series(y), pd.Series([configuration_group(run) for run in opened]))
+            runs = training_table([*opened], y, features=self.features, epochs=self.epochs, per_group=self.per_group_)
         else:
             self.per_group_ = bool(self.per_group)
         if isinstance(runs, RunTable):
-            groups = runs.groups if groups is None else groups
-            return runs.features, runs.final_accuracy if y is None else y, groups
+            y = runs.final_accuracy if y is None else y
+            return runs.features, y, runs.groups if groups is None else groups
         if y is None:
             raise PredictionError("requires y to be passed, but the target y is None: the final accuracies")
         return runs, y, groups
 
     def _checked(self, table: Any, y: Any) -> tuple[Float[np.ndarray, "rows columns"], Float[np.ndarray, " rows"]]:
-        self.named_ = _is_named(table)
+        self.named_ = is_named(table)
         values, y = validate_data(
             self, table, y, dtype=np.float64, ensure_all_finite=False, y_numeric=True, ensure_min_samples=1
         )
         self.columns_ = [str(name) for name in table.columns] if self.named_ else list(range(values.shape[1]))
         return values, np.asarray(y, dtype=np.float64)
 
-    def _require_enough(self, runs: int, groups: int) -> None:
-        least = GROUPS_PER_FOLD * self.folds
-        if groups < least:
-            raise PredictionError(
-                f"a predictor of {self.folds} folds needs {least} runs of different configurations, two a fold, "
-                "so that every learner is judged on runs that it did not see",
-                f"{runs} sample{'s' * (runs != 1)} of {groups} configuration{'s' * (groups != 1)}",
-                f"Train {least - groups} more; a useful predictor takes a hundred",
-            )
-
     def _targets(self, y: Float[np.ndarray, " rows"]) -> Float[np.ndarray, "rows targets"]:
         if self.task == "regression":
             return y[:, None]
-        if isinstance(self.classes, int | np.integer):
-            if self.classes < 2:
-                raise PredictionError("there are two classes or more", str(self.classes))
-            self.thresholds_ = np.quantile(y, np.arange(1, self.classes) / self.classes)
-        else:
-            self.thresholds_ = np.asarray(self.classes, dtype=np.float64)
-        if self.thresholds_.ndim != 1 or not (np.diff(self.thresholds_) > 0).all():
-            raise PredictionError("the accuracies at which classes begin increase", str(self.thresholds_.tolist()))
+        self.thresholds_ = thresholds_of(self.classes, y)
         self.classes_ = np.arange(len(self.thresholds_) + 1)
-        # An accuracy on a threshold belongs to the class above it.
-        return (np.digitize(y, self.thresholds_)[:, None] == self.classes_).astype(np.float64)
+        return indicators(y, self.thresholds_)
 
     def _views(self) -> dict[int, tuple[Int[np.ndarray, " columns"], ...]]:
         """By number of known epochs, the places of the columns of each view."""
         if not self.named_:
             return {self.epochs: (np.arange(len(self.columns_)),)}
-        place = {name: number for number, name in enumerate(self.columns_)}
+        place = {str(name): number for number, name in enumerate(self.columns_)}
         return {
             epochs: tuple(np.array([place[name] for name in view]) for view in views(place, self.features, epochs))
             for epochs in range(1, self.epochs + 1)
@@ -366,7 +332,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
     def _rows(self, runs: Any) -> tuple[Float[np.ndarray, "rows columns"], Int[np.ndarray, " rows"], pd.Index]:
         """New rows in the columns of the fit, how many epochs of each are known, and their names."""
         check_is_fitted(self)
-        if given := _runs_of(runs):
+        if given := runs_of(runs):
             runs = feature_table(
                 given, epochs=self.epochs, per_group=self.per_group_, features=self.features, under_way=True
             )
@@ -416,50 +382,3 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         for epochs, rows in parts.items():
             result[rows] = found[epochs]
         return result
-
-
-@dataclass(frozen=True)
-class StopBelow:
-    """Says whether to stop a run: True once the upper end of its predicted interval lies below the threshold.
-
-    Attributes:
-        predictor: Of regression, fitted.
-        threshold: An accuracy that the run shall reach.
-        level: Of the interval.
-    """
-
-    predictor: AccuracyPredictor
-    threshold: float
-    level: float = 0.9
-
-    def __call__(self, run: Run | Recorder) -> bool:
-        """Whether to stop; False before the first whole epoch.
-
-        Args:
-            run: A run, its folder, or the recorder that writes it.
-        """
-        (opened,) = opened_runs(run.folder if isinstance(run, Recorder) else run)
-        if not opened.steps or epochs_of(opened) < 1:
-            return False
-        return bool(self.predictor.predict_interval([opened], self.level)["upper"].iloc[0] < self.threshold)
-
-
-def _runs_of(given: Any) -> list[Run]:
-    """The runs, where it is runs that are given; empty for a table."""
-    if isinstance(given, Trajectory | str | Path):
-        return [given]
-    if isinstance(given, Mapping) and not isinstance(given, pd.DataFrame):
-        given = list(given.values())
-    if isinstance(given, list | tuple) and given and all(isinstance(one, Trajectory | str | Path) for one in given):
-        return cast("list[Run]", list(given))
-    return []
-
-
-def _is_named(table: Any) -> bool:
-    return isinstance(table, pd.DataFrame) and any(Column.of(str(name)) for name in table.columns)
-
-
-def _probabilities(scores: Float[np.ndarray, "rows classes"]) -> Float[np.ndarray, "rows classes"]:
-    """Least-squares class indicators as probabilities: inside 0 to 1, and adding up to 1."""
-    inside = scores.clip(1e-6, 1.0)
-    return inside / inside.sum(axis=1, keepdims=True)

@@ -40,11 +40,13 @@ class Column:
 
     Attributes:
         family: The measure, or the kind of number.
+        place: The measure and the group, without the statistic.
         epoch: After how many epochs it is known; 0 for what is known before training.
         change: Whether it is a change since the first snapshot.
     """
 
     family: str
+    place: str
     epoch: int
     change: bool
 
@@ -54,8 +56,8 @@ class Column:
         head, at, tail = name.rpartition("@")
         epoch, minus, since = tail.partition("-")
         if at and epoch.isdecimal() and (not minus or since.isdecimal()):
-            return cls(head.split(".")[0], int(epoch), bool(minus))
-        return cls(CONFIGURATION, 0, False) if name.startswith(CONFIGURATION + ".") else None
+            return cls(head.split(".")[0], head.rpartition(".")[0] or head, int(epoch), bool(minus))
+        return cls(CONFIGURATION, name.partition("=")[0], 0, False) if name.startswith(CONFIGURATION + ".") else None
 
 
 def parts_of(name: str) -> list[str]:

@@ -1,0 +1,48 @@
+"""Stopping a run that will not become good enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import pandas as pd
+
+from axonometry.predict.features import Run, epochs_of, opened_runs
+from axonometry.trajectory import Recorder, Trajectory
+
+
+class PredictsIntervals(Protocol):
+    """A fitted :class:`axonometry.AccuracyPredictor` of regression."""
+
+    def predict_interval(self, runs: list[Trajectory], level: float = ...) -> pd.DataFrame:
+        """Prediction, lower and upper end for each run."""
+        ...
+
+
+@dataclass(frozen=True)
+class StopBelow:
+    """Says whether to stop a run: True once the upper end of its predicted interval lies below the threshold.
+
+    Attributes:
+        predictor: Of regression, fitted.
+        threshold: An accuracy that the run shall reach.
+        level: Of the interval.
+    """
+
+    predictor: PredictsIntervals
+    threshold: float
+    level: float = 0.9
+
+    def __call__(self, run: Run | Recorder) -> bool:
+        """Whether to stop; False before the first whole epoch.
+
+        Args:
+            run: A run, its folder, or the recorder that writes it.
+
+        Raises:
+            RunError: The run is damaged, or was recorded without what the predictor needs.
+        """
+        (opened,) = opened_runs(run.folder if isinstance(run, Recorder) else run)
+        if not opened.steps or epochs_of(opened) < 1:
+            return False
+        return bool(self.predictor.predict_interval([opened], self.level)["upper"].iloc[0] < self.threshold)
