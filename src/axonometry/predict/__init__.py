@@ -10,6 +10,7 @@ require_extra()
 from axonometry.predict.evaluation import (  # noqa: E402 - after the extra was looked for, so that its absence is said
     Evaluation as Evaluation,
     Plan as Plan,
+    available as available,
     evaluate as evaluate,
 )
 from axonometry.predict.features import (  # noqa: E402

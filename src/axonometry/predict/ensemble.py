@@ -74,6 +74,11 @@ class Ensemble:
         """Predictions of new rows."""
         return self.by_fold(views).mean(axis=0)
 
+    def r2(self) -> float:
+        """R2 of the training rows' predictions by learners that did not see them."""
+        errors = np.square(self.targets - self.out_of_fold).sum()
+        return float(1 - errors / max(np.square(self.targets - self.targets.mean(axis=0)).sum(), 1e-300))
+
 
 def fitted(
     views: Sequence[Matrix], targets: Matrix, fold_of: Int[np.ndarray, " rows"], *, trees: int = 40, seed: int = 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from axonometry.errors import PredictionError
 from axonometry.predict.ensemble import Ensemble, fitted
 from axonometry.predict.features import Progress, RunTable
 from axonometry.predict.folds import fold_numbers
@@ -110,6 +112,16 @@ def evaluate(
         rows.append(frame.assign(**asdict(job)))
     predictions = pd.concat(rows, ignore_index=True)
     return judged(predictions, table, plan)
+
+
+def available(table: RunTable, epochs: int) -> list[str]:
+    """The feature sets that a table has the columns of, out of those that are compared by default."""
+    found = []
+    for name in EVALUATED:
+        with suppress(PredictionError):
+            views(map(str, table.features), name, epochs)
+            found.append(name)
+    return found
 
 
 @dataclass(frozen=True)

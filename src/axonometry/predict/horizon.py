@@ -25,3 +25,8 @@ class Horizon:
     def look(self, values: Float[np.ndarray, "rows columns"]) -> list[Float[np.ndarray, "rows some"]]:
         """The columns of each view."""
         return [values[:, view] for view in self.views]
+
+    @property
+    def n_columns(self) -> int:
+        """How many columns are looked at."""
+        return len(np.unique(np.concatenate(self.views)))
