@@ -20,7 +20,7 @@ from axonometry.predict.sets import SETS, views
 EVALUATED = (*SETS, "graph+curve")
 """What is compared unless the user says otherwise."""
 
-Values = Float[np.ndarray, "rows columns"]
+Values = Float[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)

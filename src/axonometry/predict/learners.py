@@ -8,7 +8,7 @@ when a file is opened (:meth:`Forest.check`), and nothing but numbers is in it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, Int32
@@ -18,7 +18,7 @@ from axonometry.errors import PredictionError
 if TYPE_CHECKING:
     from sklearn.ensemble import ExtraTreesRegressor
 
-Matrix = Float[np.ndarray, "rows columns"]
+Matrix = Float[np.ndarray, "_ _"]
 
 _LEVELS = 64
 _EDGE = 2.5  # how many standard deviations out the least and the greatest value are put
@@ -82,14 +82,6 @@ class Ranks:
             or not bool((np.diff(self.grid, axis=0) >= 0).all())
         ):
             raise PredictionError("a saved predictor's quantiles belong to its columns", "others")
-
-
-class Learner(Protocol):
-    """What predicts from ranked columns."""
-
-    def __call__(self, scores: Matrix) -> Float[np.ndarray, "rows targets"]:
-        """Predictions of rows."""
-        ...
 
 
 @dataclass(frozen=True)

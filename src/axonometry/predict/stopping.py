@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from axonometry.predict.features import Run, epochs_of, opened_runs
 from axonometry.trajectory import Recorder, Trajectory
 
 
+@runtime_checkable
 class PredictsIntervals(Protocol):
     """A fitted :class:`axonometry.AccuracyPredictor` of regression."""
 
