@@ -30,4 +30,5 @@ from axonometry.populations.protocols import (
     ictai2021_cnn_ensemble as ictai2021_cnn_ensemble,
 )
 from axonometry.populations.resnet import ResNet as ResNet
+from axonometry.populations.stacked import train_stacked as train_stacked
 from axonometry.populations.training import evaluate as evaluate, train as train

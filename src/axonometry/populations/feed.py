@@ -12,6 +12,7 @@ from math import ceil
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from axonometry.populations.configuration import RunConfiguration
@@ -52,6 +53,52 @@ def _noisy(configuration: RunConfiguration, labels: Tensor, n_classes: int) -> T
     return labels
 
 
+def order(seed: int, n: int, epoch: int) -> Int[Tensor, " n"]:
+    """The order in which a run goes through its n images in an epoch, from 0."""
+    return torch.randperm(n, generator=generator(seed, "order", epoch))
+
+
+def augmentation(seed: int, n: int, epoch: int) -> tuple[Int[Tensor, "n 2"], Bool[Tensor, " n"]]:
+    """How each of n images is cut out anew in an epoch: rows and columns from the frame's corner; whether turned."""
+    source = generator(seed, "augmentation", epoch)
+    moves = torch.randint(2 * _MARGIN + 1, (n, 2), generator=source)
+    return moves, torch.rand(n, generator=source) < 0.5
+
+
+def framed(inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c height width"]:
+    """Images with zeros around them, to be cut out anew."""
+    return F.pad(inputs, (_MARGIN,) * 4)
+
+
+def pictures(
+    inputs: Float[Tensor, "n ..."],
+    chosen: Int[Tensor, "*batch"],
+    moves: Int[Tensor, "*images 2"] | None = None,
+    flips: Bool[Tensor, "*images"] | None = None,
+) -> Tensor:
+    """Chosen images, cut out anew of their frames where moves are given; shape (..., C, H, W).
+
+    Args:
+        inputs: All images, :func:`framed` where moves are given.
+        chosen: Numbers of images.
+        moves: What :func:`augmentation` gave, of all images; or of as many sets of all images as ``chosen`` has rows.
+        flips: Likewise.
+    """
+    if moves is None or flips is None:
+        return inputs.index_select(0, chosen.flatten()).unflatten(0, chosen.shape)
+    moves, flips = (moves[chosen], flips[chosen]) if flips.ndim == 1 else (_each(moves, chosen), _each(flips, chosen))
+    height, width = (size - 2 * _MARGIN for size in inputs.shape[-2:])
+    windows = inputs.unfold(2, height, 1).unfold(3, width, 1)  # a view: (N, C, moves, moves, H, W)
+    rows, columns = moves.unbind(-1)
+    cut = windows[chosen, :, rows, columns]
+    return torch.where(flips[..., None, None, None], cut.flip(-1), cut)
+
+
+def _each(values: Tensor, chosen: Int[Tensor, "networks batch"]) -> Tensor:
+    """Of each network's own values those that it chose."""
+    return values[torch.arange(len(chosen), device=chosen.device)[:, None], chosen]
+
+
 class Feed:
     """The batches of one run.
 
@@ -64,8 +111,7 @@ class Feed:
         self._configuration, self._inputs, self._labels = configuration, dataset.train_inputs, dataset.train_labels
         self._augmented = configuration.augmentation == "crop-flip"
         if self._augmented:
-            self._shape = self._inputs.shape[-2:]
-            self._inputs = F.pad(self._inputs, (_MARGIN,) * 4)
+            self._inputs = framed(self._inputs)
 
     @property
     def per_epoch(self) -> int:
@@ -77,18 +123,7 @@ class Feed:
         epoch, skipped = divmod(start, self.per_epoch)
         while True:
             seed, n = self._configuration.seed, len(self._labels)
-            order = torch.randperm(n, generator=generator(seed, "order", epoch))
-            source = generator(seed, "augmentation", epoch)
-            moves = torch.randint(2 * _MARGIN + 1, (n, 2), generator=source)
-            flips = torch.rand(n, generator=source) < 0.5
-            for chosen in order.split(self._configuration.batch_size)[skipped:]:
-                inputs = self._cut(chosen, moves, flips) if self._augmented else self._inputs.index_select(0, chosen)
-                yield inputs, self._labels.index_select(0, chosen)
+            moves, flips = augmentation(seed, n, epoch) if self._augmented else (None, None)
+            for chosen in order(seed, n, epoch).split(self._configuration.batch_size)[skipped:]:
+                yield pictures(self._inputs, chosen, moves, flips), self._labels.index_select(0, chosen)
             epoch, skipped = epoch + 1, 0
-
-    def _cut(self, chosen: Tensor, moves: Tensor, flips: Tensor) -> Tensor:
-        height, width = self._shape
-        windows = self._inputs.unfold(2, height, 1).unfold(3, width, 1)  # a view: (N, C, moves, moves, H, W)
-        rows, columns = moves[chosen].unbind(1)
-        cut = windows[chosen, :, rows, columns]
-        return torch.where(flips[chosen].view(-1, 1, 1, 1), cut.flip(-1), cut)

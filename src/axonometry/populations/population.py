@@ -14,7 +14,9 @@ import torch
 
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.populations import datasets
+from axonometry.populations.account import Account
 from axonometry.populations.configuration import RunConfiguration
+from axonometry.populations.stacked import run_stacked
 from axonometry.populations.training import SCALARS, Progress, Stop, is_complete, network_of
 from axonometry.populations.workers import Data, Work, failure, n_cores, run_locally
 from axonometry.program import NeuralGraph, capture
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DECIMALS = 9  # accuracies and edges are compared as written: 0.1 + 0.2 is the edge 0.3
-_FAILURES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,10 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
     may be made again after any interruption. A configuration that is there twice is trained once. Two processes never
     write one run, not even from two calls.
 
+    Where there is a CUDA device, and neither an executor nor a number of workers is given, networks of one kind are
+    trained there many at a time (:func:`axonometry.populations.train_stacked`). On CPUs that gains nothing, since one
+    network keeps a core busy: there, every core trains networks one after the other.
+
     A run that fails, or whose process dies, is named at the end; the others go on. Ctrl-C ends the processes at once.
 
     Args:
@@ -181,7 +186,7 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
         folder: The population's folder; it is made if it is not there.
         executor: Where to train: any executor whose workers see ``folder`` and the data; local processes where None.
             These are new Python processes: a script has its own work under ``if __name__ == "__main__":``.
-        workers: Number of local processes; one per core where None.
+        workers: Number of local processes; one per core where None, or the first GPU.
         data: The data set of all the configurations, or the directory of the data sets' files; ``$AXONOMETRY_DATA``
             where None. With an executor of your own a directory is better: a data set would travel with every run.
         measures: What is measured at each record, names out of ``axonometry.metrics.CATALOGUE``.
@@ -208,9 +213,11 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
     missing = [c for name, c in named.items() if not is_complete(c, folder / name)]
     for dataset in {} if isinstance(data, datasets.Dataset) else dict.fromkeys(c.dataset for c in missing):
         datasets.require(dataset, None if data is None else str(data))
-    account = _Account(len(named), len(named) - len(missing), progress or _silent)
+    account = Account(len(named), len(named) - len(missing), progress or _silent)
     work = Work(folder, data, tuple(measures), stop)
-    if executor is None:
+    if executor is None and workers is None and torch.cuda.is_available():
+        run_stacked(missing, work, account.ended, say=account.say)
+    elif executor is None:
         run_locally(missing, work, account.ended, workers=workers or n_cores())
     else:
         _run_elsewhere(missing, work, executor, account)
@@ -232,35 +239,8 @@ def load_population(folder: str | Path) -> Population:
     return Population(folder, whole, tuple(name for name in runs if name not in whole))
 
 
-class _Account:
-    """What became of the runs of one call."""
-
-    def __init__(self, total: int, done: int, progress: Progress) -> None:
-        self._total, self._done, self._progress = total, done, progress
-        self._failures: dict[str, str] = {}
-        progress(done, total, f"{done} were there" if done else "")
-
-    def ended(self, configuration: RunConfiguration, wrong: str | None) -> None:
-        name = configuration.identity
-        self._done += 1
-        if wrong is not None:
-            self._failures[name] = wrong
-        self._progress(self._done, self._total, f"{name} failed: {wrong}" if wrong else name)
-
-    def require_success(self, folder: Path) -> None:
-        if not self._failures:
-            return
-        shown = [f"{name} ({wrong.rstrip('.')})" for name, wrong in list(self._failures.items())[:_FAILURES_SHOWN]]
-        more = [f"and {len(self._failures) - len(shown)} more"] if len(self._failures) > len(shown) else []
-        raise RunError(
-            f"every run of the population in {folder} is trained to its end",
-            f"{len(self._failures)} of {self._total} that were not: {', '.join(shown + more)}",
-            "The others are whole; the same call goes on with these",
-        )
-
-
 def _run_elsewhere(
-    configurations: Sequence[RunConfiguration], work: Work, executor: Executor, account: _Account
+    configurations: Sequence[RunConfiguration], work: Work, executor: Executor, account: Account
 ) -> None:
     futures: dict[Future[None], RunConfiguration] = {}
     try:

@@ -97,10 +97,10 @@ def train(
     """
     folder = Path(folder)
     dataset = dataset_of(configuration, data)
-    with _reproducible():
+    with reproducible():
         network, example = initial_network(configuration, dataset), dataset.test_inputs[:1]
         if not is_complete(configuration, folder):
-            used = _checked(configuration, used_images(configuration, dataset), network)
+            used = checked(configuration, used_images(configuration, dataset), network)
             about = configuration.to_dict()
             with Recorder(folder, network, example, measures=measures, configuration=about, resume=True) as recorder:
                 _train(configuration, used, network, recorder, stop, progress or _silent)
@@ -229,7 +229,7 @@ def _train(
         progress(segment.stop, total, words)
 
 
-def _checked(configuration: RunConfiguration, dataset: Dataset, network: nn.Module) -> Dataset:
+def checked(configuration: RunConfiguration, dataset: Dataset, network: nn.Module) -> Dataset:
     """The data set, if batch norm can work with its last batch."""
     n = len(dataset.train_labels)
     last_batch = n % configuration.batch_size or configuration.batch_size
@@ -291,7 +291,7 @@ def _silent(done: int, total: int, words: str) -> None:
 
 
 @contextmanager
-def _reproducible() -> Iterator[None]:
+def reproducible() -> Iterator[None]:
     """One thread: more would add numbers in another order. The caller's threads and random states come back."""
     threads, state = torch.get_num_threads(), random_state()
     torch.set_num_threads(1)

@@ -1,0 +1,180 @@
+"""Optuna: prune trials on the accuracy that they are predicted to reach, and replay studies over recorded trainings.
+
+Needs Optuna: ``pip install 'axonometry[optuna]'``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from axonometry.errors import ConfigurationError, MissingExtraError
+
+try:
+    import optuna
+    from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+    from optuna.study import Study, StudyDirection
+    from optuna.trial import FrozenTrial, TrialState
+except ImportError as error:
+    raise MissingExtraError.of("optuna", "optuna") from error
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUN = "run"
+"""The trial's user attribute that names its run folder."""
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """What the pruner needs of :class:`axonometry.predict.AccuracyPredictor`."""
+
+    def history(self, run: str | Path, level: float = 0.9) -> pd.DataFrame:
+        """A row a whole epoch, from 1: prediction, lower, upper."""
+        ...
+
+
+class AccuracyPruner(BasePruner):
+    """Prunes a trial whose predicted final accuracy will not come up to the best one found so far.
+
+    A trial is given up when the upper end of its predicted interval lies below the best value of a completed trial,
+    ``patience`` epochs in a row. Pruners that compare the values reported so far give up good trials that start slowly
+    or whose curve jitters; here a trial's value never counts by itself, only what the predictor makes of the run.
+
+    The study maximises the accuracy that the predictor was fitted to. A trial records its run and says where, and
+    reports its epochs by number from 1, since the pruner looks at no more epochs than were reported:
+
+    >>> def objective(trial):  # doctest: +SKIP
+    ...     trial.set_user_attr("run", folder)
+    ...     with axonometry.Recorder(folder, model, example, measures=["channel_degree"]) as recorder:
+    ...         recorder.record(0)
+    ...         for epoch in range(1, 11):
+    ...             accuracy = train_one_epoch(model)
+    ...             recorder.record(epoch, accuracy=accuracy)
+    ...             trial.report(accuracy, epoch)
+    ...             if trial.should_prune():
+    ...                 raise optuna.TrialPruned
+    ...     return accuracy
+    >>> study = optuna.create_study(direction="maximize", pruner=AccuracyPruner(predictor))  # doctest: +SKIP
+
+    Args:
+        predictor: A fitted :class:`axonometry.predict.AccuracyPredictor` for regression.
+        level: Of the interval: the larger, the more careful.
+        startup: Completed trials before the first is pruned.
+        warmup: Epochs of a trial before it may be pruned.
+        patience: Epochs in a row at which the interval lies below the best value.
+
+    Raises:
+        ConfigurationError: A number makes no sense.
+    """
+
+    def __init__(
+        self, predictor: Predictor, *, level: float = 0.9, startup: int = 1, warmup: int = 1, patience: int = 1
+    ) -> None:
+        if not 0 < level < 1:
+            raise ConfigurationError("`level` is between 0 and 1", str(level))
+        for name, value in (("startup", startup), ("warmup", warmup), ("patience", patience)):
+            if value < 1:
+                raise ConfigurationError(f"`{name}` is at least 1", str(value))
+        self._predictor, self._level = predictor, level
+        self._startup, self._warmup, self._patience = startup, warmup, patience
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Whether the trial should be given up now; Optuna calls this.
+
+        Args:
+            study: The study.
+            trial: The trial, with what it reported so far.
+
+        Raises:
+            ConfigurationError: The study does not maximise one value, or the trial does not say where its run is.
+            PredictionError: The run has not the features that the predictor was fitted to.
+            RunError: The run is damaged.
+        """
+        if study.directions != [StudyDirection.MAXIMIZE]:
+            directions = ", ".join(direction.name.lower() for direction in study.directions)
+            remedy = 'Create it with direction="maximize" and return the accuracy'
+            raise ConfigurationError("a study that prunes on accuracy maximises it alone", directions, remedy)
+        if RUN not in trial.user_attrs:
+            remedy = f'Call trial.set_user_attr("{RUN}", folder) before the first report'
+            raise ConfigurationError("the pruner reads the trial's run folder", f"trial {trial.number} without", remedy)
+        completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if len(completed) < self._startup or trial.last_step is None or trial.last_step < self._warmup:
+            return False
+        best = max(trial.value for trial in completed if trial.value is not None)
+        uppers = self._predictor.history(trial.user_attrs[RUN], self._level)["upper"].iloc[: trial.last_step]
+        # Only whole epochs count: what is NaN is not below.
+        return len(uppers) >= self._patience and bool((uppers.iloc[-self._patience :] < best).all())
+
+
+def pruners(predictor: Predictor, epochs: int, *, level: float = 0.9) -> dict[str, BasePruner]:
+    """The pruners that are compared, by name, each as its library makes it unless said otherwise.
+
+    Args:
+        predictor: For ours.
+        epochs: Of a whole trial, which Hyperband needs to know.
+        level: For ours.
+    """
+    return {
+        "none": NopPruner(),
+        "median": MedianPruner(),
+        "hyperband": HyperbandPruner(max_resource=epochs),
+        "predicted": AccuracyPruner(predictor, level=level),
+    }
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a study came to.
+
+    Attributes:
+        epochs: Trained in all trials together.
+        best: The greatest final accuracy of a trial that was not pruned; NaN where all were.
+        epochs_to_best: Epochs trained when that trial came to its end.
+        pruned: Trials that were pruned.
+    """
+
+    epochs: int
+    best: float
+    epochs_to_best: int
+    pruned: int
+
+
+def replay(curves: Mapping[str, Sequence[float]], pruner: BasePruner, *, name: str = "replay") -> Replay:
+    """Run a study whose trials are trainings that were recorded before, in the order given.
+
+    A trial reports its accuracies epoch by epoch until it is pruned or at its end; no sampler chooses anything.
+
+    Args:
+        curves: By run folder, the accuracy after each epoch.
+        pruner: Decides after every epoch.
+        name: Of the study; Hyperband draws the trials' brackets from it.
+    """
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(direction="maximize", pruner=pruner, study_name=name)
+        spent, pruned, best, at_best = 0, 0, float("nan"), 0
+        for folder, curve in curves.items():
+            epochs, whole = _trial(study, folder, curve)
+            spent, pruned = spent + epochs, pruned + (not whole)
+            if whole and not curve[-1] <= best:
+                best, at_best = curve[-1], spent
+    finally:
+        optuna.logging.set_verbosity(before)
+    return Replay(spent, best, at_best, pruned)
+
+
+def _trial(study: Study, folder: str, curve: Sequence[float]) -> tuple[int, bool]:
+    """The epochs that a trial was trained, and whether it came to its end."""
+    trial = study.ask()
+    trial.set_user_attr(RUN, folder)
+    for epoch, accuracy in enumerate(curve, start=1):
+        trial.report(accuracy, epoch)
+        if epoch < len(curve) and trial.should_prune():
+            study.tell(trial, state=TrialState.PRUNED)
+            return epoch, False
+    study.tell(trial, curve[-1])
+    return len(curve), True

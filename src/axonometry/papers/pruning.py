@@ -1,0 +1,210 @@
+"""What pruning on the predicted accuracy saves: Optuna studies replayed over trainings that were recorded whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axonometry.errors import PredictionError
+from axonometry.integrations.optuna import pruners, replay
+from axonometry.populations import Population
+from axonometry.predict import AccuracyPredictor, RunTable, read_runs
+from axonometry.predict.features import KNOWN
+from axonometry.trajectory import Trajectory
+from axonometry.trajectory.summary import snapshot_steps
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[int, int, str], object]
+"""Called with studies done, out of how many, and a few words."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """How pruners are compared.
+
+    Attributes:
+        features: The predictor's feature set.
+        epochs: The most epochs that the predictor looks at.
+        level: Of the interval that our pruner compares with the best value.
+        trials: Trials of a study, drawn from the runs that the predictor was not fitted to.
+        splits: How often the runs are cut in two halves, one for the predictor and one for the studies.
+        studies: Studies per split, each with other trials in another order.
+        trees: Of the predictor's forests.
+        seed: Of all that is drawn.
+    """
+
+    features: str = "degree"
+    epochs: int = 5
+    level: float = 0.9
+    trials: int = 40
+    splits: int = 5
+    studies: int = 20
+    trees: int = 40
+    seed: int = 0
+
+
+def compare_pruners(
+    runs: Population | Iterable[Trajectory],
+    design: Design | None = None,
+    *,
+    table: RunTable | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Replay studies with each pruner over the same trials in the same order.
+
+    Runs of one configuration (seeds apart) are on one side of a split, so that the predictor never saw a trial's
+    configuration. Studies of one split draw from the same runs.
+
+    Args:
+        runs: Whole runs with an accuracy after every epoch.
+        design: How they are compared.
+        table: The runs' features in their order, where they were read already.
+        progress: Called with studies done, out of how many, and a few words.
+
+    Returns:
+        A row a study and pruner: split, study, pruner, epochs, best, epochs_to_best, pruned; ``best_of_all`` is the
+        greatest final accuracy among the study's trials, and ``epochs_of_all`` their epochs without pruning.
+
+    Raises:
+        PredictionError: There are too few runs for a study, or a run's curve has gaps.
+    """
+    import pandas as pd
+
+    design = design or Design()
+    opened = list(runs.runs.values() if isinstance(runs, Population) else runs)
+    curves = {str(run.folder): _curve(run) for run in opened}
+    table = table or read_runs(opened, epochs=design.epochs, features=design.features)
+    table = replace(table, features=table.features.set_axis(list(curves)))
+    rows = []
+    for split, (train, test) in enumerate(_halves(table.groups.to_numpy(), design)):
+        histories = _histories(table, train, test, design)
+        for study in range(design.studies):
+            if progress is not None:
+                progress(split * design.studies + study, design.splits * design.studies, f"split {split + 1}")
+            rng = np.random.default_rng((design.seed, split, study))
+            names = [list(curves)[row] for row in rng.permutation(test)[: design.trials]]
+            trials = {name: curves[name] for name in names}
+            rows += [
+                {"split": split, "study": study, **row} for row in _study(trials, histories, design, f"{split}.{study}")
+            ]
+    return pd.DataFrame(rows)
+
+
+def summary(
+    frame: pd.DataFrame, *, within: float = 0.0, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """What each pruner saved and lost, with intervals.
+
+    Args:
+        frame: What :func:`compare_pruners` gave.
+        within: A study found the best when its best accuracy is at most this much below that of all its trials.
+        level: Of the intervals, percentiles of bootstrap samples: of splits, then of studies in them.
+        resamples: Bootstrap samples.
+        seed: Of the bootstrap.
+
+    Returns:
+        A row a pruner and quantity: value, lower, upper, studies. Quantities: ``saved``, the share of epochs that was
+        not trained; ``kept``, the share of studies that found the best; ``lost``, accuracy below the best of all;
+        ``saved_at_equal_best``, the share saved in the studies that found the best.
+    """
+    import pandas as pd
+
+    frame = frame.assign(
+        saved=1 - frame["epochs"] / frame["epochs_of_all"],
+        lost=frame["best_of_all"] - frame["best"],
+        kept=(frame["best_of_all"] - frame["best"] <= within).astype(float),
+    )
+    frame["saved_at_equal_best"] = frame["saved"].where(frame["kept"] == 1)
+    rows = []
+    for pruner, part in frame.groupby("pruner", sort=False):
+        for quantity in ("saved", "kept", "lost", "saved_at_equal_best"):
+            values = [study[quantity].dropna().to_numpy() for _, study in part.groupby("split")]
+            values = [some for some in values if len(some)]
+            value, lower, upper = _interval(values, level, resamples, np.random.default_rng(seed))
+            rows.append((pruner, quantity, value, lower, upper, sum(map(len, values))))
+    return pd.DataFrame(rows, columns=["pruner", "quantity", "value", "lower", "upper", "studies"])
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """Predictions made beforehand, as the pruner asks for them."""
+
+    by_run: dict[str, pd.DataFrame]
+
+    def history(self, run: str | Path, level: float = 0.9) -> pd.DataFrame:
+        return self.by_run[str(run)]
+
+
+def _study(
+    trials: dict[str, tuple[float, ...]], histories: _Recorded, design: Design, name: str
+) -> Iterator[dict[str, object]]:
+    longest = max(map(len, trials.values()))
+    about = {
+        "best_of_all": max(curve[-1] for curve in trials.values()),
+        "epochs_of_all": sum(map(len, trials.values())),
+    }
+    for pruner, instance in pruners(histories, longest, level=design.level).items():
+        yield {"pruner": pruner, **asdict(replay(trials, instance, name=name)), **about}
+
+
+def _curve(run: Trajectory) -> tuple[float, ...]:
+    """The accuracy after each epoch, from the first."""
+    steps = snapshot_steps(run)
+    accuracies = run.scalars()["accuracy"]
+    last = max(steps)
+    if not run.complete or any(epoch not in steps for epoch in range(1, last + 1)) or last < 1:
+        remedy = "Leave it out, or record every epoch"
+        raise PredictionError("a study is replayed from whole runs, epoch by epoch", f"{run.folder} with gaps", remedy)
+    return tuple(float(accuracies[steps[epoch]]) for epoch in range(1, last + 1))
+
+
+def _halves(groups: Iterable[object], design: Design) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows for the predictor and rows for the studies; no group is on both sides."""
+    _, numbers = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    for split in range(design.splits):
+        order = np.random.default_rng((design.seed, split)).permutation(numbers.max() + 1)
+        fitted = np.isin(numbers, order[: len(order) // 2])
+        train, test = np.flatnonzero(fitted), np.flatnonzero(~fitted)
+        if len(test) < design.trials:
+            came = f"{len(test)} of {len(numbers)}, the rest is for the predictor"
+            raise PredictionError(
+                f"a study has {design.trials} trials", came, "Record more runs or ask for fewer trials"
+            )
+        yield train, test
+
+
+def _histories(table: RunTable, train: np.ndarray, test: np.ndarray, design: Design) -> _Recorded:
+    import pandas as pd
+
+    predictor = AccuracyPredictor(design.features, design.epochs, trees=design.trees, random_state=design.seed).fit(
+        RunTable(table.features.iloc[train], table.final_accuracy.iloc[train], table.groups.iloc[train])
+    )
+    rows = table.features.iloc[test]
+    # A horizon's model has columns of its own epochs alone, whatever else a row holds.
+    by_epoch = {
+        epoch: predictor.predict_interval(rows.assign(**{KNOWN: float(epoch)}), design.level)
+        for epoch in range(1, design.epochs + 1)
+    }
+    return _Recorded(
+        {name: pd.DataFrame({epoch: frame.loc[name] for epoch, frame in by_epoch.items()}).T for name in rows.index}
+    )
+
+
+def _interval(
+    values: Sequence[np.ndarray], level: float, resamples: int, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """The mean and its bootstrap interval; splits are drawn first, then studies in each."""
+    if not values:
+        return float("nan"), float("nan"), float("nan")
+    means = []
+    for _ in range(resamples):
+        chosen = [values[split] for split in rng.integers(len(values), size=len(values))]
+        means.append(np.concatenate([rng.choice(some, len(some)) for some in chosen]).mean())
+    lower, upper = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(np.concatenate(list(values)).mean()), float(lower), float(upper)
