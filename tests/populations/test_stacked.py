@@ -146,7 +146,9 @@ def test_the_tolerance_would_notice_another_seed(tmp_path: Path) -> None:
         {"family": "convolutional", "augmentation": "crop-flip"},
         {"family": "lenet", "width": 0.5, "augmentation": "crop-flip", "activation": "gelu"},
         {"family": "vgg-like", "width": 0.05, "activation": "tanh"},
-        {"family": "resnet-20", "width": 0.2, "augmentation": "crop-flip"},
+        # Smooth activations: with ReLU, one of millions of values that rounding moves over 0 is a jump, which batch
+        # norm carries everywhere; the difference goes from 1e-8 to 1e-5 of the weights in one update.
+        {"family": "resnet-20", "width": 0.2, "augmentation": "crop-flip", "activation": "tanh"},
         {"record_every": 3, "train_fraction": 0.9, "test_fraction": 0.5},
         {"max_steps": 5},
     ],
@@ -159,8 +161,7 @@ def test_kinds_of_networks_and_trainings(tmp_path: Path, values: dict[str, objec
         configurations = [replace(c, initialiser="torch-default", scale=1.0) for c in configurations]
     one, many = alone(configurations, tmp_path / "one", data), together_(configurations, tmp_path / "many", data)
     for name, run in one.items():
-        # Batch norm over few pixels magnifies rounding, layer by layer.
-        assert apart(run, many[name]) < (2e-3 if "resnet" in str(values.get("family")) else 1e-4)
+        assert apart(run, many[name]) < 1e-4
 
 
 def test_a_network_that_diverges_harms_itself_alone(tmp_path: Path) -> None:
@@ -241,7 +242,7 @@ def test_one_update_by_hand() -> None:
             x = x * (noise[number - 1][row] >= rate) / (1 - rate)
         loss = F.cross_entropy(x @ p["fc4.weight"].T + p["fc4.bias"], labels[row])
         gradients = torch.autograd.grad(loss, list(p.values()))
-        return loss, {name: (w - 0.1 * g).detach() for (name, w), g in zip(p.items(), gradients)}
+        return loss.detach(), {name: (w - 0.1 * g).detach() for (name, w), g in zip(p.items(), gradients)}
 
     expected = [by_hand(row) for row in range(2)]
     stack.write(networks, optimisers)
@@ -511,10 +512,11 @@ def test_a_population_is_stacked_where_there_is_a_gpu_and_nothing_else_is_said(
 @pytest.mark.parametrize("family", ["fully-connected", "lenet", "resnet-20"])
 def test_on_a_gpu(tmp_path: Path, family: str) -> None:
     data = pictures(size=16)
-    more = {"width": 0.5} if family != "fully-connected" else {}
+    more: dict[str, object] = {"width": 0.5} if family != "fully-connected" else {}
+    more |= {"activation": "tanh"}
     configurations = varied(optimiser="sgd", family=family, augmentation="crop-flip", **more)
     configurations = [replace(c, initialiser="torch-default", scale=1.0) for c in configurations]
     one = alone(configurations, tmp_path / "one", data)
     many = train_stacked(configurations, tmp_path / "many", data=data, device="cuda", measures=MEASURES)
-    # Another device adds in another order, and batch norm magnifies it.
-    assert max(apart(run, many[name]) for name, run in one.items()) < (2e-2 if "resnet" in family else 1e-3)
+    # Another device adds in another order.
+    assert max(apart(run, many[name]) for name, run in one.items()) < 1e-3

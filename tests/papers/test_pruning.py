@@ -1,0 +1,178 @@
+"""Pruners compared on recorded runs: nothing leaks, every pruner sees the same studies, planted relations are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from axonometry.errors import PredictionError
+from axonometry.papers import pruning
+from axonometry.papers.pruning import Design, compare_pruners, summary
+from axonometry.predict import AccuracyPredictor, RunTable
+from axonometry.trajectory import Recorder, Trajectory, load, recorder
+
+SMALL = Design(epochs=1, trials=10, splits=2, studies=4, trees=10)
+
+
+def recorded(folder: Path, rate: float, seed: int) -> Trajectory:
+    """A run whose weights move as much as its final accuracy says, while its early accuracies are noise."""
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    network = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    configuration = {"rate": rate, "seed": seed}
+    with Recorder(
+        folder, network, torch.zeros(1, 4), measures=("channel_degree",), configuration=configuration
+    ) as record:
+        record.record(0, accuracy=0.1, epoch=0.0)
+        for epoch in (1, 2, 3):
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.mul_(1 + 4 * rate)
+            accuracy = 0.1 + 0.8 * rate if epoch == 3 else random.uniform(0, 0.5)
+            record.record(epoch, accuracy=accuracy, epoch=float(epoch))
+    return load(folder)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Trajectory]:
+    folder, real, graphs = tmp_path_factory.mktemp("runs"), recorder.capture, []
+
+    def once(model: nn.Module, example: torch.Tensor) -> object:  # all are of one architecture
+        graphs[:] = graphs or [real(model, example)]
+        return graphs[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorder, "capture", once)
+        return [recorded(folder / str(n), n // 2 / 20, n) for n in range(40)]  # two seeds of every rate
+
+
+@pytest.fixture(scope="module")
+def frame(runs: list[Trajectory]) -> pd.DataFrame:
+    return compare_pruners(runs, SMALL)
+
+
+def test_every_pruner_sees_every_study(frame: pd.DataFrame) -> None:
+    assert len(frame) == 2 * 4 * 4
+    for _, study in frame.groupby(["split", "study"]):
+        assert list(study["pruner"]) == ["none", "median", "hyperband", "predicted"]
+        assert study["best_of_all"].nunique() == 1
+        assert set(study["epochs_of_all"]) == {30}
+    assert frame.groupby(["split", "study"])["best_of_all"].first().nunique() > 1
+
+
+def test_without_a_pruner_nothing_is_saved_or_lost(frame: pd.DataFrame) -> None:
+    none = frame[frame["pruner"] == "none"]
+    assert (none["epochs"] == none["epochs_of_all"]).all()
+    assert (none["best"] == none["best_of_all"]).all()
+    assert (none["pruned"] == 0).all()
+
+
+def test_a_pruned_trial_costs_its_epochs_so_far(frame: pd.DataFrame) -> None:
+    others = frame[frame["pruner"] != "none"]
+    spared = others["epochs_of_all"] - others["epochs"]
+    assert (spared >= others["pruned"]).all()
+    assert (spared <= 2 * others["pruned"]).all()
+    assert (others["best"] <= others["best_of_all"]).all()
+
+
+def test_a_planted_relation_is_used(frame: pd.DataFrame) -> None:
+    found = summary(frame, resamples=200).set_index(["pruner", "quantity"])
+    # The weights say after one epoch how good the run becomes; its accuracies say nothing.
+    assert found.loc[("predicted", "kept"), "value"] == 1
+    assert found.loc[("predicted", "saved_at_equal_best"), "lower"] > 0.15
+    assert found.loc[("median", "kept"), "value"] < 1
+
+
+def test_it_repeats(runs: list[Trajectory], frame: pd.DataFrame) -> None:
+    assert compare_pruners(runs, SMALL).equals(frame)
+
+
+def test_no_configuration_is_on_both_sides(runs: list[Trajectory], monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[set[float]] = []
+    real_fit, real_replay = AccuracyPredictor.fit, pruning.replay
+
+    def fit(self: AccuracyPredictor, table: RunTable) -> AccuracyPredictor:
+        fitted.append({rate_of[name] for name in table.features.index})
+        return real_fit(self, table)
+
+    def replay(curves: dict[str, tuple[float, ...]], *arguments: object, **more: object) -> object:
+        assert len(curves) == SMALL.trials
+        assert not {rate_of[name] for name in curves} & fitted[-1]
+        return real_replay(curves, *arguments, **more)
+
+    rate_of = {str(run.folder): run.configuration["rate"] for run in runs if run.configuration}
+    monkeypatch.setattr(AccuracyPredictor, "fit", fit)
+    monkeypatch.setattr(pruning, "replay", replay)
+    compare_pruners(runs, SMALL)
+    assert [len(rates) for rates in fitted] == [10, 10]
+    assert fitted[0] != fitted[1]
+
+
+def test_progress(runs: list[Trajectory]) -> None:
+    reports: list[tuple[int, int, str]] = []
+    one = Design(epochs=1, trials=5, splits=1, studies=3, trees=5)
+    compare_pruners(runs, one, progress=lambda *report: reports.append(report))
+    assert reports == [(0, 3, "split 1"), (1, 3, "split 1"), (2, 3, "split 1")]
+
+
+def test_too_few_runs_for_a_study(runs: list[Trajectory]) -> None:
+    with pytest.raises(PredictionError, match="a study has 21 trials; got 20 of 40"):
+        compare_pruners(runs, Design(epochs=1, trials=21, trees=5))
+
+
+def test_a_run_that_was_cut_off(runs: list[Trajectory], tmp_path: Path) -> None:
+    network = nn.Linear(2, 2)
+    cut = Recorder(tmp_path / "cut", network, torch.zeros(1, 2), measures=())
+    cut.record(0, accuracy=0.1, epoch=0.0)
+    cut.record(1, accuracy=0.2, epoch=1.0)
+    with pytest.raises(PredictionError, match="cut with gaps"):
+        compare_pruners([*runs, load(tmp_path / "cut")], SMALL)
+
+
+def studies(saved: list[list[float]], lost: list[list[float]]) -> pd.DataFrame:
+    rows = [
+        {
+            "split": split,
+            "study": study,
+            "pruner": "ours",
+            "epochs": 100 * (1 - s),
+            "best": 0.9 - x,
+            "best_of_all": 0.9,
+            "epochs_of_all": 100,
+        }
+        for split, (some, losses) in enumerate(zip(saved, lost))
+        for study, (s, x) in enumerate(zip(some, losses))
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_summary_by_hand() -> None:
+    frame = studies([[0.2, 0.4], [0.6, 0.8]], [[0.0, 0.1], [0.0, 0.0]])
+    found = summary(frame, resamples=500).set_index("quantity")
+    assert found["value"].to_dict() == pytest.approx(
+        {"saved": 0.5, "kept": 0.75, "lost": 0.025, "saved_at_equal_best": (0.2 + 0.6 + 0.8) / 3}
+    )
+    assert found["studies"].to_dict() == {"saved": 4, "kept": 4, "lost": 4, "saved_at_equal_best": 3}
+    assert (found["lower"] <= found["value"]).all()
+    assert (found["value"] <= found["upper"]).all()
+    assert found.loc["saved", "lower"] < 0.35
+    generous = summary(frame, within=0.1 + 1e-9, resamples=10).set_index("quantity")
+    assert generous.loc["kept", "value"] == 1
+
+
+def test_a_pruner_that_never_finds_the_best() -> None:
+    found = summary(studies([[0.5]], [[0.1]]), resamples=10).set_index("quantity")
+    assert found.loc["saved_at_equal_best", "studies"] == 0
+    assert np.isnan(found.loc["saved_at_equal_best", "value"])
+
+
+def test_all_trials_pruned_is_a_loss_that_is_not_a_number() -> None:
+    frame = studies([[0.5, 0.5]], [[0.0, float("nan")]])
+    found = summary(frame, resamples=10).set_index("quantity")
+    assert found.loc["kept", "value"] == 0.5
+    assert found.loc["lost", "studies"] == 1
