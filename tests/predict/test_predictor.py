@@ -14,13 +14,16 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import axonometry as ax
 from axonometry.errors import PredictionError
-from axonometry.predict import AccuracyPredictor
+from axonometry.predict import AccuracyPredictor, read_runs
 from tests.predict.synthetic import record, table
 
 LIGHT = {"epochs": 2, "trees": 8}
 
 
-@parametrize_with_checks([AccuracyPredictor(trees=3)])
+UNDER_TEST_ONLY = {"check_do_not_raise_errors_in_init_or_set_params": "types are checked at every call under test"}
+
+
+@parametrize_with_checks([AccuracyPredictor(trees=3)], expected_failed_checks=lambda _: UNDER_TEST_ONLY)
 def test_scikit_learns_own_checks(estimator, check) -> None:
     check(estimator)
 
@@ -135,6 +138,13 @@ def test_a_run_cut_off_is_predicted_from_its_last_whole_step(
     with pytest.raises(PredictionError, match="needs a whole epoch"):
         fitted.predict([cut])
     assert not fitted.stop_below(1.1)(cut)
+
+
+@pytest.mark.parametrize("per_group", [True, False])
+def test_a_predictor_fitted_to_a_table_reads_runs_alike(folders: list[Path], per_group: bool) -> None:
+    runs = read_runs(folders, epochs=2, per_group=per_group)
+    predictor = AccuracyPredictor("graph+curve", folds=3, **LIGHT).fit(runs)
+    np.testing.assert_array_equal(predictor.predict(folders), predictor.predict(runs))
 
 
 def test_stop_below_the_upper_end(fitted: AccuracyPredictor, folders: list[Path]) -> None:

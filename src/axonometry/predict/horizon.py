@@ -19,10 +19,10 @@ class Horizon:
         ensemble: What was learned.
     """
 
-    views: tuple[Int[np.ndarray, " columns"], ...]
+    views: tuple[Int[np.ndarray, " _"], ...]
     ensemble: Ensemble
 
-    def look(self, values: Float[np.ndarray, "rows columns"]) -> list[Float[np.ndarray, "rows some"]]:
+    def look(self, values: Float[np.ndarray, "rows columns"]) -> list[Float[np.ndarray, "rows _"]]:
         """The columns of each view."""
         return [values[:, view] for view in self.views]
 

@@ -43,6 +43,11 @@ def is_named(table: Any) -> bool:
     return isinstance(table, pd.DataFrame) and any(Column.of(str(name)) for name in table.columns)
 
 
+def has_groups(table: Any) -> bool:
+    """Whether a table of ours has columns for each neuron group, rather than for how a measure spreads over them."""
+    return is_named(table) and not any(".(" in str(name) for name in table.columns)
+
+
 def training_table(runs: list[Run], y: Any, *, features: str, epochs: int, per_group: bool | None) -> RunTable:
     """The features, final accuracies and groups of runs.
 

@@ -29,6 +29,7 @@ from axonometry.predict.features import (
 from axonometry.predict.folds import cv_plus, fold_numbers
 from axonometry.predict.horizon import Horizon
 from axonometry.predict.inputs import (
+    has_groups,
     indicators,
     is_named,
     probabilities,
@@ -296,7 +297,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             self.per_group_ = one_architecture(opened) if self.per_group is None else self.per_group
             runs = training_table([*opened], y, features=self.features, epochs=self.epochs, per_group=self.per_group_)
         else:
-            self.per_group_ = bool(self.per_group)
+            self.per_group_ = has_groups(runs.features if isinstance(runs, RunTable) else runs)
         if isinstance(runs, RunTable):
             y = runs.final_accuracy if y is None else y
             return runs.features, y, runs.groups if groups is None else groups
@@ -319,7 +320,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         self.classes_ = np.arange(len(self.thresholds_) + 1)
         return indicators(y, self.thresholds_)
 
-    def _views(self) -> dict[int, tuple[Int[np.ndarray, " columns"], ...]]:
+    def _views(self) -> dict[int, tuple[Int[np.ndarray, " _"], ...]]:
         """By number of known epochs, the places of the columns of each view."""
         if not self.named_:
             return {self.epochs: (np.arange(len(self.columns_)),)}

@@ -1,0 +1,52 @@
+"""Learning from runs, applying it to others, judging it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from axonometry.predict import AccuracyPredictor
+from tests.predict.synthetic import record
+
+
+@pytest.fixture(scope="module")
+def population(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("population")
+    for seed in range(12):
+        record(folder / f"{seed:02}", seed=seed)
+    return folder
+
+
+def test_fit_and_apply(run, population: Path, tmp_path: Path) -> None:
+    out = tmp_path / "predictor"
+    words = ("predict", "fit", population, "--out", out, "--epochs", 2, "--features", "degree+curve", "--json")
+    fitted = run(*words)
+    assert (fitted.code, fitted.json["runs"]) == (0, 12)
+    assert [row["epochs"] for row in fitted.json["epochs"]] == [1, 2]
+    under_way = record(tmp_path / "under-way", seed=3, epochs=1, end=False)
+    rows = run("predict", "apply", out, population, under_way, "--json").json
+    assert len(rows) == 13
+    assert all(row["lower"] <= row["prediction"] <= row["upper"] for row in rows)
+    loaded = AccuracyPredictor.load(out)
+    assert rows[3]["prediction"] == pytest.approx(loaded.predict([population / "03"])[0])
+    assert "with 90% intervals" in run("predict", "apply", out, population).out
+
+
+def test_evaluate_compares(run, population: Path) -> None:
+    words = ("predict", "evaluate", population, "--epochs", 1, "--features", "curve", "--features", "degree")
+    found = run(*words, "--json").json
+    assert {row["features"] for row in found["scores"]} == {"curve", "degree"}
+    assert {row["features"] for row in found["differences"]} == {"degree"}
+
+
+def test_bad_input_is_one_line(run, population: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("nothing")
+    for words, line in (
+        (("fit", population / "03", "--out", tmp_path / "out", "--epochs", 2), "Train 9 more"),
+        (("fit", population, "--out", tmp_path / "out", "--features", "all"), "features are named sets; got 'all'"),
+        (("apply", tmp_path / "file", population), "another kind of file"),
+    ):
+        outcome = run("predict", *words)
+        assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+        assert line in outcome.err
