@@ -12,15 +12,11 @@ from axonometry.cli import terminal
 if TYPE_CHECKING:
     import pandas as pd
 
+    from axonometry.papers.cikm2022 import Results as Predictions
     from axonometry.papers.ensembles import Ensemble
     from axonometry.papers.ictai2021 import Results
 
 app = typer.Typer(help="Repeat a paper's experiment, from training to report.", no_args_is_help=True)
-
-
-@app.callback()
-def _papers() -> None:
-    """Without a callback, Typer would take a lone command for the group itself."""
 
 
 @app.command()
@@ -60,6 +56,74 @@ def ictai2021(
         for path in filter(None, (table, report)):
             terminal.note(f"Wrote {path}")
         terminal.note(f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all.")
+
+
+@app.command()
+def cikm2022(
+    *,
+    scale: Annotated[
+        Literal["small", "full"], typer.Option(help="Two hours on two cores, or the paper's sizes, for GPUs.")
+    ] = "small",
+    folder: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs/cikm2022"),
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Also write the findings as Markdown to this file.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that predict.")] = 1,
+    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Vahedian et al. 2021: do a few epochs of a network's graph tell how accurate it becomes?
+
+    Networks are trained over grids; their graphs' first epochs predict the final accuracy, beside the validation curve
+    and other baselines in the same folds. Runs that are there already are not trained again.
+    """
+    with terminal.progress("Starting") as move:
+        from axonometry.papers.cikm2022 import run
+        from axonometry.papers.cikm2022_page import results_page
+        from axonometry.papers.cikm2022_table import in_short, write_results
+
+        results = run(scale=scale, folder=folder, data=data, workers=workers, progress=move)
+        command = f"axonometry paper cikm2022 --scale {scale}"
+        if table is not None:
+            write_results(results, table, command=f"{command} --table {table}")
+        if report is not None:
+            results_page(results, command=f"{command} --report {report}").write(report)
+    if as_json:
+        terminal.show_json(_plain_predictions(results))
+    else:
+        for line in in_short(results):
+            terminal.say(f"{line.replace('**', '').replace('*', '')}\n")
+        for path in filter(None, (table, report)):
+            terminal.note(f"Wrote {path}")
+        terminal.note(f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all.")
+
+
+def _plain_predictions(results: Predictions) -> dict[str, Any]:
+    return {
+        "scale": results.scale,
+        "seconds": results.seconds,
+        "trained": results.trained,
+        "populations": terminal.records(results.populations),
+        "findings": [
+            {
+                "name": found.name,
+                "title": found.title,
+                "threshold": found.median.threshold,
+                "scores": terminal.records(found.median.scores),
+                "differences": terminal.records(found.median.differences),
+            }
+            for found in results.findings
+        ],
+        "transfers": [
+            {
+                "unseen": transfer.kind,
+                "source": transfer.source,
+                "target": transfer.target,
+                "scores": terminal.records(transfer.evaluation.scores),
+            }
+            for transfer in results.transfers
+        ],
+        "pruning": terminal.records(results.pruning),
+    }
 
 
 def _show(ensemble: Ensemble) -> None:

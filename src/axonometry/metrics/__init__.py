@@ -25,6 +25,7 @@ from axonometry.metrics.hubs import hubs_and_authorities as hubs_and_authorities
 from axonometry.metrics.katz import katz_centrality as katz_centrality
 from axonometry.metrics.links import link_samples as link_samples, link_weights as link_weights
 from axonometry.metrics.pagerank import pagerank as pagerank
+from axonometry.metrics.paths import linear_map_spectrum as linear_map_spectrum
 from axonometry.metrics.solver import Eigenpair as Eigenpair
 from axonometry.metrics.spectrum import SpectralNorms as SpectralNorms, spectral_norms as spectral_norms
 from axonometry.metrics.strength import node_strength as node_strength

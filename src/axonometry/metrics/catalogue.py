@@ -34,6 +34,7 @@ from axonometry.metrics.disparity import disparity
 from axonometry.metrics.eigenvector import eigenvector_centrality
 from axonometry.metrics.fluctuation import layer_fluctuation
 from axonometry.metrics.links import STATISTICS, link_weights
+from axonometry.metrics.paths import linear_map_rows, linear_map_spectrum
 from axonometry.metrics.spectrum import spectral_norms
 from axonometry.metrics.strength import node_strength
 from axonometry.statistics import moments
@@ -261,5 +262,17 @@ register(
         range="0 and more",
         invariances="permuting the neurons of a layer; orthogonal maps of a linear layer's inputs or outputs",
         source="Yoshida and Miyato 2017, arXiv 1705.10941; channel blocks are our choice",
+    )
+)
+register(
+    MetricSpec(
+        name="linear_map",
+        title="Spectrum of the linear map",
+        function=linear_map_spectrum,
+        table=lambda shared: linear_map_rows(shared.graph),
+        units="log10 of weight products; effective_rank and coherence have none",
+        range="all reals; effective_rank from 1 to one less than the outputs, coherence from 0 to 1",
+        invariances="permuting the neurons of a layer; adding one number to all outputs' maps",
+        source="map: Lin et al. 2025, arXiv 2501.02436; its spectrum is our choice",
     )
 )

@@ -19,7 +19,7 @@ class Plan:
     Attributes:
         name: A short name, the folder of its runs.
         title: What it is, in words.
-        architecture: What networks of it are called where architectures are compared.
+        architecture: What networks of it are called where architectures are compared; ResNets of all depths are one.
         grid: ``"paper"`` or ``"hard"``.
         configurations: One network each.
     """
@@ -66,7 +66,7 @@ def full() -> tuple[Plan, ...]:
             Plan(
                 f"{family}{suffix}",
                 f"{family}, {width:g} times the width",
-                family,
+                _architecture(family),
                 "paper",
                 cikm2022(family=family, epochs=100 if family == "lenet" else 50, width=width),
             )
@@ -89,7 +89,17 @@ def _rates(*factors: float) -> tuple[float, ...]:
 
 def _paper(name: str, title: str, family: str, rates: tuple[float, ...], **fixed: float | tuple[float, ...]) -> Plan:
     settings: dict[str, Any] = {"family": family, "epochs": EPOCHS, "test_fraction": 0.5, "learning_rates": rates}
-    return Plan(name, f"{title}, the paper's grid on CIFAR-10", family, "paper", cikm2022(**{**settings, **fixed}))
+    return Plan(
+        name,
+        f"{title}, the paper's grid on CIFAR-10",
+        _architecture(family),
+        "paper",
+        cikm2022(**{**settings, **fixed}),
+    )
+
+
+def _architecture(family: str) -> str:
+    return "resnet" if family.startswith("resnet") else family
 
 
 def _hard(name: str, dataset: str, seeds: range, **fixed: float) -> Plan:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from axonometry.papers import association, ensembles, readings
+from axonometry.papers.markdown import machine, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,9 +56,11 @@ def write_results(results: Results, markdown_path: str | Path, *, command: str =
 
 def page(results: Results, command: str) -> str:
     """The page's text."""
+    total = sum(len(found.networks) + found.broken for found in results.ensembles)
     parts = [
         "# La Malfa et al. 2021: does a network's graph tell how good it is?",
-        f"Written by `{command}` (scale: {results.scale}); do not edit. {_machine(results)}",
+        f"Written by `{command}` (scale: {results.scale}); do not edit. "
+        f"{machine(results.seconds, results.trained, total)}",
         "## In short",
         "\n".join(f"- {line}" for found in results.ensembles for line in in_short(found)),
         "## What was trained",
@@ -77,14 +78,16 @@ def in_short(found: Ensemble) -> list[str]:
 
 
 def _fluctuation_claim(found: Ensemble) -> str:
-    table = found.fluctuation.iloc[:-1]
+    by_layer = found.fluctuation.iloc[:-1]
     mean = found.fluctuation.iloc[-1]
-    rises, falls = table.loc[table["rho_low"] > 0, "layer"], table.loc[table["rho_high"] < 0, "layer"]
-    inside = table.loc[table["alike_low"] > 0, "layer"]
-    words = f"Layer fluctuation rises with accuracy in {_counted(rises, len(table))}"
-    words += f" and falls in {_counted(falls, len(table))}" if len(falls) else ""
+    rises, falls = by_layer.loc[by_layer["rho_low"] > 0, "layer"], by_layer.loc[by_layer["rho_high"] < 0, "layer"]
+    inside = by_layer.loc[by_layer["alike_low"] > 0, "layer"]
+    words = f"Layer fluctuation rises with accuracy in {_counted(rises, len(by_layer))}"
+    words += f" and falls in {_counted(falls, len(by_layer))}" if len(falls) else ""
     words += f"; the mean over layers has ρ = {_interval(mean, 'rho')}"
-    alike = f"Among networks trained alike it rises in {_counted(inside, len(table))}: ρ = {_interval(mean, 'alike')}"
+    alike = (
+        f"Among networks trained alike it rises in {_counted(inside, len(by_layer))}: ρ = {_interval(mean, 'alike')}"
+    )
     if mean["rho_low"] > 0 and not mean["alike_low"] > 0:
         alike += "; nothing was found that it tells beyond how the networks were trained"
     return f"{words}. {alike}."
@@ -127,7 +130,7 @@ def _trained(results: Results) -> str:
                 ", ".join(f"{name}: {n}" for name, n in counts.items()),
             ]
         )
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _ensemble(found: Ensemble) -> Iterable[str]:
@@ -143,7 +146,7 @@ def _ensemble(found: Ensemble) -> Iterable[str]:
         for _, r in found.fluctuation.iterrows()
     ]
     header = ["layer", "ρ", "ρ, trained alike", "median in the lowest bin", "median in the highest bin"]
-    yield _table(header, rows)
+    yield table(header, rows)
     yield "### High against low third: one number a network"
     rows = [
         [
@@ -157,13 +160,13 @@ def _ensemble(found: Ensemble) -> Iterable[str]:
         ]
         for _, r in found.separation.iterrows()
     ]
-    yield _table(["measure", "layer", "summary", "AUC", "p, adjusted", "ρ", "ρ, trained alike"], rows)
+    yield table(["measure", "layer", "summary", "AUC", "p, adjusted", "ρ", "ρ, trained alike"], rows)
     yield "### High against low third: all values of a layer"
     rows = [
         [r["metric"].replace("_", " "), r["layer"], _short(r["divergence"]), _short(r["relabelled"])]
         for _, r in found.contrast.iterrows()
     ]
-    yield _table(["measure", "layer", "divergence", "relabelled"], rows)
+    yield table(["measure", "layer", "divergence", "relabelled"], rows)
 
 
 def _individual(results: Results) -> Iterable[str]:
@@ -176,22 +179,7 @@ def _individual(results: Results) -> Iterable[str]:
     for metric, matrix in one.divergences.items():
         yield f"Jeffreys divergence (nats) between the layers' {metric.replace('_', ' ')}:"
         rows = [[layer, *map(_short, row)] for layer, row in zip(matrix.index, matrix.to_numpy(), strict=True)]
-        yield _table(["", *map(str, matrix.columns)], rows)
-
-
-def _machine(results: Results) -> str:
-    import torch
-
-    return (
-        f"This call took {results.seconds / 60:.1f} minutes and trained {results.trained} of "
-        f"{sum(len(found.networks) + found.broken for found in results.ensembles)} networks, on {os.cpu_count()} cores "
-        f"({platform.machine()}, {platform.system()}), Python {platform.python_version()}, torch {torch.__version__}."
-    )
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+        yield table(["", *map(str, matrix.columns)], rows)
 
 
 def _counted(layers: Iterable[str], total: int) -> str:

@@ -87,7 +87,7 @@ def compare_pruners(
         for study in range(design.studies):
             if progress is not None:
                 progress(split * design.studies + study, design.splits * design.studies, f"split {split + 1}")
-            rng = np.random.default_rng((design.seed, split, study))
+            rng = np.random.default_rng((design.seed, split, 1 + study))  # numpy takes (0, 0) for (0,)
             names = [list(curves)[row] for row in rng.permutation(test)[: design.trials]]
             trials = {name: curves[name] for name in names}
             rows += [

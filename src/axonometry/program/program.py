@@ -100,6 +100,7 @@ class Program:
         links: Links,
         *,
         source: str | None = None,
+        through: bool = False,
         observe: Callable[[Step, Any], None] | None = None,
     ) -> dict[str, Tensor]:
         """Read every step once, with each group's given value in place of what its neurons receive.
@@ -109,6 +110,8 @@ class Program:
             statics: From :meth:`statics`.
             links: What happens to coefficients.
             source: If given, only links that leave this group are followed; all other groups are zero.
+            through: Whether each group sends on what it receives, its given value added, so that signals go all the way
+                (the linear reading); without it they end at every group (the cut reading).
             observe: Called with each step and its result.
 
         Returns:
@@ -133,7 +136,8 @@ class Program:
             if step.group is not None:
                 received[step.group] = result.reshape(self.shapes[step.group])
                 if source in (None, step.group):
-                    environment[step.node] = values[step.group].reshape(self.shapes[step.group])
+                    sent = values[step.group].reshape(self.shapes[step.group])
+                    environment[step.node] = received[step.group] + sent if through else sent
                 continue
             environment[step.node] = result
         return received

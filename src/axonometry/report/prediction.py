@@ -1,0 +1,279 @@
+"""What predictions are worth, drawn: scores over epochs, prediction against truth, and a run under way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axonometry.errors import AxonometryError
+from axonometry.report import palette
+from axonometry.report.axes import blank, escape, evenly, plain, small
+from axonometry.report.intervals import intervals
+from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    import plotly.graph_objects as go
+
+    from axonometry.predict import AccuracyPredictor, Evaluation
+    from axonometry.trajectory import Trajectory
+
+MAIN = {
+    "graph": palette.TOKENS["accent"][0],
+    "curve": palette.TOKENS["ink"][0],
+    "graph+curve": palette.shade("accuracy", 0.3),
+}
+"""The feature sets that the question is about, and their colours."""
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "pentagon", "hexagon")
+TITLES = {
+    "r2": "Final accuracy, R²",
+    "auc": "Above or below the threshold, AUC",
+    "accuracy": "Above or below the threshold, share right",
+    "rmse": "Final accuracy, root mean squared error",
+    "tau": "Order of the runs, Kendall's τ",
+}
+HOW = (
+    "Every run is predicted from runs of other configurations (grouped folds); all feature sets in the same folds. "
+    "Bars are 95% intervals: bootstrap draws of configurations. R² is 0 for predicting the mean and 1 without error; "
+    "AUC is 0.5 for a guess."
+)
+MOST_RUNS = 1000
+
+
+def evaluation_page(evaluation: Evaluation, *, title: str = "", command: str = "", facts: Mapping[str, object]) -> Page:
+    """The page of an evaluation of predictions.
+
+    Args:
+        evaluation: Of :func:`axonometry.predict.evaluate`.
+        title: Its heading.
+        command: What repeats it.
+        facts: What was evaluated, at the page's foot.
+
+    Raises:
+        MissingExtraError: plotly is not installed.
+    """
+    tabs = (Tab("What it is worth", evaluation_blocks(evaluation)), Tab("Run by run", predicted_blocks(evaluation)))
+    runs = evaluation.predictions["run"].nunique()
+    subtitle = f"The final accuracy of {runs:,} networks, predicted from their first epochs, beside what is simpler."
+    return Page(title or "How good will it become?", subtitle, tabs, facts, command)
+
+
+def evaluation_blocks(evaluation: Evaluation) -> tuple[Block, ...]:
+    """Scores over epochs, differences to the curve, and the table of all."""
+    found, names = evaluation.scores, list(dict.fromkeys(evaluation.scores["features"]))
+    runs, first = evaluation.predictions.drop_duplicates("run"), int(found["epochs"].min())
+    good = float((runs["truth"] >= evaluation.threshold).mean())
+    facts: dict[str, object] = {"runs": len(runs)}
+    for name in (name for name in MAIN if name in names):
+        best = found[(found["features"] == name) & (found["epochs"] == first) & (found["score"] == "r2")].iloc[0]
+        facts[f"R² of {name} after {first} epoch{'s' * (first > 1)}"] = f"{best['value']:.2f}"
+    panels = tuple(Panel(scores_over_epochs(found, score), TITLES[score]) for score in ("r2", "auc"))
+    threshold = f"The threshold is a final accuracy of {evaluation.threshold:.1%}; {good:.0%} of the runs reach it."
+    legend = tuple(Key(name, colour) for name, colour in colours(names).items())
+    blocks: list[Block] = [
+        Facts(facts, prominent=True),
+        Figure("What is known after each epoch", panels, f"{HOW} {threshold}", legend=legend, arrangement="wide"),
+    ]
+    if len(evaluation.differences):
+        blocks.append(_differences(evaluation))
+    blocks.append(Table.of(found, title="All scores", caption=HOW))
+    return tuple(blocks)
+
+
+def scores_over_epochs(found: pd.DataFrame, score: str) -> go.Figure:
+    """A line a feature set over the number of known epochs, with its intervals.
+
+    Args:
+        found: Columns features, epochs, score, value, lower, upper.
+        score: Which score.
+
+    Returns:
+        The figure; traces are named after the feature sets.
+    """
+    rows = found[found["score"] == score]
+    names = list(dict.fromkeys(rows["features"]))
+    figure = blank("epochs known", "")
+    for place, (name, colour) in enumerate(colours(names).items()):
+        part = rows[rows["features"] == name].sort_values("epochs")
+        value, low, high = (part[column].to_numpy(dtype=float) for column in ("value", "lower", "upper"))
+        main = name in MAIN
+        figure.add_scatter(
+            x=part["epochs"] + 0.03 * (place - (len(names) - 1) / 2),
+            y=small(value),
+            error_y={"array": small(high - value), "arrayminus": small(value - low), "width": 0, "color": colour},
+            mode="lines+markers",
+            line={"color": colour, "width": 3 if main else 1.2, "dash": "solid" if main else "dot"},
+            marker={"size": 9 if main else 7, "symbol": SYMBOLS[place % len(SYMBOLS)], "color": colour},
+            customdata=np.stack([low, high], axis=1),
+            name=escape(name),
+            legendgroup=name,
+            hovertemplate=f"<b>{escape(name)}</b><br>{plain(TITLES[score])} %{{y:.3f}} "
+            "(%{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>",
+        )
+    figure.update_xaxes(tickvals=sorted(rows["epochs"].unique()))
+    if score in {"r2", "auc", "accuracy", "tau"} and len(rows):
+        least = max(float(np.nanmin(rows["lower"])), -0.25 if score in {"r2", "tau"} else 0.4)
+        figure.update_yaxes(range=[least - 0.03, 1.01])
+    return figure
+
+
+def colours(names: Sequence[str]) -> dict[str, str]:
+    """The colour of each feature set: those that the question is about stand out, the others go from green to blue."""
+    others = [name for name in names if name not in MAIN]
+    return {name: MAIN[name] for name in names if name in MAIN} | dict(
+        zip(others, palette.steps("depth", len(others)), strict=True)
+    )
+
+
+def predicted_blocks(evaluation: Evaluation, features: Sequence[str] = tuple(MAIN)) -> tuple[Block, ...]:
+    """Prediction against truth, feature sets side by side, after the first and the last horizon."""
+    predictions, blocks = evaluation.predictions, []
+    epochs = sorted(predictions["epochs"].unique())
+    for known in dict.fromkeys((epochs[0], epochs[-1])):
+        part = predictions[(predictions["epochs"] == known) & (predictions["repeat"] == 0)]
+        shown = [name for name in features if name in set(part["features"])] or list(part["features"].unique()[:3])
+        panels = tuple(
+            Panel(predicted_against_truth(part[part["features"] == name], evaluation.threshold), name) for name in shown
+        )
+        words = f"after {known} epoch{'s' * (known > 1)}"
+        caption = (
+            "A dot is a run, predicted by what was learned from runs of other configurations; on the line is right."
+        )
+        blocks.append(Figure(f"Prediction and truth, {words}", panels, caption))
+    return tuple(blocks)
+
+
+def predicted_against_truth(predictions: pd.DataFrame, threshold: float) -> go.Figure:
+    """A dot a run on the plane of prediction and truth.
+
+    Args:
+        predictions: Columns run, truth, predicted.
+        threshold: From which final accuracy on a run is good; a dotted line.
+    """
+    rows = predictions.sort_values("truth")
+    rows = rows.iloc[evenly(len(rows), MOST_RUNS)]
+    figure = blank("final accuracy", "predicted")
+    low = float(min(rows["truth"].min(), rows["predicted"].min()))
+    high = float(max(rows["truth"].max(), rows["predicted"].max()))
+    line = {"color": palette.TOKENS["muted"][0], "width": 1}
+    figure.add_scatter(x=[low, high], y=[low, high], mode="lines", line=line, hoverinfo="skip", showlegend=False)
+    figure.add_vline(x=threshold, line={**line, "dash": "dot"})
+    figure.add_scatter(
+        x=small(rows["truth"]),
+        y=small(rows["predicted"]),
+        mode="markers",
+        marker={"size": 6, "color": palette.TOKENS["accent"][0], "opacity": 0.5},
+        text=[escape(str(name)) for name in rows["run"]],
+        hovertemplate="<b>%{text}</b><br>became %{x:.1%}<br>predicted %{y:.1%}<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_xaxes(tickformat=".0%")
+    figure.update_yaxes(tickformat=".0%")
+    return figure
+
+
+def importance_figure(importances: pd.DataFrame) -> Figure:
+    """What a prediction loses when a family of features is shuffled.
+
+    Args:
+        importances: Of ``axonometry.predict.importances``: family, columns, loss, std.
+    """
+    rows = importances.sort_values("loss", ascending=False)
+    loss, std = rows["loss"], rows["std"]
+    estimates = rows.assign(name=rows["family"], series="loss of R²", value=loss, low=loss - std, high=loss + std)
+    panel = intervals(estimates, x="loss of R² when shuffled", reference=0.0)
+    caption = (
+        "The features of one family are shuffled among the runs that are predicted: how much R² falls (bars: standard "
+        "deviation over the shuffles). Families that say the same stand in for each other, and then none falls much."
+    )
+    return Figure("What carries the prediction", (panel,), caption, arrangement="wide")
+
+
+def run_blocks(predictor: AccuracyPredictor, run: Trajectory, *, level: float = 0.9) -> tuple[Block, ...]:
+    """A run under way: what it will become, epoch by epoch, with the interval.
+
+    Args:
+        predictor: Fitted, of regression.
+        run: The run.
+        level: Of the intervals.
+
+    Raises:
+        AxonometryError: The run recorded no accuracy.
+        PredictionError: The run has not a whole epoch yet.
+        RunError: The run is damaged.
+    """
+    history = predictor.history(run, level)
+    scalars = run.scalars()
+    if "accuracy" not in scalars:
+        raise AxonometryError("a run's page shows its accuracy", "a run that recorded none", "Record accuracy=...")
+    last = history.iloc[-1]
+    facts = {
+        "epochs known": int(history.index[-1]),
+        "predicted final accuracy": f"{last['prediction']:.1%}",
+        f"{level:.0%} interval": f"{last['lower']:.1%} to {last['upper']:.1%}",
+        "accuracy now": f"{scalars['accuracy'].dropna().iloc[-1]:.1%}",
+    }
+    epochs = scalars["epoch"] if "epoch" in scalars else scalars.index.to_series()
+    recorded = scalars.assign(epoch=epochs).dropna(subset=["accuracy"])
+    panel = Panel(history_figure(history, recorded), run.folder.name)
+    caption = (
+        "The band holds the final accuracy of nine runs in ten whose configurations are drawn like those that the "
+        "predictor was fitted on."
+        if level == 0.9
+        else f"The band is the {level:.0%} interval of the final accuracy."
+    )
+    return Facts(facts, prominent=True), Figure("What it will become", (panel,), caption, arrangement="wide")
+
+
+def history_figure(history: pd.DataFrame, recorded: pd.DataFrame) -> go.Figure:
+    """Predicted final accuracy with its interval, and the accuracy so far, over the epochs.
+
+    Args:
+        history: Of ``AccuracyPredictor.history``: prediction, lower, upper, by epoch.
+        recorded: Columns epoch, accuracy.
+    """
+    figure = blank("epoch", "accuracy on test data")
+    accent, ink = palette.TOKENS["accent"][0], palette.TOKENS["ink"][0]
+    epochs = history.index.to_numpy(dtype=float)
+    figure.add_scatter(
+        x=np.concatenate([epochs, epochs[::-1]]),
+        y=small(np.concatenate([history["upper"], history["lower"][::-1]])),
+        fill="toself",
+        fillcolor=palette.faint(accent, 0.14),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    for x, y, colour, name in (
+        (epochs, history["prediction"], accent, "predicted final accuracy"),
+        (recorded["epoch"], recorded["accuracy"], ink, "accuracy so far"),
+    ):
+        figure.add_scatter(
+            x=x,
+            y=small(y),
+            mode="lines+markers",
+            line={"color": colour, "width": 2.5, "dash": "solid" if colour == accent else "dot"},
+            marker={"size": 8},
+            name=name,
+            hovertemplate=f"{name} %{{y:.1%}} after %{{x:g}}<extra></extra>",
+        )
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25})
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return figure
+
+
+def _differences(evaluation: Evaluation) -> Figure:
+    """How much better than the curve, on the same runs."""
+    rows = evaluation.differences[evaluation.differences["score"] == "r2"]
+    reference = sorted(set(evaluation.scores["features"]) - set(rows["features"]))[0]
+    panels = []
+    for epochs, part in rows.groupby("epochs"):
+        estimates = part.rename(columns={"features": "name", "lower": "low", "upper": "high"}).assign(series="")
+        title = f"after {epochs} epoch{'s' * (int(str(epochs)) > 1)}"
+        panels.append(intervals(estimates, x=f"R² more than {reference}", reference=0.0, title=title))
+    caption = f"R² minus that of {reference} on the same draws of runs: right of the line is better than {reference}."
+    return Figure(f"More than the {reference} says", tuple(panels), caption)
