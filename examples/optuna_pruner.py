@@ -33,14 +33,14 @@ def objective(trial: optuna.Trial) -> float:
 
 if __name__ == "__main__":
     # The predictor learns from trainings that are there already.
-    earlier = draw(range(1000, 1024), {"learning_rate": RATES}, optimiser="sgd", epochs=EPOCHS, batch_size=64)
+    earlier = draw(range(1000, 1012), {"learning_rate": RATES}, optimiser="sgd", epochs=EPOCHS, batch_size=64)
     past = train_population(earlier, "runs/earlier", measures=MEASURES)
-    predictor = AccuracyPredictor(epochs=2).fit(past.runs.values())
+    predictor = AccuracyPredictor(epochs=2).fit(list(past.runs.values()))
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     pruner = AccuracyPruner(predictor, level=0.8)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0), pruner=pruner)
-    study.optimize(objective, n_trials=8)
+    study.optimize(objective, n_trials=5)
     for trial in study.trials:
         print(f"learning rate {trial.params['learning_rate']:.4f}: {trial.state.name.lower()}")
     print(f"best: {study.best_params['learning_rate']:.4f}, accuracy {study.best_value:.3f}")

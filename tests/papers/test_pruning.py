@@ -62,7 +62,7 @@ def test_every_pruner_sees_every_study(frame: pd.DataFrame) -> None:
         assert list(study["pruner"]) == ["none", "median", "hyperband", "predicted"]
         assert study["best_of_all"].nunique() == 1
         assert set(study["epochs_of_all"]) == {30}
-    assert frame.groupby(["split", "study"])["best_of_all"].first().nunique() > 1
+    assert frame[frame["pruner"] == "predicted"]["epochs"].nunique() > 1  # other trials, another order
 
 
 def test_without_a_pruner_nothing_is_saved_or_lost(frame: pd.DataFrame) -> None:
