@@ -3,13 +3,13 @@
 import optuna
 
 from axonometry.integrations.optuna import AccuracyPruner
-from axonometry.populations import RunConfiguration, draw, train, train_population
+from axonometry.populations import RunConfiguration, grid, train, train_population
 from axonometry.predict import AccuracyPredictor
 from axonometry.trajectory import Trajectory
 
 EPOCHS = 3
 MEASURES = ("channel_degree",)
-RATES = [10 ** (power / 4) for power in range(-14, 3)]
+RATES = [10 ** (power / 4) for power in range(-10, 2)]
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -33,7 +33,7 @@ def objective(trial: optuna.Trial) -> float:
 
 if __name__ == "__main__":
     # The predictor learns from trainings that are there already.
-    earlier = draw(range(1000, 1012), {"learning_rate": RATES}, optimiser="sgd", epochs=EPOCHS, batch_size=64)
+    earlier = grid({"learning_rate": RATES}, seed=1000, optimiser="sgd", epochs=EPOCHS, batch_size=64)
     past = train_population(earlier, "runs/earlier", measures=MEASURES)
     predictor = AccuracyPredictor(epochs=2).fit(list(past.runs.values()))
 
