@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from axonometry.errors import ConfigurationError
 from axonometry.papers.cikm2022_plans import SCALES, Plan
-from axonometry.papers.pruning import compare_pruners
+from axonometry.papers.pruning import Design, compare_pruners, summary
 from axonometry.populations import Population, train_population
 from axonometry.populations.training import Progress
 from axonometry.predict import Evaluation, RunTable, evaluate, importances, learning_curve, read_runs, transfer
@@ -92,7 +92,7 @@ class Results:
         populations: A row a population: name, title, n, and the final accuracy's least, quartiles and most.
         findings: RQ1, one a population.
         transfers: RQ2.
-        pruning: RQ3: a row a pruner, epochs spent and accuracy found (:mod:`axonometry.papers.pruning`).
+        pruning: RQ3: what each pruner saved and lost (:func:`axonometry.papers.pruning.summary`).
         reading: Seconds to read all features of one run, by population.
         seconds: Duration of the call.
         trained: Networks that this call trained; the others were there.
@@ -168,13 +168,18 @@ def carry_out(  # noqa: PLR0913 - as run
     findings = tuple(_finding(some, tables, common, workers, progress) for some in _subjects(plans))
     transfers = tuple(_transfers(plans, common, progress))
     hard = next((plan.name for plan in plans if plan.grid == "hard"), plans[0].name)
-    pruning = compare_pruners(populations[hard], progress=_named("comparing pruners", progress))
+    studies = compare_pruners(
+        populations[hard],
+        Design(features="graph+curve", epochs=max(HORIZONS)),
+        table=tables[hard],
+        progress=_named("comparing pruners", progress),
+    )
     return Results(
         scale,
         _described(plans, tables),
         findings,
         transfers,
-        pruning,
+        summary(studies),
         {name: reading.seconds for name, reading in readings.items()},
         time.monotonic() - start,
         trained,

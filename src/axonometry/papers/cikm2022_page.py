@@ -73,7 +73,7 @@ def _transfers(results: Results) -> tuple[Block, ...]:
     panels = []
     for (unseen, epochs), part in rows[rows["score"] == "auc"].groupby(["unseen", "epochs"], sort=False):
         estimates = part.rename(columns={"features": "name", "lower": "low", "upper": "high"}).assign(series="AUC")
-        words = f"{unseen}, {epochs} epoch{'s' * (int(epochs) > 1)}"
+        words = f"{unseen}, {epochs} epoch{'s' * (epochs != 1)}"
         panels.append(intervals(estimates, x="AUC, above or below the median", reference=0.5, title=words))
     caption = "Learned from one kind of networks, predicted for another, with features that any network has."
     table = rows[["unseen", "features", "epochs", "score", "value", "lower", "upper"]]

@@ -24,7 +24,7 @@ _LEVELS = 64
 _EDGE = 2.5  # how many standard deviations out the least and the greatest value are put
 _LENGTHS = (0.5, 2.0, 8.0)
 _PENALTIES = np.logspace(-3, 2, 11)
-_SHARE = 0.2  # of the columns, that a split is chosen from
+_SHARE, _MOST_TRIED = 0.2, 100  # of the columns, that a split is chosen from; more take longer and tell no more
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Forest:
         """Trees grown on training rows."""
         from sklearn.ensemble import ExtraTreesRegressor
 
-        share = max(1, round(_SHARE * scores.shape[1]))
+        share = min(max(1, round(_SHARE * scores.shape[1])), _MOST_TRIED)
         grown = ExtraTreesRegressor(trees, max_features=share, min_samples_leaf=2, random_state=seed)
         grown.fit(scores, targets if targets.shape[1] > 1 else targets[:, 0])
         return cls._of(grown)
