@@ -13,7 +13,6 @@ from torch import nn
 
 from axonometry.errors import RunError
 from axonometry.trajectory import Recorder, load
-from axonometry.trajectory.measured import measured
 from axonometry.trajectory.movement import weight_values
 from axonometry.trajectory.summary import Key, snapshot_steps, temporal_summary
 
@@ -91,16 +90,3 @@ def test_movement_by_its_definition(tmp_path: Path) -> None:
         assert found == pytest.approx(expected, rel=1e-5)
     assert values[Key("parameter", "weight", "p25", 2)] == pytest.approx(np.percentile(now, 25))
     assert values[Key("parameter", "weight", "variance", 2)] == pytest.approx(now.var())
-
-
-def test_measures_taken_afterwards_are_those_that_would_have_been_recorded(tmp_path: Path) -> None:
-    network, example = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), torch.zeros(1, 3)
-    for name, measures in (("bare", ("link_weights",)), ("full", ("channel_degree",))):
-        with Recorder(tmp_path / name, network, example, measures=measures) as recorder:
-            recorder.record(0)
-            recorder.record(1)
-    afterwards = measured(load(tmp_path / "bare", network, example), ("channel_degree",))
-    pd.testing.assert_series_equal(
-        temporal_summary(afterwards, ("channel_degree",), epochs=1),
-        temporal_summary(load(tmp_path / "full"), ("channel_degree",), epochs=1),
-    )

@@ -120,7 +120,7 @@ def run(
     """Train the populations, or go on with them, and predict.
 
     Args:
-        scale: ``"small"``: some 1,100 narrow networks, about two hours on two cores. ``"full"``: the paper's sizes and
+        scale: ``"small"``: about 1,000 small or narrow networks, about two hours on two cores. ``"full"``: the paper's sizes and
             epochs, for GPUs.
         folder: Where the runs are kept, a folder a population; what is there is not trained again.
         data: Directory of the data sets' files; ``$AXONOMETRY_DATA`` where None.

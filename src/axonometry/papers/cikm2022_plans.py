@@ -34,8 +34,8 @@ class Plan:
 def small() -> tuple[Plan, ...]:
     """Populations that two cores train in about two hours.
 
-    CIFAR-10 stands for its first 8,000 training images, which is what a small machine can go through; the paper's
-    grids use a quarter or half of these and a third of its learning rates. Populations stand in the order in which
+    CIFAR-10 is its first 8,000 training images here, and small machines go through a part of these: half for LeNet, a
+    quarter for the VGG- and AlexNet-like networks, a tenth for ResNets, and fewer learning rates than the paper has. Populations stand in the order in which
     they are wanted, so that an experiment that is cut off has the most important ones.
     """
     lenets = _rates(2, 3, 3.5, 4.5)
@@ -45,17 +45,22 @@ def small() -> tuple[Plan, ...]:
         _paper("lenet", "LeNet", "lenet", lenets, train_fraction=0.5),
         _paper("vgg", "VGG-like, an eighth of the width", "vgg-like", fewer, **_EIGHTH),
         _paper("alexnet", "AlexNet-like, an eighth of the width", "alexnet-like", fewer, **_EIGHTH),
-        _hard("hard-cifar", "cifar10", range(10_000, 10_120), train_fraction=0.5),
-        _paper("lenet-wide", "LeNet, twice as wide", "lenet", fewer, train_fraction=0.5, width=2.0),
+        _hard("hard-cifar", "cifar10", range(10_000, 10_060), train_fraction=0.5),
+        _paper("lenet-wide", "LeNet, twice as wide", "lenet", fewer, train_fraction=0.5, width=2.0, dropouts=_FOUR),
         *(
-            _paper(f"resnet-{depth}", f"ResNet-{depth}, a quarter of the width", f"resnet-{depth}", rates, **_QUARTER)
-            for depth, rates in ((32, (*_rates(2), 0.06)), (44, (*_rates(3), 0.06)), (56, (*_rates(4), 0.06)))
+            _paper(name, f"{title}, a quarter of the width", name, rates, **_QUARTER, dropouts=dropouts)
+            for name, title, rates, dropouts in (
+                ("resnet-32", "ResNet-32", _rates(2), (0.0, 0.2, 0.4, 0.6, 0.8)),
+                ("resnet-44", "ResNet-44", _rates(3)[1:], (0.0, 0.3, 0.6, 0.9)),
+                ("resnet-56", "ResNet-56", _rates(4)[1:], (0.0, 0.5)),
+            )
         ),
     )
 
 
 _EIGHTH: dict[str, Any] = {"train_fraction": 0.25, "width": 0.125}
-_QUARTER: dict[str, Any] = {"train_fraction": 0.1, "width": 0.25, "dropouts": (0.0, 0.3, 0.6)}
+_QUARTER: dict[str, Any] = {"train_fraction": 0.1, "test_fraction": 0.25, "width": 0.25}
+_FOUR = (0.0, 0.3, 0.6, 0.9)
 
 
 def full() -> tuple[Plan, ...]:

@@ -119,7 +119,7 @@ def views(columns: Iterable[str], name: str, epochs: int) -> list[list[str]]:
             raise PredictionError(
                 f"the features {part!r} after {epochs} epochs: {SETS[part]}",
                 f"a table with {', '.join(families)}",
-                "Record what is missing, or choose other features",
+                "Record what is missing, or: axonometry runs measure FOLDER --measure NAME; or choose other features",
             )
         found.append(chosen)
     together = [column for column in known if any(column in part for part in map(set, found))]

@@ -156,7 +156,7 @@ def _by_epoch(
     if missing:
         rule, came = f"the measures {', '.join(measures)} were recorded", f"a run without {', '.join(missing)}"
         remedy = f"Record with: Recorder(..., measures=({', '.join(map(repr, measures))},))"
-        raise RunError(rule, came, f"{remedy}, or measure its snapshots: trajectory.measured(run, names)")
+        raise RunError(rule, came, f"{remedy}, or: axonometry runs measure FOLDER --measure {missing[0]}")
     epoch_of = {step: epoch for epoch, step in steps.items()}
     found: _Levels = {}
     columns = [rows[name].tolist() for name in ("step", "metric", "group", "statistic", "value")]
