@@ -120,8 +120,8 @@ def run(
     """Train the populations, or go on with them, and predict.
 
     Args:
-        scale: ``"small"``: about 1,000 small or narrow networks, about two hours on two cores. ``"full"``: the paper's sizes and
-            epochs, for GPUs.
+        scale: ``"small"``: about 1,000 small or narrow networks, about two hours on two cores. ``"full"``: the paper's
+            sizes and epochs, for GPUs.
         folder: Where the runs are kept, a folder a population; what is there is not trained again.
         data: Directory of the data sets' files; ``$AXONOMETRY_DATA`` where None.
         executor: Where to train; local processes where None.

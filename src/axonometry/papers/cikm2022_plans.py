@@ -35,8 +35,9 @@ def small() -> tuple[Plan, ...]:
     """Populations that two cores train in about two hours.
 
     CIFAR-10 is its first 8,000 training images here, and small machines go through a part of these: half for LeNet, a
-    quarter for the VGG- and AlexNet-like networks, a tenth for ResNets, and fewer learning rates than the paper has. Populations stand in the order in which
-    they are wanted, so that an experiment that is cut off has the most important ones.
+    quarter for the VGG- and AlexNet-like networks, a tenth for ResNets, and fewer learning rates than the paper has.
+    Populations stand in the order in which they are wanted, so that an experiment that is cut off has the most
+    important ones.
     """
     lenets = _rates(2, 3, 3.5, 4.5)
     fewer = _rates(2.5)
