@@ -36,7 +36,9 @@ HORIZONS = (1, 2, 3, 4, 5)
 LEARNED = 0.2
 """Final accuracy from which a network of the paper's grid has learned something: twice that of a guess [our choice]."""
 ALONE = ("degree", "centrality", "graph", "last-accuracy", "curve", "hyperparameters", "weights", "snapshot")
-COMBINED = ("graph+last-accuracy", "graph+curve", "graph+hyperparameters", "graph+weights")
+BOTH = "graph+curve"
+COMBINED = ("graph+last-accuracy", "graph+hyperparameters", "graph+weights")
+"""Looked at after the first and the last horizon alone: they take longest."""
 TRANSFERRED = ("degree", "graph", "curve", "graph+curve")
 SIZES = (50, 100, 200, 400)
 FEW = 200
@@ -218,13 +220,17 @@ def _finding(
     workers: int,
     progress: Progress | None,
 ) -> Finding:
+    import pandas as pd
+
     names, title = [plan.name for plan in plans], "; ".join(plan.title for plan in plans)
     table = tables[names[0]] if len(plans) == 1 else _joined(common, names)
     folds, report = Folds(workers=workers), _named(f"predicting {names[0]}", progress)
-    large = len(table.features) >= FEW
-    median = evaluate(
-        table, (*ALONE, *COMBINED), HORIZONS if large else (1, max(HORIZONS)), plan=folds, progress=report
-    )
+    large, ends = len(table.features) >= FEW, (1, max(HORIZONS))
+    found = [
+        evaluate(table, sets, epochs, plan=folds, progress=report).predictions
+        for sets, epochs in (((*ALONE, BOTH), HORIZONS if large else ends), (COMBINED, ends))
+    ]
+    median = judged(pd.concat(found, ignore_index=True), table, folds)
     name = names[0] if len(plans) == 1 else plans[0].architecture
     if plans[0].grid == "paper":
         learned = judged(median.predictions, table, replace(folds, threshold=LEARNED))

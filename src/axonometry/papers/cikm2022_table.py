@@ -223,7 +223,8 @@ def _wide(rows: pd.DataFrame, by: str, first: str) -> str:
     cells = {(row["features"], row[by]): row for row in rows.to_dict("records")}
     unit = {"epochs": "{} epochs known", "size": "{}"}[by]
     header = [first, *(unit.format(column).replace("1 epochs", "1 epoch") for column in columns)]
-    return table(header, ([name, *(_interval(cells[name, column]) for column in columns)] for name in names))
+    none = {"value": float("nan")}
+    return table(header, ([name, *(_interval(cells.get((name, c), none)) for c in columns)] for name in names))
 
 
 def _score(
