@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axonometry.papers import cikm2022, cikm2022_plans
-from axonometry.papers.markdown import machine, table
+from axonometry.papers.markdown import machine, table, write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,9 +45,7 @@ def write_results(results: Results, markdown_path: str | Path, *, command: str =
         markdown_path: The page; folders on the way are made.
         command: What repeats it.
     """
-    path = Path(markdown_path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(results, command) + "\n", encoding="utf-8")
+    write(page(results, command), markdown_path)
 
 
 def page(results: Results, command: str) -> str:

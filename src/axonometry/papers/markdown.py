@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -34,3 +35,10 @@ def machine(seconds: float, trained: int, total: int) -> str:
         f"cores ({platform.machine()}, {platform.system()}), "
         f"Python {platform.python_version()}, torch {torch.__version__}."
     )
+
+
+def write(text: str, markdown_path: str | Path) -> None:
+    """Write a page; folders on the way are made."""
+    path = Path(markdown_path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n", encoding="utf-8")
