@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from axonometry.predict.ensemble import Ensemble
+from axonometry.predict.folds import cv_plus
+from axonometry.predict.sets import views
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,43 @@ class Horizon:
         """The columns of each view."""
         return [values[:, view] for view in self.views]
 
+    def predict(self, values: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows targets"]:
+        """The targets of new rows."""
+        return self.ensemble(self.look(values))
+
+    def interval(self, values: Float[np.ndarray, "rows columns"], level: float) -> Float[np.ndarray, "rows 3"]:
+        """The first target of new rows, with the lower and upper end of its CV+ interval.
+
+        Raises:
+            PredictionError: There were too few training rows for the level.
+        """
+        seen = self.look(values)
+        return np.hstack([self.ensemble(seen)[:, :1], cv_plus(self.ensemble, seen, level)])
+
     @property
     def n_columns(self) -> int:
         """How many columns are looked at."""
         return len(np.unique(np.concatenate(self.views)))
+
+
+def places(
+    columns: Sequence[str | int], features: str, epochs: int, *, named: bool
+) -> dict[int, tuple[Int[np.ndarray, " _"], ...]]:
+    """By number of known epochs, the places of the columns of each view; one view of all columns that say nothing.
+
+    Args:
+        columns: Their names, or numbers.
+        features: The feature set.
+        epochs: The most that are known.
+        named: Whether the columns are ours, of which a feature set can be chosen.
+
+    Raises:
+        PredictionError: There is no such set, or no column of it.
+    """
+    if not named:
+        return {epochs: (np.arange(len(columns)),)}
+    place = {str(name): number for number, name in enumerate(columns)}
+    return {
+        known: tuple(np.array([place[name] for name in view]) for view in views(place, features, known))
+        for known in range(1, epochs + 1)
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +20,29 @@ from axonometry.predict.features import (
     one_architecture,
     opened_runs,
 )
-from axonometry.predict.sets import Column
+from axonometry.predict.sets import Column, parts_of
 from axonometry.trajectory import Trajectory
 
 GROUPS_PER_FOLD = 2
 """Each learner is judged on two configurations or more: one alone says nothing of how it ranks runs."""
+
+
+def check_choices(choices: Mapping[str, Any]) -> None:
+    """The choices of an estimator exist, and its numbers are large enough.
+
+    Args:
+        choices: What it was constructed with, by name.
+
+    Raises:
+        PredictionError: It is not so.
+    """
+    parts_of(choices["features"])
+    if choices["task"] not in {"regression", "classification"}:
+        raise PredictionError("the task is regression or classification", repr(choices["task"]))
+    for name, least in (("epochs", 1), ("folds", 2), ("trees", 1)):
+        value = choices[name]
+        if not isinstance(value, int | np.integer) or value < least:
+            raise PredictionError(f"`{name}` is a whole number from {least}", repr(value))
 
 
 def runs_of(given: Any) -> list[Run]:
@@ -48,26 +66,49 @@ def has_groups(table: Any) -> bool:
     return is_named(table) and not any(".(" in str(name) for name in table.columns)
 
 
-def training_table(runs: list[Run], y: Any, *, features: str, epochs: int, per_group: bool | None) -> RunTable:
-    """The features, final accuracies and groups of runs.
+def training(runs: Any, y: Any, groups: Any, choices: Mapping[str, Any]) -> tuple[Any, Any, Any, bool]:
+    """What is learned from: a table, the targets, the groups, and whether neuron groups have columns of their own.
 
     Args:
-        runs: Runs or their folders.
+        runs: Runs or their folders, a table of runs, or any table.
         y: The final accuracies; None for what the runs recorded last.
-        features: The feature set.
-        epochs: How many epochs are known.
-        per_group: Whether neuron groups have features of their own; None where the runs are of one architecture.
+        groups: The group of each run; None for what the runs say, which is None for any other table.
+        choices: What the estimator was constructed with, by name.
 
     Raises:
-        PredictionError: A run has no accuracy.
+        PredictionError: A run or a table has no accuracy.
         RunError: A run is damaged or has not come so far.
     """
-    opened = opened_runs(runs)
-    each = one_architecture(opened) if per_group is None else per_group
-    table = feature_table(opened, epochs=epochs, per_group=each, features=features)
-    accuracies = pd.Series([final_accuracy(run) for run in opened] if y is None else list(y), index=table.index)
-    groups = pd.Series([configuration_group(run) for run in opened], index=table.index)
-    return RunTable(table, accuracies, groups)
+    if given := runs_of(runs):
+        opened, each = opened_runs(given), choices["per_group"]
+        each = one_architecture(opened) if each is None else each
+        table = feature_table(opened, epochs=choices["epochs"], per_group=each, features=choices["features"])
+        y = [final_accuracy(run) for run in opened] if y is None else y
+        return table, y, [configuration_group(run) for run in opened] if groups is None else groups, each
+    if isinstance(runs, RunTable):
+        y = runs.final_accuracy if y is None else y
+        return runs.features, y, runs.groups if groups is None else groups, has_groups(runs.features)
+    if y is None:
+        raise PredictionError("requires y to be passed, but the target y is None: the final accuracies")
+    return runs, y, groups, has_groups(runs)
+
+
+def grouped(groups: Iterable[Hashable] | None, runs: int, folds: int) -> list[Hashable]:
+    """The group of each run; every run is one where None.
+
+    Args:
+        groups: The groups.
+        runs: How many runs there are.
+        folds: Into how many folds they are cut.
+
+    Raises:
+        PredictionError: There is not one for each run, or there are too few for the folds.
+    """
+    found = [*(range(runs) if groups is None else groups)]
+    if len(found) != runs:
+        raise PredictionError("every run has a group", f"{len(found)} groups of {runs} runs")
+    require_enough(runs, len(set(found)), folds)
+    return found
 
 
 def require_enough(runs: int, groups: int, folds: int) -> None:

@@ -11,34 +11,23 @@ import pandas as pd
 from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from axonometry.errors import PredictionError
 from axonometry.predict.ensemble import fitted
-from axonometry.predict.features import (
-    KNOWN,
-    Run,
-    RunTable,
-    chosen_texts,
-    epochs_of,
-    feature_table,
-    one_architecture,
-    opened_runs,
-    read_runs,
-)
-from axonometry.predict.folds import cv_plus, fold_numbers
-from axonometry.predict.horizon import Horizon
+from axonometry.predict.features import Run, RunTable, feature_table, read_runs
+from axonometry.predict.folds import fold_numbers
+from axonometry.predict.horizon import Horizon, places
 from axonometry.predict.inputs import (
-    has_groups,
+    check_choices,
+    grouped,
     indicators,
     is_named,
     probabilities,
-    require_enough,
     runs_of,
     thresholds_of,
-    training_table,
+    training,
 )
-from axonometry.predict.sets import CONFIGURATION, parts_of, views
+from axonometry.predict.rows import Rows, epoch_by_epoch
 from axonometry.predict.stopping import StopBelow
 
 if TYPE_CHECKING:
@@ -118,21 +107,18 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             PredictionError: There are too few runs, or features are missing.
             RunError: A run is damaged or has not come so far.
         """
-        self._check_choices()
-        table, y, groups = self._training(runs, y, groups)
+        choices = self.get_params(deep=False)
+        check_choices(choices)
+        table, y, groups, self.per_group_ = training(runs, y, groups, choices)
         values, y = self._checked(table, y)
-        groups = range(len(y)) if groups is None else list(groups)
-        if len(groups) != len(y):
-            raise PredictionError("every run has a group", f"{len(groups)} groups of {len(y)} runs")
-        require_enough(len(y), len(set(groups)), self.folds)
+        groups = grouped(groups, len(y), self.folds)
         targets = self._targets(y)
         fold_of = fold_numbers(groups, self.folds, self.random_state)
         self.horizons_ = {}
-        for epochs, chosen in self._views().items():
-            ensemble = fitted(
-                [values[:, view] for view in chosen], targets, fold_of, trees=self.trees, seed=self.random_state
-            )
-            self.horizons_[epochs] = Horizon(chosen, ensemble)
+        for epochs, views in places(self.columns_, self.features, self.epochs, named=self.named_).items():
+            seen = [values[:, view] for view in views]
+            ensemble = fitted(seen, targets, fold_of, trees=self.trees, seed=self.random_state)
+            self.horizons_[epochs] = Horizon(views, ensemble)
         self.bounds_ = (0.0, 1.0) if y.min() >= 0 and y.max() <= 1 else (-np.inf, np.inf)
         return self
 
@@ -148,8 +134,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         if self.task == "classification":
             return self.predict_proba(runs).argmax(axis=1)
-        values, known, _ = self._rows(runs)
-        return self._by_horizon(values, known, lambda horizon, rows: horizon.ensemble(horizon.look(rows))[:, 0])
+        return self._rows(runs).predicted(self.horizons_, lambda horizon, rows: horizon.predict(rows)[:, 0])
 
     @available_if(_is("classification"))  # type: ignore[untyped-decorator]
     def predict_proba(self, runs: Any) -> Float[np.ndarray, "rows classes"]:
@@ -162,9 +147,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             PredictionError: As for :meth:`predict`.
             RunError: A run is damaged.
         """
-        values, known, _ = self._rows(runs)
-        found = self._by_horizon(values, known, lambda horizon, rows: horizon.ensemble(horizon.look(rows)))
-        return probabilities(found)
+        return probabilities(self._rows(runs).predicted(self.horizons_, Horizon.predict))
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
     def predict_interval(self, runs: Any, level: float = 0.9) -> pd.DataFrame:
@@ -181,15 +164,10 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             PredictionError: There were too few training runs for the level; or as for :meth:`predict`.
             RunError: A run is damaged.
         """
-
-        def both(horizon: Horizon, rows: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows 3"]:
-            seen = horizon.look(rows)
-            return np.hstack([horizon.ensemble(seen)[:, :1], cv_plus(horizon.ensemble, seen, level)])
-
-        values, known, names = self._rows(runs)
-        found = self._by_horizon(values, known, both)
+        new = self._rows(runs)
+        found = new.predicted(self.horizons_, lambda horizon, rows: horizon.interval(rows, level))
         found[:, 1:] = found[:, 1:].clip(*self.bounds_)
-        return pd.DataFrame(found, index=names, columns=["prediction", "lower", "upper"])
+        return pd.DataFrame(found, index=new.names, columns=["prediction", "lower", "upper"])
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
     def history(self, run: Run, level: float = 0.9) -> pd.DataFrame:
@@ -206,14 +184,9 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             PredictionError: The run has not a whole epoch yet.
             RunError: The run is damaged.
         """
-        (opened,) = opened_runs(run)
-        reached = min(self.epochs, epochs_of(opened))
-        if reached < 1:
-            raise PredictionError("a prediction needs a whole epoch", f"{opened.folder} without", "Wait for its first")
-        table = feature_table(opened, epochs=reached, per_group=self.per_group_, features=self.features)
-        horizons = range(1, reached + 1)
-        rows = pd.concat([table.assign(**{KNOWN: float(epochs)}) for epochs in horizons])
-        return self.predict_interval(rows, level).set_axis(pd.Index(horizons, name="epoch"))
+        check_is_fitted(self)
+        table = epoch_by_epoch(run, self.epochs, per_group=self.per_group_, features=self.features)
+        return self.predict_interval(table, level).set_axis(pd.Index(range(1, len(table) + 1), name="epoch"))
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
     def stop_below(self, threshold: float, level: float = 0.9) -> StopBelow:
@@ -281,30 +254,6 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             tags.estimator_type, tags.regressor_tags = None, None
         return tags
 
-    def _check_choices(self) -> None:
-        parts_of(self.features)
-        if self.task not in {"regression", "classification"}:
-            raise PredictionError("the task is regression or classification", repr(self.task))
-        for name, least in (("epochs", 1), ("folds", 2), ("trees", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < least:
-                raise PredictionError(f"`{name}` is a whole number from {least}", repr(value))
-
-    def _training(self, runs: Any, y: Any, groups: Any) -> tuple[Any, Any, Any]:
-        """A table, the targets and the groups."""
-        if given := runs_of(runs):
-            opened = opened_runs(given)
-            self.per_group_ = one_architecture(opened) if self.per_group is None else self.per_group
-            runs = training_table([*opened], y, features=self.features, epochs=self.epochs, per_group=self.per_group_)
-        else:
-            self.per_group_ = has_groups(runs.features if isinstance(runs, RunTable) else runs)
-        if isinstance(runs, RunTable):
-            y = runs.final_accuracy if y is None else y
-            return runs.features, y, runs.groups if groups is None else groups
-        if y is None:
-            raise PredictionError("requires y to be passed, but the target y is None: the final accuracies")
-        return runs, y, groups
-
     def _checked(self, table: Any, y: Any) -> tuple[Float[np.ndarray, "rows columns"], Float[np.ndarray, " rows"]]:
         self.named_ = is_named(table)
         values, y = validate_data(
@@ -320,66 +269,15 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         self.classes_ = np.arange(len(self.thresholds_) + 1)
         return indicators(y, self.thresholds_)
 
-    def _views(self) -> dict[int, tuple[Int[np.ndarray, " _"], ...]]:
-        """By number of known epochs, the places of the columns of each view."""
-        if not self.named_:
-            return {self.epochs: (np.arange(len(self.columns_)),)}
-        place = {str(name): number for number, name in enumerate(self.columns_)}
-        return {
-            epochs: tuple(np.array([place[name] for name in view]) for view in views(place, self.features, epochs))
-            for epochs in range(1, self.epochs + 1)
-        }
-
-    def _rows(self, runs: Any) -> tuple[Float[np.ndarray, "rows columns"], Int[np.ndarray, " rows"], pd.Index]:
-        """New rows in the columns of the fit, how many epochs of each are known, and their names."""
+    def _rows(self, runs: Any) -> Rows:
+        """New runs, or a table of them, in the columns of the fit."""
         check_is_fitted(self)
         if given := runs_of(runs):
             runs = feature_table(
                 given, epochs=self.epochs, per_group=self.per_group_, features=self.features, under_way=True
             )
         runs = runs.features if isinstance(runs, RunTable) else runs
-        if not (self.named_ and isinstance(runs, pd.DataFrame)):
-            values = validate_data(self, runs, dtype=np.float64, ensure_all_finite=False, reset=False)
-            return values, np.full(len(values), self.epochs), getattr(runs, "index", pd.RangeIndex(len(values)))
-        full = np.full(len(runs), float(self.epochs))
-        known = np.minimum(runs[KNOWN].to_numpy(dtype=float) if KNOWN in runs else full, self.epochs).astype(int)
-        self._require_columns(runs, int(known.max(initial=0)))
-        values = check_array(
-            chosen_texts(runs.reindex(columns=self.columns_)), dtype=np.float64, ensure_all_finite=False
-        )
-        return values, known, runs.index
-
-    def _require_columns(self, table: pd.DataFrame, known: int) -> None:
-        needed = {
-            self.columns_[place]
-            for epochs, horizon in self.horizons_.items()
-            if epochs <= known
-            for view in horizon.views
-            for place in view
-        }
-        missing = [name for name in self.columns_ if name in needed - set(table.columns)]
-        missing = [name for name in missing if not str(name).startswith(CONFIGURATION)]
-        if missing:
-            shown = ", ".join(map(str, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-            raise PredictionError(
-                "runs have the features that the predictor was fitted to",
-                f"runs without {shown}",
-                "Fit it with per_group=False for networks of another architecture, or record the same measures",
-            )
-
-    def _by_horizon(
-        self,
-        values: Float[np.ndarray, "rows columns"],
-        known: Int[np.ndarray, " rows"],
-        predict: Callable[[Horizon, Float[np.ndarray, "some columns"]], Float[np.ndarray, "some ..."]],
-    ) -> Float[np.ndarray, "rows ..."]:
-        """Each row predicted by what was fitted for its number of known epochs."""
-        if (known < min(self.horizons_)).any():
-            came = "a run with the initial network alone"
-            raise PredictionError("a prediction needs a whole epoch", came, "Wait for the run's first epoch")
-        parts = {epochs: np.flatnonzero(known == epochs) for epochs in np.unique(known)}
-        found = {epochs: predict(self.horizons_[epochs], values[rows]) for epochs, rows in parts.items()}
-        result = np.empty((len(values), *next(iter(found.values())).shape[1:]))
-        for epochs, rows in parts.items():
-            result[rows] = found[epochs]
-        return result
+        if self.named_ and isinstance(runs, pd.DataFrame):
+            return Rows.of(runs, self.columns_, self.horizons_)
+        values = validate_data(self, runs, dtype=np.float64, ensure_all_finite=False, reset=False)
+        return Rows(values, np.full(len(values), self.epochs), getattr(runs, "index", pd.RangeIndex(len(values))))
