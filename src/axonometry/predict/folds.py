@@ -10,7 +10,6 @@ from jaxtyping import Float, Int
 
 from axonometry.errors import PredictionError
 from axonometry.predict.ensemble import Ensemble
-from axonometry.predict.learners import Matrix
 
 
 def fold_numbers(groups: Sequence[Hashable], folds: int, seed: int) -> Int[np.ndarray, " rows"]:
@@ -49,7 +48,9 @@ def needed_for(level: float) -> int:
     return ceil(round(1 / (1 - level) - 1, 9))
 
 
-def cv_plus(ensemble: Ensemble, views: Sequence[Matrix], level: float) -> Float[np.ndarray, "rows 2"]:
+def cv_plus(
+    ensemble: Ensemble, by_fold: Float[np.ndarray, "folds rows targets"], level: float
+) -> Float[np.ndarray, "rows 2"]:
     r"""The CV+ interval of each new row, whose first target is predicted.
 
     With R_i = \|y_i - mu_i(x_i)\|, where mu_i was fitted without the fold of row i, and alpha = 1 - level, the ends are
@@ -59,7 +60,7 @@ def cv_plus(ensemble: Ensemble, views: Sequence[Matrix], level: float) -> Float[
 
     Args:
         ensemble: What was fitted.
-        views: The new rows' columns.
+        by_fold: Each fold's predictions of the new rows.
         level: Part of new values that shall lie inside, in (0, 1).
 
     Raises:
@@ -74,7 +75,7 @@ def cv_plus(ensemble: Ensemble, views: Sequence[Matrix], level: float) -> Float[
         rule = f"an interval of level {level} needs {needed_for(level)} runs"
         raise PredictionError(rule, str(n), "Use more runs or a lower level")
     residuals = np.abs(ensemble.targets - ensemble.out_of_fold)[:, 0]
-    centre = ensemble.by_fold(views)[ensemble.fold_of, :, 0]
+    centre = by_fold[ensemble.fold_of, :, 0]
     low = floor(round((1 - level) * (n + 1), 9)) - 1
     high = ceil(round(level * (n + 1), 9)) - 1
     lower = np.partition(centre - residuals[:, None], low, axis=0)[low]

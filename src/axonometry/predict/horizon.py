@@ -39,8 +39,8 @@ class Horizon:
         Raises:
             PredictionError: There were too few training rows for the level.
         """
-        seen = self.look(values)
-        return np.hstack([self.ensemble(seen)[:, :1], cv_plus(self.ensemble, seen, level)])
+        by_fold = self.ensemble.by_fold(self.look(values))
+        return np.hstack([by_fold.mean(axis=0)[:, :1], cv_plus(self.ensemble, by_fold, level)])
 
     @property
     def n_columns(self) -> int:

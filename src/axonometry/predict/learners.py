@@ -54,15 +54,19 @@ class Ranks:
         """Normal scores of rows."""
         from scipy.special import ndtri
 
-        wanted = _ordered(values)[:, self.columns]
-        levels = np.linspace(0.0, 1.0, len(self.grid))
-        scores = np.empty_like(wanted)
-        for number, grid in enumerate(self.grid.T):
-            # Forwards and backwards: where many training rows are equal, their rank is the middle one.
-            upper = np.interp(wanted[:, number], grid, levels)
-            lower = 1 - np.interp(-wanted[:, number], -grid[::-1], levels)
-            scores[:, number] = (upper + lower) / 2
-        return np.clip(ndtri(scores), -_EDGE, _EDGE)
+        wanted, grid = _ordered(values)[:, self.columns], self.grid
+        # All columns at once, level by level: of few rows, one call a column would cost more than what it finds.
+        below, reached = np.zeros(wanted.shape, np.int16), np.zeros(wanted.shape, np.int16)
+        for level in grid:
+            below += level < wanted
+            reached += level <= wanted
+        # Where many training rows are equal, their rank is the middle one of the levels that they fill.
+        places = (below + reached - 1) / 2
+        between = (below == reached) & (below > 0) & (below < len(grid))
+        rows, columns = np.nonzero(between)
+        under, over = (grid[reached[rows, columns] - step, columns] for step in (1, 0))
+        places[rows, columns] += (wanted[rows, columns] - under) / (over - under) - 0.5
+        return np.clip(ndtri(places.clip(0, len(grid) - 1) / (len(grid) - 1)), -_EDGE, _EDGE)
 
     def check(self, columns: int) -> None:
         """The columns are there, and every one has its quantiles, which ascend.

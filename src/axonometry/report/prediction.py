@@ -1,4 +1,4 @@
-"""What predictions are worth, drawn: scores over epochs, prediction against truth, and a run under way."""
+"""What predictions are worth, drawn: scores over epochs, prediction against truth, what carries it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axonometry.errors import AxonometryError
 from axonometry.report import palette
 from axonometry.report.axes import blank, escape, evenly, plain, small
 from axonometry.report.intervals import intervals
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from axonometry.predict import AccuracyPredictor, Evaluation
-    from axonometry.trajectory import Trajectory
+    from axonometry.predict import Evaluation
 
 MAIN = {
     "graph": palette.TOKENS["accent"][0],
@@ -131,7 +129,7 @@ def colours(names: Sequence[str]) -> dict[str, str]:
 def predicted_blocks(evaluation: Evaluation, features: Sequence[str] = tuple(MAIN)) -> tuple[Block, ...]:
     """Prediction against truth, feature sets side by side, after the first and the last horizon."""
     predictions, blocks = evaluation.predictions, []
-    epochs = sorted(predictions["epochs"].unique())
+    epochs = sorted(predictions["epochs"].unique().tolist())
     for known in dict.fromkeys((epochs[0], epochs[-1])):
         part = predictions[(predictions["epochs"] == known) & (predictions["repeat"] == 0)]
         shown = [name for name in features if name in set(part["features"])] or list(part["features"].unique()[:3])
@@ -192,88 +190,16 @@ def importance_figure(importances: pd.DataFrame) -> Figure:
     return Figure("What carries the prediction", (panel,), caption, arrangement="wide")
 
 
-def run_blocks(predictor: AccuracyPredictor, run: Trajectory, *, level: float = 0.9) -> tuple[Block, ...]:
-    """A run under way: what it will become, epoch by epoch, with the interval.
-
-    Args:
-        predictor: Fitted, of regression.
-        run: The run.
-        level: Of the intervals.
-
-    Raises:
-        AxonometryError: The run recorded no accuracy.
-        PredictionError: The run has not a whole epoch yet.
-        RunError: The run is damaged.
-    """
-    history = predictor.history(run, level)
-    scalars = run.scalars()
-    if "accuracy" not in scalars:
-        raise AxonometryError("a run's page shows its accuracy", "a run that recorded none", "Record accuracy=...")
-    last = history.iloc[-1]
-    facts = {
-        "epochs known": int(history.index[-1]),
-        "predicted final accuracy": f"{last['prediction']:.1%}",
-        f"{level:.0%} interval": f"{last['lower']:.1%} to {last['upper']:.1%}",
-        "accuracy now": f"{scalars['accuracy'].dropna().iloc[-1]:.1%}",
-    }
-    epochs = scalars["epoch"] if "epoch" in scalars else scalars.index.to_series()
-    recorded = scalars.assign(epoch=epochs).dropna(subset=["accuracy"])
-    panel = Panel(history_figure(history, recorded), run.folder.name)
-    caption = (
-        "The band holds the final accuracy of nine runs in ten whose configurations are drawn like those that the "
-        "predictor was fitted on."
-        if level == 0.9
-        else f"The band is the {level:.0%} interval of the final accuracy."
-    )
-    return Facts(facts, prominent=True), Figure("What it will become", (panel,), caption, arrangement="wide")
-
-
-def history_figure(history: pd.DataFrame, recorded: pd.DataFrame) -> go.Figure:
-    """Predicted final accuracy with its interval, and the accuracy so far, over the epochs.
-
-    Args:
-        history: Of ``AccuracyPredictor.history``: prediction, lower, upper, by epoch.
-        recorded: Columns epoch, accuracy.
-    """
-    figure = blank("epoch", "accuracy on test data")
-    accent, ink = palette.TOKENS["accent"][0], palette.TOKENS["ink"][0]
-    epochs = history.index.to_numpy(dtype=float)
-    figure.add_scatter(
-        x=np.concatenate([epochs, epochs[::-1]]),
-        y=small(np.concatenate([history["upper"], history["lower"][::-1]])),
-        fill="toself",
-        fillcolor=palette.faint(accent, 0.14),
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    for x, y, colour, name in (
-        (epochs, history["prediction"], accent, "predicted final accuracy"),
-        (recorded["epoch"], recorded["accuracy"], ink, "accuracy so far"),
-    ):
-        figure.add_scatter(
-            x=x,
-            y=small(y),
-            mode="lines+markers",
-            line={"color": colour, "width": 2.5, "dash": "solid" if colour == accent else "dot"},
-            marker={"size": 8},
-            name=name,
-            hovertemplate=f"{name} %{{y:.1%}} after %{{x:g}}<extra></extra>",
-        )
-    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25})
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
-    return figure
-
-
 def _differences(evaluation: Evaluation) -> Figure:
     """How much better than the curve, on the same runs."""
     rows = evaluation.differences[evaluation.differences["score"] == "r2"]
     reference = sorted(set(evaluation.scores["features"]) - set(rows["features"]))[0]
-    panels = []
+    ends = np.concatenate([rows["lower"], rows["upper"], [0.0]])
+    low, high = (float(end) for end in (np.nanmin(ends), np.nanmax(ends)))
+    limits, panels = (low - 0.03 * (high - low), high + 0.03 * (high - low)), []
     for epochs, part in rows.groupby("epochs"):
         estimates = part.rename(columns={"features": "name", "lower": "low", "upper": "high"}).assign(series="")
         title = f"after {epochs} epoch{'s' * (int(str(epochs)) > 1)}"
-        panels.append(intervals(estimates, x=f"R² more than {reference}", reference=0.0, title=title))
+        panels.append(intervals(estimates, x=f"R² more than {reference}", reference=0.0, limits=limits, title=title))
     caption = f"R² minus that of {reference} on the same draws of runs: right of the line is better than {reference}."
     return Figure(f"More than the {reference} says", tuple(panels), caption)

@@ -1,0 +1,183 @@
+"""What runs will become, drawn: each run's predicted final accuracy with its interval, epoch by epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axonometry.report import palette
+from axonometry.report.axes import blank, evenly, small
+from axonometry.report.intervals import intervals
+from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    import plotly.graph_objects as go
+
+    from axonometry.predict import AccuracyPredictor
+    from axonometry.trajectory import Trajectory
+
+MOST_TABS = 20
+"""Runs with a tab of their own; of more there is the table alone."""
+MOST_DRAWN = 40
+"""Intervals that are drawn one below the other; of more runs, as many are, evenly over the predictions."""
+
+PREDICTED, SO_FAR = "predicted final accuracy", "accuracy so far"
+
+
+def forecast_page(
+    predictor: AccuracyPredictor,
+    runs: Sequence[Trajectory],
+    predictions: pd.DataFrame,
+    *,
+    level: float = 0.9,
+    command: str = "",
+) -> Page:
+    """The page of runs whose final accuracy is predicted: all side by side, and a tab a run.
+
+    Args:
+        predictor: Fitted, of regression.
+        runs: The runs.
+        predictions: Of ``predictor.predict_interval``, in the runs' order: prediction, lower, upper, by name; what
+            other columns it has are in the table too.
+        level: Of the intervals.
+        command: What repeats it.
+
+    Raises:
+        PredictionError: A run has not a whole epoch yet.
+        RunError: A run is damaged.
+        MissingExtraError: plotly is not installed.
+    """
+    names = [str(name) for name in predictions.index]
+    now = [recorded.iloc[-1] if len(recorded := accuracies(run)) else float("nan") for run in runs]
+    predictions = predictions.assign(**{"accuracy now": now})
+    tabs = [Tab("All runs", overview_blocks(predictions, level=level))] if len(runs) > 1 else []
+    if len(runs) <= MOST_TABS:
+        tabs += [Tab(name, run_blocks(predictor, run, level=level)) for name, run in zip(names, runs, strict=True)]
+    title = "What they will become" if len(runs) > 1 else f"What {names[0]} will become"
+    learned = len(predictor.horizons_[min(predictor.horizons_)].ensemble.targets)
+    facts = {"features": predictor.features, "learned from": f"{learned:,} runs", "level": f"{level:.0%}"}
+    return Page(title, "Final accuracy, predicted from the epochs so far.", tuple(tabs), facts, command)
+
+
+def overview_blocks(predictions: pd.DataFrame, *, level: float) -> tuple[Block, ...]:
+    """All runs, the best first: their intervals, and the table.
+
+    Args:
+        predictions: As for :func:`forecast_page`.
+        level: Of the intervals.
+    """
+    rows = predictions.sort_values("prediction", ascending=False).rename_axis("run").reset_index()
+    facts = {
+        "runs": len(rows),
+        "highest prediction": f"{rows['prediction'].iloc[0]:.1%}",
+        "median prediction": f"{rows['prediction'].median():.1%}",
+    }
+    drawn = rows.iloc[evenly(len(rows), MOST_DRAWN)]
+    columns = {"run": "name", "prediction": "value", "lower": "low", "upper": "high"}
+    estimates = drawn.rename(columns=columns).assign(series=PREDICTED)
+    panel = intervals(estimates, x=PREDICTED, reference=float(rows["prediction"].median()))
+    panel.figure.update_xaxes(tickformat=".0%")
+    some = f"{len(drawn)} of {len(rows)} runs, evenly over the predictions. " if len(drawn) < len(rows) else ""
+    caption = f"{some}Bars are {level:.0%} intervals; the dotted line is the median prediction."
+    return (
+        Facts(facts, prominent=True),
+        Figure("Predicted final accuracy", (panel,), caption, arrangement="wide"),
+        Table.of(rows, title="All runs"),
+    )
+
+
+def run_blocks(predictor: AccuracyPredictor, run: Trajectory, *, level: float = 0.9) -> tuple[Block, ...]:
+    """A run under way: what it will become, epoch by epoch, with the interval.
+
+    Args:
+        predictor: Fitted, of regression.
+        run: The run.
+        level: Of the intervals.
+
+    Raises:
+        PredictionError: The run has not a whole epoch yet.
+        RunError: The run is damaged.
+    """
+    history, recorded = predictor.history(run, level), accuracies(run)
+    last = history.iloc[-1]
+    facts = {
+        "epochs looked at": int(history.index[-1]),
+        PREDICTED: f"{last['prediction']:.1%}",
+        f"{level:.0%} interval": f"{last['lower']:.1%} to {last['upper']:.1%}",
+    }
+    if len(recorded):
+        facts["final accuracy" if run.complete else "accuracy now"] = f"{recorded.iloc[-1]:.1%}"
+    caption = (
+        f"After each epoch, the final accuracy predicted from all that was known then. The band is its {level:.0%} "
+        "interval: it is meant for runs whose configurations are drawn like those that the predictor was fitted to."
+    )
+    colours = {PREDICTED: palette.TOKENS["accent"][0], SO_FAR: palette.TOKENS["ink"][0]}
+    legend = tuple(Key(name, colour) for name, colour in colours.items() if name == PREDICTED or len(recorded))
+    panel = Panel(history_figure(history, recorded))
+    table = Table.of(history.reset_index(), title="Epoch by epoch")
+    return (
+        Facts(facts, prominent=True),
+        Figure("What it will become", (panel,), caption, legend=legend, arrangement="wide"),
+        table,
+    )
+
+
+def accuracies(run: Trajectory) -> pd.Series:
+    """The accuracies that a run recorded, by epoch; by step where it recorded no epochs.
+
+    Raises:
+        RunError: The run is damaged.
+    """
+    import pandas as pd
+
+    scalars = run.scalars()
+    if "accuracy" not in scalars:
+        return pd.Series(dtype="float64")
+    scalars = scalars.dropna(subset=["accuracy"])
+    return scalars.set_index("epoch")["accuracy"] if "epoch" in scalars else scalars["accuracy"]
+
+
+def history_figure(history: pd.DataFrame, recorded: pd.Series) -> go.Figure:
+    """Predicted final accuracy with its interval, and the accuracy so far, over the epochs.
+
+    Args:
+        history: Of ``AccuracyPredictor.history``: prediction, lower, upper, by epoch.
+        recorded: Accuracies by epoch.
+    """
+    figure = blank("epoch", "accuracy on test data")
+    accent, ink = palette.TOKENS["accent"][0], palette.TOKENS["ink"][0]
+    epochs = history.index.to_numpy(dtype=float)
+    if len(epochs) > 1:
+        figure.add_scatter(
+            x=np.concatenate([epochs, epochs[::-1]]),
+            y=small(np.concatenate([history["upper"], history["lower"][::-1]])),
+            fill="toself",
+            fillcolor=palette.faint(accent, 0.14),
+            line={"width": 0, "color": accent},
+            mode="lines",
+            hoverinfo="skip",
+            legendgroup=PREDICTED,
+        )
+    else:
+        low, high = history["lower"], history["upper"]
+        ends = {"x": np.repeat(epochs, 2), "y": small([*low, *high]), "mode": "lines", "hoverinfo": "skip"}
+        figure.add_scatter(**ends, line={"width": 2, "color": accent}, legendgroup=PREDICTED)
+    lines = ((epochs, history["prediction"], accent, PREDICTED), (recorded.index, recorded, ink, SO_FAR))
+    for x, y, colour, name in lines:
+        if len(y):
+            figure.add_scatter(
+                x=x,
+                y=small(y),
+                mode="lines+markers",
+                line={"color": colour, "width": 2.5, "dash": "solid" if name == PREDICTED else "dot"},
+                marker={"size": 8, "color": colour},
+                name=name,
+                legendgroup=name,
+                hovertemplate=f"{name} %{{y:.1%}}, epoch %{{x:g}}<extra></extra>",
+            )
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return figure
