@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from axonometry.errors import ConfigurationError
 from axonometry.papers.cikm2022_plans import SCALES, Plan
+from axonometry.papers.keeping import kept
 from axonometry.papers.pruning import Design, compare_pruners, summary
 from axonometry.populations import Population, train_population
 from axonometry.populations.training import Progress
@@ -167,7 +168,10 @@ def carry_out(  # noqa: PLR0913 - as run
     readings = {plan.name: _read(plan, populations[plan.name], progress) for plan in plans}
     tables = {name: reading.own for name, reading in readings.items()}
     common = {name: reading.common for name, reading in readings.items()}
-    findings = tuple(_finding(some, tables, common, workers, progress) for some in _subjects(plans))
+    place = Path(folder) / "predictions"
+    findings = tuple(
+        _finding(some, tables, common, place=place, workers=workers, progress=progress) for some in _subjects(plans)
+    )
     transfers = tuple(_transfers(plans, common, progress))
     hard = next((plan.name for plan in plans if plan.grid == "hard"), plans[0].name)
     studies = compare_pruners(
@@ -217,6 +221,8 @@ def _finding(
     plans: Sequence[Plan],
     tables: Mapping[str, RunTable],
     common: Mapping[str, RunTable],
+    *,
+    place: Path,
     workers: int,
     progress: Progress | None,
 ) -> Finding:
@@ -227,7 +233,11 @@ def _finding(
     folds, report = Folds(workers=workers), _named(f"predicting {names[0]}", progress)
     large, ends = len(table.features) >= FEW, (1, max(HORIZONS))
     found = [
-        evaluate(table, sets, epochs, plan=folds, progress=report).predictions
+        kept(
+            place,
+            (table, sets, epochs, replace(folds, workers=1)),
+            lambda: evaluate(table, sets, epochs, plan=folds, progress=report).predictions,  # noqa: B023 - called at once
+        )
         for sets, epochs in (((*ALONE, BOTH), HORIZONS if large else ends), (COMBINED, ends))
     ]
     median = judged(pd.concat(found, ignore_index=True), table, folds)
