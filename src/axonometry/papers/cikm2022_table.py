@@ -174,7 +174,7 @@ def _transfers(results: Results) -> Iterable[str]:
         "Learned from all runs of the source, with features that any network has; classes above and below the median "
         "of the target. τ is Kendall's rank correlation of prediction and truth."
     )
-    known = sorted(results.transfers[0].evaluation.scores["epochs"].unique()) if results.transfers else []
+    known = sorted(set(results.transfers[0].evaluation.scores["epochs"].tolist())) if results.transfers else []
     for epochs in known:
         yield f"After {epochs} epoch{'s' * (epochs > 1)}:"
         rows = [
