@@ -40,6 +40,29 @@ def test_evaluate_compares(run, population: Path) -> None:
     assert {row["features"] for row in found["differences"]} == {"degree"}
 
 
+def test_reports_are_written(run, population: Path, tmp_path: Path) -> None:
+    page = tmp_path / "evaluation.html"
+    words = ("predict", "evaluate", population, "--epochs", 1, "--folds", 3, "--features", "curve")
+    outcome = run(*words, "--report", page)
+    assert (outcome.code, outcome.err.splitlines()[-1]) == (0, f"Wrote {page}")
+    assert f"axonometry predict evaluate {population} --epochs 1 --folds 3 --features curve" in page.read_text()
+    out, page = tmp_path / "predictor", tmp_path / "forecast.html"
+    run("predict", "fit", population, "--out", out, "--epochs", 1, "--features", "curve")
+    begun, new = (record(tmp_path / name, seed=3, epochs=epochs, end=False) for name, epochs in (("a", 1), ("b", 0)))
+    outcome = run("predict", "apply", out, begun, new, "--level", 0.8, "--report", page, "--json")
+    assert [row["run"] for row in outcome.json] == ["a"]
+    assert "1 of 2 runs have no whole epoch yet and are left out." in outcome.err
+    assert "What a will become" in page.read_text()
+
+
+def test_a_predictor_of_classes_is_no_forecast(run, population: Path, tmp_path: Path) -> None:
+    folders = sorted(population.iterdir())
+    AccuracyPredictor("curve", 1, task="classification", trees=2).fit(folders).save(tmp_path / "classes")
+    outcome = run("predict", "apply", tmp_path / "classes", population)
+    assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+    assert "predicted by regression" in outcome.err
+
+
 def test_bad_input_is_one_line(run, population: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("nothing")
     for words, line in (
