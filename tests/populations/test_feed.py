@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
+from math import ceil
 
 import pytest
 import torch
+from hypothesis import given, strategies as st
 
 from axonometry.populations import Dataset, RunConfiguration
 from axonometry.populations.feed import Feed, used_images
@@ -52,6 +54,32 @@ def test_batches_depend_on_the_number_of_the_update_alone(augmentation: str, sta
     for (inputs, labels), (again, labels_again) in zip(whole[start:], Feed(asked, data).batches(start)):
         assert inputs.equal(again)
         assert labels.equal(labels_again)
+
+
+def numbered(n: int) -> Dataset:
+    """Images of one pixel, the number of the image."""
+    inputs, labels = torch.arange(float(n)).view(n, 1, 1, 1), torch.zeros(n, dtype=torch.int64)
+    return Dataset("pictures", inputs, labels, inputs, labels, 10)
+
+
+def shown(asked: RunConfiguration, n: int, start: int, updates: int) -> list[list[float]]:
+    """The numbers of the images of some updates."""
+    return [inputs.flatten().tolist() for inputs, _ in islice(Feed(asked, numbered(n)).batches(start), updates)]
+
+
+@given(n=st.integers(1, 60), batch=st.integers(1, 20), start=st.integers(0, 30))
+def test_an_epoch_shows_every_image_once_wherever_the_batches_start(n: int, batch: int, start: int) -> None:
+    asked, per_epoch = configuration(batch_size=batch), ceil(n / batch)
+    whole = shown(asked, n, 0, start + per_epoch)
+    assert shown(asked, n, start, per_epoch) == whole[start:]
+    assert Feed(asked, numbered(n)).per_epoch == per_epoch
+    for first in range(0, len(whole) - per_epoch + 1, per_epoch):
+        assert sorted(chain(*whole[first : first + per_epoch])) == list(range(n))
+
+
+def test_the_order_changes_with_epoch_and_seed() -> None:
+    orders = [shown(configuration(seed=seed, batch_size=50), 50, epoch, 1) for seed in range(3) for epoch in range(3)]
+    assert len({tuple(order) for (order,) in orders}) == 9
 
 
 def test_an_epoch_shows_every_image_once() -> None:
