@@ -1,8 +1,11 @@
-"""Grids, draws and paper 1's protocol."""
+"""Grids, draws, the protocols of papers 1 and 3, and the hard grid."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from axonometry.errors import ConfigurationError
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.initialisers import PAPER_INITIALISERS
-from axonometry.populations.protocols import draw, grid, ictai2021, ictai2021_cnn_ensemble
+from axonometry.populations.protocols import cikm2022, draw, grid, hard_grid, ictai2021, ictai2021_cnn_ensemble
 
 
 def test_a_grid_is_every_combination() -> None:
@@ -80,6 +83,115 @@ def test_the_draws_of_a_seed_never_change() -> None:
         ("adam", 2, "variance-scaling-uniform-fan-out"),
         ("sgd", 2, "random-normal"),
     ]
+
+
+def test_the_grid_of_paper_3() -> None:
+    made = cikm2022(family="lenet")
+    factors, powers = (2.0, 2.5, 3.0, 3.5, 4.0, 4.5), range(1, 7)
+    rates = [factor / 10**power for factor, power in product(factors, powers)]
+    assert len(rates) == 36
+    expected = sorted(product(rates, [tenth / 10 for tenth in range(10)]))
+    np.testing.assert_allclose(sorted((c.learning_rate, c.dropout) for c in made), expected, rtol=1e-12)
+    assert len({c.identity for c in made}) == len(made) == 360
+    alike = {replace(c, learning_rate=1.0, dropout=0.0) for c in made}
+    assert alike == {
+        RunConfiguration(
+            dataset="cifar10",
+            family="lenet",
+            optimiser="sgd",
+            learning_rate=1.0,
+            momentum=0.9,
+            batch_size=128,
+            augmentation="crop-flip",
+        )
+    }
+
+
+def test_a_part_of_the_grid_of_paper_3() -> None:
+    made = cikm2022((0.01,), (0.0, 0.5), family="lenet", dataset="fashion-mnist", epochs=7)
+    assert [(c.learning_rate, c.dropout, c.dataset, c.epochs) for c in made] == [
+        (0.01, 0.0, "fashion-mnist", 7),
+        (0.01, 0.5, "fashion-mnist", 7),
+    ]
+    assert set(made) <= {
+        replace(c, dataset="fashion-mnist", epochs=7, learning_rate=0.01) for c in cikm2022(family="lenet")
+    }
+
+
+DRAWN = (
+    "optimiser",
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "scale",
+    "activation",
+    "train_fraction",
+    "label_noise",
+)
+
+
+def test_the_hard_grid_draws_everything_from_streams_that_know_nothing_of_each_other() -> None:
+    made = hard_grid(range(600), family="lenet")
+    assert [c.seed for c in made] == list(range(600))
+    assert len({replace(c, seed=0) for c in made}) > 590
+    codes = []
+    for name in DRAWN:
+        values = [getattr(c, name) for c in made]
+        assert len(set(values)) >= 3, name
+        codes.append([sorted(set(values)).index(value) for value in values])
+        if name != "learning_rate":  # its choices are the optimiser's
+            counts = np.array(list(Counter(values).values()))
+            even = 600 / len(counts)
+            assert float(((counts - even) ** 2 / even).sum()) < 31.9, name
+    # The rate as a place in its optimiser's range; the range itself is the optimiser's.
+    places = np.log([c.learning_rate / (1e-4 if c.optimiser == "sgd" else 3e-5) for c in made])
+    codes[1] = list(places / np.log([3000 if c.optimiser == "sgd" else 1000 for c in made]))
+    assert abs(np.corrcoef(codes)[np.triu_indices(len(DRAWN), 1)]).max() < 0.18
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "low", "high"), [("sgd", 1e-4, 0.3), ("adam", 3e-5, 3e-2), ("rmsprop", 3e-5, 3e-2)]
+)
+def test_rates_of_the_hard_grid_are_even_on_a_log_scale(optimiser: str, low: float, high: float) -> None:
+    rates = [c.learning_rate for c in hard_grid(range(400), optimiser=optimiser)]
+    assert (min(rates), max(rates)) == (low, high)
+    places = np.log(np.array(rates) / low) / np.log(high / low)
+    np.testing.assert_allclose(np.unique(places), np.linspace(0, 1, 25), atol=2e-3)
+    np.testing.assert_allclose(np.quantile(places, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.09)
+
+
+def test_momentum_belongs_to_sgd_alone() -> None:
+    made = hard_grid(range(200))
+    assert {(c.optimiser, c.momentum) for c in made} == {("sgd", 0.9), ("adam", 0.0), ("rmsprop", 0.0)}
+    assert {(c.optimiser, c.momentum) for c in hard_grid(range(20), optimiser="sgd", momentum=0.5)} == {("sgd", 0.5)}
+
+
+@pytest.mark.parametrize(
+    "fixed",
+    [
+        {"weight_decay": 0.5},
+        {"learning_rate": 0.123},
+        {"batch_size": 8, "scale": 9.0, "label_noise": 0.9},
+        {"epochs": 3, "dataset": "fashion-mnist", "family": "lenet"},
+        {"train_fraction": 1.0, "activation": "sigmoid"},
+    ],
+    ids=str,
+)
+def test_what_is_fixed_leaves_the_other_draws_as_they_were(fixed: dict[str, Any]) -> None:
+    free, held = hard_grid(range(60)), hard_grid(range(60), **fixed)
+    assert all(getattr(c, name) == value for c in held for name, value in fixed.items())
+    for name in set(DRAWN) - set(fixed):
+        assert [getattr(c, name) for c in held] == [getattr(c, name) for c in free], name
+
+
+def test_a_fixed_optimiser_leaves_all_but_the_rates() -> None:
+    free, held = hard_grid(range(60)), hard_grid(range(60), optimiser="adam")
+    assert {c.optimiser for c in held} == {"adam"}
+    for name in set(DRAWN) - {"optimiser", "learning_rate"}:
+        assert [getattr(c, name) for c in held] == [getattr(c, name) for c in free], name
+    same = [(one.learning_rate, two.learning_rate) for one, two in zip(held, free) if two.optimiser == "adam"]
+    assert len(same) > 10
+    assert all(one == two for one, two in same)
 
 
 def test_errors_name_the_key() -> None:

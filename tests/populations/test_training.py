@@ -22,6 +22,7 @@ from axonometry.errors import ConfigurationError, DataError, RunError
 from axonometry.populations import training
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset, load
+from axonometry.populations.feed import Feed
 from axonometry.populations.training import evaluate, initial_network, segments, train
 from axonometry.trajectory import Trajectory
 
@@ -78,24 +79,6 @@ def test_segments_cover_the_run(n: int, batch: int, epochs: int, most: int | Non
         assert plan[-1].step == (ceil(total / per_epoch) if every == "epoch" else total)
 
 
-@given(n=st.integers(1, 60), batch=st.integers(1, 20), start=st.integers(0, 30))
-def test_batches_are_the_same_from_any_start(n: int, batch: int, start: int) -> None:
-    configuration = RunConfiguration(batch_size=batch)
-    whole = list(islice(training._batches(configuration, n, 0), start + 5))
-    late = list(islice(training._batches(configuration, n, start), 5))
-    assert [b.tolist() for b in whole[start:]] == [b.tolist() for b in late]
-    per_epoch = ceil(n / batch)
-    for first in range(0, len(whole) - per_epoch + 1, per_epoch):
-        assert sorted(torch.cat(whole[first : first + per_epoch]).tolist()) == list(range(n))
-
-
-def test_the_order_changes_with_epoch_and_seed() -> None:
-    def order(seed: int, epoch: int) -> list[int]:
-        return next(iter(training._batches(RunConfiguration(seed=seed, batch_size=50), 50, epoch))).tolist()
-
-    assert len({tuple(order(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
-
-
 # ------------------------------------------------------------------------------------------------- what is recorded
 
 
@@ -145,10 +128,10 @@ def test_one_epoch_by_hand(tmp_path: Path, small: Dataset, changes: dict[str, ob
     second = {name: torch.zeros_like(w) for name, w in weights.items()}
     rate, decay, losses = configuration.learning_rate, configuration.weight_decay, []
     assert rate is not None
-    for number, indices in enumerate(islice(training._batches(configuration, 100, 0), 3), start=1):
+    for number, (inputs, labels) in enumerate(islice(Feed(configuration, small).batches(0), 3), start=1):
         network.double().load_state_dict(weights)
         network.zero_grad()
-        loss = F.cross_entropy(network(small.train_inputs[indices].double()), small.train_labels[indices])
+        loss = F.cross_entropy(network(inputs.double()), labels)
         loss.backward()
         losses.append(float(loss.detach()))
         for name, p in network.named_parameters():

@@ -142,9 +142,6 @@ class _Training:
                 self._train(segment)
         self._end(self._members)
 
-    def _is_told_to_stop(self, member: Member) -> bool:
-        return self._stop is not None and self._stop(load(member.recorder.folder))
-
     def _train(self, segment: Segment) -> None:
         total = torch.zeros(len(self._members), dtype=torch.float64, device=self._test[0].device)
         for batch in self._feed.batches(segment.start, segment.stop):
