@@ -221,7 +221,7 @@ def nudged(networks: Sequence[nn.Module]) -> list[nn.Module]:
     source = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in (p for network in networks for p in network.parameters()):
-            parameter.mul_(1 + 2.2e-16 * torch.randint(-1, 2, parameter.shape, generator=source))
+            parameter.mul_(1 + 2.2e-16 * torch.randint(-1, 2, parameter.shape, generator=source).double())
     return list(networks)
 
 
