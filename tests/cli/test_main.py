@@ -130,6 +130,7 @@ def test_ctrl_c_exits_130_and_keeps_what_was_finished(tmp_path: Path) -> None:
     finally:
         process.kill()
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == "Interrupted. What was finished is kept; the same command goes on from there."
+    # Not always the last line: on a busy machine Python's resource tracker may still say that it cleaned up semaphores.
+    assert "Interrupted. What was finished is kept; the same command goes on from there." in err.splitlines()
     assert "Traceback" not in err
     assert list(tmp_path.glob("runs/*/metrics.parquet"))
