@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -232,13 +233,14 @@ def _finding(
     table = tables[names[0]] if len(plans) == 1 else _joined(common, names)
     folds, report = Folds(workers=workers), _named(f"predicting {names[0]}", progress)
     large, ends = len(table.features) >= FEW, (1, max(HORIZONS))
+    asked = [(name, HORIZONS if large else ends) for name in (*ALONE, BOTH)] + [(name, ends) for name in COMBINED]
     found = [
         kept(
             place,
-            (table, sets, epochs, replace(folds, workers=1)),
-            lambda: evaluate(table, sets, epochs, plan=folds, progress=report).predictions,  # noqa: B023 - called at once
+            (table, name, epochs, replace(folds, workers=1)),
+            partial(_predictions, table, name, epochs, folds, report),
         )
-        for sets, epochs in (((*ALONE, BOTH), HORIZONS if large else ends), (COMBINED, ends))
+        for name, epochs in asked
     ]
     median = judged(pd.concat(found, ignore_index=True), table, folds)
     name = names[0] if len(plans) == 1 else plans[0].architecture
@@ -250,6 +252,12 @@ def _finding(
     most = len(table.features) * (folds.folds - 1) // folds.folds
     sizes = learning_curve(table, [size for size in SIZES if size <= most], plan=folds, progress=report)
     return Finding(name, title, median, None, importances(table, "graph", 1, plan=folds), sizes)
+
+
+def _predictions(
+    table: RunTable, name: str, epochs: Sequence[int], folds: Folds, progress: Progress | None
+) -> pd.DataFrame:
+    return evaluate(table, [name], epochs, plan=folds, progress=progress).predictions
 
 
 def _transfers(plans: Sequence[Plan], tables: Mapping[str, RunTable], progress: Progress | None) -> Iterable[Transfer]:
