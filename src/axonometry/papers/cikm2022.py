@@ -25,9 +25,12 @@ from axonometry.populations import Population, train_population
 from axonometry.populations.training import Progress
 from axonometry.predict import Evaluation, RunTable, evaluate, importances, learning_curve, read_runs, transfer
 from axonometry.predict.evaluation import Plan as Folds, judged
+from axonometry.predict.sets import CONFIGURATION, CURVE, MOVEMENT, PARAMETER, Column
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from axonometry.trajectory import Trajectory
 
 MEASURES = ("channel_degree", "channel_centrality", "spectral_norm", "node_strength")
 """What is read of the graphs, beside the movement of the weights."""
@@ -43,8 +46,15 @@ COMBINED = ("graph+last-accuracy", "graph+hyperparameters", "graph+weights")
 """Looked at after the first and the last horizon alone: they take longest."""
 TRANSFERRED = ("degree", "graph", "curve", "graph+curve")
 SIZES = (50, 100, 200, 400)
+TIMED = 5
+"""Runs whose reading is timed."""
+FOLDS = Folds(folds=5, inner_folds=4)
 FEW = 200
 """Runs from which a population is looked at after every epoch."""
+
+
+_FINAL, _GROUP = "final accuracy", "group"
+_FAMILIES = {*MEASURES, LINEAR_MAP, MOVEMENT, PARAMETER, CONFIGURATION, *CURVE}
 
 
 @dataclass(frozen=True)
@@ -166,10 +176,10 @@ def carry_out(  # noqa: PLR0913 - as run
         )
         trained += max(0, len(population) - before)
         populations[plan.name] = population.measured(measures, _named(f"reading {plan.title}", progress))
-    readings = {plan.name: _read(plan, populations[plan.name], progress) for plan in plans}
+    place = Path(folder) / "predictions"
+    readings = {plan.name: _read(plan, populations[plan.name], place, progress) for plan in plans}
     tables = {name: reading.own for name, reading in readings.items()}
     common = {name: reading.common for name, reading in readings.items()}
-    place = Path(folder) / "predictions"
     findings = tuple(
         _finding(some, tables, common, place=place, workers=workers, progress=progress) for some in _subjects(plans)
     )
@@ -202,12 +212,27 @@ class Reading:
     seconds: float
 
 
-def _read(plan: Plan, population: Population, progress: Progress | None) -> Reading:
+def _read(plan: Plan, population: Population, place: Path, progress: Progress | None) -> Reading:
     runs = list(population.runs.values())
+    report = _named(f"features of {plan.title}", progress)
+
+    def table(per_group: bool | None) -> RunTable:
+        about = [(name, run.steps, run.description.measures) for name, run in population.runs.items()]
+        frame = kept(place, (about, HORIZONS, per_group), lambda: _frame(runs, per_group, report))
+        return RunTable(frame.drop(columns=[_FINAL, _GROUP]), frame[_FINAL], frame[_GROUP])
+
+    own, common = table(None), table(False)
     start = time.monotonic()
-    own = read_runs(runs, epochs=max(HORIZONS), progress=_named(f"features of {plan.title}", progress))
-    seconds = (time.monotonic() - start) / len(runs)
-    return Reading(own, read_runs(runs, epochs=max(HORIZONS), per_group=False), seconds)
+    read_runs(runs[:TIMED], epochs=max(HORIZONS))
+    return Reading(own, common, (time.monotonic() - start) / len(runs[:TIMED]))
+
+
+def _frame(runs: Sequence[Trajectory], per_group: bool | None, progress: Progress | None) -> pd.DataFrame:
+    found = read_runs(runs, epochs=max(HORIZONS), per_group=per_group, progress=progress)
+    # Runs may have been recorded with further measures, some of them and others not.
+    named = {name: Column.of(str(name)) for name in found.features}
+    read = [name for name, column in named.items() if column is None or column.family in _FAMILIES]
+    return found.features[read].assign(**{_FINAL: found.final_accuracy, _GROUP: found.groups})
 
 
 def _subjects(plans: Sequence[Plan]) -> list[list[Plan]]:
@@ -231,7 +256,7 @@ def _finding(
 
     names, title = [plan.name for plan in plans], "; ".join(plan.title for plan in plans)
     table = tables[names[0]] if len(plans) == 1 else _joined(common, names)
-    folds, report = Folds(workers=workers), _named(f"predicting {names[0]}", progress)
+    folds, report = replace(FOLDS, workers=workers), _named(f"predicting {names[0]}", progress)
     large, ends = len(table.features) >= FEW, (1, max(HORIZONS))
     asked = [(name, HORIZONS if large else ends) for name in (*ALONE, BOTH)] + [(name, ends) for name in COMBINED]
     found = [
@@ -281,7 +306,7 @@ def _transfers(plans: Sequence[Plan], tables: Mapping[str, RunTable], progress: 
         if progress is not None:
             progress(number, len(pairs), f"predicting an unseen {kind}")
         train, test = _joined(tables, seen), _joined(tables, unseen)
-        found = transfer(train, test, TRANSFERRED, (1, max(HORIZONS)), plan=Folds())
+        found = transfer(train, test, TRANSFERRED, (1, max(HORIZONS)), plan=FOLDS)
         yield Transfer(kind, ", ".join(seen), ", ".join(unseen), len(train.features), found)
 
 
