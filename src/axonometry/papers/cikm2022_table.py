@@ -28,9 +28,9 @@ HOW = f"""\
   centrality; `graph` is these, node strength, spectral norms, and how the weights moved; `curve` is validation
   accuracy, validation loss and training loss so far; `snapshot` is the graph after n epochs alone; `weights` are
   statistics of each parameter (Unterthiner et al. 2020); `hyperparameters` are known before training.
-- All sets are judged in the same {cikm2022.FOLDS.folds} folds, which never split a configuration, with the same learners
-  (forests and kernel machines, combined by their errors on runs that they did not see). Brackets are 95% intervals:
-  bootstrap draws of configurations, 1,000 of them, seeded. Differences are taken on the same draws.
+- All sets are judged in the same {cikm2022.FOLDS.folds} folds, which never split a configuration, with the same
+  learners (forests and kernel machines, combined by their errors on runs that they did not see). Brackets are 95%
+  intervals: bootstrap draws of configurations, 1,000 of them, seeded. Differences are taken on the same draws.
 - R² is the share of the variance of final accuracy that is predicted: 0 for predicting the mean. Share right and AUC
   are of the class that a run falls into; each table says which classes.
 - The definition of classes, features and learners is ours: the paper's were never released (definitions 3).
