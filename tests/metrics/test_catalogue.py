@@ -15,7 +15,7 @@ from tests.metrics.networks import example_a
 def test_every_measure_states_its_facts() -> None:
     assert list(CATALOGUE) == [
         *("link_weights", "node_strength", "layer_fluctuation", "disparity", "weighted_degree"),
-        *("eigenvector_centrality", "channel_degree", "channel_centrality", "spectral_norm"),
+        *("eigenvector_centrality", "channel_degree", "channel_centrality", "spectral_norm", "linear_map"),
     ]
     for name, spec in CATALOGUE.items():
         assert spec.name == name
