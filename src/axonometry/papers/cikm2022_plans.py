@@ -40,7 +40,7 @@ def small() -> tuple[Plan, ...]:
     anything in so few updates. Populations stand in the order in which they are wanted, so that an experiment that is
     cut off has the most important ones.
     """
-    lenets = _rates(2, 3, 3.5, 4.5)
+    lenets = _rates(2.0, 3.0, 3.5, 4.5)
     fewer = _rates(2.5)
     return (
         _hard("hard-fashion", "fashion-mnist", range(480), test_fraction=0.2),
@@ -62,9 +62,9 @@ def small() -> tuple[Plan, ...]:
         *(
             _paper(name, f"{title}, a quarter of the width", name, rates, **_QUARTER, dropouts=dropouts)
             for name, title, rates, dropouts in (
-                ("resnet-32", "ResNet-32", _rates(2), (0.0, 0.2, 0.4, 0.6, 0.8)),
-                ("resnet-44", "ResNet-44", _rates(3)[1:], (0.0, 0.3, 0.6, 0.9)),
-                ("resnet-56", "ResNet-56", _rates(4)[1:], (0.0, 0.5)),
+                ("resnet-32", "ResNet-32", _rates(2.0), (0.0, 0.2, 0.4, 0.6, 0.8)),
+                ("resnet-44", "ResNet-44", _rates(3.0)[1:], (0.0, 0.3, 0.6, 0.9)),
+                ("resnet-56", "ResNet-56", _rates(4.0)[1:], (0.0, 0.5)),
             )
         ),
     )
@@ -104,7 +104,7 @@ def _rates(*factors: float) -> tuple[float, ...]:
     return tuple(float(f"{factor}e-{power}") for power in range(6, 0, -1) for factor in factors)
 
 
-def _paper(name: str, title: str, family: str, rates: tuple[float, ...], **fixed: float | tuple[float, ...]) -> Plan:
+def _paper(name: str, title: str, family: str, rates: tuple[float, ...], **fixed: Any) -> Plan:
     settings: dict[str, Any] = {"family": family, "epochs": EPOCHS, "test_fraction": 0.5, "learning_rates": rates}
     return Plan(
         name,
