@@ -34,11 +34,11 @@ class Plan:
 def small() -> tuple[Plan, ...]:
     """Populations that two cores train in about two hours.
 
-    CIFAR-10 is its first 8,000 training images here, and small machines go through a part of these: half for LeNet and
-    the VGG-like networks, a quarter for the AlexNet-like ones, a tenth for ResNets, and fewer learning rates than the
-    paper has. The VGG- and AlexNet-like networks start from He et al.'s law: from PyTorch's own, none of them learned
-    anything in so few updates, and VGG-like ones learn little even so. Populations stand in the order in which they are wanted, so that an experiment that is
-    cut off has the most important ones.
+    CIFAR-10 is its first 8,000 training images here, and small machines go through a part of these: half for LeNet
+    and the VGG-like networks, a quarter for the AlexNet-like ones, a tenth for ResNets, and fewer learning rates
+    than the paper has. The VGG- and AlexNet-like networks start from He et al.'s law: from PyTorch's own, none of
+    them learned anything in so few updates, and VGG-like ones learn little even so. Populations stand in the order
+    in which they are wanted, so that an experiment that is cut off has the most important ones.
     """
     lenets = _rates(2.0, 3.0, 3.5, 4.5)
     fewer = _rates(2.5)
