@@ -36,7 +36,7 @@ RATES, DROPOUTS = (1e-6, 0.02, 0.1), (0.0, 0.3, 0.6)
 
 def on_the_grid(name: str, architecture: str, layers: int, dropouts: int = 2) -> Plan:
     networks = paper_grid(RATES, DROPOUTS[:dropouts], layers=layers, batch_size=8, **TINY)
-    return Plan(name, f"{layers} layers", architecture, "paper", networks)
+    return Plan(name, f"{layers} layers", architecture, "paper", networks, architecture if layers > 1 else "")
 
 
 def tiny() -> tuple[Plan, ...]:
@@ -87,9 +87,7 @@ def _small(spy: Spy) -> Iterator[None]:
         patch.setattr(cikm2022, "FEW", 20)
         patch.setattr(cikm2022, "SIZES", (6, 12, 400))
         patch.setattr(cikm2022, "FOLDS", Folds(**FOLDS))
-        patch.setattr(
-            cikm2022, "Design", lambda **more: Design(**more, level=0.5, trials=8, splits=1, studies=2, trees=3)
-        )
+        patch.setattr(cikm2022, "DESIGN", Design("graph+curve", 2, level=0.5, trials=8, splits=1, studies=2, trees=3))
         patch.setattr(cikm2022, "transfer", spy)
         yield
 
@@ -326,12 +324,12 @@ def test_the_claims_are_made_of_the_numbers(results: Results) -> None:
     numbers = [number for line in lines for number in re.findall(r"-?[\d.]+ \[[^]]*\]", line)]
     paper = [e for found in shown.findings if found.learned is not None for e in (found.learned, found.median)]
     sides = [(e.predictions["truth"] >= e.threshold).nunique() for e in paper]
-    assert len(numbers) == 6 + 2 * sides.count(2) + 2 * 3
+    assert len(numbers) == 8 + 2 * sides.count(2) + 2 * 3
     assert sum(line.count("all runs are on one side") for line in lines) == sides.count(1)
     assert set(numbers) <= known
     hard = shown.findings[0]
     after_one = by_place(hard.median.scores, "features", "epochs", "score")
-    first = f"R² {after_one['graph', '1', 'r2']} from the graph and {after_one['curve', '1', 'r2']} from the validation"
+    first = f"R² {after_one['graph', '1', 'r2']} from the graph and {after_one['curve', '1', 'r2']} from the learning"
     assert first in lines[0]
 
 
@@ -347,12 +345,12 @@ def test_apart_means_apart(results: Results, gap: float, words: str) -> None:
 @pytest.mark.parametrize(
     ("lower", "upper", "words"),
     [
-        (-0.2, 0.1, "is never surely worse than the curve alone, and surely better for: nothing"),
-        (-0.2, -0.1, "is worse in 4 cases than the curve alone, and surely better for: nothing"),
+        (-0.2, 0.1, "is never surely worse than the curves alone, and surely better for: nothing"),
+        (-0.2, -0.1, "is worse in 4 cases than the curves alone, and surely better for: nothing"),
         (
             0.1,
             0.2,
-            "is never surely worse than the curve alone, and surely better for: R² after 1, AUC after 1, R² after 2",
+            "is never surely worse than the curves alone, and surely better for: R² after 1, AUC after 1, R² after 2",
         ),
     ],
 )

@@ -46,13 +46,13 @@ def spectral_norms(graph: NeuralGraph, channels: ChannelGraph | None = None) -> 
         graph: The network at one snapshot; maps such as ``graph.abs()`` are not applied.
         channels: Its channel graph, where that is there already.
     """
-    kernels = {name: _largest(kernel.rows().effective) for name, kernel in graph.kernels().items()}
+    kernels = {name: largest_singular_value(kernel.rows().effective) for name, kernel in graph.kernels().items()}
     channels = channels or graph.channels()
-    return SpectralNorms(kernels, {key: _largest(block) for key, block in channels.blocks.items()})
+    return SpectralNorms(kernels, {key: largest_singular_value(block) for key, block in channels.blocks.items()})
 
 
-def _largest(matrix: Tensor) -> float:
-    """σ₁: the square root of the largest eigenvalue of the smaller Gram matrix."""
+def largest_singular_value(matrix: Tensor) -> float:
+    """σ₁, the square root of the largest eigenvalue of the smaller Gram matrix; NaN where an entry is not finite."""
     matrix = matrix.detach()
     if matrix.numel() == 0:
         return 0.0

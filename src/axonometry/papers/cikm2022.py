@@ -49,9 +49,10 @@ SIZES = (50, 100, 200, 400)
 TIMED = 5
 """Runs whose reading is timed."""
 FOLDS = Folds(folds=5, inner_folds=4)
+DESIGN = Design(features=BOTH, epochs=max(HORIZONS))
+"""How pruners are compared."""
 FEW = 200
 """Runs from which a population is looked at after every epoch."""
-
 
 _FINAL, _GROUP = "final accuracy", "group"
 _FAMILIES = {*MEASURES, LINEAR_MAP, MOVEMENT, PARAMETER, CONFIGURATION, *CURVE}
@@ -188,7 +189,7 @@ def carry_out(  # noqa: PLR0913 - as run
     hard = next((plan.name for plan in plans if plan.grid == "hard"), plans[0].name)
     studies = compare_pruners(
         populations[hard],
-        Design(features="graph+curve", epochs=max(HORIZONS)),
+        DESIGN,
         table=tables[hard],
         progress=_named("comparing pruners", progress),
     )
@@ -237,10 +238,10 @@ def _frame(runs: Sequence[Trajectory], per_group: bool | None, progress: Progres
 
 
 def _subjects(plans: Sequence[Plan]) -> list[list[Plan]]:
-    """The populations that are judged together: ResNets of several depths, each other one by itself."""
+    """The populations that are judged together."""
     subjects: dict[str, list[Plan]] = {}
     for plan in plans:
-        subjects.setdefault("resnet" if plan.architecture == "resnet" else plan.name, []).append(plan)
+        subjects.setdefault(plan.subject or plan.name, []).append(plan)
     return list(subjects.values())
 
 
@@ -269,7 +270,7 @@ def _finding(
         for name, epochs in asked
     ]
     median = judged(pd.concat(found, ignore_index=True), table, folds)
-    name = names[0] if len(plans) == 1 else plans[0].architecture
+    name = plans[0].subject or names[0]
     if plans[0].grid == "paper":
         learned = judged(median.predictions, table, replace(folds, threshold=LEARNED))
         return Finding(name, title, median, learned, None, None)

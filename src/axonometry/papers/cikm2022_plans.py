@@ -22,6 +22,7 @@ class Plan:
         architecture: What networks of it are called where architectures are compared; ResNets of all depths are one.
         grid: ``"paper"`` or ``"hard"``.
         configurations: One network each.
+        subject: Populations of one subject are judged together; each by itself where it is empty.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Plan:
     architecture: str
     grid: str
     configurations: tuple[RunConfiguration, ...]
+    subject: str = ""
 
 
 def small() -> tuple[Plan, ...]:
@@ -86,6 +88,7 @@ def full() -> tuple[Plan, ...]:
                 _architecture(family),
                 "paper",
                 cikm2022(family=family, epochs=100 if family == "lenet" else 50, width=width),
+                f"resnet{suffix}" if family.startswith("resnet") else "",
             )
             for family in ("lenet", "vgg-like", "alexnet-like", "resnet-32", "resnet-44", "resnet-56")
             for suffix, width in widths.items()
@@ -112,6 +115,7 @@ def _paper(name: str, title: str, family: str, rates: tuple[float, ...], **fixed
         _architecture(family),
         "paper",
         cikm2022(**{**settings, **fixed}),
+        "resnet" if family.startswith("resnet") else "",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from axonometry.papers import cikm2022, cikm2022_plans
+from axonometry.papers import cikm2022
 from axonometry.papers.markdown import machine, table, write
 
 if TYPE_CHECKING:
@@ -21,16 +21,19 @@ PAPERS_ACCURACY = 0.93
 HOW = f"""\
 ## How to read it
 
-- A run is one sample. Its final accuracy is that after {cikm2022_plans.EPOCHS} epochs on the part of the test images
-  that is also the validation curve's, which favours the curve.
+- A run is one sample. Its final accuracy is that after its last epoch, on the part of the test images that is also the
+  validation curve's, which favours the curve.
 - *n epochs known*: features come from the snapshots before training and after each of the first n epochs, and from
   nothing later. Sets: `degree` and `centrality` are moments of the channel graph's weighted degree and eigenvector
-  centrality; `graph` is these, node strength, spectral norms, and how the weights moved; `curve` is validation
-  accuracy, validation loss and training loss so far; `snapshot` is the graph after n epochs alone; `weights` are
-  statistics of each parameter (Unterthiner et al. 2020); `hyperparameters` are known before training.
+  centrality; `graph` is these, node strength, spectral norms, how the weights moved, and on the hard grid the spectrum
+  of the linear map to the outputs; `last-accuracy` is the validation accuracy after n epochs; `curve`, the learning
+  curves, is validation accuracy, validation loss and training loss so far; `snapshot` is the graph after n epochs
+  alone; `weights` are statistics of each parameter (Unterthiner et al. 2020); `hyperparameters` are known before
+  training.
 - All sets are judged in the same {cikm2022.FOLDS.folds} folds, which never split a configuration, with the same
-  learners (forests and kernel machines, combined by their errors on runs that they did not see). Brackets are 95%
-  intervals: bootstrap draws of configurations, 1,000 of them, seeded. Differences are taken on the same draws.
+  learners (forests and kernel machines, combined by their errors on runs that they did not see). Brackets are
+  {cikm2022.FOLDS.level:.0%} intervals: bootstrap draws of configurations, {cikm2022.FOLDS.resamples:,} of them, seeded.
+  Differences are taken on the same draws.
 - R² is the share of the variance of final accuracy that is predicted: 0 for predicting the mean. Share right and AUC
   are of the class that a run falls into; each table says which classes.
 - The definition of classes, features and learners is ours: the paper's were never released (definitions 3).
@@ -121,12 +124,12 @@ def _hard_claims(found: Finding) -> list[str]:
     n = found.median.predictions["run"].nunique()
     parts = []
     for score, name in (("r2", "R²"), ("auc", "AUC")):
-        graph, curve = (_score(found.median, which, 1, score) for which in ("graph", "curve"))
+        graph, curve, last = (_score(found.median, which, 1, score) for which in ("graph", "curve", "last-accuracy"))
         apart = "intervals apart" if graph["lower"] > curve["upper"] else "intervals not apart"
         difference = _score(found.median, "graph", 1, score, differences=True)
         parts.append(
-            f"{name} {_interval(graph)} from the graph and {_interval(curve)} from the validation curve ({apart}; "
-            f"difference {_interval(difference)})"
+            f"{name} {_interval(graph)} from the graph and {_interval(curve)} from the learning curves ({apart}; "
+            f"difference {_interval(difference)}), {_interval(last)} from the validation accuracy alone"
         )
     rows = found.median.differences
     both = rows[(rows["features"] == "graph+curve") & rows["score"].isin(["r2", "auc"])]
@@ -135,7 +138,7 @@ def _hard_claims(found: Finding) -> list[str]:
     lines = [f"**{found.title}** (n = {n}), after one epoch: {'; '.join(parts)}."]
     harm = "is never surely worse than" if worse.empty else f"is worse in {len(worse)} cases than"
     gain = ", ".join(f"{_NAMES[str(row['score'])]} after {row['epochs']}" for _, row in better.iterrows())
-    lines.append(f"Graph and curve together {harm} the curve alone, and surely better for: {gain or 'nothing'}.")
+    lines.append(f"Graph and curves together {harm} the curves alone, and surely better for: {gain or 'nothing'}.")
     return lines
 
 
@@ -158,8 +161,7 @@ def _transfer_claim(results: Results, kind: str) -> str:
 def _finding(found: Finding) -> Iterable[str]:
     n = found.median.predictions["run"].nunique()
     yield f"### {found.title}"
-    good = f"Classes: above or below the median, {found.median.threshold:.1%}. n = {n}."
-    yield f"{good} Rows are ordered as in the text above."
+    yield f"Classes: above or below the median, {found.median.threshold:.1%}. n = {n}."
     for score, title in _NAMES.items():
         yield f"{title}:"
         yield _by_epochs(found.median.scores, score)
@@ -170,7 +172,8 @@ def _finding(found: Finding) -> Iterable[str]:
         yield f"Share right for the class *learned*, a final accuracy from {found.learned.threshold:.0%} ({share:.0%}):"
         yield _by_epochs(found.learned.scores, "accuracy")
     if found.importances is not None:
-        yield "What carries `graph` after one epoch: loss of R² when a family is shuffled (± std over five shuffles)."
+        shuffled = "loss of R² when a family is shuffled (± standard deviation over shuffles)"
+        yield f"What carries `graph` after one epoch: {shuffled}."
         rows = found.importances.itertuples(index=False)
         yield table(
             ["family", "columns", "loss of R²"], ([r.family, r.columns, f"{r.loss:.3f} ± {r.std:.3f}"] for r in rows)
@@ -204,12 +207,14 @@ def _transfers(results: Results) -> Iterable[str]:
 
 
 def _pruning(results: Results) -> Iterable[str]:
+    design = cikm2022.DESIGN
     yield (
-        "Optuna studies of 40 trials, replayed over the recorded runs of the hard grid: each pruner sees the trials "
-        "epoch by epoch and decides whether they go on. Ours prunes where the upper end of the predicted 90% interval "
-        "(graph and curve) is below the best accuracy so far; its predictor was fitted on the other half of the runs. "
-        "100 studies, in five splits; *saved*: share of the epochs that was not trained; *kept*: share of studies that "
-        "found the best of all trials; *lost*: accuracy below it; *saved at equal best*: among those that found it."
+        f"{design.splits * design.studies} Optuna studies of {design.trials} trials, in {design.splits} splits, "
+        "replayed over the recorded runs of the hard grid: each pruner sees the trials epoch by epoch and decides "
+        f"whether they go on. Ours prunes where the upper end of the predicted {design.level:.0%} interval "
+        f"(`{design.features}`) is below the best accuracy so far; its predictor was fitted on the other half of the "
+        "runs. *saved*: share of the epochs that was not trained; *kept*: share of studies that found the best of all "
+        "trials; *lost*: accuracy below it; *saved at equal best*: among those that found it."
     )
     frame = results.pruning
     cells = {(row["pruner"], row["quantity"]): row for row in frame.to_dict("records")}

@@ -17,7 +17,7 @@ from axonometry.populations import datasets
 from axonometry.populations.account import Account
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.stacked import run_stacked
-from axonometry.populations.training import SCALARS, Progress, Stop, is_complete, network_of
+from axonometry.populations.training import SCALARS, Progress, Stop, is_complete, network_of, silent
 from axonometry.populations.workers import Data, Work, failure, n_cores, run_locally
 from axonometry.program import NeuralGraph, capture
 from axonometry.trajectory import Trajectory, load, remeasure
@@ -143,7 +143,7 @@ class Population:
         """
         runs = {}
         for number, (name, run) in enumerate(self.runs.items()):
-            (progress or _silent)(number, len(self), f"measuring {name}")
+            (progress or silent)(number, len(self), f"measuring {name}")
             lacking = set(measures) - set(run.description.measures)
             runs[name] = remeasure(run, measures, self._captured(name)) if lacking else run
         return replace(self, runs=runs)
@@ -213,7 +213,7 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
     missing = [c for name, c in named.items() if not is_complete(c, folder / name)]
     for dataset in {} if isinstance(data, datasets.Dataset) else dict.fromkeys(c.dataset for c in missing):
         datasets.require(dataset, None if data is None else str(data))
-    account = Account(len(named), len(named) - len(missing), progress or _silent)
+    account = Account(len(named), len(named) - len(missing), progress or silent)
     work = Work(folder, data, tuple(measures), stop)
     if executor is None and workers is None and torch.cuda.is_available():
         run_stacked(missing, work, account.ended, say=account.say)
@@ -270,7 +270,3 @@ def _configuration(run: Trajectory) -> RunConfiguration:
     if run.configuration is None:
         raise ConfigurationError("a run of a population has a configuration", f"{run.folder}, which has none")
     return RunConfiguration.from_dict(run.configuration)
-
-
-def _silent(done: int, total: int, words: str) -> None:
-    pass

@@ -16,7 +16,15 @@ from axonometry.populations.configuration import OPTIMISERS, RunConfiguration
 from axonometry.populations.layers import dropouts
 from axonometry.populations.stack import Stack
 from axonometry.populations.together import run_together
-from axonometry.populations.training import Progress, Stop, dataset_of, initial_network, is_complete, optimiser_of
+from axonometry.populations.training import (
+    Progress,
+    Stop,
+    dataset_of,
+    initial_network,
+    is_complete,
+    optimiser_of,
+    silent,
+)
 from axonometry.populations.workers import Data, Report, Work
 from axonometry.trajectory import Trajectory, load
 from axonometry.trajectory.recorder import MEASURES
@@ -74,7 +82,7 @@ def train_stacked(  # noqa: PLR0913 - what, where to, on what, and what of it
     folder = Path(folder)
     named = {configuration.identity: configuration for configuration in configurations}
     missing = [c for name, c in named.items() if not is_complete(c, folder / name)]
-    account = Account(len(named), len(named) - len(missing), progress or _silent)
+    account = Account(len(named), len(named) - len(missing), progress or silent)
     work = Work(folder, data, tuple(measures), stop)
     run_stacked(missing, work, account.ended, device=device, at_once=at_once, say=account.say)
     account.require_success(folder)
@@ -194,8 +202,4 @@ def _exact(device: torch.device) -> Iterator[None]:
 
 
 def _quiet(words: str) -> None:
-    pass
-
-
-def _silent(done: int, total: int, words: str) -> None:
     pass

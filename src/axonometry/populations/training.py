@@ -103,7 +103,7 @@ def train(
             used = checked(configuration, used_images(configuration, dataset), network)
             about = configuration.to_dict()
             with Recorder(folder, network, example, measures=measures, configuration=about, resume=True) as recorder:
-                _train(configuration, used, network, recorder, stop, progress or _silent)
+                _train(configuration, used, network, recorder, stop, progress or silent)
     return load(folder, network, example)
 
 
@@ -286,8 +286,8 @@ def _reporting(
         yield number, batch
 
 
-def _silent(done: int, total: int, words: str) -> None:
-    pass
+def silent(done: int, total: int, words: str) -> None:
+    """Progress that nobody is told of."""
 
 
 @contextmanager

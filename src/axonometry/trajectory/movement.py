@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import RunError
+from axonometry.metrics.spectrum import largest_singular_value
 from axonometry.trajectory.run import Trajectory
 from axonometry.trajectory.summary import Key, snapshot_steps
 
@@ -110,7 +111,7 @@ def _movements(
         if earlier:
             yield name, "turn", _cosine(step[name], earlier[name])
         if now[name].ndim > 1:
-            rank, top = _stable_rank(moved), _log_ratio(_largest(now[name]), _largest(first[name]))
+            rank, top = _stable_rank(moved), _log_ratio(_top(now[name]), _top(first[name]))
             ranks.append(rank)
             tops.append(top)
             yield name, "rank", rank
@@ -143,15 +144,10 @@ def _cosine(a: Tensor, b: Tensor) -> float:
     return float(a.flatten() @ b.flatten()) / length if 0 < length < math.inf else math.nan
 
 
+def _top(kernel: Tensor) -> float:
+    return largest_singular_value(kernel.flatten(1))
+
+
 def _stable_rank(matrix: Tensor) -> float:
-    largest = _largest(matrix)
+    largest = _top(matrix)
     return float(matrix.norm()) ** 2 / largest**2 if 0 < largest < math.inf else math.nan
-
-
-def _largest(kernel: Tensor) -> float:
-    """The largest singular value of a kernel as a matrix, from the smaller of its two Gram matrices."""
-    matrix = kernel.flatten(1).double()
-    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
-    if not bool(gram.isfinite().all()):
-        return math.nan
-    return math.sqrt(max(0.0, float(torch.linalg.eigvalsh(gram)[-1])))
