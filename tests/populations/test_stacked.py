@@ -18,16 +18,14 @@ from axonometry.populations import (
     Dataset,
     RunConfiguration,
     population,
-    stacked,
-    together,
     train,
     train_population,
     train_stacked,
 )
-from axonometry.populations.descent import MEMORIES, Rates, descend
 from axonometry.populations.feed import Feed
-from axonometry.populations.stack import Stack
-from axonometry.populations.stacked import alike
+from axonometry.populations.stacked import alike, run as stacked, together
+from axonometry.populations.stacked.descent import MEMORIES, Rates, descend
+from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.training import initial_network, network_of, optimiser_of
 from axonometry.populations.workers import Work
 from axonometry.program import NeuralGraph

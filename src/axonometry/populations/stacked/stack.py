@@ -12,8 +12,8 @@ from torch.func import functional_call, vmap
 from torch.optim import Optimizer
 
 from axonometry.populations.configuration import RunConfiguration
-from axonometry.populations.descent import MEMORIES, Rates, descend
 from axonometry.populations.layers import dropouts
+from axonometry.populations.stacked.descent import MEMORIES, Rates, descend
 
 
 class Stack:

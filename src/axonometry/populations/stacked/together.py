@@ -15,8 +15,8 @@ from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
 from axonometry.populations.feed import used_images
 from axonometry.populations.layers import dropouts
-from axonometry.populations.stack import Stack
-from axonometry.populations.stacked_feed import StackedFeed
+from axonometry.populations.stacked.feed import StackedFeed
+from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.training import (
     Segment,
     Stop,

@@ -14,8 +14,8 @@ from axonometry.errors import AxonometryError, ConfigurationError
 from axonometry.populations.account import Account
 from axonometry.populations.configuration import OPTIMISERS, RunConfiguration
 from axonometry.populations.layers import dropouts
-from axonometry.populations.stack import Stack
-from axonometry.populations.together import run_together
+from axonometry.populations.stacked.stack import Stack
+from axonometry.populations.stacked.together import run_together
 from axonometry.populations.training import (
     Progress,
     Stop,

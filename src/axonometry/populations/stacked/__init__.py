@@ -1,0 +1,7 @@
+"""Many networks of one architecture trained as one: a stack of their weights, updated by ``torch.func.vmap``."""
+
+from axonometry.populations.stacked.run import (
+    alike as alike,
+    run_stacked as run_stacked,
+    train_stacked as train_stacked,
+)
