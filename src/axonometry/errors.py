@@ -32,6 +32,10 @@ class ValuesError(AxonometryError):
     """Node values do not belong to the graph, or tensors do not have the group's shape."""
 
 
+class SamplesError(AxonometryError):
+    """Samples do not fit the network's inputs, there are none, or one is not finite at some neuron."""
+
+
 class WeightsError(AxonometryError):
     """A state dict does not fit the program."""
 
