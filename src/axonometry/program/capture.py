@@ -17,15 +17,21 @@ from axonometry.program.program import Program, Step
 from axonometry.program.reader import Pooling, Reader
 
 
-def capture(module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean") -> NeuralGraph:
+def capture(
+    module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean", batch_axis: int = 0, **keywords: Any
+) -> NeuralGraph:
     """Read a module as a weighted directed graph.
 
     Args:
         module: Any feed-forward network that ``torch.export`` accepts. It is left exactly as it was: mode, hooks,
             gradients, buffers and random state. Hooks are not part of the network, except those of torch.nn.utils.
-        example_inputs: What ``module(*example_inputs)`` takes; axis 0 is the batch. Only shapes and dtypes matter.
+        example_inputs: What ``module(*example_inputs, **keywords)`` takes. Of floating-point inputs only shapes and
+            dtypes matter. Integer and boolean ones, such as attention masks, decide the wiring as the example has them;
+            token ids that are looked up in an embedding are a group of one-hot vectors whatever their values.
         pooling: ``mean`` reads pooling as wiring (a max-pooled value is the mean of its window); ``nodes`` makes pooled
             values neurons of their own, linked to their window by weights 1/k, as in the pixel graph of Vahedian et al.
+        batch_axis: The inputs' axis that counts samples; 1 for recurrent networks that take time first.
+        keywords: Inputs that are passed by name.
 
     Raises:
         CaptureError: If the forward pass fails or its control flow depends on data.
@@ -38,15 +44,16 @@ def capture(module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean") 
     """
     if pooling not in ("mean", "nodes"):
         raise ConfigurationError("pooling is 'mean' or 'nodes'", repr(pooling), "Choose one of them")
-    return read_exported(export(module, example_inputs), pooling=pooling)
+    exported = export(module, example_inputs, keywords, batch_axis=batch_axis)
+    return read_exported(exported, pooling=pooling, batch_axis=batch_axis)
 
 
-def read_exported(exported: ExportedProgram, *, pooling: Pooling = "mean") -> NeuralGraph:
+def read_exported(exported: ExportedProgram, *, pooling: Pooling = "mean", batch_axis: int = 0) -> NeuralGraph:
     """The graph of an exported program, as :func:`capture` makes it."""
     tensors = {**exported.state_dict, **exported.constants}
     state = {name: value.detach() if isinstance(value, Tensor) else value for name, value in tensors.items()}
     draft = Reader(exported, pooling).program()
-    return NeuralGraph(_counted(draft, state), state)
+    return NeuralGraph(replace(_counted(draft, state), batch_axis=batch_axis), state)
 
 
 def _counted(draft: Program, state: dict[str, Tensor]) -> Program:

@@ -7,9 +7,11 @@ import logging
 import traceback
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from copy import copy
+from dataclasses import fields, is_dataclass
+from functools import wraps
 from typing import Any
 
 import torch
@@ -17,28 +19,44 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from axonometry.errors import CaptureError
+from axonometry.program.attention import find_attention
 from axonometry.program.branches import take_branches
+from axonometry.program.lookup import find_lookups
+from axonometry.program.recurrence import unroll
 
 CONTAINERS = (list, dict, set)
 OBSERVERS = ("_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def export(module: nn.Module, example_inputs: tuple[Any, ...]) -> ExportedProgram:
+def export(
+    module: nn.Module,
+    example_inputs: tuple[Any, ...],
+    keywords: Mapping[str, Any] | None = None,
+    *,
+    batch_axis: int = 0,
+) -> ExportedProgram:
     """The module's forward pass as ATen calls on one sample, functional and in evaluation mode.
+
+    Recurrent layers are taken apart into linear maps and elementwise steps, token ids become one-hot inputs of
+    embeddings, and attention knows which tokens it may attend to.
 
     Raises:
         CaptureError: If the forward pass fails on the example, or its control flow depends on data.
     """
     module = unwrapped(module)
-    inputs = _first_sample(example_inputs)
-    with untouched(module), torch.no_grad(), _quiet():
+    inputs, named = _first_sample((example_inputs, dict(keywords or {})), batch_axis)
+    with untouched(module), torch.no_grad(), _quiet(), _composed_attention():
+        vars(module)["forward"] = _tensors_alone(module.forward)
         try:
-            exported = torch.export.export(module, inputs)
+            exported = torch.export.export(module, inputs, named)
         except Exception as error:  # whatever the user's forward or the exporter raises
             failure = _failure(error)
             raise failure from error
         exported = exported.run_decompositions({})
-        take_branches(exported, inputs)
+        take_branches(exported, (inputs, named))
+        unroll(exported, batch_axis)
+        find_lookups(exported)
+        find_attention(exported)
         return exported
 
 
@@ -115,10 +133,45 @@ def _quiet() -> Iterator[None]:
         logging.disable(disabled)
 
 
-def _first_sample(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """One sample of a batch; inputs whose first axes differ are taken as they are."""
+@contextmanager
+def _composed_attention() -> Iterator[None]:
+    """Without the fused kernels for whole encoder layers, which hide the linear maps inside."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+def _tensors_alone(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """The forward pass without results that are no tensors, such as caches of keys and values."""
+
+    @wraps(forward)
+    def run(*args: Any, **keywords: Any) -> tuple[Tensor, ...]:
+        return tuple(_tensors(forward(*args, **keywords)))
+
+    return run
+
+
+def _tensors(result: Any) -> Iterator[Tensor]:
+    if isinstance(result, Tensor):
+        yield result
+    elif isinstance(result, Mapping):
+        for value in result.values():
+            yield from _tensors(value)
+    elif isinstance(result, (list, tuple)):
+        for value in result:
+            yield from _tensors(value)
+    elif is_dataclass(result) and not isinstance(result, type):
+        for field in fields(result):
+            yield from _tensors(getattr(result, field.name))
+
+
+def _first_sample(inputs: tuple[Any, ...], batch_axis: int) -> tuple[Any, ...]:
+    """One sample of a batch; inputs whose batch axes differ in size are taken as they are."""
     leaves, spec = torch.utils._pytree.tree_flatten(inputs)
-    sizes = {leaf.shape[0] if leaf.dim() else None for leaf in leaves if isinstance(leaf, Tensor)}
+    sizes = {leaf.shape[batch_axis] if leaf.dim() > batch_axis else None for leaf in leaves if isinstance(leaf, Tensor)}
     if not sizes:
         raise CaptureError(
             "capture needs example inputs",
@@ -127,7 +180,7 @@ def _first_sample(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         )
     if len(sizes) > 1 or None in sizes:
         return inputs
-    sliced = [leaf[:1].detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    sliced = [leaf.narrow(batch_axis, 0, 1).detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     return torch.utils._pytree.tree_unflatten(sliced, spec)
 
 

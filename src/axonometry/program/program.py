@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ class Step:
         kwargs: Keyword arguments.
         sources: Names of the groups that the result reads.
         group: Name of the group whose local field the result is, where the signal is cut.
+        live: From the real values of the call's arguments, the function to read it with; see :class:`Reading`.
     """
 
     node: fx.Node
@@ -36,6 +38,22 @@ class Step:
     kwargs: dict[str, Any]
     sources: frozenset[str]
     group: str | None = None
+    live: Callable[..., Read] | None = None
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A stretch of steps whose last one feeds its first, one time step later.
+
+    Attributes:
+        start: Place of the first step.
+        end: Place of the last step, whose group feeds back.
+        times: Number of time steps, after which everything has gone through.
+    """
+
+    start: int
+    end: int
+    times: int
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,10 @@ class Program:
         computed: Calls that depend on parameters and constants alone, in order.
         junctions: By synapse name.
         exported: The exported program that all of this was read from.
+        activations: By group, the node of the last elementwise nonlinearity on its sums, or of the sums themselves.
+        controls: Inputs that are no neurons, such as masks and token ids, with the example's values.
+        varying: The nodes that depend on the module's inputs.
+        batch_axis: The axis of the inputs that counts samples; the program is that of one sample.
     """
 
     groups: tuple[Group, ...]
@@ -77,10 +99,14 @@ class Program:
     computed: tuple[fx.Node, ...]
     junctions: Mapping[str, Junction]
     exported: ExportedProgram
+    activations: Mapping[str, fx.Node]
+    controls: Mapping[fx.Node, Any]
+    varying: frozenset[fx.Node]
+    batch_axis: int = 0
 
     def statics(self, state: Mapping[str, Tensor]) -> Statics:
         """Every value that does not depend on the input, at these weights."""
-        values: Statics = {node: state[name] for node, name in self.names.items()}
+        values: Statics = {**self.controls, **{node: state[name] for node, name in self.names.items()}}
         with torch.no_grad():
             for node in self.computed:
                 if node.op == "get_attr":
@@ -93,7 +119,7 @@ class Program:
                     values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
         return values
 
-    def run(
+    def run(  # noqa: PLR0913 - what a reading is
         self,
         values: Mapping[str, Tensor],
         statics: Statics,
@@ -101,6 +127,7 @@ class Program:
         *,
         source: str | None = None,
         through: bool = False,
+        reals: Mapping[fx.Node, Any] | None = None,
         observe: Callable[[Step, Any], None] | None = None,
     ) -> dict[str, Tensor]:
         """Read every step once, with each group's given value in place of what its neurons receive.
@@ -112,6 +139,7 @@ class Program:
             source: If given, only links that leave this group are followed; all other groups are zero.
             through: Whether each group sends on what it receives, its given value added, so that signals go all the way
                 (the linear reading); without it they end at every group (the cut reading).
+            reals: Real values of one sample, by node: links that depend on the sample are then those of this one.
             observe: Called with each step and its result.
 
         Returns:
@@ -122,15 +150,21 @@ class Program:
         for name, node in self.inputs.items():
             if source in (None, name):
                 environment[node] = values[name].reshape(self.shapes[name])
+        fed = {loop.end: self.steps[loop.end] for loop in self.loops}
+        for step in fed.values():
+            assert step.group is not None
+            if source in (None, step.group):
+                environment[step.node] = values[step.group].reshape(self.shapes[step.group])
 
-        for step in self.steps:
+        for place in self._order(through):
+            step = self.steps[place]
             if source is not None and source not in step.sources:
                 if step.group == source:
                     environment[step.node] = values[source].reshape(self.shapes[source])
                 continue
             args = fx.map_arg(step.args, lambda node: self._value(node, environment, links))
             kwargs = fx.map_arg(step.kwargs, lambda node: self._value(node, environment, links)) if step.kwargs else {}
-            result = step.read(links, *args, **kwargs)
+            result = self._read(step, reals)(links, *args, **kwargs)
             if observe is not None:
                 observe(step, result)
             if step.group is not None:
@@ -141,6 +175,34 @@ class Program:
                 continue
             environment[step.node] = result
         return received
+
+    @cached_property
+    def loops(self) -> tuple[Loop, ...]:
+        """The stretches of steps in which a recurrent layer feeds itself."""
+        at = {step.node: place for place, step in enumerate(self.steps)}
+        found = []
+        for place, step in enumerate(self.steps):
+            if "fed_by" in step.node.meta:
+                found.append(Loop(place, at[step.node.meta["fed_by"]], int(step.args[1][step.args[2]])))
+        return tuple(found)
+
+    def _order(self, through: bool) -> Iterable[int]:
+        """The order in which steps are read: a loop as often as it has time steps where signals go through."""
+        if not through or not self.loops:
+            return range(len(self.steps))
+        order: list[int] = []
+        for loop in self.loops:
+            order += range(order[-1] + 1 if order else 0, loop.start)
+            order += [*range(loop.start, loop.end + 1)] * loop.times
+        return [*order, *range(order[-1] + 1, len(self.steps))]
+
+    @staticmethod
+    def _read(step: Step, reals: Mapping[fx.Node, Any] | None) -> Read:
+        if reals is None or step.live is None:
+            return step.read
+        node = step.node
+        args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda n: reals[n])
+        return step.live(*args, **kwargs)
 
     def kernel(self, synapse: str, statics: Statics) -> Kernel:
         """The synapse's weights at one snapshot, with what is folded into them."""

@@ -7,7 +7,6 @@ neuron group, and what follows reads the group.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -20,11 +19,13 @@ from torch.export.graph_signature import InputKind
 from axonometry.errors import CaptureError
 from axonometry.program.call import Call, Signal, module_path
 from axonometry.program.coverage import account
-from axonometry.program.description import Group, Shape, Synapse, Wire
+from axonometry.program.description import Group, Synapse, Wire
 from axonometry.program.links import Links
+from axonometry.program.lookup import one_hot
 from axonometry.program.program import Junction, Program, Step
 from axonometry.program.registry import Reading, overloads
 from axonometry.program.rules import find
+from axonometry.program.surgery import depending, shape_of, user_inputs
 
 Pooling = Literal["mean", "nodes"]
 SHAPE_ONLY = set(overloads("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"))
@@ -56,6 +57,7 @@ class Reader:
     factors: dict[fx.Node, float] = field(default_factory=dict)
     called: dict[fx.Node, str] = field(default_factory=dict)
     outputs: list[fx.Node] = field(default_factory=list)
+    controls: dict[fx.Node, Any] = field(default_factory=dict)
 
     def program(self) -> Program:
         """Read every node, then put together what the cut reading needs."""
@@ -75,6 +77,7 @@ class Reader:
                 "none",
                 "Capture a module with a linear layer or a convolution",
             )
+        self._feed_back()
         steps = self._steps()
         groups = self._groups()
         order = {name: i for i, name in enumerate(g.name for g in groups)}
@@ -87,35 +90,47 @@ class Reader:
             ),
             steps=steps,
             inputs=self.inputs,
-            shapes={name: _shape(node) for node, name in self.cuts.items()},
+            shapes={name: shape_of(node) for node, name in self.cuts.items()},
             names=self.names,
             computed=tuple(self.computed),
             junctions={self.called[node]: self._junction(node) for node in self.called},
             exported=self.exported,
+            activations=self._activations(),
+            controls=self.controls,
+            varying=frozenset(depending(self.exported, user_inputs(self.exported))),
         )
 
     # reading -----------------------------------------------------------------------------------------------------
 
     def _placeholders(self) -> None:
         placeholders = [n for n in self.exported.graph.nodes if n.op == "placeholder"]
-        users: list[fx.Node] = []
         for node, spec in zip(placeholders, self.exported.graph_signature.input_specs, strict=True):
-            if spec.kind == InputKind.USER_INPUT:
-                if isinstance(node.meta.get("val"), Tensor):
-                    users.append(node)
-                else:
-                    self.computed.append(node)
-            else:
+            if spec.kind != InputKind.USER_INPUT:
                 self.names[node] = self._all_names(str(spec.target))[0]
-        for node in users:
-            name = "input" if len(users) == 1 else node.name
-            self.inputs[name] = node
-            self.known[node] = Signal(node)
-            self._name(node, name)
+        users = user_inputs(self.exported)
+        examples = dict(zip(users, torch.utils._pytree.tree_leaves(self.exported.example_inputs), strict=True))
+        vectors = {node: node.args[0] for node in self.exported.graph.nodes if node.target is one_hot}
+        signals = [node for node in users if _is_float(node)]
+        if not signals and not vectors:
+            signals = [node for node in users if isinstance(node.meta.get("val"), Tensor)]
+        self.controls = {node: examples[node] for node in users if node not in signals}
+        alone = len(signals) + len(vectors) == 1
+        for node in signals:
+            self._input(node, "input" if alone else node.name)
+        for node, numbers in vectors.items():
+            self._input(node, "input" if alone else numbers.name)
+
+    def _input(self, node: fx.Node, name: str) -> None:
+        name = self._unused(name, self.inputs)
+        self.inputs[name] = node
+        self.known[node] = Signal(node)
+        self._name(node, name)
 
     def _call(self, node: fx.Node) -> None:
+        if node in self.known:  # one-hot vectors: inputs
+            return
         call = Call(node, self.known, self.cuts)
-        if not call.signals or node.target in SHAPE_ONLY:
+        if node.target in SHAPE_ONLY or not (call.signals or _extra(node, "fed_by")):
             self.computed.append(node)
             return
         if node.meta.get("val") is None:  # checks of shapes and values
@@ -188,7 +203,7 @@ class Reader:
     def _extend(self, node: fx.Node, reading: Reading, absorbed: list[fx.Node]) -> None:
         """An open sum goes on: note its terms, and what each has been multiplied with."""
         total = _Sum()
-        signals = [n for n in node.all_input_nodes if n in self.known]
+        signals = self._linked(node, reading)
         coefficients = reading.coefficients or (1.0,) * len(signals)
         for operand, coefficient in zip(signals, coefficients, strict=False):
             if operand not in absorbed:
@@ -212,11 +227,11 @@ class Reader:
             return
         behind = [node]
         while self.readings[behind[-1]].kind == "relabel" or (before_numbers and self._is_number(behind[-1])):
-            behind.append(next(n for n in behind[-1].all_input_nodes if n in self.known))
+            behind.append(self._linked(behind[-1], self.readings[behind[-1]])[0])
         point = behind.pop()
         first = next((n for n in self.sums[point].synapses), None)
         name = self.called[first] if first is not None else module_path(point) or point.name
-        self._name(point, self._unused(name, self.cuts.values()))
+        self._name(point, self._unused(point.meta.get("label") or name, self.cuts.values()))
         root = point
         for outside in reversed(behind):
             if self._is_number(outside):
@@ -242,14 +257,16 @@ class Reader:
     def _operands(self, node: fx.Node) -> list[fx.Node]:
         """The signals that the reading of a call really uses."""
         reading = self.readings[node]
-        return (
-            [reading.of]
-            if reading.kind == "carrier" and reading.of
-            else [n for n in node.all_input_nodes if n in self.known]
-        )
+        return [reading.of] if reading.kind == "carrier" and reading.of else self._linked(node, reading)
+
+    def _linked(self, node: fx.Node, reading: Reading) -> list[fx.Node]:
+        """The signals of a call that do not only modulate."""
+        return [n for n in node.all_input_nodes if n in self.known and (reading.reads is None or n in reading.reads)]
 
     def _synapse_name(self, node: fx.Node, reading: Reading) -> str:
         """The module that holds the weight where the call is its own; else the parameter's name."""
+        if node.meta.get("label"):
+            return str(node.meta["label"])
         path, parameters = module_path(node), self._parameters(node, reading)
         own = [any(name.startswith(path + ".") for name in self._all_names(parameter)) for parameter in parameters]
         if path and all(own):
@@ -281,6 +298,25 @@ class Reader:
 
     # putting together -----------------------------------------------------------------------------------------------
 
+    def _feed_back(self) -> None:
+        """Links from a group to itself: what a layer's sums read includes the states that they lead to."""
+        for node in self.readings:
+            for fed in _extra(node, "fed_by"):
+                pending = [node]
+                while pending:
+                    reached = pending.pop()
+                    self.sources[reached] |= {self.cuts[fed]}
+                    pending += [user for user in reached.users if user in self.readings and reached not in self.cuts]
+
+    def _activations(self) -> dict[str, fx.Node]:
+        """By group, the node of its last elementwise nonlinearity; the sum itself where there is none."""
+        found = {name: node for node, name in self.cuts.items()}
+        for node in self.readings:
+            known = self.known[node]
+            if known.nonlinear and known.root in self.cuts and node not in self.cuts:
+                found[self.cuts[known.root]] = node
+        return found
+
     def _steps(self) -> tuple[Step, ...]:
         """The calls that some group's sum depends on, in order."""
         needed: set[fx.Node] = set()
@@ -298,13 +334,16 @@ class Reader:
         if reading.kind == "carrier":
             return Step(node, _carried, (reading.of,), {}, self.sources[node], group)
         if reading.kind == "scale":
-            rank, axis = len(_shape(node)), reading.channel_axis
+            rank, axis = len(shape_of(node)), reading.channel_axis
             shape = [1] * rank if axis is None else [-1 if i == axis else 1 for i in range(rank)]
             return Step(
                 node, _scaled(reading, shape), (reading.of, *node.args), dict(node.kwargs), self.sources[node], group
             )
         assert reading.read is not None
-        return Step(node, reading.read, node.args, dict(node.kwargs), self.sources[node], group)
+        extra = (*_extra(node, "fed_by"), *_extra(node, "permitted"))
+        return Step(
+            node, reading.read, (*node.args, *extra), dict(node.kwargs), self.sources[node], group, reading.live
+        )
 
     def _groups(self) -> tuple[Group, ...]:
         final = frozenset().union(*(self._reads(node) for node in self.outputs))
@@ -314,7 +353,7 @@ class Reader:
         ]
         groups = []
         for node in order:
-            name, shape = self.cuts[node], _shape(node)
+            name, shape = self.cuts[node], shape_of(node)
             batched = int(len(shape) > 0 and shape[0] == 1)
             axis = self._input_axis(node) if node in self.inputs.values() else self.known[node].channel_axis
             axis = (1 if len(shape) > 2 else len(shape) - 1) if axis is None else axis
@@ -327,7 +366,7 @@ class Reader:
         """Features come last where a linear map reads the input directly."""
         direct = [user for user in node.users if user in self.called]
         last = any(self.readings[user].channel_axis is None for user in direct)
-        return len(_shape(node)) - 1 if last else None
+        return len(shape_of(node)) - 1 if last else None
 
     def _synapses(self, order: dict[str, int]) -> tuple[Synapse, ...]:
         target = {synapse: name for node, name in self.cuts.items() for synapse in self._terms(node).synapses}
@@ -336,7 +375,7 @@ class Reader:
                 name=name,
                 kind=_operation_name(node),
                 parameter="+".join(self._parameters(node, self.readings[node])),
-                shape=_shape(self._weights(node, self.readings[node])[0]),
+                shape=shape_of(self._weights(node, self.readings[node])[0]),
                 sources=tuple(sorted(self.sources[node], key=order.__getitem__)),
                 target=target[node],
                 n_links=0,
@@ -373,12 +412,18 @@ def parameters_of(node: fx.Node, names: dict[fx.Node, str]) -> list[str]:
 
 
 def _operation_name(node: fx.Node) -> str:
-    return "getitem" if node.target is operator.getitem else node.target.overloadpacket.__name__  # type: ignore[union-attr]
+    packet = getattr(node.target, "overloadpacket", node.target)
+    return str(packet.__name__)  # type: ignore[union-attr]
 
 
-def _shape(node: fx.Node) -> Shape:
-    value = node.meta["val"]
-    return tuple((value[0] if isinstance(value, (tuple, list)) else value).shape)
+def _extra(node: fx.Node, name: str) -> tuple[fx.Node, ...]:
+    """A node that a call's reading takes besides the call's own arguments."""
+    return (node.meta[name],) if name in node.meta else ()
+
+
+def _is_float(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def _carried(_: Links, signal: Tensor) -> Tensor:

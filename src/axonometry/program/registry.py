@@ -63,6 +63,9 @@ class Reading:
         groups: For a grouped convolution, the number of blocks of channels that do not see each other.
         coefficients: For a sum, what it multiplies each of its signals with.
         role: What claims the call's parameters other than a synapse's weight.
+        reads: The signals that are linked; None for all of them. The others only modulate.
+        live: Given the real values of the call's arguments, ``live(*args, **kwargs)`` gives the function to read the
+            call with where links depend on the sample: the real winner of a pooling, the probabilities of attention.
     """
 
     kind: Kind
@@ -78,6 +81,8 @@ class Reading:
     groups: int = 1
     coefficients: tuple[float, ...] = ()
     role: Literal["bias", "normalisation", "activation"] = "bias"
+    reads: tuple[fx.Node, ...] | None = None
+    live: Callable[..., Read] | None = None
 
 
 Resolver = Callable[["Call"], Reading]

@@ -31,10 +31,15 @@ def is_constant(x: Tensor, axis: int) -> bool:
 
 
 class _Transposable(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, pull: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Tensor:
-        ctx.pull = pull
+    def forward(x: Tensor, pull: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Tensor:
         return x.new_zeros(()).expand(shape)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.pull = inputs[1]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:

@@ -4,8 +4,10 @@ from axonometry.program.registry import find as find
 from axonometry.program.rules import (
     activations as activations,
     arithmetic as arithmetic,
+    attention as attention,
     normalisation as normalisation,
     pooling as pooling,
+    recurrent as recurrent,
     resampling as resampling,
     shapes as shapes,
     synapses as synapses,

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from axonometry.program.call import Call
 from axonometry.program.links import Links
-from axonometry.program.registry import Reading, overloads, resolver
+from axonometry.program.registry import Read, Reading, overloads, resolver
 from axonometry.program.rules.arithmetic import extremes
 
 aten = torch.ops.aten
@@ -74,7 +74,24 @@ def max_pool(call: Call) -> Reading:
         members = _window_sum(_ones(x, rank), window, *geometry)
         return _window_sum(x, window, *geometry) * links(members.reciprocal()).reshape(members.shape[-rank:])
 
-    return Reading("pooling", read)
+    largest = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[rank - 1]
+
+    def live(x: Tensor, *geometry: Any) -> Read:
+        window, stride, padding, dilation, ceil = geometry + (None, 0, 1, False)[len(geometry) - 1 :]
+        _, winner = largest(x, window, stride or None, padding, dilation, ceil, True)
+        return _of_winner(winner, rank)
+
+    return Reading("pooling", read, live=live)
+
+
+def _of_winner(winner: Tensor, rank: int) -> Read:
+    """Each window passes on the member that has won: its index among all places, of the result's shape."""
+
+    def read(links: Links, x: Tensor, *_: Any, **__: Any) -> Tensor:
+        places, windows = x.flatten(-rank), winner.flatten(-rank)
+        return places.expand(*windows.shape[:-1], -1).gather(-1, windows).reshape(winner.shape)
+
+    return read
 
 
 @resolver(*overloads("avg_pool1d", "avg_pool2d", "avg_pool3d"))
@@ -127,8 +144,11 @@ def _adaptive(rank: int) -> Callable[..., Tensor]:
 )
 def adaptive_pool(call: Call) -> Reading:
     """Windows that cover the input in a given number of outputs."""
-    name = call.name
-    return Reading("pooling", _adaptive(int(name[-2])))
+    rank = int(call.name[-2])
+    if "max" not in call.name:
+        return Reading("pooling", _adaptive(rank))
+    largest = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)[rank - 1]
+    return Reading("pooling", _adaptive(rank), live=lambda x, size: _of_winner(largest(x, size, True)[1], rank))
 
 
 @resolver(*overloads("fractional_max_pool2d", "fractional_max_pool3d"))
@@ -157,4 +177,13 @@ def reduction(call: Call) -> Reading:
         members = math.prod(x.shape[axis] for axis in every)
         return x.sum(every, keepdim=keep) * links(1.0 / members)
 
-    return Reading("wiring", read)
+    over = [axis % rank for axis in every]
+    order = [axis for axis in range(rank) if axis not in over] + over
+    sign = -1 if name in ("amin", "min") else 1
+
+    def live(x: Tensor, *_: Any, **__: Any) -> Read:
+        best = (sign * x).permute(order).flatten(rank - len(over)).argmax(-1, keepdim=True)
+        shape = [1 if axis in over else n for axis, n in enumerate(x.shape) if keep or axis not in over]
+        return lambda links, x, *_, **__: x.permute(order).flatten(rank - len(over)).gather(-1, best).reshape(shape)
+
+    return Reading("wiring", read, live=live if name in ("amax", "max", "amin", "min") else None)

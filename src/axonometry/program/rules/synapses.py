@@ -11,7 +11,9 @@ from torch import Tensor
 
 from axonometry.program.call import Call
 from axonometry.program.links import Links
+from axonometry.program.lookup import look_up
 from axonometry.program.registry import Reading, overloads, resolver
+from axonometry.program.rules.attention import of_softmax
 from axonometry.program.transposable import is_constant, linear_map
 
 aten = torch.ops.aten
@@ -151,7 +153,7 @@ def matrix_product(call: Call) -> Reading:
     left, right = call.args
     operation = call.operation
     if call.is_signal(left) and call.is_signal(right):
-        call.refuse("it multiplies two signals")
+        return of_softmax(call) or _of_two_signals(operation, call)
     if call.is_signal(left):
         axis = len(call.shape(right)) - 1
         read = lambda links, x, weight: operation(x, links(weight))  # noqa: E731
@@ -166,6 +168,23 @@ def matrix_product(call: Call) -> Reading:
         channel_axis=max(rank - (2 if len(call.shape(right)) > 1 else 1), 0),
         signal_axis=-2 if len(call.shape(right)) > 1 else -1,
     )
+
+
+def _of_two_signals(product: Callable[[Tensor, Tensor], Tensor], call: Call) -> Reading:
+    """A product of two signals links both, as where gates multiply: each term of each sum with weight 1."""
+    written = call.operation is aten.einsum.default
+
+    def read(links: Links, *args: Any, **_: Any) -> Tensor:
+        a, b = args[1] if written else args[:2]
+        return product(a, torch.ones_like(b)) + product(torch.ones_like(a), b)
+
+    return Reading("wiring", read)
+
+
+@resolver(look_up)
+def embedding(call: Call) -> Reading:
+    """One-hot vectors, times the table."""
+    return Reading("synapse", lambda links, x, table: aten.matmul(x, links(table)), output_axis=1, input_axis=0)
 
 
 @resolver(aten.addmm.default, aten.baddbmm.default)
@@ -191,6 +210,8 @@ def einstein_sum(call: Call) -> Reading:
     """Any product of one signal with one constant."""
     equation, operands = call.args[:2]
     signals = [call.is_signal(operand) for operand in operands]
+    if len(operands) == 2 and all(signals):
+        return of_softmax(call) or _of_two_signals(lambda a, b: aten.einsum(equation, [a, b]), call)
     if len(operands) != 2 or sum(signals) != 1 or "." in equation:
         call.refuse("a sum over one signal and one constant, without an ellipsis, is what can be read")
     inputs, result = equation.replace(" ", "").split("->")

@@ -1,0 +1,43 @@
+"""Embeddings: a row of a table looked up by number is the table's product with a one-hot vector.
+
+Where the numbers come from the module's inputs, the one-hot vectors are a group of input neurons, one for each place
+and each row of the table; a row's entries are the weights of that neuron's links.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+
+from axonometry.program.surgery import depending, insert, shape_of, user_inputs
+
+aten = torch.ops.aten
+
+
+def one_hot(indices: Tensor, rows: int) -> Tensor:
+    """The numbers of the rows, which stand for one-hot vectors that are never written out."""
+    return indices
+
+
+def look_up(indices: Tensor, table: Tensor) -> Tensor:
+    """The rows of the table, of shape (..., columns)."""
+    return torch.embedding(table, indices)
+
+
+def find_lookups(exported: ExportedProgram) -> None:
+    """Give every embedding of the module's inputs its one-hot input neurons, in place."""
+    graph, varying = exported.graph, depending(exported, user_inputs(exported))
+    vectors: dict[tuple[fx.Node, int], fx.Node] = {}
+    for node in list(graph.nodes):
+        if node.target is not aten.embedding.default or node.args[1] not in varying:
+            continue
+        table, indices = node.args[:2]
+        rows = shape_of(table)[0]
+        with graph.inserting_before(node):
+            if (indices, rows) not in vectors:
+                shape = (*shape_of(indices), rows)
+                vectors[indices, rows] = insert(graph, one_hot, (indices, rows), shape=shape, like=node)
+            call = insert(graph, look_up, (vectors[indices, rows], table), shape=shape_of(node), like=node)
+        node.replace_all_uses_with(call)
+        graph.erase_node(node)

@@ -1,0 +1,324 @@
+"""Recurrent layers taken apart: linear maps of the input and of the state before, and what the gates make of them.
+
+A layer of T steps becomes one group of T x (gates x units) neurons, the pre-activations, which links to itself: the
+state of one step enters the sums of the next. Torch's fused calls and its cells are rewritten into the functions below,
+each of which computes what it says when samples run through it; how it is read as links stands in ``rules/recurrent``.
+
+Gates multiply signals. In the graph a unit's state after a step is linked from the gates of that step that make it up,
+with weight 1; the memory that a gated cell carries over passes on nothing by itself (definitions 2, our choice).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+from torch.nn import functional as F
+
+from axonometry.errors import CaptureError
+from axonometry.program.call import module_path
+from axonometry.program.surgery import insert, shape_of
+
+aten = torch.ops.aten
+LAYERS = {aten.lstm.input: "lstm", aten.gru.input: "gru", aten.rnn_tanh.input: "tanh", aten.rnn_relu.input: "relu"}
+CELLS = {
+    aten.lstm_cell.default: "lstm",
+    aten.gru_cell.default: "gru",
+    aten.rnn_tanh_cell.default: "tanh",
+    aten.rnn_relu_cell.default: "relu",
+}
+GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
+
+
+# what is computed ----------------------------------------------------------------------------------------------------
+
+
+def state_before(start: Tensor, shape: tuple[int, ...], time: int, reverse: bool) -> Tensor:
+    """The state that each step starts from, of shape (..., units); it is found inside :func:`local_fields`."""
+    return start
+
+
+def from_state(before: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The part of the sums that comes from the state before; it is found inside :func:`local_fields`."""
+    return before
+
+
+def local_fields(
+    of_input: Tensor,
+    of_state: Tensor,
+    weights: tuple[Tensor | None, ...],
+    start: tuple[Tensor, ...],
+    how: tuple[str, int, bool],
+) -> Tensor:
+    """The pre-activation of every gate at every step.
+
+    Args:
+        of_input: What comes from the layer's input, of shape (T, B, gates x units), or with T and B swapped.
+        of_state: From :func:`from_state`; not looked at.
+        weights: Those of the state: weight, bias, projection.
+        start: The state before the first step, of shape (B, units), and of an LSTM the memory, of shape (B, units).
+        how: The kind of cell, the axis of steps, and whether the last step comes first.
+    """
+    kind, time, reverse = how
+    weight, bias, projection = weights
+    steps = list(of_input.unbind(time))
+    state, memory = start[0].expand(*steps[0].shape[:-1], -1), start[-1].expand(*steps[0].shape[:-1], -1)
+    fields = []
+    for step in reversed(steps) if reverse else steps:
+        recurrent = F.linear(state, weight, bias)  # type: ignore[arg-type]
+        field = gru_fields(step, recurrent) if kind == "gru" else step + recurrent
+        gates = activated(field, kind)
+        if kind == "lstm":
+            memory = next_memory(gates, memory)
+            state = next_state(gates, memory)
+            state = state if projection is None else F.linear(state, projection)
+        else:
+            state = next_gru_state(gates, state) if kind == "gru" else gates
+        fields.append(field)
+    return torch.stack(fields[::-1] if reverse else fields, time)
+
+
+def activated(fields: Tensor, kind: str) -> Tensor:
+    """The gates after their nonlinearity: sigmoid, and tanh for the candidate of a new memory or state."""
+    if kind in ("tanh", "relu"):
+        return torch.tanh(fields) if kind == "tanh" else torch.relu(fields)
+    parts = list(fields.chunk(GATES[kind], -1))
+    candidate = 2  # input, forget, candidate, output of an LSTM; reset, update, candidate of a GRU
+    return torch.cat([torch.tanh(p) if i == candidate else torch.sigmoid(p) for i, p in enumerate(parts)], -1)
+
+
+def states(gates: Tensor, start: tuple[Tensor, ...], how: tuple[str, int, bool]) -> Tensor:
+    """The state after every step, before a projection."""
+    kind, time, reverse = how
+    if kind in ("tanh", "relu"):
+        return gates
+    if kind == "lstm":
+        return gates.chunk(4, -1)[3] * torch.tanh(memories(gates, start, how))
+    state = start[0]
+    found = []
+    for step in _in_order(gates, time, reverse):
+        state = next_gru_state(step, state)
+        found.append(state)
+    return torch.stack(found[::-1] if reverse else found, time)
+
+
+def memories(gates: Tensor, start: tuple[Tensor, ...], how: tuple[str, int, bool]) -> Tensor:
+    """The memory of an LSTM after every step."""
+    _, time, reverse = how
+    memory = start[1]
+    found = []
+    for step in _in_order(gates, time, reverse):
+        memory = next_memory(step, memory)
+        found.append(memory)
+    return torch.stack(found[::-1] if reverse else found, time)
+
+
+def next_memory(gates: Tensor, memory: Tensor) -> Tensor:
+    """F c + i g."""
+    write, forget, candidate, _ = gates.chunk(4, -1)
+    return forget * memory + write * candidate
+
+
+def next_state(gates: Tensor, memory: Tensor) -> Tensor:
+    """O tanh(c)."""
+    return gates.chunk(4, -1)[3] * torch.tanh(memory)
+
+
+def gru_fields(of_input: Tensor, of_state: Tensor) -> Tensor:
+    """The pre-activations of a GRU: the reset gate stands before the candidate's part of the state."""
+    size = of_input.shape[-1] // 3
+    gates = of_input[..., : 2 * size] + of_state[..., : 2 * size]
+    reset = torch.sigmoid(gates[..., :size])
+    return torch.cat([gates, of_input[..., 2 * size :] + reset * of_state[..., 2 * size :]], -1)
+
+
+def next_gru_state(gates: Tensor, state: Tensor) -> Tensor:
+    """(1 - z) n + z h."""
+    _, update, candidate = gates.chunk(3, -1)
+    return (1 - update) * candidate + update * state
+
+
+def _in_order(gates: Tensor, time: int, reverse: bool) -> Iterator[Tensor]:
+    steps = gates.unbind(time)
+    return iter(reversed(steps) if reverse else steps)
+
+
+# taking apart --------------------------------------------------------------------------------------------------------
+
+
+def unroll(exported: ExportedProgram, batch_axis: int) -> None:
+    """Put linear maps, sums and gates in the place of recurrent layers and cells, in place.
+
+    Raises:
+        CaptureError: A layer takes its steps on the axis that the samples were told apart by.
+    """
+    graph = exported.graph
+    for node in list(graph.nodes):
+        if node.target in LAYERS:
+            with graph.inserting_before(node):
+                _replace(graph, node, _layers(graph, node, batch_axis))
+        elif node.target in CELLS:
+            with graph.inserting_before(node):
+                _replace(graph, node, _cell(graph, node))
+    graph.eliminate_dead_code()
+
+
+def _replace(graph: fx.Graph, node: fx.Node, results: tuple[fx.Node, ...]) -> None:
+    if len(results) == 1:
+        node.replace_all_uses_with(results[0])
+    for user in list(node.users):
+        assert user.target is operator.getitem
+        user.replace_all_uses_with(results[user.args[1]])  # type: ignore[index]
+        graph.erase_node(user)
+    graph.erase_node(node)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One direction of one layer: where it stands and the nodes of its weights, None where there is none."""
+
+    name: str
+    kind: str
+    time: int
+    reverse: bool
+    parameters: tuple[fx.Node, ...]
+    has_biases: bool
+
+    @property
+    def how(self) -> tuple[str, int, bool]:
+        return self.kind, self.time, self.reverse
+
+    @property
+    def biases(self) -> tuple[fx.Node | None, fx.Node | None]:
+        return self.parameters[2:4] if self.has_biases else (None, None)  # type: ignore[return-value]
+
+    @property
+    def projection(self) -> fx.Node | None:
+        rest = self.parameters[4 if self.has_biases else 2 :]
+        return rest[0] if rest else None
+
+
+def _layers(graph: fx.Graph, node: fx.Node, batch_axis: int) -> tuple[fx.Node, ...]:
+    """All layers of one call; its results: states of the last layer, last states, and of an LSTM last memories."""
+    kind = LAYERS[node.target]  # type: ignore[index]
+    args: tuple[Any, ...] = node.args
+    signal, start, parameters, has_biases, n_layers, _, _, bidirectional, batch_first = args
+    starts: list[Any] = list(start) if isinstance(start, (list, tuple)) else [start]
+    time = _axis_of_time(node, bool(batch_first), batch_axis)
+    directions = 2 if bidirectional else 1
+    each = len(parameters) // (n_layers * directions)
+    last: list[list[fx.Node]] = [[], []]
+    for level in range(n_layers):
+        found = []
+        for direction in range(directions):
+            place = level * directions + direction
+            own = tuple(parameters[place * each : (place + 1) * each])
+            alone = n_layers == 1 and directions == 1
+            name = _name(node, "" if alone else f"l{level}" + "_reverse" * direction)
+            layer = _Layer(name, kind, time, direction == 1, own, bool(has_biases))
+            begin = tuple(_selected(graph, s, 0, place) for s in starts)
+            after, memory = _unrolled(graph, signal, layer, begin, node)
+            found.append(after)
+            end = 0 if direction else shape_of(after)[time] - 1
+            last[0].append(_selected(graph, after, time, end))
+            last[1] += [_selected(graph, memory, time, end)] if memory is not None else []
+        signal = found[0] if directions == 1 else _joined(graph, aten.cat.default, found, -1)
+    ends = [_joined(graph, aten.stack.default, nodes, 0) for nodes in last if nodes]
+    return (signal, *ends)
+
+
+def _axis_of_time(node: fx.Node, batch_first: bool, batch_axis: int) -> int:
+    shape = shape_of(node.args[0])  # type: ignore[arg-type]
+    time = int(batch_first)
+    if time == batch_axis and shape[time] == 1 and len(shape) == 3 and not batch_first:
+        raise CaptureError(
+            "capture keeps one sample along the batch axis, axis 0 unless it is told otherwise",
+            f"{module_path(node) or 'a recurrent layer'} with batch_first=False and one step on axis 0",
+            "Call ax.capture(..., batch_axis=1) if axis 0 counts steps",
+        )
+    return time
+
+
+def _unrolled(
+    graph: fx.Graph, signal: fx.Node, layer: _Layer, start: tuple[fx.Node, ...], place: fx.Node
+) -> tuple[fx.Node, fx.Node | None]:
+    """The states after every step, and of an LSTM the memories."""
+    weight_in, weight_state = layer.parameters[:2]
+    bias_in, bias_state = layer.biases
+    steps, units = shape_of(signal)[:-1], shape_of(weight_state)[1]
+    shape, before_shape = (*steps, shape_of(weight_in)[0]), (*steps, units)
+    size = (*steps, shape[-1] // GATES[layer.kind])
+
+    def call(operation: Callable[..., Any], *args: Any, shape: tuple[int, ...], label: str = "") -> fx.Node:
+        node = insert(graph, operation, args, shape=shape, like=place)
+        node.meta["label"] = label
+        return node
+
+    of_input = _linear(graph, signal, (weight_in, bias_in), place, f"{layer.name}.input")
+    before = call(state_before, start[0], before_shape, layer.time, layer.reverse, shape=before_shape)
+    of_state = call(from_state, before, weight_state, bias_state, shape=shape, label=f"{layer.name}.state")
+    weights = (weight_state, bias_state, layer.projection)
+    fields = call(local_fields, of_input, of_state, weights, start, layer.how, shape=shape, label=layer.name)
+    gates = call(activated, fields, layer.kind, shape=shape)
+    after = call(states, gates, start, layer.how, shape=size)
+    memory = call(memories, gates, start, layer.how, shape=size) if layer.kind == "lstm" else None
+    before.meta["fed_by"], before.meta["kind"] = fields, layer.kind
+    if layer.projection is not None:
+        after = _linear(graph, after, (layer.projection, None), place, f"{layer.name}.projection")
+        before.meta["fed_by"], before.meta["kind"] = after, "tanh"
+    return after, memory
+
+
+def _cell(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, ...]:
+    """One step of a cell that the user calls in a loop."""
+    kind = CELLS[node.target]  # type: ignore[index]
+    signal, start, weight_in, weight_state, bias_in, bias_state = (*node.args, None, None)[:6]
+    before: list[Any] = list(start) if isinstance(start, (list, tuple)) else [start]
+    name = _name(node, "")
+    of_input = _linear(graph, signal, (weight_in, bias_in), node, f"{name}.input")
+    of_state = _linear(graph, before[0], (weight_state, bias_state), node, f"{name}.state")
+    shape = shape_of(of_input)
+    total = gru_fields if kind == "gru" else aten.add.Tensor
+    fields = insert(graph, total, (of_input, of_state), shape=shape, like=of_input)
+    fields.meta["label"] = name
+    gates = insert(graph, activated, (fields, kind), shape=shape, like=of_input)
+    size = (*shape[:-1], shape[-1] // GATES[kind])
+    if kind == "gru":
+        return (insert(graph, next_gru_state, (gates, before[0]), shape=size, like=of_input),)
+    if kind != "lstm":
+        return (gates,)
+    memory = insert(graph, next_memory, (gates, before[1]), shape=size, like=of_input)
+    return insert(graph, next_state, (gates, memory), shape=size, like=of_input), memory
+
+
+def _linear(graph: fx.Graph, signal: Any, weights: tuple[Any, Any], place: fx.Node, label: str) -> fx.Node:
+    weight, bias = weights
+    args = (signal, weight) if bias is None else (signal, weight, bias)
+    shape = (*shape_of(signal)[:-1], shape_of(weight)[0])
+    node = insert(graph, aten.linear.default, args, shape=shape, like=place)
+    node.meta["label"] = label
+    return node
+
+
+def _selected(graph: fx.Graph, node: fx.Node, axis: int, place: int) -> fx.Node:
+    shape = [n for i, n in enumerate(shape_of(node)) if i != axis]
+    return insert(graph, aten.select.int, (node, axis, place), shape=shape, like=node)
+
+
+def _joined(graph: fx.Graph, operation: Callable[..., Any], nodes: list[fx.Node], axis: int) -> fx.Node:
+    shape = list(shape_of(nodes[0]))
+    if operation is aten.stack.default:
+        shape = [len(nodes), *shape]
+    else:
+        shape[axis] = sum(shape_of(node)[axis] for node in nodes)
+    return insert(graph, operation, (nodes, axis), shape=shape, like=nodes[0])
+
+
+def _name(node: fx.Node, part: str) -> str:
+    path = module_path(node)
+    return ".".join(word for word in (path, part) if word) or "recurrent"

@@ -1,0 +1,89 @@
+"""Recurrent layers: what their steps, gates and memories are as links (definitions 2; gates are our choice)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from axonometry.program import recurrence
+from axonometry.program.call import Call
+from axonometry.program.links import Links
+from axonometry.program.registry import Reading, resolver
+from axonometry.program.rules.synapses import linear
+
+
+def _state(gates: Tensor, kind: str) -> Tensor:
+    """What the gates of one step hand on as the state: each with weight 1; a reset gate acts inside its own step."""
+    if kind == "lstm":
+        return gates.unflatten(-1, (4, -1)).sum(-2)
+    if kind == "gru":
+        _, update, candidate = gates.chunk(3, -1)
+        return update + candidate
+    return gates
+
+
+def _memory(gates: Tensor) -> Tensor:
+    return gates.unflatten(-1, (4, -1))[..., :3, :].sum(-2)
+
+
+@resolver(recurrence.state_before)
+def state_before(call: Call) -> Reading:
+    """The state of the step before, and at the first the state that the layer starts from."""
+    kind, is_signal = call.node.meta["kind"], call.is_signal(call.args[0])
+
+    def read(links: Links, start: Tensor, shape: Any, time: int, reverse: bool, fed: Tensor) -> Tensor:
+        state = _state(fed, kind)
+        first = start.to(state) if is_signal or links.constants else torch.zeros((), dtype=state.dtype)
+        first = first.to(state.device).expand(state.select(time, 0).shape).unsqueeze(time)
+        kept = state.narrow(time, int(reverse), state.shape[time] - 1)
+        return torch.cat([kept, first] if reverse else [first, kept], time)
+
+    return Reading("wiring", read)
+
+
+@resolver(recurrence.from_state)
+def from_state(call: Call) -> Reading:
+    """A linear map of the state before."""
+    return linear(call)
+
+
+@resolver(recurrence.local_fields, recurrence.gru_fields)
+def local_fields(call: Call) -> Reading:
+    """The sum of what comes from the input and from the state; a reset gate in between modulates."""
+    of_input, of_state = call.args[:2]
+    return Reading("sum", lambda links, a, b, *_: a + b, reads=(of_input, of_state), coefficients=(1.0, 1.0))
+
+
+@resolver(recurrence.activated)
+def activated(call: Call) -> Reading:
+    """The gates' nonlinearities."""
+    return call.carried()
+
+
+@resolver(recurrence.states)
+def states(call: Call) -> Reading:
+    """The state after every step, from the gates of that step."""
+    kind = call.args[2][0]
+    if kind in ("tanh", "relu"):
+        return Reading("relabel", lambda links, gates, *_: gates, reads=(call.args[0],))
+    return Reading("wiring", lambda links, gates, *_: _state(gates, kind), reads=(call.args[0],))
+
+
+@resolver(recurrence.next_state)
+def next_state(call: Call) -> Reading:
+    """The state of an LSTM's cell, from the gates of this step."""
+    return Reading("wiring", lambda links, gates, *_: _state(gates, "lstm"), reads=(call.args[0],))
+
+
+@resolver(recurrence.next_gru_state)
+def next_gru_state(call: Call) -> Reading:
+    """The state of a GRU's cell, from the gates of this step."""
+    return Reading("wiring", lambda links, gates, *_: _state(gates, "gru"), reads=(call.args[0],))
+
+
+@resolver(recurrence.memories, recurrence.next_memory)
+def memories(call: Call) -> Reading:
+    """The memory of an LSTM, from the gates of this step that write it."""
+    return Reading("wiring", lambda links, gates, *_: _memory(gates), reads=(call.args[0],))

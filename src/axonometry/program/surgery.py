@@ -1,0 +1,56 @@
+"""Changing an exported graph: new calls in the place of old ones, with the shapes that later readers ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
+
+KEPT = ("nn_module_stack", "stack_trace")
+
+
+def insert(
+    graph: fx.Graph,
+    operation: Callable[..., Any],
+    args: tuple[Any, ...],
+    *,
+    shape: Iterable[int],
+    like: fx.Node,
+    dtype: Any = None,
+) -> fx.Node:
+    """A call at the graph's insertion point, with a result of the shape given and the place of ``like``."""
+    node = graph.call_function(operation, args)
+    value: Tensor = first_value(like)
+    node.meta = {key: like.meta[key] for key in KEPT if key in like.meta}
+    node.meta["val"] = value.new_empty(tuple(shape), dtype=dtype or value.dtype)
+    return node
+
+
+def first_value(node: fx.Node) -> Any:
+    """What is known of a result; of several, the first."""
+    value = node.meta["val"]
+    return value[0] if isinstance(value, (tuple, list)) else value
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """The shape of a result; of several, the first's."""
+    return tuple(first_value(node).shape)
+
+
+def user_inputs(exported: ExportedProgram) -> list[fx.Node]:
+    """The placeholders of the module's own inputs, in order."""
+    placeholders = [node for node in exported.graph.nodes if node.op == "placeholder"]
+    specs = exported.graph_signature.input_specs
+    return [node for node, spec in zip(placeholders, specs, strict=True) if spec.kind == InputKind.USER_INPUT]
+
+
+def depending(exported: ExportedProgram, on: Iterable[fx.Node]) -> set[fx.Node]:
+    """The nodes themselves and all that is computed from them."""
+    found = set(on)
+    for node in exported.graph.nodes:
+        if node not in found and any(operand in found for operand in node.all_input_nodes):
+            found.add(node)
+    return found
