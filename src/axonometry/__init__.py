@@ -24,10 +24,14 @@ if TYPE_CHECKING:
         katz_centrality as katz_centrality,
         layer_fluctuation as layer_fluctuation,
         leading_eigenpair as leading_eigenpair,
+        linear_map as linear_map,
+        linear_truncation as linear_truncation,
         link_weights as link_weights,
         measure as measure,
+        neuron_modes as neuron_modes,
         node_strength as node_strength,
         pagerank as pagerank,
+        rank_distribution as rank_distribution,
         spectral_norms as spectral_norms,
         weighted_degree as weighted_degree,
     )
@@ -53,8 +57,9 @@ _HOMES = {
     "axonometry.checkpoints": "open_checkpoint",
     "axonometry.metrics": (
         "CATALOGUE MetricSpec degree_assortativity density disparity divergence_matrix eigenvector_centrality "
-        "hubs_and_authorities jeffreys_divergence katz_centrality layer_fluctuation leading_eigenpair link_weights "
-        "measure node_strength pagerank spectral_norms weighted_degree"
+        "hubs_and_authorities jeffreys_divergence katz_centrality layer_fluctuation leading_eigenpair "
+        "linear_map linear_truncation link_weights measure neuron_modes node_strength pagerank "
+        "rank_distribution spectral_norms weighted_degree"
     ),
     "axonometry.predict": "AccuracyPredictor",
     "axonometry.program": "Coverage Group Kernel NeuralGraph Synapse Wire capture rule",

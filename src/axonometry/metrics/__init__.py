@@ -24,6 +24,16 @@ from axonometry.metrics.fluctuation import layer_fluctuation as layer_fluctuatio
 from axonometry.metrics.hubs import hubs_and_authorities as hubs_and_authorities
 from axonometry.metrics.katz import katz_centrality as katz_centrality
 from axonometry.metrics.links import link_samples as link_samples, link_weights as link_weights
+from axonometry.metrics.modes import (
+    NeuronModes as NeuronModes,
+    RankDistribution as RankDistribution,
+    linear_map as linear_map,
+    linear_truncation as linear_truncation,
+    neuron_modes as neuron_modes,
+    order_modes as order_modes,
+    rank_distribution as rank_distribution,
+    ranks as ranks,
+)
 from axonometry.metrics.pagerank import pagerank as pagerank
 from axonometry.metrics.paths import linear_map_spectrum as linear_map_spectrum
 from axonometry.metrics.solver import Eigenpair as Eigenpair

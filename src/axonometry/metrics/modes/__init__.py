@@ -1,0 +1,16 @@
+"""Neuron modes and rank distributions: what neurons do to the order of samples (Lin et al. 2025)."""
+
+from axonometry.metrics.modes.modes import (
+    MODES as MODES,
+    Modes as Modes,
+    NeuronModes as NeuronModes,
+    neuron_modes as neuron_modes,
+    order_modes as order_modes,
+)
+from axonometry.metrics.modes.ranks import (
+    RankDistribution as RankDistribution,
+    Ranks as Ranks,
+    rank_distribution as rank_distribution,
+    ranks as ranks,
+)
+from axonometry.metrics.modes.tails import linear_map as linear_map, linear_truncation as linear_truncation

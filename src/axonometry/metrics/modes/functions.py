@@ -1,0 +1,155 @@
+"""What is known of the activation function behind a group: whether it rises strictly, its bounds, and how to run it.
+
+It is read off the program's calls between a neuron's local field and its activation. A function that rises strictly
+keeps every pair of samples in order, also where floating-point numbers saturate: the order is that of z, not of the
+rounded y. All others are run again in float64 on the sorted local fields, for the same reason.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+
+from axonometry.metrics.modes.order import Array
+from axonometry.program.live import activation_nodes, field_nodes
+from axonometry.program.program import Program
+
+_RISING = frozenset(
+    "sigmoid tanh softplus log_sigmoid selu celu exp exp2 expm1 sinh asinh atan erf alias detach clone".split()
+)
+_BY_ARGUMENT: Mapping[str, Callable[..., bool]] = {
+    "leaky_relu": lambda slope=0.01: slope > 0,
+    "elu": lambda alpha=1.0, scale=1.0, input_scale=1.0: min(alpha, scale, input_scale) > 0,
+    "mul": lambda factor: factor > 0,
+    "div": lambda factor, **_: factor > 0,
+    "add": lambda *_, alpha=1: True,
+    "sub": lambda *_, alpha=1: True,
+}
+"""Functions that rise strictly if the numbers behind their signal say so."""
+_ELEMENTWISE = _RISING.union(
+    _BY_ARGUMENT,
+    "relu relu6 hardtanh hardswish hardsigmoid gelu silu mish threshold softshrink hardshrink abs square pow".split(),
+    "sin cos neg clamp clamp_min clamp_max clip sign floor ceil round trunc cosh sqrt log reciprocal rsqrt".split(),
+    "rsub maximum minimum where gt ge lt le eq ne logical_and logical_or logical_not acosh tan".split(),
+)
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "sigmoid": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "erf": (-1.0, 1.0),
+    "hardsigmoid": (0.0, 1.0),
+    "relu6": (0.0, 6.0),
+    "atan": (-math.pi / 2, math.pi / 2),
+    "sin": (-1.0, 1.0),
+    "cos": (-1.0, 1.0),
+    "sign": (-1.0, 1.0),
+}
+_UNBOUNDED = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class ActivationFunction:
+    """What is known of a group's activation function.
+
+    Attributes:
+        names: The operations that it is made of, in order; empty where the activation is the local field itself.
+        rising: Whether it is known to rise strictly.
+        bounds: Its least and greatest value where both are known to be finite, else infinities.
+        run: The function itself on arrays, in float64; None where it is not known to be elementwise, or has parameters
+            of its own.
+    """
+
+    names: tuple[str, ...] = ()
+    rising: bool = True
+    bounds: tuple[float, float] = _UNBOUNDED
+    run: Callable[[Array], Array] | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether both bounds are known."""
+        return math.isfinite(self.bounds[0]) and math.isfinite(self.bounds[1])
+
+
+def activation_functions(program: Program) -> dict[str, ActivationFunction]:
+    """The activation function of every group with local fields, by name, in the order of computation."""
+    ends = activation_nodes(program)
+    return {name: _function(node, ends.get(name, node)) for name, node in field_nodes(program).items()}
+
+
+def _function(field: fx.Node, end: fx.Node) -> ActivationFunction:
+    if end is field:
+        return ActivationFunction()
+    calls = _between(field, end)
+    names = tuple(_name(call) for call in calls)
+    several = any(len([n for n in call.all_input_nodes if n is field or n in calls]) != 1 for call in calls)
+    rising = not several and all(_rises(call) for call in calls)
+    own = {field, *calls}
+    closed = all(name in _ELEMENTWISE or _first_of(call) for name, call in zip(names, calls, strict=True)) and all(
+        operand in own for call in calls for operand in call.all_input_nodes
+    )
+    return ActivationFunction(names, rising, _bounds(calls[-1]), _runner(field, calls) if closed else None)
+
+
+def _between(field: fx.Node, end: fx.Node) -> list[fx.Node]:
+    """The calls that lead from the field to the activation, in order."""
+    nodes = list(end.graph.nodes)
+    behind = {field}
+    for node in nodes[nodes.index(field) + 1 :]:
+        if any(operand in behind for operand in node.all_input_nodes):
+            behind.add(node)
+    wanted, pending = set(), [end]
+    while pending:
+        node = pending.pop()
+        if node in behind and node is not field and node not in wanted:
+            wanted.add(node)
+            pending += node.all_input_nodes
+    return [node for node in nodes if node in wanted]
+
+
+def _rises(call: fx.Node) -> bool:
+    name, rest = _name(call), call.args[1:]
+    if name in _RISING or _first_of(call):
+        return True
+    if name not in _BY_ARGUMENT or not isinstance(call.args[0], fx.Node):
+        return False
+    numbers = all(isinstance(x, (int, float)) for x in [*rest, *call.kwargs.values()])
+    return numbers and _BY_ARGUMENT[name](*rest, **call.kwargs)
+
+
+def _bounds(call: fx.Node) -> tuple[float, float]:
+    name = _name(call)
+    if name in ("hardtanh", "clamp", "clip"):
+        default = (-1.0, 1.0) if name == "hardtanh" else (None, None)
+        ends = [*call.args[1:3], *default[len(call.args) - 1 :]]
+        if all(isinstance(x, (int, float)) for x in ends):
+            return float(ends[0]), float(ends[1])
+    return _BOUNDS.get(name, _UNBOUNDED)
+
+
+def _runner(field: fx.Node, calls: Sequence[fx.Node]) -> Callable[[Array], Array]:
+    def run(h: Array) -> Array:
+        values: dict[fx.Node, Any] = {field: torch.from_numpy(np.ascontiguousarray(h)).double()}
+        with torch.no_grad():
+            for call in calls:
+                args, kwargs = fx.map_arg((call.args, dict(call.kwargs)), values.__getitem__)
+                values[call] = args[0] if _first_of(call) else call.target(*args, **kwargs)  # type: ignore[operator]
+        result: Tensor = values[calls[-1]]
+        return result.numpy()
+
+    return run
+
+
+def _first_of(call: fx.Node) -> bool:
+    """Whether a call takes a tuple's first entry: a norm's result without its statistics."""
+    return call.target is operator.getitem and call.args[1:] == (0,)
+
+
+def _name(call: fx.Node) -> str:
+    packet = getattr(call.target, "overloadpacket", None)
+    return str(getattr(packet, "__name__", getattr(call.target, "__name__", "")))

@@ -1,0 +1,252 @@
+r"""Neuron modes: whether a neuron keeps the samples in the order of its local field.
+
+Order-preserving rate of a neuron over samples μ with local fields h and activations y:
+
+    OPR = #{μ < ν : (h - h')(y - y') > 0} / #{μ < ν : h ≠ h'}.
+
+A neuron is in one mode:
+
+- *dead*: its activation is the same for all samples;
+- *strict*: it preserves order, OPR ≥ 1 - tolerance;
+- *non-preserving*: some pairs keep their order and some are turned round: the function is not monotone;
+- *weak*: no pair is turned round, but many become equal, as below the kink of a ReLU.
+
+Turned round as a whole is preserved: a function that turns *all* pairs round has orientation -1 and the mode that its
+mirror image has. A batch norm with a negative gain turns the order of the sum in front of it round; the gain is part of
+the local field, and its sign is reported as the neuron's orientation.
+
+A strictly rising activation function has OPR 1 whatever floating-point numbers say of its tails. A neuron is
+*saturated* where a bounded activation lies within 1% of its range of a bound for at least 95% of the samples.
+
+Source: Lin et al. 2025 (arXiv 2501.02436), order-preserving and non-order-preserving transformations. Their versions
+estimate the two from rank distributions; the test by pairs, its tolerance, the four modes, and what is called saturated
+are our choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from axonometry.metrics.modes.fields import MEMORY, groups_of, parts
+from axonometry.metrics.modes.functions import ActivationFunction, activation_functions
+from axonometry.metrics.modes.order import Array, by_rows, pair_counts
+from axonometry.program.samples import Samples
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from axonometry.program import NeuralGraph
+
+MODES = ("strict", "weak", "non_preserving", "dead")
+"""Modes in the order of their numbers."""
+
+TOLERANCE = 0.01
+_NEAR, _MOST = 0.01, 0.95  # of the range, of the samples
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Order statistics of the neurons of one layer, of shape (n,); for a convolution, of its channels.
+
+    Attributes:
+        rate: Order-preserving rate, 0 to 1; NaN where all samples have one local field.
+        turned: Share of the comparable pairs whose order is turned round, 0 to 1; NaN as above.
+        dead: Whether the activation is the same for all samples.
+        saturated: Whether a bounded activation stays near its bounds.
+        orientation: 1, or -1 where order is turned round as a whole: by the activation function or by a negative gain
+            of the normalisation in front of it; 0 for a gain of zero, and where gains of several synapses differ.
+        tolerance: How far the rate of a strict neuron may lie below 1.
+    """
+
+    rate: Float[Tensor, " n"]
+    turned: Float[Tensor, " n"]
+    dead: Bool[Tensor, " n"]
+    saturated: Bool[Tensor, " n"]
+    orientation: Int[Tensor, " n"]
+    tolerance: float = TOLERANCE
+
+    @property
+    def mode(self) -> Int[Tensor, " n"]:
+        """The mode of each neuron, a place in :data:`MODES`."""
+        strict = torch.maximum(self.rate, self.turned) >= 1 - self.tolerance
+        both = (self.rate > 0) & (self.turned > 0)
+        mode = torch.where(strict, 0, torch.where(both, 2, 1))
+        return torch.where(self.dead, 3, mode)
+
+    def summary(self) -> dict[str, float]:
+        """Mean rate and shares of neurons by mode.
+
+        ``rate``, ``strict``, ``weak`` and ``non_preserving`` are of the neurons that are not dead, and NaN if all are;
+        ``dead``, ``saturated`` and ``reversed`` (orientation -1) are of all.
+        """
+        living = self.mode[~self.dead]
+        shares = {name: _mean((living == place).double()) for place, name in enumerate(MODES[:3])}
+        return {
+            "rate": _mean(self.rate[~self.dead].double()),
+            **shares,
+            "dead": _mean(self.dead.double()),
+            "saturated": _mean(self.saturated.double()),
+            "reversed": _mean((self.orientation < 0).double()),
+        }
+
+
+@dataclass(frozen=True)
+class NeuronModes:
+    """Modes of every layer.
+
+    Attributes:
+        groups: By group, in the order of computation.
+    """
+
+    groups: Mapping[str, Modes]
+
+    def __getitem__(self, group: str) -> Modes:
+        return self.groups[group]
+
+    def summary(self) -> pd.DataFrame:
+        """One row a group: the number of its neurons (channels of a convolution), and :meth:`Modes.summary`."""
+        import pandas as pd
+
+        rows = [{"group": n, "neurons": len(m.rate), **m.summary()} for n, m in self.groups.items()]
+        return pd.DataFrame(rows)
+
+    def frame(self) -> pd.DataFrame:
+        """One row a neuron (channel of a convolution): group, neuron, mode, rate, turned, saturated, orientation."""
+        import pandas as pd
+
+        tables = [
+            pd.DataFrame(
+                {
+                    "group": name,
+                    "neuron": range(len(modes.rate)),
+                    "mode": np.array(MODES)[modes.mode.numpy()],
+                    "rate": modes.rate.numpy(),
+                    "turned": modes.turned.numpy(),
+                    "saturated": modes.saturated.numpy(),
+                    "orientation": modes.orientation.numpy(),
+                }
+            )
+            for name, modes in self.groups.items()
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+
+def order_modes(
+    fields: Float[Tensor, "samples n"], activations: Float[Tensor, "samples n"], *, tolerance: float = TOLERANCE
+) -> Modes:
+    """Modes of neurons whose local fields and activations are at hand, in P log P.
+
+    Args:
+        fields: Local fields; positions of a convolution are samples too.
+        activations: What the neurons hand on; their order is taken as it is, rounding and all.
+        tolerance: How far the rate of a strict neuron may lie below 1.
+
+    >>> h = torch.tensor([0.1, 0.9, 0.4, -0.3, 0.7, -0.8])[:, None]
+    >>> order_modes(h, h.relu()).rate * 15
+    tensor([14.], dtype=torch.float64)
+    """
+    rows, values = (np.ascontiguousarray(x.detach().cpu().T.numpy()) for x in (fields, activations))
+    return _modes(rows, ActivationFunction(("given",), rising=False), values, tolerance)
+
+
+def neuron_modes(
+    graph: NeuralGraph,
+    samples: Samples,
+    *,
+    groups: Iterable[str] | None = None,
+    tolerance: float = TOLERANCE,
+    memory: int = MEMORY,
+) -> NeuronModes:
+    """Modes of every neuron over samples; of a convolution's channels over samples and positions.
+
+    Local fields of a layer's samples are held together (layers in turn where they do not all fit in ``memory``) and
+    sorted once; nothing is sorted for activation functions that are known to rise strictly.
+
+    Args:
+        graph: The network at one snapshot.
+        samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
+        groups: Names of groups; by default all but the inputs.
+        tolerance: How far the rate of a strict neuron may lie below 1.
+        memory: Bytes of local fields held at a time; the sort needs about as much again.
+
+    Raises:
+        SamplesError: The samples do not fit, or one is not finite at some neuron.
+        ValuesError: There is no such group.
+    """
+    names = groups_of(graph, groups)
+    functions = activation_functions(graph.program)
+    wanted = {name: not functions[name].rising and functions[name].run is None for name in names}
+    found: dict[str, list[Modes]] = {name: [] for name in names}
+    for part in parts(graph, samples, wanted, by="channel", memory=memory):
+        function = functions[part.group.name]
+        found[part.group.name].append(_modes(part.fields, function, part.activations, tolerance))
+    gains = orientations(graph, names)
+    return NeuronModes({name: _joined(found[name], gains[name]) for name in names})
+
+
+def orientations(graph: NeuralGraph, groups: Iterable[str]) -> dict[str, Int[Tensor, " channels"]]:
+    """By group, the sign of the gain of folded normalisation for each channel: 1 without one, 0 where signs differ."""
+    channels = {group.name: group.n_channels for group in graph.groups}
+    signs: dict[str, list[Tensor]] = {name: [] for name in groups}
+    for synapse in graph.synapses:
+        if synapse.target in signs:
+            gain = graph.kernel(synapse.name).rows().gain
+            if gain is not None and gain.numel() in (1, channels[synapse.target]):
+                signs[synapse.target].append(gain.flatten().sign().expand(channels[synapse.target]).long().cpu())
+    return {
+        name: torch.where((stack := torch.stack(several)).amin(0) == stack.amax(0), stack[0], 0)
+        if several
+        else torch.ones(channels[name], dtype=torch.long)
+        for name, several in signs.items()
+    }
+
+
+def _modes(h: Array, function: ActivationFunction, y: Array | None, tolerance: float) -> Modes:
+    """Modes of the neurons whose local fields are the rows of h."""
+    low, high = h.min(1), h.max(1)
+    if function.rising:
+        rate = np.where(low < high, 1.0, np.nan)
+        turned, dead = 0 * rate, ~(low < high)
+    else:
+        counts = pair_counts(h, y if function.run is None else function.run)  # type: ignore[arg-type]
+        with np.errstate(invalid="ignore"):
+            rate, turned = counts.concordant / counts.comparable, counts.discordant / counts.comparable
+        dead = counts.concordant + counts.discordant == 0
+    orientation = np.where((turned > 0) & (rate == 0), -1, 1)
+    tensor = torch.from_numpy
+    saturated = tensor(_saturated(h, function, y))
+    return Modes(tensor(rate), tensor(turned), tensor(dead), saturated, tensor(orientation), tolerance)
+
+
+def _saturated(h: Array, function: ActivationFunction, y: Array | None) -> Array:
+    """Whether a bounded activation is near a bound for most samples of each row."""
+    low, high = function.bounds
+    if not function.bounded or (function.run is None and y is None):
+        return np.zeros(len(h), bool)
+    near = _NEAR * (high - low)
+
+    def share(rows: slice) -> Array:
+        values: Any = y[rows] if function.run is None else function.run(h[rows])  # type: ignore[index]
+        return ((values <= low + near) | (values >= high - near)).mean(1) >= _MOST
+
+    return np.concatenate(by_rows(share, h.shape))
+
+
+def _joined(several: list[Modes], gains: Tensor) -> Modes:
+    """Modes of all rows of a group, with the orientation that its normalisation gives them."""
+    rate, turned, dead, saturated, orientation = (
+        torch.cat([getattr(modes, name) for modes in several])
+        for name in ("rate", "turned", "dead", "saturated", "orientation")
+    )
+    return Modes(rate, turned, dead, saturated, orientation * gains, several[0].tolerance)
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.mean()) if values.numel() else float("nan")

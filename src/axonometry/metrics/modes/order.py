@@ -1,0 +1,182 @@
+r"""Pairs of samples that a function keeps in order, turns round or makes equal, for many neurons at once.
+
+Of P samples with inputs h and values y, a pair is *comparable* where h ≠ h', *concordant* where (h - h')(y - y') > 0
+and *discordant* where (h - h')(y - y') < 0. All pairs are counted without being looked at one by one: sorted by h (and
+by y among equal h), discordant pairs are the inversions of y (Knight 1966), and with T the number of tied pairs
+
+    comparable = C(P, 2) - T_h,    concordant = C(P, 2) - T_h - T_y + T_hy - discordant.
+
+For a non-decreasing y of h there are no inversions and T_hy = T_h, so that concordant = C(P, 2) - T_y: for ReLU with m
+samples at h ≤ 0 and no other ties, C(P, 2) - C(m, 2).
+
+Everything here works on rows, a row a neuron, in numpy: its sort is the fastest at hand on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Function = Callable[[Array], Array]
+"""An elementwise function."""
+
+_BLOCK = 2**19  # Numbers that are worked on at a time: they and what is made of them stay in the processor's cache.
+_SIDE = 128  # Pairs inside a block of so many are compared one with the other, many rows at a time.
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """Numbers of pairs of samples, one of each a row.
+
+    Attributes:
+        comparable: Pairs with different h.
+        concordant: Pairs that y keeps in order.
+        discordant: Pairs whose order y turns round.
+    """
+
+    comparable: Array
+    concordant: Array
+    discordant: Array
+
+
+def pair_counts(h: Array, y: Array | Function) -> PairCounts:
+    """Count pairs in every row, in P log P.
+
+    Args:
+        h: What is put in order, of shape (rows, P).
+        y: Their values, of the same shape, or the elementwise function that gives them; with a function nothing but
+            values is sorted.
+    """
+
+    def count(rows: slice) -> PairCounts:
+        if callable(y):
+            ordered = np.sort(h[rows], axis=1)
+            return _counted(ordered, y(ordered))
+        order = np.argsort(h[rows], axis=1)
+        return _counted(np.take_along_axis(h[rows], order, 1), np.take_along_axis(y[rows], order, 1))
+
+    parts = by_rows(count, h.shape)
+    names = ("comparable", "concordant", "discordant")
+    return PairCounts(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def by_rows(function: Callable[[slice], Any], shape: tuple[int, ...]) -> list[Any]:
+    """Call a function with blocks of rows, as many at a time as torch has threads; results in order."""
+    step = max(1, _BLOCK // max(1, shape[1]))
+    blocks = [slice(begin, min(begin + step, shape[0])) for begin in range(0, max(1, shape[0]), step)]
+    threads = min(torch.get_num_threads(), len(blocks))
+    if threads < 2:
+        return [function(block) for block in blocks]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, blocks))
+
+
+def all_pairs(n: int) -> int:
+    """C(n, 2)."""
+    return n * (n - 1) // 2
+
+
+def tied_pairs(same: Array) -> Array:
+    """Pairs of equal elements in every sorted row.
+
+    Args:
+        same: Whether each element but the first equals the one in front of it, of shape (rows, P - 1).
+    """
+    rows, steps = same.shape
+    found = np.zeros(rows, np.int64)
+    at = np.flatnonzero(same)
+    if len(at):
+        at += at // steps  # rows apart by one, so that no run goes on into the next
+        begins = np.flatnonzero(np.diff(at, prepend=-2) > 1)
+        lengths = np.diff(begins, append=len(at))
+        np.add.at(found, at[begins] // (steps + 1), lengths * (lengths + 1) // 2)
+    return found
+
+
+def inversions(permutations: Array) -> Array:
+    """In every row the number of pairs i < j with p[i] > p[j].
+
+    Rows are halved by value until they are short; each element that stands behind larger ones of the other half is
+    counted by its place. Short rows are cut into blocks by place and by value: pairs in different blocks of both kinds
+    are counted from a table, the others are compared.
+
+    Args:
+        permutations: Each row a permutation of 0 .. P - 1, of shape (rows, P).
+    """
+    rows, n = permutations.shape
+    if n <= _SIDE * _SIDE:
+        return _by_blocks(permutations)
+    half = n // 2
+    low = permutations < half
+    places = (np.flatnonzero(low) % n).reshape(rows, half)
+    across = places.sum(1) - all_pairs(half)
+    upper = permutations[~low].reshape(rows, n - half) - half
+    return across + inversions(permutations[low].reshape(rows, half)) + inversions(upper)
+
+
+def _counted(h: Array, y: Array) -> PairCounts:
+    """Counts of rows that are in the order of h."""
+    n = h.shape[1]
+    same_h = h[:, 1:] == h[:, :-1]
+    y = _settled(same_h, y)
+    both = same_h & (y[:, 1:] == y[:, :-1])
+    falls = (y[:, 1:] < y[:, :-1]).any(1)
+    discordant = np.zeros(len(h), np.int64)
+    if falls.any():
+        places = np.argsort(y[falls], axis=1, kind="stable")  # quick where there are few rising and falling runs
+        discordant[falls] = inversions(places)
+        y[falls] = np.take_along_axis(y[falls], places, 1)
+    tied_h, tied_y, tied = tied_pairs(same_h), tied_pairs(y[:, 1:] == y[:, :-1]), tied_pairs(both)
+    comparable = all_pairs(n) - tied_h
+    return PairCounts(comparable, comparable - tied_y + tied - discordant, discordant)
+
+
+def _settled(same_h: Array, y: Array) -> Array:
+    """A copy of y in rising order among equal h, where it is no inversion."""
+    y = y.copy()
+    begins = np.ones(y.shape, bool)
+    np.logical_not(same_h, out=begins[:, 1:])
+    tied = ~begins
+    tied[:, :-1] |= same_h
+    at = np.flatnonzero(tied)
+    values = y.reshape(-1)[at]
+    y.reshape(-1)[at] = values[np.lexsort((values, begins.reshape(-1)[at].cumsum()))]
+    return y
+
+
+def _by_blocks(p: Array) -> Array:
+    """Inversions of rows of at most 2^14: O(P^1.5) comparisons of small integers, many at a time."""
+    rows, n = p.shape
+    if n < 2:
+        return np.zeros(rows, np.int64)
+    side = min(_SIDE, 2 ** (int(n - 1).bit_length() // 2 + 1))
+    blocks = -(-n // side)
+    values = np.empty((rows, blocks * side), np.int16)
+    values[:, :n], values[:, n:] = p, np.arange(n, blocks * side)  # what is added is in order and behind all
+    row = np.arange(rows)[:, None]
+    places = np.empty_like(values)
+    places[row, values] = np.arange(blocks * side, dtype=np.int16)
+    near = _compared(values.reshape(rows, blocks, side))
+    alike = _compared((places // np.int16(side)).reshape(rows, blocks, side))
+    cell = values // np.int16(side) + blocks * (np.arange(blocks * side) // side) + blocks * blocks * row
+    table = np.bincount(cell.reshape(-1), minlength=rows * blocks * blocks).reshape(rows, blocks, blocks)
+    larger = table.sum(2, keepdims=True) - table.cumsum(2)  # of this block of places, in later blocks of values
+    before = larger.cumsum(1) - larger
+    return near + alike + (before * table).sum((1, 2))
+
+
+def _compared(blocks: Array) -> Array:
+    """Pairs i < j of one block with b[i] > b[j], summed over the blocks of each row of (rows, blocks, side)."""
+    side = blocks.shape[2]
+    columns = np.ascontiguousarray(np.moveaxis(blocks, 2, 0))
+    larger = np.zeros(columns.shape, np.uint8)  # a block is short enough for its counts to fit
+    for apart in range(1, side):
+        larger[apart:] += (columns[:-apart] > columns[apart:]).view(np.uint8)
+    return larger.sum((0, 2), dtype=np.int64)

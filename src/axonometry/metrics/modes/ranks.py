@@ -1,0 +1,261 @@
+r"""Rank distributions: where the samples of a class stand in the order that a layer's neurons give to all samples.
+
+The signed projection of sample μ for class k at neuron i is p = h_i(μ) sign(M_ki), with M the linear map from the layer
+to the outputs (:func:`axonometry.program.linear.linear_maps`). With r the rank of p among the P samples, 1 to P, equal
+ones having their mean rank, u = (r - 1/2) / P. Pooled over the neurons of the layer, the density of u over the samples
+of class k says how far the neurons push the class to one end: it is 1 everywhere where they do not. Its slope is
+
+    g = 12 (mean u - 1/2) = 12 (1 - π_k) (AUC - 1/2),
+
+the least-squares slope of a density with that mean, between -6 and 6; π_k is the share of the class among the samples
+and AUC the chance that a sample of the class ranks above one of another. One sort a neuron serves all classes: a sign
+of -1 turns u into 1 - u. A neuron with M_ki = 0 is left out for class k.
+
+Source: Lin et al. 2025 (arXiv 2501.02436), rank probability distribution. Mean ranks of equal values, the number of
+bins and the normalisation of the density are our choice; that a value on the border of two bins counts half in each,
+too, so that turning all signs mirrors the density.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from axonometry.errors import SamplesError
+from axonometry.metrics.modes.fields import MEMORY, count, groups_of, parts
+from axonometry.metrics.modes.order import Array, by_rows
+from axonometry.program.linear import linear_maps
+from axonometry.program.samples import Samples
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from axonometry.program import NeuralGraph
+
+BINS = 100
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Rank distribution of one layer.
+
+    Attributes:
+        gradient: Slope g of each neuron for each class, -6 to 6; NaN where the neuron has no path to the class's output
+            or the class has no samples.
+        density: Density of u for each class over all neurons, in bins of equal width from 0 to 1; NaN as above.
+    """
+
+    gradient: Float[Tensor, "classes n"]
+    density: Float[Tensor, "classes bins"]
+
+    @property
+    def by_class(self) -> Float[Tensor, " classes"]:
+        """Mean slope over the neurons for each class."""
+        return self.gradient.nanmean(1)
+
+    @property
+    def mean(self) -> float:
+        """Mean slope over the classes that have samples."""
+        return float(self.by_class.nanmean())
+
+
+@dataclass(frozen=True)
+class RankDistribution:
+    """Rank distributions of several layers.
+
+    Attributes:
+        groups: By group, in the order of computation.
+    """
+
+    groups: Mapping[str, Ranks]
+
+    def __getitem__(self, group: str) -> Ranks:
+        return self.groups[group]
+
+    def gradients(self) -> pd.DataFrame:
+        """A tidy frame: group, class, gradient (mean over neurons)."""
+        import pandas as pd
+
+        rows = [
+            (name, place, value)
+            for name, ranks in self.groups.items()
+            for place, value in enumerate(ranks.by_class.tolist())
+        ]
+        return pd.DataFrame(rows, columns=["group", "class", "gradient"])
+
+    def densities(self) -> pd.DataFrame:
+        """A tidy frame: group, class, u (middle of the bin), density."""
+        import pandas as pd
+
+        tables = []
+        for name, ranks in self.groups.items():
+            classes, bins = ranks.density.shape
+            middles = (np.arange(bins) + 0.5) / bins
+            table = {"class": np.repeat(np.arange(classes), bins), "u": np.tile(middles, classes)}
+            tables.append(pd.DataFrame({"group": name, **table, "density": ranks.density.flatten().numpy()}))
+        return pd.concat(tables, ignore_index=True)
+
+
+def rank_distribution(
+    graph: NeuralGraph,
+    samples: Samples,
+    labels: Int[Tensor, " samples"],
+    *,
+    groups: Iterable[str] | None = None,
+    bins: int = BINS,
+    memory: int = MEMORY,
+) -> RankDistribution:
+    """Rank distribution of every layer, a neuron at each position of a convolution being one of its own.
+
+    Args:
+        graph: The network at one snapshot, with one output group: a neuron for each class.
+        samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
+        labels: The class of each sample, from 0.
+        groups: Names of groups; by default the hidden ones.
+        bins: Number of bins of the density.
+        memory: Bytes of local fields held at a time.
+
+    Raises:
+        SamplesError: Samples and labels do not fit each other or the network, all are of one class, or a sample is not
+            finite at some neuron.
+        ValuesError: There is no such group, or not one output group.
+    """
+    if groups is None:
+        groups = [name for name in groups_of(graph, None) if name not in _outputs(graph)]
+    names = groups_of(graph, groups)
+    samples = samples if isinstance(samples, (Tensor, tuple, Mapping)) else list(samples)
+    maps = linear_maps(graph)
+    classes = next((len(matrix) for matrix in maps.values()), 0)
+    checked_labels(labels, count(graph, samples), classes)
+    found: dict[str, list[tuple[Array, Array]]] = {name: [] for name in names}
+    for part in parts(graph, samples, dict.fromkeys(names, False), by="neuron", memory=memory):
+        signs = maps[part.group.name].flatten(1)[:, part.rows].sign().to(torch.int8).cpu().numpy()
+        found[part.group.name].append(_distribution(part.fields, labels.cpu().numpy(), signs, bins))
+    return RankDistribution({name: _ranks(several) for name, several in found.items()})
+
+
+def ranks(
+    fields: Float[Tensor, "samples n"],
+    labels: Int[Tensor, " samples"],
+    signs: Float[Tensor, "classes n"] | Int[Tensor, "classes n"],
+    *,
+    bins: int = BINS,
+) -> Ranks:
+    """Rank distribution of neurons whose local fields are at hand.
+
+    Args:
+        fields: Local fields.
+        labels: The class of each sample, from 0.
+        signs: The linear map to the outputs, or its signs.
+        bins: Number of bins of the density.
+
+    Raises:
+        SamplesError: Labels do not fit the fields or the signs, or all are of one class.
+
+    >>> h = torch.tensor([0.1, 0.9, 0.4, -0.3, 0.7, -0.8])[:, None]
+    >>> found = ranks(h, torch.tensor([0, 1, 1, 0, 0, 1]), torch.tensor([[1.0], [-1.0]]))
+    >>> [round(g, 6) for g in found.by_class.tolist()]
+    [-0.333333, -0.333333]
+    """
+    checked_labels(labels, len(fields), len(signs))
+    rows = np.ascontiguousarray(fields.detach().cpu().T.numpy())
+    found = _distribution(rows, labels.cpu().numpy(), signs.detach().sign().to(torch.int8).cpu().numpy(), bins)
+    return _ranks([found])
+
+
+def checked_labels(labels: Tensor, n: int, classes: int, *, several: bool = True) -> None:
+    """Refuse labels that do not fit, and, where several classes are needed, those of one class.
+
+    Raises:
+        SamplesError: They are not one class number a sample, or all of one class.
+    """
+    if labels.dim() != 1 or labels.is_floating_point() or len(labels) != n:
+        came = f"{labels.dtype} of shape {tuple(labels.shape)} for {n} samples"
+        raise SamplesError("labels are one whole number a sample", came, "Pass the classes' numbers, from 0")
+    low, high = (int(labels.min()), int(labels.max())) if n else (0, 0)
+    if low < 0 or high >= max(1, classes):
+        came = f"labels from {low} to {high} for {classes} outputs"
+        raise SamplesError("a label is the number of an output", came, "Number the classes as the outputs, from 0")
+    if several and len(labels.unique()) < 2:
+        came = f"{n} samples, all of class {int(labels[0])}" if n else "no samples"
+        raise SamplesError(
+            "ranks tell the samples of a class from the others", came, "Pass samples of two classes or more"
+        )
+
+
+def mean_ranks(same: Array) -> Array:
+    """Ranks 1 to P of every sorted row, equal elements having the mean of theirs.
+
+    Args:
+        same: Whether each element but the first equals the one in front of it, of shape (rows, P - 1).
+    """
+    rows, n = len(same), same.shape[1] + 1
+    found = np.tile(np.arange(1.0, n + 1), (rows, 1))
+    begins = np.ones((rows, n), bool)
+    np.logical_not(same, out=begins[:, 1:])
+    at = np.flatnonzero(begins)
+    lengths = np.diff(at, append=begins.size)
+    several = lengths > 1
+    at, lengths = at[several], lengths[several]
+    places = np.repeat(at - np.concatenate([[0], lengths.cumsum()[:-1]]), lengths) + np.arange(lengths.sum())
+    found.reshape(-1)[places] = np.repeat(at % n + (lengths + 1) / 2, lengths)
+    return found
+
+
+def _distribution(h: Array, labels: Array, signs: Array, bins: int) -> tuple[Array, Array]:
+    """Gradients (classes, rows) and, summed over the rows, twice the number of values in each bin (classes, bins)."""
+    classes, n = len(signs), h.shape[1]
+    small = labels.astype(np.min_scalar_type(classes))
+    sizes = np.bincount(labels, minlength=classes)
+
+    def some(rows: slice) -> tuple[Array, Array]:
+        order = np.argsort(h[rows], axis=1)
+        ordered = np.take_along_axis(h[rows], order, 1)
+        same = ordered[:, 1:] == ordered[:, :-1]
+        u = (mean_ranks(same) if same.any() else np.arange(1.0, n + 1)) / n - 0.5 / n
+        count = len(order)
+        cell = small[order] + classes * np.arange(count)[:, None]
+        sums = np.bincount(cell.reshape(-1), np.broadcast_to(u, order.shape).reshape(-1), count * classes)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = sums.reshape(count, classes).T / sizes[:, None]
+        sign = signs[:, rows]
+        gradient = np.where(sign == 0, np.nan, 12 * (mean - 0.5) * sign)
+        return gradient, _counts(cell, u, sign, bins)
+
+    found = by_rows(some, h.shape)
+    return np.concatenate([gradient for gradient, _ in found], axis=1), np.sum([counts for _, counts in found], axis=0)
+
+
+def _counts(cell: Array, u: Array, sign: Array, bins: int) -> Array:
+    """Twice the number of values of u in each bin, a value on a border half in each; turned where the sign is -1."""
+    classes, rows = sign.shape
+    place = np.round(u * bins, 9)  # what lies on a border lies there exactly
+    lower, upper = np.ceil(place).astype(np.int64) - 1, np.floor(place).astype(np.int64)
+    counts = 2 * _table(cell, lower, bins, rows * classes)
+    if (lower != upper).any():
+        counts = counts // 2 + _table(cell, upper, bins, rows * classes)
+    counts = counts.reshape(rows, classes, bins)
+    straight = np.einsum("ikb,ki->kb", counts, sign > 0)
+    return straight + np.einsum("ikb,ki->kb", counts[..., ::-1], sign < 0)
+
+
+def _table(cell: Array, place: Array, bins: int, cells: int) -> Array:
+    return np.bincount((cell * bins + place).reshape(-1), minlength=cells * bins)
+
+
+def _ranks(several: list[tuple[Array, Array]]) -> Ranks:
+    gradient = np.concatenate([part for part, _ in several], axis=1)
+    counts = np.sum([part for _, part in several], axis=0)
+    with np.errstate(invalid="ignore"):
+        density = counts * counts.shape[1] / counts.sum(1, keepdims=True)
+    return Ranks(torch.from_numpy(gradient), torch.from_numpy(density))
+
+
+def _outputs(graph: NeuralGraph) -> set[str]:
+    return {group.name for group in graph.groups if group.role == "output"}

@@ -1,0 +1,168 @@
+r"""Truncation: the real network up to a layer, the linear one behind it.
+
+The L-Map M of a layer replaces every nonlinearity behind the layer by the identity. How much of the network is left is
+read from its outputs: with a_g the real activations of group g and r_g what the linear reading hands to the group when
+all groups hold their real activations (biases and shifts of normalisation with it), the outputs of the network that is
+real up to group l and linear behind it are
+
+    Z_l = c + Σ_{g ≤ l} M^g (a_g - r_g),
+
+c being the constants' way to the outputs and g ≤ l the groups up to l in the order of computation. For layers in a row
+this is M^l a_l + c_l with the pushed biases c_l; where skips lead around a layer they bring what is real in front of
+it. At the last group Z is the network itself, at the input it is the whole network's linear map, and for a network
+without nonlinearities all are equal.
+
+Source: Lin et al. 2025 (arXiv 2501.02436), L-Maps. That truncation keeps the biases, and its error, which they do not
+measure, are our choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from axonometry.errors import SamplesError, ValuesError
+from axonometry.metrics.modes.ranks import checked_labels
+from axonometry.program.linear import linear_maps
+from axonometry.program.links import Links
+from axonometry.program.live import LiveBatch, live_batches
+from axonometry.program.samples import Samples
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from axonometry.program import NeuralGraph
+
+
+def linear_map(graph: NeuralGraph, group: str, *, output: str | None = None) -> Float[Tensor, "outputs ..."]:
+    r"""The L-Map of a group: what reaches each output from each of its neurons when nothing behind it is nonlinear.
+
+    The sum, over all paths from the neuron to the output, of the product of the weights on the path, folded batch norm
+    with them. It acts on activations.
+
+    Args:
+        graph: The network at one snapshot.
+        group: Name of the group.
+        output: Name of the output group; may be left out where there is one.
+
+    Returns:
+        A tensor of shape (n_outputs, \*shape of the group). Maps of all groups cost as much as one:
+        :func:`axonometry.program.linear.linear_maps`.
+
+    Raises:
+        ValuesError: There is no such group, or several outputs and none is named.
+
+    Source: Lin et al. 2025 (arXiv 2501.02436), L-Maps.
+    """
+    maps = linear_maps(graph, output)
+    if group not in maps:
+        raise ValuesError("a linear map leads from a neuron group", repr(group), f"The groups are: {', '.join(maps)}")
+    return maps[group]
+
+
+def linear_truncation(
+    graph: NeuralGraph, samples: Samples, labels: Int[Tensor, " samples"] | None = None
+) -> pd.DataFrame:
+    """How well the network does that is real up to a layer and linear behind it, for every layer, in one pass.
+
+    Args:
+        graph: The network at one snapshot, with one output group.
+        samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
+        labels: The class of each sample, from 0.
+
+    Returns:
+        One row a group with local fields, in the order of computation: ``accuracy`` (NaN without labels), ``agreement``
+        (share of the samples whose largest output is the real network's) and ``error``, the distance of the outputs
+        from the real ones relative to the length of these, both less their mean over the outputs, which a softmax does
+        not see: 0 where nothing is lost. The last row is the real network.
+
+    Raises:
+        SamplesError: Samples or labels do not fit.
+        ValuesError: There is not one output group.
+    """
+    import pandas as pd
+
+    tail = _tail(graph)
+    sums: dict[str, Tensor] = {}
+    seen, length = 0, 0.0
+    for batch in live_batches(graph, samples):
+        truncated, real = _outputs(tail, batch)
+        some = None if labels is None else _labels(labels, batch).to(real.device)
+        for name, outputs in truncated.items():
+            sums[name] = sums.get(name, torch.zeros(3, dtype=torch.float64)) + _compared(outputs, real, some)
+        seen, length = seen + batch.size, length + float(_centred(real).square().sum())
+    if labels is not None:
+        checked_labels(labels, seen, len(tail.constants), several=False)
+    rows = [
+        (name, float(found[0]) / seen, float(found[1]) / seen, float(found[2] / length) ** 0.5)
+        for name, found in sums.items()
+    ]
+    return pd.DataFrame(rows, columns=["group", "accuracy", "agreement", "error"])
+
+
+def _labels(labels: Tensor, batch: LiveBatch) -> Tensor:
+    some = labels[batch.start : batch.start + batch.size]
+    if len(some) < batch.size:
+        raise SamplesError(
+            "labels are one whole number a sample", f"{len(labels)} for more samples", "Pass one for each"
+        )
+    return some
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """What truncation needs of a network: its maps to the outputs and what the constants bring there, in float64."""
+
+    graph: NeuralGraph
+    maps: Mapping[str, Tensor]
+    constants: Tensor
+    output: str
+
+
+def _tail(graph: NeuralGraph) -> _Tail:
+    maps = linear_maps(graph)
+    output = next(group.name for group in graph.groups if group.role == "output")
+    links = Links(dtype=graph.dtype, constants=True)
+    with torch.no_grad():
+        received = graph.program.run(dict(graph.zeros()), graph._statics, links, through=True)
+    wide = {name: matrix.flatten(1).double() for name, matrix in maps.items()}
+    return _Tail(graph, wide, received[output].reshape(-1).double(), output)
+
+
+def _outputs(tail: _Tail, batch: LiveBatch) -> tuple[dict[str, Tensor], Tensor]:
+    """Outputs of shape (n, outputs) of the network truncated at each group, and the real ones, in float64."""
+    graph = tail.graph
+    shapes = {group.name: group.shape for group in graph.groups}
+    statics, links = graph._statics, Links(dtype=graph.dtype, constants=True)
+    zeros = {name: torch.zeros(shape, dtype=graph.dtype, device=graph.device) for name, shape in shapes.items()}
+    sent = {name: values.to(graph.dtype) for name, values in batch.activations.items()}
+    with torch.no_grad():
+        received = torch.func.vmap(lambda one: graph.program.run({**zeros, **one}, statics, links))(sent)
+    total = tail.constants
+    truncated: dict[str, Tensor] = {}
+    for name in sent:
+        real = batch.fields[name] if name == tail.output else batch.activations[name]
+        left = real.reshape(batch.size, -1).double()
+        if name in received:
+            left = left - received[name].reshape(batch.size, -1).double()
+        total = total + left @ tail.maps[name].T
+        truncated[name] = total
+    return truncated, batch.fields[tail.output].reshape(batch.size, -1).double()
+
+
+def _compared(outputs: Tensor, real: Tensor, labels: Tensor | None) -> Tensor:
+    """How many samples are right, how many as in the real network, and the squared distance from its outputs."""
+    chosen = outputs.argmax(1)
+    right = torch.full((), torch.nan) if labels is None else (chosen == labels).sum()
+    distance = (_centred(outputs) - _centred(real)).square().sum()
+    return torch.stack([x.double().cpu() for x in (right, (chosen == real.argmax(1)).sum(), distance)])
+
+
+def _centred(outputs: Tensor) -> Tensor:
+    """Less what all outputs share; a single output as it is."""
+    return outputs if outputs.shape[1] == 1 else outputs - outputs.mean(1, keepdim=True)
