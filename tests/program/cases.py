@@ -17,6 +17,7 @@ from axonometry.testing import TOYS, Block, Toy
 
 from . import (
     toys_activations,
+    toys_attention,
     toys_blocks,
     toys_conv,
     toys_ends,
@@ -24,13 +25,14 @@ from . import (
     toys_norm,
     toys_pool,
     toys_products,
+    toys_recurrent,
     toys_sums,
     toys_wiring,
 )
 from .oracles import REGISTRY, zeros
 
 _ = (toys_activations, toys_blocks, toys_conv, toys_ends, toys_linear, toys_norm)
-_ = (toys_pool, toys_products, toys_sums, toys_wiring)
+_ = (toys_pool, toys_products, toys_sums, toys_wiring, toys_attention, toys_recurrent)
 SINGLE = {**TOYS, **REGISTRY}
 """Every toy by itself."""
 
@@ -80,7 +82,7 @@ def stretch(block: Block, end: int, shape: tuple[int, ...]) -> Block:
 def family(name: str) -> str:
     """The toys that are captured side by side with this one; empty for a toy that stands alone."""
     toy = SINGLE[name]()
-    if name in TOYS or not toy.named or len(toy.inputs) > 1 or not toy.inputs[0].is_contiguous():
+    if name in TOYS or not toy.named or len(toy.inputs) > 1 or not (toy.inputs[0].is_contiguous() and toy.inputs[0].is_floating_point()):
         return ""
     file = SINGLE[name].__module__.rsplit("_", 1)[-1]
     return f"{file} {toy.pooling}{'' if toy.counted else ' weighted'}"

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings, strategies as st
 from torch import Tensor, nn
 
-from axonometry.populations.networks import ResNet
+from axonometry.populations.resnet import ResNet
 from axonometry.program import NeuralGraph, capture
 from axonometry.testing import MAPS, check_adjoint, dense, matrix, randomise
 

@@ -29,7 +29,7 @@ def sums(call: Call) -> Reading:
         x, coefficient = (a, first) if call.is_signal(a) else (b, second)
         if call.known(x).composite and not isinstance(b if x is a else a, fx.Node):
             return Reading("carrier", of=x, composite=True)
-        read = _with_constant(0 if x is a else 1, coefficient, second if x is a else first)
+        read = with_constant(0 if x is a else 1, coefficient, second if x is a else first)
         return Reading("sum", read, coefficients=(coefficient,))
     if call.same_root() and call.shape(a) == call.shape(b):
         if any(call.known(x).nonlinear for x in (a, b)):
@@ -39,7 +39,9 @@ def sums(call: Call) -> Reading:
     return Reading("sum", _of_two(first, second), coefficients=(first, second))
 
 
-def _with_constant(position: int, coefficient: float, of_constant: float) -> Callable[..., Tensor]:
+def with_constant(position: int, coefficient: float, of_constant: float) -> Callable[..., Tensor]:
+    """A reading of a signal and a constant: ``coefficient * signal + of_constant * constant``."""
+
     def read(links: Links, *operands: Any, **_: Any) -> Tensor:
         value, constant = operands[position], operands[1 - position]
         value = value if coefficient == 1 else value * links(coefficient)

@@ -11,6 +11,7 @@ from axonometry.program import recurrence
 from axonometry.program.call import Call
 from axonometry.program.links import Links
 from axonometry.program.registry import Reading, resolver
+from axonometry.program.rules.arithmetic import with_constant
 from axonometry.program.rules.synapses import linear
 
 
@@ -52,8 +53,11 @@ def from_state(call: Call) -> Reading:
 @resolver(recurrence.local_fields, recurrence.gru_fields)
 def local_fields(call: Call) -> Reading:
     """The sum of what comes from the input and from the state; a reset gate in between modulates."""
-    of_input, of_state = call.args[:2]
-    return Reading("sum", lambda links, a, b, *_: a + b, reads=(of_input, of_state), coefficients=(1.0, 1.0))
+    terms = call.args[:2]
+    linked = [call.is_signal(term) for term in terms]
+    if not all(linked):  # the first step of a loop starts from a state that is no signal
+        return Reading("sum", with_constant(linked.index(True), 1.0, 1.0), coefficients=(1.0,))
+    return Reading("sum", lambda links, a, b, *_: a + b, reads=terms, coefficients=(1.0, 1.0))
 
 
 @resolver(recurrence.activated)
