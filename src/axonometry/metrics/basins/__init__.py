@@ -1,0 +1,5 @@
+"""Attraction basins: how much noise on its inputs or its weights a network bears, and how flat its loss is."""
+
+from axonometry.metrics.basins.basin import Basin as Basin, Estimate as Estimate, NoCrossingWarning as NoCrossingWarning
+from axonometry.metrics.basins.sample_noise import sample_basin as sample_basin
+from axonometry.metrics.basins.weight_noise import weight_basin as weight_basin

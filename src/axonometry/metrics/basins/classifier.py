@@ -1,0 +1,128 @@
+"""A network that classifies, with samples whose classes are known: what all basins ask of it, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from axonometry.errors import SamplesError
+from axonometry.program.export import untouched, unwrapped
+
+_ROWS = 256
+"""Samples in one pass on a CPU: what flows between two layers should stay in its cache."""
+_ROWS_ON_DEVICE = 8192
+_NUMBERS_ON_DEVICE = 2**26
+"""Numbers of the inputs of one pass on an accelerator, whose memory also holds what the layers make of them."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network in evaluation mode beside samples with their classes.
+
+    Attributes:
+        model: From a batch of samples to logits, a row a sample.
+        samples: Where the network is.
+        labels: The class of each sample.
+        predicted: The class that the network gives to each sample without noise; -1 where a logit is NaN.
+        n_classes: Number of logits.
+    """
+
+    model: nn.Module
+    samples: Tensor
+    labels: Int[Tensor, " samples"]
+    predicted: Int[Tensor, " samples"]
+    n_classes: int
+
+    @property
+    def right(self) -> Bool[Tensor, " samples"]:
+        """Which samples the network classifies right without noise."""
+        return self.predicted == self.labels
+
+    @property
+    def rows(self) -> int:
+        """How many samples go through the network at once."""
+        return rows_at_once(self.samples)
+
+
+@contextmanager
+def examined(model: nn.Module, samples: Tensor, labels: Tensor) -> Iterator[Classifier]:
+    """The classifier, checked, for as long as the block lasts; the model is then as it was, its buffers too.
+
+    Raises:
+        SamplesError: Samples and labels do not fit each other or the network, or there are none.
+    """
+    module = unwrapped(model)
+    with untouched(module), _buffers_kept(module), torch.no_grad():
+        samples, labels = _checked(module, samples, labels)
+        logits = torch.cat([logits_of(module(part)) for part in samples.split(rows_at_once(samples))])
+        if logits.shape[0] != len(samples):
+            raise SamplesError("a network gives each sample one row of logits", f"{len(logits)} for {len(samples)}")
+        if int(labels.max()) >= logits.shape[1]:
+            came = f"the label {int(labels.max())} and {logits.shape[1]} logits"
+            raise SamplesError("labels number the logits, from 0", came, "Number the classes as the network does")
+        yield Classifier(module, samples, labels, classes_of(logits), logits.shape[1])
+
+
+def rows_at_once(samples: Tensor) -> int:
+    """How many of these samples go through a network at once."""
+    if samples.device.type == "cpu":
+        return _ROWS
+    return max(1, min(_ROWS_ON_DEVICE, _NUMBERS_ON_DEVICE // max(1, samples[0].numel())))
+
+
+def logits_of(output: object) -> Float[Tensor, "rows classes"]:
+    """The logits in what a network returned: a tensor, or an object that calls them ``logits`` (Transformers).
+
+    Raises:
+        SamplesError: It is neither, or not one row of at least two logits a sample.
+    """
+    logits = getattr(output, "logits", output)
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[1] < 2 or not logits.is_floating_point():
+        came = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(output).__name__
+        raise SamplesError(
+            "basins are measured of a network that gives each sample a row of at least two logits",
+            came,
+            "Wrap it in a module that does; a single logit z becomes the two of torch.cat([-z, z], 1)",
+        )
+    return logits
+
+
+def classes_of(logits: Float[Tensor, "*rows classes"]) -> Int[Tensor, "*rows"]:
+    """The class of the largest logit, the first of equal ones; -1 where one is NaN."""
+    largest, classes = logits.max(-1)
+    return classes.masked_fill_(largest.isnan(), -1)
+
+
+def _checked(module: nn.Module, samples: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    if len(samples) == 0 or labels.shape != samples.shape[:1] or labels.is_floating_point():
+        came = f"samples of shape {tuple(samples.shape)} and labels of {tuple(labels.shape)}, {labels.dtype}"
+        raise SamplesError("each of at least one sample has an integer label", came, "Give one class index per sample")
+    if int(labels.min()) < 0:
+        raise SamplesError("labels are at least 0", str(int(labels.min())), "Leave samples without a class out")
+    weights = [p for p in module.parameters() if p.is_floating_point()]
+    samples, labels = samples.detach(), labels.detach().long()
+    if samples.is_floating_point():
+        odd = (~samples.isfinite()).flatten(1).any(1) if samples.dim() > 1 else ~samples.isfinite()
+        if odd.any():
+            raise SamplesError("samples are finite", f"NaN or infinity in sample {int(odd.nonzero()[0])}")
+        samples = samples.to(weights[0].dtype) if weights else samples
+    device = weights[0].device if weights else samples.device
+    return samples.to(device), labels.to(device)
+
+
+@contextmanager
+def _buffers_kept(module: nn.Module) -> Iterator[None]:
+    """Buffers that a forward pass changes in place, such as counters, get their numbers back."""
+    before = [(buffer, buffer.clone(), buffer._version) for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, content, version in before:
+                if buffer._version != version:
+                    buffer.copy_(content)
