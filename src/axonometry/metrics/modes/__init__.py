@@ -1,5 +1,10 @@
 """Neuron modes and rank distributions: what neurons do to the order of samples (Lin et al. 2025)."""
 
+from axonometry.metrics.modes.folding import (
+    FoldingPairs as FoldingPairs,
+    folding_pairs as folding_pairs,
+    pairs_that_fold as pairs_that_fold,
+)
 from axonometry.metrics.modes.modes import (
     MODES as MODES,
     Modes as Modes,
