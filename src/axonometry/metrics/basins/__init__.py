@@ -1,5 +1,13 @@
 """Attraction basins: how much noise on its inputs or its weights a network bears, and how flat its loss is."""
 
 from axonometry.metrics.basins.basin import Basin as Basin, Estimate as Estimate, NoCrossingWarning as NoCrossingWarning
+from axonometry.metrics.basins.planes import (
+    SamplePlane as SamplePlane,
+    WeightPlane as WeightPlane,
+    sample_plane as sample_plane,
+    weight_plane as weight_plane,
+)
+from axonometry.metrics.basins.radii import Radii as Radii, sample_radii as sample_radii
 from axonometry.metrics.basins.sample_noise import sample_basin as sample_basin
+from axonometry.metrics.basins.sharpness import Sharpness as Sharpness, sharpness as sharpness
 from axonometry.metrics.basins.weight_noise import weight_basin as weight_basin

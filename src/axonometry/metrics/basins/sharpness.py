@@ -1,0 +1,150 @@
+r"""Sharpness: the largest curvature of the loss.
+
+The largest eigenvalue of the Hessian of the mean cross entropy (nats) over samples, with respect to the parameters, by
+Lanczos (scipy's ARPACK) on products with the Hessian, each a gradient of a gradient. ``scaled`` takes the Hessian in
+the unit of a weight basin: with :math:`D` the standard deviation of each weight tensor, the eigenvalue of :math:`D H D`
+over the weights alone, which scaling a ReLU layer up and the next one down leaves as it is. The mean loss under weight
+noise of a small amplitude s rises by :math:`s^2 / 2` times the sum of all its eigenvalues.
+
+Source: Keskar et al. 2017 and Yao et al. 2020 (PyHessian) for the eigenvalue [recalled]; the scaled Hessian is our
+choice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from axonometry.errors import ConvergenceError, WeightsError
+from axonometry.metrics.basins.classifier import Classifier, examined, logits_of
+
+_FEW = 64
+"""Up to so many parameters the whole Hessian costs less than an iteration."""
+_RESTARTS = 100
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """The largest eigenvalue of a Hessian.
+
+    Attributes:
+        value: In nats over the square of the parameters' unit; in nats where scaled.
+        residual: ‖H v - λ v‖ / |λ| of its eigenvector.
+        products: How many products with the Hessian it took.
+        parameters: How many parameters the Hessian is of.
+        scaled: Whether weights count in standard deviations of their tensors.
+    """
+
+    value: float
+    residual: float
+    products: int
+    parameters: int
+    scaled: bool
+
+
+def sharpness(
+    model: nn.Module, samples: Tensor, labels: Tensor, *, scaled: bool = False, tol: float = 1e-3, seed: int = 0
+) -> Sharpness:
+    """The largest eigenvalue of the Hessian of the mean cross entropy.
+
+    Args:
+        model: From a batch of samples to a row of logits each; it is measured in evaluation mode and left as it was.
+        samples: A product costs about four passes over them: a few hundred are usually enough.
+        labels: The class of each, shape (P,).
+        scaled: Whether it is taken in the unit of a weight basin, over weights of two dimensions and more; all
+            parameters otherwise.
+        tol: The eigenvalue's relative accuracy.
+        seed: What the iteration's start follows from.
+
+    Raises:
+        ConvergenceError: The iteration did not reach the tolerance.
+        SamplesError: Samples and labels do not fit each other or the network.
+        WeightsError: There are no parameters, or the loss is not finite.
+    """
+    with (
+        examined(model, samples, labels) as classifier,
+        torch.enable_grad(),
+        sdpa_kernel(SDPBackend.MATH),  # the fused kernels of attention and recurrence have no second derivative
+        torch.backends.cudnn.flags(enabled=False),
+    ):
+        hessian = _Hessian(classifier, scaled=scaled)
+        value, vector = _largest(hessian, tol, seed)
+        residual = float(np.linalg.norm(hessian.multiply(vector) - value * vector)) / abs(value) if value else 0.0
+        return Sharpness(value, residual, hessian.products, hessian.size, scaled)
+
+
+class _Hessian:
+    """Products with the Hessian, counted."""
+
+    def __init__(self, classifier: Classifier, *, scaled: bool) -> None:
+        named = [(name, p.detach()) for name, p in classifier.model.named_parameters() if p.is_floating_point()]
+        self.point = {name: p for name, p in named if p.dim() > 1 or not scaled}
+        self.units = [float(p.double().std(correction=0)) if scaled else 1.0 for p in self.point.values()]
+        self.classifier, self.products = classifier, 0
+        self.size = sum(p.numel() for p in self.point.values())
+        if self.size == 0:
+            raise WeightsError("sharpness is of a network with parameters", "none")
+        if not all(p.isfinite().all() for _, p in named):
+            raise WeightsError("sharpness needs finite parameters", "NaN or infinity", "The training has diverged")
+
+    def multiply(self, x: np.ndarray) -> np.ndarray:
+        """``H x``."""
+        self.products += 1
+        ones = list(self.point.values())
+        parts = torch.from_numpy(np.ascontiguousarray(x.ravel())).split([p.numel() for p in ones])
+        direction = [(unit * part).view(p.shape).to(p) for part, unit, p in zip(parts, self.units, ones, strict=True)]
+        total = [torch.zeros(p.shape, dtype=torch.float64, device=p.device) for p in ones]
+        c = self.classifier
+        for rows in torch.arange(len(c.samples), device=c.samples.device).split(c.rows):
+            total = [whole + part for whole, part in zip(total, self._product(direction, rows), strict=True)]
+        flat = [unit * whole.flatten().cpu() for unit, whole in zip(self.units, total, strict=True)]
+        result = torch.cat(flat).numpy() / len(c.samples)
+        if not np.isfinite(result).all():
+            raise WeightsError("sharpness needs a loss with finite derivatives", "NaN or infinity")
+        return result
+
+    def _product(self, direction: list[Tensor], rows: Tensor) -> tuple[Tensor, ...]:
+        """The product of the summed loss over some samples."""
+        leaves = {name: p.clone().requires_grad_() for name, p in self.point.items()}
+        loss = F.cross_entropy(self._logits(leaves, rows), self.classifier.labels[rows], reduction="sum")
+        slopes = torch.autograd.grad(loss, list(leaves.values()), create_graph=True, materialize_grads=True)
+        along = sum(((slope * d).sum() for slope, d in zip(slopes, direction, strict=True)), loss.new_zeros(()))
+        if not along.requires_grad:  # a loss that is linear in the parameters
+            return tuple(torch.zeros_like(d) for d in direction)
+        return torch.autograd.grad(along, list(leaves.values()), materialize_grads=True)
+
+    def _logits(self, leaves: Mapping[str, Tensor], rows: Tensor) -> Tensor:
+        c = self.classifier
+        return logits_of(functional_call(c.model, dict(leaves), (c.samples[rows],)))
+
+
+def _largest(hessian: _Hessian, tol: float, seed: int) -> tuple[float, np.ndarray]:
+    """The largest eigenvalue and its vector."""
+    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
+
+    n = hessian.size
+    if n <= _FEW:
+        matrix = np.stack([hessian.multiply(row) for row in np.eye(n)])
+        values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+        return float(values[-1]), vectors[:, -1]
+    begin = np.random.default_rng(seed).standard_normal(n)
+    if not hessian.multiply(begin).any():
+        return 0.0, begin / math.sqrt(float(begin @ begin))
+    operator = LinearOperator(shape=(n, n), matvec=hessian.multiply, dtype=np.float64)
+    try:
+        found, vectors = eigsh(operator, k=1, which="LA", v0=begin, tol=tol, maxiter=_RESTARTS)
+    except ArpackError as error:
+        raise ConvergenceError(
+            f"the largest eigenvalue is found to {tol:.1e}",
+            f"{error} after {hessian.products} products",
+            "Give a larger `tol`, more samples, or another `seed`",
+        ) from error
+    return float(found[0]), vectors[:, 0]
