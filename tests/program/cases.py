@@ -82,7 +82,8 @@ def stretch(block: Block, end: int, shape: tuple[int, ...]) -> Block:
 def family(name: str) -> str:
     """The toys that are captured side by side with this one; empty for a toy that stands alone."""
     toy = SINGLE[name]()
-    if name in TOYS or not toy.named or len(toy.inputs) > 1 or not (toy.inputs[0].is_contiguous() and toy.inputs[0].is_floating_point()):
+    usual = toy.inputs[0].is_contiguous() and toy.inputs[0].is_floating_point()
+    if name in TOYS or not toy.named or len(toy.inputs) > 1 or not usual:
         return ""
     file = SINGLE[name].__module__.rsplit("_", 1)[-1]
     return f"{file} {toy.pooling}{'' if toy.counted else ' weighted'}"

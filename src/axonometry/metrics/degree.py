@@ -32,7 +32,7 @@ def weighted_degree(
         graph: The network at one snapshot, or its channel graph.
         direction: ``"in"``: Σ_i |A[v, i]| over the links that enter; ``"out"``: Σ_j |A[j, v]| over those that leave;
             ``"both"``: their sum.
-        signed: Whether the weights are added with their signs. A channel graph's weights have none.
+        signed: Whether the weights are added with their signs. Norms have none.
 
     Returns:
         A tensor of the group's shape for every group, in the unit of the weights, 0 or more unless ``signed``.
@@ -43,10 +43,8 @@ def weighted_degree(
         ConfigurationError: There is no such direction.
     """
     check_direction(direction)
-    if isinstance(graph, ChannelGraph):
-        received, sent = _channel_strengths(graph)
-    else:
-        received, sent = (graph if signed else graph.abs()).strengths()
+    graph = graph if signed else graph.abs()
+    received, sent = channel_strengths(graph) if isinstance(graph, ChannelGraph) else graph.strengths()
     return {"in": received, "out": sent}.get(direction) or received + sent
 
 
@@ -63,7 +61,7 @@ def check_direction(direction: str) -> None:
         raise ConfigurationError("`direction` is 'both', 'in' or 'out'", repr(direction), "Choose one of them")
 
 
-def _channel_strengths(graph: ChannelGraph) -> tuple[NodeValues, NodeValues]:
+def channel_strengths(graph: ChannelGraph) -> tuple[NodeValues, NodeValues]:
     """Row and column sums of the blocks, accumulated in float64."""
     received, sent = ({name: value.double() for name, value in graph.zeros().items()} for _ in range(2))
     for (target, source), block in graph.blocks.items():

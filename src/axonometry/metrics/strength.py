@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from axonometry.metrics.conventions import check_convention
+from axonometry.metrics.degree import channel_strengths
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
-    from axonometry.program.description import Synapse
+    from axonometry.program.description import Group, Synapse
 
 StrengthConvention = Literal["links", "ictai2021"]
 CONVENTIONS = ("links", "ictai2021")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 
 
-def node_strength(graph: NeuralGraph, convention: StrengthConvention = "links") -> NodeValues:
+def node_strength(graph: NeuralGraph, convention: StrengthConvention = "links", *, rolled: bool = False) -> NodeValues:
     r"""Node strength of every neuron, in-strength plus out-strength.
 
     Both strengths come from one pass through the graph, ``(A 1, A' 1)``; no link is ever listed.
@@ -37,26 +38,46 @@ def node_strength(graph: NeuralGraph, convention: StrengthConvention = "links") 
             hangs over the edge into the padding, so that it is constant over the map; what leaves a neuron goes to the
             positions that really cover it. Their code cannot add the two strengths where there is padding; with
             padding, this is our continuation. For a fully connected network Σ_k s_k = 2 ΣW + Σb + N_0 + N_L.
+        rolled: Whether each channel counts once, whatever its places and time steps: the strength in
+            ``graph.channels("sum")``. A recurrent unit's link to itself then counts in and out, and every shared weight
+            once; in time, which is the default, it counts at every step (definitions 2).
 
     Returns:
-        A tensor of the group's shape for every group. Range: all reals; scaling all weights by c scales the strength of
-        the default convention by c where no link is a wire of weight 1.
+        A tensor of the group's shape for every group, of shape (channels,) where rolled. Range: all reals; scaling all
+        weights by c scales the strength of the default convention by c where no link is a wire of weight 1.
 
     Raises:
         ConfigurationError: There is no such convention.
     """
     check_convention(convention, CONVENTIONS)
+    if rolled:
+        return _rolled(graph, convention)
     received, sent = graph.strengths()
     if convention == "links":
         return received + sent
     constant = _whole_kernels(graph)
     if constant:
         received = _without(graph, constant) @ graph.ones() + _constant_maps(graph, constant)
-    roles = {group.name: group.role for group in graph.groups}
-    phantom = NodeValues(
-        {name: torch.full_like(tensor, float(roles[name] != "hidden")) for name, tensor in received.items()}
-    )
-    return received + graph.biases() + sent + phantom
+    return received + graph.biases() + sent + _outside(graph.groups, received)
+
+
+def _rolled(graph: NeuralGraph, convention: StrengthConvention) -> NodeValues:
+    """Strength in the channel graph with signed weights; a channel's bias is that of its neurons."""
+    channels = graph.channels("sum")
+    received, sent = channel_strengths(channels)
+    if convention == "links":
+        return received + sent
+    constants, biases = dict(channels.zeros()), graph.biases()
+    for group in graph.groups:  # the steps of a loop have one bias; the first may have the start's in addition
+        field = biases[group.name].movedim(group.channel_axis, 0).reshape(group.n_channels, -1)
+        constants[group.rolled or group.name] = field.mean(1)
+    return received + NodeValues(constants) + sent + _outside(channels.groups, received)
+
+
+def _outside(groups: tuple[Group, ...], values: NodeValues) -> NodeValues:
+    """The link of weight 1 that inputs and outputs have to the world outside."""
+    roles = {group.name: group.role for group in groups}
+    return NodeValues({name: torch.full_like(value, float(roles[name] != "hidden")) for name, value in values.items()})
 
 
 def _whole_kernels(graph: NeuralGraph) -> list[Synapse]:

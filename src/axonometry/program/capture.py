@@ -52,8 +52,8 @@ def read_exported(exported: ExportedProgram, *, pooling: Pooling = "mean", batch
     """The graph of an exported program, as :func:`capture` makes it."""
     tensors = {**exported.state_dict, **exported.constants}
     state = {name: value.detach() if isinstance(value, Tensor) else value for name, value in tensors.items()}
-    draft = Reader(exported, pooling).program()
-    return NeuralGraph(replace(_counted(draft, state), batch_axis=batch_axis), state)
+    draft = Reader(exported, pooling, batch_axis).program()
+    return NeuralGraph(_counted(draft, state), state)
 
 
 def _counted(draft: Program, state: dict[str, Tensor]) -> Program:

@@ -28,7 +28,8 @@ class ChannelGraph:
 
     Attributes:
         groups: The neuron groups, each reduced to its channels: shape (channels,).
-        blocks: By (target group, source group), a non-negative matrix of shape (target channels, source channels).
+        blocks: By (target group, source group), a matrix of shape (target channels, source channels), without
+            negative entries where links are norms.
     """
 
     groups: tuple[Group, ...]
@@ -53,8 +54,8 @@ class ChannelGraph:
         return self.ones() * 0.0
 
     def abs(self) -> ChannelGraph:
-        """The graph itself: its links are norms."""
-        return self
+        """The graph with the absolute value of every link; norms stay as they are."""
+        return ChannelGraph(self.groups, {key: block.abs() for key, block in self.blocks.items()})
 
     @property
     def T(self) -> ChannelGraph:  # noqa: N802

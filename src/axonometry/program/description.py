@@ -21,6 +21,7 @@ class Group:
         role: ``input``, ``hidden`` or ``output`` (its value reaches the module's output without another synapse).
         channel_axis: The axis of ``shape`` that counts channels (features of a linear layer).
         place: Path of the module whose forward makes the sum.
+        rolled: Name of the group in the channel graph: the steps of a recurrent cell's loop are one group there.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Group:
     role: Literal["input", "hidden", "output"]
     channel_axis: int
     place: str
+    rolled: str = ""
 
     @property
     def n_neurons(self) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
-from axonometry.errors import ValuesError, WeightsError
+from axonometry.errors import ConfigurationError, ValuesError, WeightsError
 from axonometry.program.description import Coverage, Group, Kernel, Synapse, Wire
 from axonometry.program.links import Links, Map, absolute, presence, square
 from axonometry.program.program import Program, Statics
@@ -258,11 +258,21 @@ class NeuralGraph:
             )(values)
         return {name: value.reshape(len(values), *shapes[name]) for name, value in received.items()}
 
-    def channels(self) -> ChannelGraph:
-        """The rolled graph: one node a channel, a link is the L2 norm of the kernel between two channels."""
+    def channels(self, weights: Literal["norm", "sum"] = "norm") -> ChannelGraph:
+        """The rolled graph: one node a channel, whatever its places and time steps; a recurrent unit links to itself.
+
+        Args:
+            weights: ``"norm"``: a link is the L2 norm of the kernel between two channels. ``"sum"``: the signed sum of
+                the kernel's weights, for a linear or recurrent layer the weight itself.
+
+        Raises:
+            ConfigurationError: ``weights`` is neither of the two.
+        """
         from axonometry.program.rolling import channel_graph
 
-        return channel_graph(self)
+        if weights not in ("norm", "sum"):
+            raise ConfigurationError("weights is 'norm' or 'sum'", repr(weights), "Choose one of them")
+        return channel_graph(self, weights)
 
     # weights ---------------------------------------------------------------------------------------------------------
 

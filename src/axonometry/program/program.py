@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 from axonometry.program.description import Coverage, Group, Kernel, Shape, Synapse, Wire
 from axonometry.program.links import Links
 from axonometry.program.registry import Read, Reading
+from axonometry.program.surgery import shape_of
 
 Statics = dict[fx.Node, Any]
 
@@ -102,7 +103,7 @@ class Program:
     activations: Mapping[str, fx.Node]
     controls: Mapping[fx.Node, Any]
     varying: frozenset[fx.Node]
-    batch_axis: int = 0
+    batch_axis: int
 
     def statics(self, state: Mapping[str, Tensor]) -> Statics:
         """Every value that does not depend on the input, at these weights."""
@@ -183,7 +184,7 @@ class Program:
         found = []
         for place, step in enumerate(self.steps):
             if "fed_by" in step.node.meta:
-                found.append(Loop(place, at[step.node.meta["fed_by"]], int(step.args[1][step.args[2]])))
+                found.append(Loop(place, at[step.node.meta["fed_by"]], _steps_of(step)))
         return tuple(found)
 
     def _order(self, through: bool) -> Iterable[int]:
@@ -230,6 +231,11 @@ class Program:
     def nothing(self, node: fx.Node, links: Links) -> Any:
         """Zeros in place of a signal that is not followed."""
         return _blank(node, links.dtype)
+
+
+def _steps_of(step: Step) -> int:
+    """Number of time steps of a loop that starts with this step."""
+    return int(shape_of(step.node)[step.args[2]])
 
 
 def _blank(node: fx.Node, dtype: torch.dtype | None = None) -> Any:

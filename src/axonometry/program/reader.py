@@ -7,6 +7,7 @@ neuron group, and what follows reads the group.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from torch.export.graph_signature import InputKind
 from axonometry.errors import CaptureError
 from axonometry.program.call import Call, Signal, module_path
 from axonometry.program.coverage import account
-from axonometry.program.description import Group, Synapse, Wire
+from axonometry.program.description import Group, Shape, Synapse, Wire
 from axonometry.program.links import Links
 from axonometry.program.lookup import one_hot
 from axonometry.program.program import Junction, Program, Step
@@ -28,6 +29,7 @@ from axonometry.program.rules import find
 from axonometry.program.surgery import depending, shape_of, user_inputs
 
 Pooling = Literal["mean", "nodes"]
+PARTS = {*overloads("select", "slice", "unbind", "dropout", "clone"), operator.getitem}
 SHAPE_ONLY = set(overloads("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"))
 
 
@@ -45,6 +47,7 @@ class Reader:
 
     exported: ExportedProgram
     pooling: Pooling
+    batch_axis: int = 0
     known: dict[fx.Node, Signal] = field(default_factory=dict)
     readings: dict[fx.Node, Reading] = field(default_factory=dict)
     sources: dict[fx.Node, frozenset[str]] = field(default_factory=dict)
@@ -98,6 +101,7 @@ class Reader:
             activations=self._activations(),
             controls=self.controls,
             varying=frozenset(depending(self.exported, user_inputs(self.exported))),
+            batch_axis=self.batch_axis,
         )
 
     # reading -----------------------------------------------------------------------------------------------------
@@ -130,7 +134,7 @@ class Reader:
         if node in self.known:  # one-hot vectors: inputs
             return
         call = Call(node, self.known, self.cuts)
-        if node.target in SHAPE_ONLY or not (call.signals or _extra(node, "fed_by")):
+        if node.target in SHAPE_ONLY or not call.signals:
             self.computed.append(node)
             return
         if node.meta.get("val") is None:  # checks of shapes and values
@@ -354,17 +358,29 @@ class Reader:
         groups = []
         for node in order:
             name, shape = self.cuts[node], shape_of(node)
-            batched = int(len(shape) > 0 and shape[0] == 1)
+            batch = self._batch_axis(shape)
             axis = self._input_axis(node) if node in self.inputs.values() else self.known[node].channel_axis
             axis = (1 if len(shape) > 2 else len(shape) - 1) if axis is None else axis
             role: Literal["input", "hidden", "output"] = "output" if name in final else "hidden"
             role = "input" if node in self.inputs.values() else role
-            groups.append(Group(name, shape[batched:], role, max(axis - batched, 0), module_path(node)))
+            rest = shape if batch is None else (*shape[:batch], *shape[batch + 1 :])
+            axis = max(axis - int(batch is not None and axis >= batch), 0)
+            groups.append(Group(name, rest, role, axis, module_path(node), node.meta.get("rolled", name)))
         return tuple(groups)
 
+    def _batch_axis(self, shape: Shape) -> int | None:
+        """The axis of the one sample, where a value has one."""
+        axes = [axis for axis in (self.batch_axis, 0) if axis < len(shape) and shape[axis] == 1]
+        return axes[0] if axes else None
+
     def _input_axis(self, node: fx.Node) -> int | None:
-        """Features come last where a linear map reads the input directly."""
-        direct = [user for user in node.users if user in self.called]
+        """Features come last where a linear map reads the input, or one place or time step of it."""
+        direct: list[fx.Node] = []
+        pending = list(node.users)
+        while pending:
+            user = pending.pop()
+            direct += [user] if user in self.called else []
+            pending += user.users if user.target in PARTS else []
         last = any(self.readings[user].channel_axis is None for user in direct)
         return len(shape_of(node)) - 1 if last else None
 

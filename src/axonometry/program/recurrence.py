@@ -38,7 +38,7 @@ GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 # what is computed ----------------------------------------------------------------------------------------------------
 
 
-def state_before(start: Tensor, shape: tuple[int, ...], time: int, reverse: bool) -> Tensor:
+def state_before(start: Tensor, signal: Tensor, time: int, reverse: bool) -> Tensor:
     """The state that each step starts from, of shape (..., units); it is found inside :func:`local_fields`."""
     return start
 
@@ -260,7 +260,7 @@ def _unrolled(
         return node
 
     of_input = _linear(graph, signal, (weight_in, bias_in), place, f"{layer.name}.input")
-    before = call(state_before, start[0], before_shape, layer.time, layer.reverse, shape=before_shape)
+    before = call(state_before, start[0], signal, layer.time, layer.reverse, shape=before_shape)
     of_state = call(from_state, before, weight_state, bias_state, shape=shape, label=f"{layer.name}.state")
     weights = (weight_state, bias_state, layer.projection)
     fields = call(local_fields, of_input, of_state, weights, start, layer.how, shape=shape, label=layer.name)
@@ -285,7 +285,7 @@ def _cell(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, ...]:
     shape = shape_of(of_input)
     total = gru_fields if kind == "gru" else aten.add.Tensor
     fields = insert(graph, total, (of_input, of_state), shape=shape, like=of_input)
-    fields.meta["label"] = name
+    fields.meta["label"] = fields.meta["rolled"] = name
     gates = insert(graph, activated, (fields, kind), shape=shape, like=of_input)
     size = (*shape[:-1], shape[-1] // GATES[kind])
     if kind == "gru":

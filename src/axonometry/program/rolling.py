@@ -20,24 +20,36 @@ from axonometry.program.registry import Reading
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph
 
+Weights = Literal["norm", "sum"]
 Place = tuple[Literal["synapse", "group"], str]
 
 
-def channel_graph(graph: NeuralGraph) -> ChannelGraph:
+def channel_graph(graph: NeuralGraph, weights: Weights = "norm") -> ChannelGraph:
     """Reduce a neuron graph to its channels."""
     plan = _plan(graph)
-    squares: dict[tuple[str, str], Tensor] = {}
+    powers: dict[tuple[str, str], Tensor] = {}
+    names = {group.name: group.rolled or group.name for group in graph.groups}
+    repeated = set()
     for synapse in graph.synapses:
-        power = _power(graph.kernel(synapse.name), graph.program.junctions[synapse.name].reading, graph.dtype)
+        power = None
         for source in synapse.sources:
+            key = (names[synapse.target], names[source])
+            step = (*key, synapse.parameter)
+            if key[0] != synapse.target and step in repeated:  # the same weights at another step of a loop
+                continue
+            repeated.add(step)
+            if power is None:
+                reading = graph.program.junctions[synapse.name].reading
+                power = _power(graph.kernel(synapse.name), reading, graph.dtype, weights)
             block = plan.reads[synapse.name, source].gather(power, axis=1)
             block = plan.feeds[synapse.name].gather(block, axis=0)
-            key = (synapse.target, source)
-            squares[key] = squares[key] + block if key in squares else block
-    for (target, source), block in _wired(graph, plan).items():
-        squares[target, source] = squares[target, source] + block if (target, source) in squares else block
-    rolled = tuple(Group(g.name, (g.n_channels,), g.role, 0, g.place) for g in graph.groups)
-    return ChannelGraph(rolled, {key: block.sqrt() for key, block in squares.items()})
+            powers[key] = powers[key] + block if key in powers else block
+    for (target, source), block in _wired(graph, plan, weights).items():
+        key = names[target], names[source]
+        powers[key] = powers[key] + block if key in powers else block
+    first = {names[group.name]: group for group in reversed(graph.groups)}
+    rolled = tuple(Group(name, (g.n_channels,), g.role, 0, g.place, name) for name, g in reversed(first.items()))
+    return ChannelGraph(rolled, {key: b.sqrt() if weights == "norm" else b for key, b in powers.items()})
 
 
 @dataclass(frozen=True)
@@ -218,12 +230,13 @@ class _Follower:
         return self.statics[node] if node in self.statics else self.program.nothing(node, links)
 
 
-def _power(kernel: Kernel, reading: Reading, dtype: torch.dtype) -> Tensor:
-    """The squared weights between channels, summed over the kernel's taps: shape (output channels, input channels)."""
-    squares = kernel.effective.to(dtype).square()
-    if squares.dim() == 1:
-        return squares.unsqueeze(0)
-    power = squares.movedim((reading.output_axis, reading.input_axis), (0, 1))
+def _power(kernel: Kernel, reading: Reading, dtype: torch.dtype, weights: Weights) -> Tensor:
+    """The weights between channels, squared for norms, summed over taps: shape (output channels, input channels)."""
+    entries = kernel.effective.to(dtype)
+    entries = entries.square() if weights == "norm" else entries
+    if entries.dim() == 1:
+        return entries.unsqueeze(0)
+    power = entries.movedim((reading.output_axis, reading.input_axis), (0, 1))
     power = power.flatten(2).sum(-1) if power.dim() > 2 else power
     if reading.groups == 1:
         return power
@@ -244,14 +257,15 @@ def _feed(follow: _Follower, synapse: Synapse, target: Group) -> _Pairs:
     return arrived.turned(_axis(follow.program, target), channels)
 
 
-def _wired(graph: NeuralGraph, plan: _Plan) -> dict[tuple[str, str], Tensor]:
-    """Squared weights of links without a parameter: by target neuron, then the mean over each pair of channels."""
+def _wired(graph: NeuralGraph, plan: _Plan, weights: Weights) -> dict[tuple[str, str], Tensor]:
+    """Weights of links without a parameter, squared for norms: by neuron, then the mean over each pair of channels."""
+    maps = (square,) if weights == "norm" else ()
     follow, groups = _Follower(graph), {g.name: g for g in graph.groups}
     blocks: dict[tuple[str, str], Tensor] = {}
     for source in dict.fromkeys(source for wire in graph.wires for source in wire.sources):
         start = follow.start(source)
         ones = torch.ones(_shape(start), dtype=graph.dtype, device=graph.device)
-        arrived = follow.values(start, ones, Links((square,), dtype=graph.dtype))
+        arrived = follow.values(start, ones, Links(maps, dtype=graph.dtype))
         for target in (w.target for w in graph.wires if source in w.sources):
             carried = plan.wires[target, source]
             channel, position = carried.arrivals()

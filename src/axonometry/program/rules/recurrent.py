@@ -32,16 +32,17 @@ def _memory(gates: Tensor) -> Tensor:
 @resolver(recurrence.state_before)
 def state_before(call: Call) -> Reading:
     """The state of the step before, and at the first the state that the layer starts from."""
-    kind, is_signal = call.node.meta["kind"], call.is_signal(call.args[0])
+    kind, start_node = call.node.meta["kind"], call.args[0]
+    is_signal = call.is_signal(start_node)
 
-    def read(links: Links, start: Tensor, shape: Any, time: int, reverse: bool, fed: Tensor) -> Tensor:
+    def read(links: Links, start: Tensor, signal: Any, time: int, reverse: bool, fed: Tensor) -> Tensor:
         state = _state(fed, kind)
         first = start.to(state) if is_signal or links.constants else torch.zeros((), dtype=state.dtype)
         first = first.to(state.device).expand(state.select(time, 0).shape).unsqueeze(time)
         kept = state.narrow(time, int(reverse), state.shape[time] - 1)
         return torch.cat([kept, first] if reverse else [first, kept], time)
 
-    return Reading("wiring", read)
+    return Reading("wiring", read, reads=(start_node,))
 
 
 @resolver(recurrence.from_state)
