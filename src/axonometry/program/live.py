@@ -10,23 +10,28 @@ Fields are what the network computes, in its own precision and in evaluation mod
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
 
 from axonometry.errors import SamplesError, ValuesError
+from axonometry.program.description import Shape
+from axonometry.program.places import (
+    WITHOUT_VIEWS,
+    activation_nodes,
+    field_nodes,
+    layout,
+)
 from axonometry.program.program import Program, Statics
-from axonometry.program.registry import overloads
 from axonometry.program.samples import InputAxis, Samples, batches_of, input_axes
 
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph
 
+__all__ = ["LiveBatch", "activation_nodes", "field_nodes", "live_batches", "refuse_nonfinite"]
 BYTES_PER_BATCH = {"cpu": 2**24, "cuda": 2**29}
 """What all values of one batch may take together where no batch size is given: CPUs like them near their caches."""
 _aten = torch.ops.aten
@@ -34,21 +39,11 @@ _aten = torch.ops.aten
 
 def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, var: Tensor, *rest: float) -> Any:
     """Batch norm in evaluation mode; what torch calls has no rule for many samples at once."""
-    return _aten.batch_norm.default(x, weight, bias, mean, var, False, *rest, False), None, None
+    nothing = x.new_empty(0)
+    return _aten.batch_norm.default(x, weight, bias, mean, var, False, *rest, False), nothing, nothing
 
 
-# A mapped value need not lie in memory as a single sample does, hence no views.
-_MAPPED: dict[Any, Any] = {
-    _aten.view.default: _aten.reshape.default,
-    _aten._unsafe_view.default: _aten.reshape.default,
-    _aten._native_batch_norm_legit_no_training.default: _affine,
-}
-_ELEMENTWISE = set(
-    overloads(
-        *"relu relu6 leaky_relu prelu elu selu celu gelu silu mish sigmoid tanh hardtanh hardswish hardsigmoid".split(),
-        *"softplus log_sigmoid threshold softshrink hardshrink rrelu exp sin cos erf clamp clamp_min clamp_max".split(),
-    )
-)
+_MAPPED: dict[Any, Any] = {**WITHOUT_VIEWS, _aten._native_batch_norm_legit_no_training.default: _affine}
 
 
 @dataclass(frozen=True)
@@ -62,16 +57,23 @@ class LiveBatch:
             with it; for an input, the input itself. Inputs that are no numbers (token ids) have none.
         activations: By group, what the neuron hands on: the value of the last elementwise nonlinearity behind the
             field; where there is none, the field. Of the same shapes.
+        values: What further nodes were asked for: their results, with the samples along axis 0.
     """
 
     start: int
     size: int
     fields: Mapping[str, Tensor]
     activations: Mapping[str, Tensor]
+    values: Mapping[fx.Node, Any] = field(default_factory=dict)
 
 
 def live_batches(
-    graph: NeuralGraph, samples: Samples, *, batch_size: int | None = None, groups: Iterable[str] | None = None
+    graph: NeuralGraph,
+    samples: Samples,
+    *,
+    batch_size: int | None = None,
+    groups: Iterable[str] | None = None,
+    nodes: Iterable[fx.Node] = (),
 ) -> Iterator[LiveBatch]:
     """Local fields and activations of samples, a batch at a time.
 
@@ -85,6 +87,7 @@ def live_batches(
         batch_size: Samples run at once; by default as many as keep a batch's values small. It changes the result by
             rounding only.
         groups: Names of the groups that are wanted; all by default.
+        nodes: Calls of the program that depend on its inputs and whose results are wanted too.
 
     Yields:
         The batches in order.
@@ -93,7 +96,7 @@ def live_batches(
         SamplesError: There are no samples, or they do not have the captured input's shape or dtype.
         ValuesError: A group does not exist, or the graph is a mapped one.
     """
-    plan = _plan(graph, groups)
+    plan = _plan(graph, groups, tuple(nodes))
     statics = graph._statics
     batch_size = _batch_size(plan, graph.device) if batch_size is None else batch_size
     if batch_size < 1:
@@ -101,8 +104,7 @@ def live_batches(
     start = 0
     for inputs in batches_of(samples, plan.inputs, batch_size, graph.device):
         size = next(len(x) for x, axis in zip(inputs, plan.axes(inputs), strict=True) if axis is not None)
-        fields, activations = _run(plan, statics, inputs)
-        yield LiveBatch(start, size, fields, activations)
+        yield LiveBatch(start, size, *_run(plan, statics, inputs))
         start += size
     if not start:
         raise SamplesError("a live reading needs samples", "none", "Pass at least one sample")
@@ -115,8 +117,8 @@ def refuse_nonfinite(batch: LiveBatch) -> None:
         SamplesError: There is such a sample; nothing is raised where all is finite.
     """
     found = []
-    for place, (group, field) in enumerate(batch.fields.items()):
-        for kind, values in (("local field", field), ("activation", batch.activations[group])):
+    for place, (group, fields) in enumerate(batch.fields.items()):
+        for kind, values in (("local field", fields), ("activation", batch.activations[group])):
             bad = ~values.reshape(batch.size, -1).isfinite().all(1)
             if bool(bad.any()):
                 found.append((int(bad.int().argmax()), place, kind, group))
@@ -141,13 +143,15 @@ class _Plan:
     calls: tuple[tuple[fx.Node, tuple[fx.Node, ...]], ...]
     fields: Mapping[str, fx.Node]
     activations: Mapping[str, fx.Node]
+    layouts: Mapping[str, Tensor]
+    nodes: tuple[fx.Node, ...]
 
     def axes(self, inputs: tuple[Tensor, ...]) -> tuple[int | None, ...]:
         """For ``vmap``: 0 where an input has a value a sample, None where all samples share it."""
         return tuple(None if axis.is_shared(x) else 0 for axis, x in zip(self.inputs, inputs, strict=True))
 
 
-def _plan(graph: NeuralGraph, groups: Iterable[str] | None) -> _Plan:
+def _plan(graph: NeuralGraph, groups: Iterable[str] | None, nodes: tuple[fx.Node, ...]) -> _Plan:
     if graph._maps:
         raise ValuesError(
             "samples run through the network itself",
@@ -167,37 +171,10 @@ def _plan(graph: NeuralGraph, groups: Iterable[str] | None) -> _Plan:
         fields = {name: node for name, node in fields.items() if name in groups}
     followed = activation_nodes(program)
     activations = {name: followed.get(name, node) for name, node in fields.items()}
-    calls = _schedule(program, [axis.node for axis in inputs], {*fields.values(), *activations.values()})
-    return _Plan(program, inputs, calls, fields, activations)
-
-
-def field_nodes(program: Program) -> dict[str, fx.Node]:
-    """The call whose result is a group's local field, for every group that has one, in the order of computation."""
-    nodes = {**program.inputs, **{step.group: step.node for step in program.steps if step.group is not None}}
-    shapes = {group.name: group.shape for group in program.groups}
-    return {name: nodes[name] for name in shapes if name in nodes and _fits(nodes[name], shapes[name])}
-
-
-def activation_nodes(program: Program) -> dict[str, fx.Node]:
-    """The call whose result is a group's activation, for every group with a nonlinearity behind it."""
-    fields = field_nodes(program)
-    roots = {node: name for name, node in fields.items()}
-    found: dict[str, fx.Node] = {}
-    for node in program.exported.graph.nodes:
-        if node.op != "call_function" or not node.args or node.args[0] not in roots:
-            continue
-        if node.target is operator.getitem and node.args[1] == 0:
-            roots[node] = roots[node.args[0]]
-        elif node.target in _ELEMENTWISE:
-            name = roots[node] = roots[node.args[0]]
-            found[name] = node
-    return found
-
-
-def _fits(node: fx.Node, shape: tuple[int, ...]) -> bool:
-    """Whether a node's result is a number for every neuron; token ids are none."""
-    value = _first(node.meta.get("val"))
-    return isinstance(value, Tensor) and value.is_floating_point() and value.numel() == math.prod(shape)
+    moved = {name: layout(fields[name], activations[name]) for name in fields if name in followed}
+    layouts = {name: places.to(graph.device) for name, places in moved.items() if places is not None}
+    calls = _schedule(program, {*fields.values(), *activations.values(), *nodes})
+    return _Plan(program, inputs, calls, fields, activations, layouts, nodes)
 
 
 def _first(value: Any) -> Any:
@@ -205,15 +182,9 @@ def _first(value: Any) -> Any:
     return value[0] if isinstance(value, (tuple, list)) else value
 
 
-def _schedule(
-    program: Program, inputs: list[fx.Node], wanted: set[fx.Node]
-) -> tuple[tuple[fx.Node, tuple[fx.Node, ...]], ...]:
+def _schedule(program: Program, wanted: set[fx.Node]) -> tuple[tuple[fx.Node, tuple[fx.Node, ...]], ...]:
     """The calls between the inputs and what is wanted, each with the values to be freed after it."""
-    nodes = list(program.exported.graph.nodes)
-    varying = set(inputs)
-    for node in nodes:
-        if node.op == "call_function" and any(operand in varying for operand in node.all_input_nodes):
-            varying.add(node)
+    nodes, varying = list(program.exported.graph.nodes), program.varying
     needed = set(wanted)
     for node in reversed(nodes):
         if node in needed:
@@ -229,16 +200,20 @@ def _batch_size(plan: _Plan, device: torch.device) -> int:
 
 
 def _bytes(node: fx.Node) -> int:
-    value = node.meta.get("val")
+    value = node.meta["val"]
     parts = value if isinstance(value, (tuple, list)) else [value]
     return sum(part.numel() * part.element_size() for part in parts if isinstance(part, Tensor))
 
 
-@torch.no_grad()
-def _run(plan: _Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """One batch: every wanted value, the samples first, then the group's shape."""
+Found = tuple[dict[str, Tensor], dict[str, Tensor], dict[fx.Node, Any]]
 
-    def one(*sample: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+
+@torch.no_grad()
+def _run(plan: _Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
+    """One batch: fields and activations, the samples first, then the group's shape; and what else is wanted."""
+    wanted = list(dict.fromkeys([*plan.fields.values(), *plan.activations.values(), *plan.nodes]))
+
+    def one(*sample: Tensor) -> list[Any]:
         values = dict(statics)
         values.update(zip((axis.node for axis in plan.inputs), sample, strict=True))
         for node, last in plan.calls:
@@ -246,13 +221,20 @@ def _run(plan: _Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> tuple[dic
             values[node] = _MAPPED.get(node.target, node.target)(*args, **kwargs)
             for gone in last:
                 del values[gone]
-        return (
-            {name: _first(values[node]) for name, node in plan.fields.items()},
-            {name: _first(values[node]) for name, node in plan.activations.items()},
-        )
+        return [values[node] for node in wanted]
 
     with torch.autocast(inputs[0].device.type, enabled=False):
         mapped = torch.func.vmap(one, in_dims=plan.axes(inputs), randomness="different")(*inputs)
-    shapes: dict[str, Any] = {group.name: group.shape for group in plan.program.groups}
-    fields, activations = ({n: x.reshape(len(x), *shapes[n]) for n, x in part.items()} for part in mapped)
-    return fields, activations
+    found = dict(zip(wanted, mapped, strict=True))
+    shapes = {group.name: group.shape for group in plan.program.groups}
+    fields = {name: _of_shape(found[node], shapes[name]) for name, node in plan.fields.items()}
+    activations = {}
+    for name, node in plan.activations.items():
+        places, value = plan.layouts.get(name), found[node]
+        activations[name] = _of_shape(value if places is None else value.flatten(1)[:, places], shapes[name])
+    return fields, activations, {node: found[node] for node in plan.nodes}
+
+
+def _of_shape(value: Any, shape: Shape) -> Tensor:
+    first = _first(value)
+    return first.reshape(len(first), *shape)

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.export.graph_signature import InputKind
 
 from axonometry.errors import SamplesError
 from axonometry.program.description import Shape
 from axonometry.program.program import Program
+from axonometry.program.surgery import user_inputs
 
 Samples = Any
 """A tensor, a tuple or list of tensors, a mapping of tensors, or an iterable of any of these."""
@@ -77,13 +77,10 @@ class InputAxis:
 
 def input_axes(program: Program) -> tuple[InputAxis, ...]:
     """Every tensor that the module takes, in the order of its arguments."""
-    placeholders = [node for node in program.exported.graph.nodes if node.op == "placeholder"]
-    specs = program.exported.graph_signature.input_specs
-    axis = int(getattr(program, "batch_axis", 0))
-    found = []
-    for node, spec in zip(placeholders, specs, strict=True):
+    axis, found = program.batch_axis, []
+    for node in user_inputs(program.exported):
         value = node.meta.get("val")
-        if spec.kind == InputKind.USER_INPUT and isinstance(value, Tensor):
+        if isinstance(value, Tensor):
             batched = value.dim() > axis and value.shape[axis] == 1
             found.append(InputAxis(node, node.name, tuple(value.shape), value.dtype, axis if batched else None))
     return tuple(found)

@@ -1,0 +1,89 @@
+"""Where in the program each group's local field and activation are computed."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from axonometry.program.lookup import one_hot
+from axonometry.program.program import Program
+from axonometry.program.registry import overloads
+from axonometry.program.surgery import first_value
+
+_aten = torch.ops.aten
+_ELEMENTWISE = set(
+    overloads(
+        *"relu relu6 leaky_relu prelu elu selu celu gelu silu mish sigmoid tanh hardtanh hardswish hardsigmoid".split(),
+        *"softplus log_sigmoid threshold softshrink hardshrink rrelu exp sin cos erf clamp clamp_min clamp_max".split(),
+    )
+)
+_RELABELS = {
+    operator.getitem,
+    *overloads(*"view _unsafe_view reshape flatten unflatten permute transpose t squeeze unsqueeze movedim".split()),
+    *overloads(*"clone contiguous alias detach to _to_copy dropout swapaxes swapdims".split()),
+}
+_KEPT = {operator.getitem, *overloads(*"clone contiguous alias detach to _to_copy dropout".split())}
+"""Those that move nothing."""
+WITHOUT_VIEWS: dict[Any, Any] = dict.fromkeys((_aten.view.default, _aten._unsafe_view.default), _aten.reshape.default)
+"""Calls whose argument must lie in memory as the network's does, and those that do the same wherever it lies."""
+
+
+def field_nodes(program: Program) -> dict[str, fx.Node]:
+    """The call whose result is a group's local field, for every group that has one, in the order of computation."""
+    nodes = {**program.inputs, **{step.group: step.node for step in program.steps if step.group is not None}}
+    shapes = {group.name: group.shape for group in program.groups}
+    return {name: nodes[name] for name in shapes if name in nodes and _fits(nodes[name], shapes[name])}
+
+
+def activation_nodes(program: Program) -> dict[str, fx.Node]:
+    """The call whose result is a group's activation, for every group with a nonlinearity behind it."""
+    fields = field_nodes(program)
+    told = {name: node for name, node in program.activations.items() if node is not fields.get(name)}
+    nodes = {**_behind_relabels(fields), **told}
+    return {name: nodes[name] for name, field in fields.items() if name in nodes and _alike(nodes[name], field)}
+
+
+def layout(field: fx.Node, activation: fx.Node) -> Tensor | None:
+    """Where each neuron of the field is found in its activation; None where both are laid out alike."""
+    path = []
+    while activation is not field and activation.args and isinstance(activation.args[0], fx.Node):
+        path.append(activation)
+        activation = activation.args[0]
+    labels = torch.arange(first_value(field).numel())
+    moved = labels.reshape(first_value(field).shape)
+    for node in reversed(path):
+        if node.target in _RELABELS and node.target not in _KEPT:
+            moved = WITHOUT_VIEWS.get(node.target, node.target)(moved, *node.args[1:])
+    places = moved.reshape(-1).argsort()
+    return None if torch.equal(places, labels) else places
+
+
+def _behind_relabels(fields: Mapping[str, fx.Node]) -> dict[str, fx.Node]:
+    """Nonlinearities that read a sum after its neurons have been laid out anew, or as the first of several results."""
+    roots = {node: name for name, node in fields.items()}
+    found: dict[str, fx.Node] = {}
+    for node in next(iter(roots)).graph.nodes if roots else ():
+        source = node.args[0] if node.op == "call_function" and node.args else None
+        if not isinstance(source, fx.Node) or source not in roots or node in roots:
+            continue
+        if node.target in _ELEMENTWISE:
+            found[roots[source]] = node
+        if node.target in _ELEMENTWISE or (node.target in _RELABELS and _alike(node, source)):
+            roots[node] = roots[source]
+    return found
+
+
+def _fits(node: fx.Node, shape: tuple[int, ...]) -> bool:
+    """Whether a node's result is a number for every neuron; token ids are none."""
+    value = first_value(node)
+    number = isinstance(value, Tensor) and value.is_floating_point() and node.target is not one_hot
+    return number and value.numel() == math.prod(shape)
+
+
+def _alike(node: fx.Node, other: fx.Node) -> bool:
+    return bool(first_value(node).numel() == first_value(other).numel())
