@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import axonometry as ax
 from axonometry.metrics.catalogue import CATALOGUE, Shared
-from axonometry.populations.networks import LeNet
+from axonometry.populations.cifar_networks import LeNet
 from axonometry.populations.resnet import ResNet
 from benchmarks.timing import Row, seconds
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import axonometry as ax
 from axonometry.populations import datasets
-from axonometry.populations.networks import LeNet
+from axonometry.populations.cifar_networks import LeNet
 from benchmarks.timing import Row, seconds
 
 BATCH = 128

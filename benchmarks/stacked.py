@@ -15,10 +15,11 @@ import torch
 from axonometry.populations import RunConfiguration, hard_grid
 from axonometry.populations.datasets import load
 from axonometry.populations.layers import dropouts
+from axonometry.populations.schedule import optimiser_of
 from axonometry.populations.stacked import train_stacked
 from axonometry.populations.stacked.feed import StackedFeed
 from axonometry.populations.stacked.stack import Stack
-from axonometry.populations.training import initial_network, optimiser_of
+from axonometry.populations.training import initial_network
 from benchmarks.timing import Row
 
 TOGETHER = 128

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from axonometry.errors import ConfigurationError
-from axonometry.populations.configuration import AUGMENTATIONS, OPTIMISERS, RunConfiguration
+from axonometry.populations.configuration import AUGMENTATIONS, OBJECTIVES, OPTIMISERS, RunConfiguration
+from axonometry.populations.families import FAMILIES
 from axonometry.populations.initialisers import INITIALISERS
 from axonometry.populations.layers import ACTIVATIONS
-from axonometry.populations.networks import FAMILIES
+from axonometry.populations.sequence_networks import CELLS
 
 POSITIVE = st.floats(1e-6, 1e6)
 
@@ -21,14 +22,19 @@ POSITIVE = st.floats(1e-6, 1e6)
 @st.composite
 def configurations(draw: st.DrawFn) -> RunConfiguration:
     family = draw(st.sampled_from(sorted(FAMILIES)))
-    sized = bool(FAMILIES[family].sizes)
+    sized, choices = bool(FAMILIES[family].sizes), FAMILIES[family].choices
+    size = draw(st.sampled_from([None, "small", "medium", "big"])) if sized else None
+    objective = draw(st.sampled_from(OBJECTIVES[1:] if FAMILIES[family].copies else OBJECTIVES))
     optimiser = draw(st.sampled_from(sorted(OPTIMISERS)))
     return RunConfiguration(
         dataset=draw(st.text(min_size=1, max_size=8)),
         train_fraction=draw(st.floats(0.001, 1.0)),
         family=family,
-        size=draw(st.sampled_from([None, "small", "medium", "big"])) if sized else None,
-        layers=draw(st.none() | st.integers(1, 9)) if sized else None,
+        size=size,
+        layers=draw(st.none() | st.integers(1, 9)) if "layers" in choices else None,
+        units=draw(st.none() | st.integers(1, 99)) if "units" in choices and size is None else None,
+        cell=draw(st.sampled_from(sorted(CELLS))) if "cell" in choices else "tanh",
+        objective=objective,
         initialiser=draw(st.sampled_from(sorted(INITIALISERS))),
         scale=draw(POSITIVE),
         seed=draw(st.integers(0, 2**70)),
@@ -41,11 +47,11 @@ def configurations(draw: st.DrawFn) -> RunConfiguration:
         max_steps=draw(st.none() | st.integers(0, 10**6)),
         record_every=draw(st.just("epoch") | st.integers(1, 1000)),
         test_fraction=draw(st.floats(0.001, 1.0)),
-        label_noise=draw(st.floats(0, 0.99)),
+        label_noise=draw(st.floats(0, 0.99)) if objective == "cross-entropy" else 0.0,
         augmentation=draw(st.sampled_from(AUGMENTATIONS)),
-        width=draw(st.floats(0.01, 4)) if "width" in FAMILIES[family].choices else 1.0,
-        activation=draw(st.sampled_from(sorted(ACTIVATIONS))) if "activation" in FAMILIES[family].choices else "relu",
-        dropout=draw(st.floats(0, 0.99)) if "dropout" in FAMILIES[family].choices else 0.0,
+        width=draw(st.floats(0.01, 4)) if "width" in choices else 1.0,
+        activation=draw(st.sampled_from(sorted(ACTIVATIONS))) if "activation" in choices else "relu",
+        dropout=draw(st.floats(0, 0.99)) if "dropout" in choices else 0.0,
     )
 
 

@@ -284,8 +284,8 @@ def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_data_set() -> None:
-    assert NAMES == ("digits", "mnist", "fashion-mnist", "cifar10")
-    with pytest.raises(DataError, match="a data set is one of digits, mnist, fashion-mnist, cifar10; got 'imagenet'"):
+    assert NAMES == ("digits", "text", "mnist", "fashion-mnist", "cifar10")
+    with pytest.raises(DataError, match=r"a data set is one of digits, text, .*; got 'imagenet'"):
         load("imagenet")
 
 

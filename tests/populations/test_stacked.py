@@ -23,10 +23,11 @@ from axonometry.populations import (
     train_stacked,
 )
 from axonometry.populations.feed import Feed
+from axonometry.populations.schedule import optimiser_of
 from axonometry.populations.stacked import alike, run as stacked, together
 from axonometry.populations.stacked.descent import MEMORIES, Rates, descend
 from axonometry.populations.stacked.stack import Stack
-from axonometry.populations.training import initial_network, network_of, optimiser_of
+from axonometry.populations.training import initial_network, network_of
 from axonometry.populations.workers import Work
 from axonometry.program import NeuralGraph
 from axonometry.trajectory import Trajectory, load, recorder
@@ -580,7 +581,7 @@ def test_a_population_is_stacked_where_there_is_a_gpu_and_nothing_else_is_said(
     for number, (there, more) in enumerate([(False, {}), (True, {}), (True, {"workers": 1})]):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         train_population([configuration(max_steps=0)], tmp_path / str(number), data=pictures(), **more)
-    assert called == ["workers", "stacked", "workers"]
+    assert called == ["workers", "stacked", "workers", "workers"]  # with a GPU, processes for what cannot be stacked
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

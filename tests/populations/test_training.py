@@ -19,11 +19,13 @@ from hypothesis import given, strategies as st
 from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, DataError, RunError
-from axonometry.populations import training
+from axonometry.populations import objectives, training
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset, load
 from axonometry.populations.feed import Feed
-from axonometry.populations.training import evaluate, initial_network, segments, train
+from axonometry.populations.objectives import evaluate
+from axonometry.populations.schedule import segments
+from axonometry.populations.training import initial_network, train
 from axonometry.trajectory import Trajectory
 
 QUICK = RunConfiguration(epochs=2, batch_size=64)
@@ -218,7 +220,7 @@ def test_evaluation_puts_the_mode_back(digits: Dataset) -> None:
 def test_evaluation_in_batches(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     network = initial_network(QUICK, digits)
     whole = evaluate(network, digits.test_inputs, digits.test_labels)
-    monkeypatch.setattr(training, "_TEST_BATCH", 7)
+    monkeypatch.setattr(objectives, "_TEST_BATCH", 7)
     accuracy, loss = evaluate(network, digits.test_inputs, digits.test_labels)
     assert accuracy == whole[0]
     assert loss == pytest.approx(whole[1], rel=1e-6)
@@ -308,18 +310,18 @@ def test_running_statistics_go_on_too(tmp_path: Path, small: Dataset) -> None:
 
 KILLED = """
 import os, signal, sys
-from axonometry.populations import training
+from axonometry.populations import objectives, training
 from axonometry.populations.configuration import RunConfiguration
 
 if sys.argv[3] == "in the middle of an epoch":
-    evaluate, calls = training.evaluate, iter(range(2))
+    evaluate, calls = objectives.evaluate, iter(range(2))
 
     def evaluate_or_die(*arguments):
         if next(calls, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
         return evaluate(*arguments)
 
-    training.evaluate = evaluate_or_die
+    objectives.evaluate = evaluate_or_die
     progress = None
 else:
     progress = lambda done, total, words: os.kill(os.getpid(), signal.SIGKILL)

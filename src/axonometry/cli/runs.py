@@ -28,7 +28,7 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="A JSON file: one configuration, or a list; instead of the options below.")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="digits, mnist, fashion-mnist or cifar10.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="digits, text, mnist, fashion-mnist or cifar10.")] = None,
     family: Annotated[str | None, typer.Option(help="Kind of network, such as fully-connected or lenet.")] = None,
     size: Annotated[str | None, typer.Option(help="small, medium or big.")] = None,
     initialiser: Annotated[str | None, typer.Option(help="Law of the initial parameters.")] = None,

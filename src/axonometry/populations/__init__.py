@@ -1,20 +1,21 @@
 """Many networks: data sets, reference networks, configurations, and training them anywhere."""
 
+from axonometry.populations.autoencoders import (
+    ConvolutionalAutoencoder as ConvolutionalAutoencoder,
+    DenseAutoencoder as DenseAutoencoder,
+)
 from axonometry.populations.cifar_networks import AlexNetLike as AlexNetLike, LeNet as LeNet, VGGLike as VGGLike
 from axonometry.populations.cifar_resnet import CifarResNet as CifarResNet
 from axonometry.populations.configuration import OPTIMISERS as OPTIMISERS, RunConfiguration as RunConfiguration
 from axonometry.populations.datasets import Dataset as Dataset
+from axonometry.populations.families import FAMILIES as FAMILIES, Architecture as Architecture
 from axonometry.populations.initialisers import (
     INITIALISERS as INITIALISERS,
     PAPER_INITIALISERS as PAPER_INITIALISERS,
     initialise as initialise,
 )
-from axonometry.populations.networks import (
-    FAMILIES as FAMILIES,
-    Architecture as Architecture,
-    Convolutional as Convolutional,
-    FullyConnected as FullyConnected,
-)
+from axonometry.populations.networks import Convolutional as Convolutional, FullyConnected as FullyConnected
+from axonometry.populations.objectives import evaluate as evaluate
 from axonometry.populations.population import (
     AccuracyBin as AccuracyBin,
     Population as Population,
@@ -30,5 +31,6 @@ from axonometry.populations.protocols import (
     ictai2021_cnn_ensemble as ictai2021_cnn_ensemble,
 )
 from axonometry.populations.resnet import ResNet as ResNet
+from axonometry.populations.sequence_networks import Attention as Attention, Recurrent as Recurrent
 from axonometry.populations.stacked import train_stacked as train_stacked
-from axonometry.populations.training import evaluate as evaluate, train as train
+from axonometry.populations.training import train as train

@@ -11,15 +11,23 @@ from numbers import Integral, Real
 from typing import Any
 
 from axonometry.errors import ConfigurationError
+from axonometry.populations.families import FAMILIES, Architecture
 from axonometry.populations.initialisers import INITIALISERS
-from axonometry.populations.networks import FAMILIES, Architecture
+from axonometry.populations.text import sha256_of_text
 
 OPTIMISERS: Mapping[str, float] = {"sgd": 0.01, "adam": 0.001, "rmsprop": 0.001}
 """Optimisers and their usual learning rates, for the first two those of paper 1's protocol (definitions 1.2)."""
 
 AUGMENTATIONS = ("none", "crop-flip")
 
-_LATER = ("test_fraction", "label_noise", "augmentation", "width", "activation", "dropout")
+OBJECTIVES = ("cross-entropy", "bce", "mse")
+"""Cross entropy of the classes; for reconstruction binary cross entropy of sigmoids (definitions 1.2), or squared
+error, of the input's own numbers."""
+
+_LATER = (
+    *("test_fraction", "label_noise", "augmentation", "width", "activation", "dropout"),
+    *("units", "cell", "objective", "data_sha256"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,9 +46,10 @@ class RunConfiguration:
         label_noise: Part of the used training images, in [0, 1), whose label is another class, drawn at random.
         augmentation: "none", or "crop-flip": at each use a training image is cut out anew of its own with 4 pixels of
             zeros around it, and turned left to right or not.
-        family: Kind of network, a name in ``networks.FAMILIES``.
+        family: Kind of network, a name in ``families.FAMILIES``.
         size: small, medium or big; None for families of one size.
-        layers: Hidden layers before the last of 200 units, or convolutions; None for families of one size.
+        layers: Hidden layers before the last of 200 units, or convolutions; None for families of one size. See
+            ``families.Architecture`` for the newer families.
         width: Factor on all channels and units, for the families of paper 3.
         activation: A name in ``layers.ACTIVATIONS``.
         dropout: Probability to drop a hidden unit of a linear layer while training.
@@ -55,6 +64,12 @@ class RunConfiguration:
         epochs: Passes over the training images.
         max_steps: Most updates; the run ends there, in the middle of an epoch too. 0 leaves the network untrained.
         record_every: ``"epoch"``, or a number of updates. The end is always recorded.
+        units: Units or channels of hidden layers, in place of ``size``; see ``families.Architecture``.
+        cell: Of recurrent networks, a name in ``sequence_networks.CELLS``.
+        objective: The loss, a name in :data:`OBJECTIVES`. All but cross entropy teach the network to put out its
+            input: the task is then reconstruction, and the labels are not looked at.
+        data_sha256: For the text, which differs between versions of Python: the SHA-256 of it; this Python's where
+            None. None for all other data sets.
 
     Raises:
         ConfigurationError: A value has the wrong type or does not exist; the message names the key.
@@ -85,6 +100,10 @@ class RunConfiguration:
     width: float = 1.0
     activation: str = "relu"
     dropout: float = 0.0
+    units: int | None = None
+    cell: str = "tanh"
+    objective: str = "cross-entropy"
+    data_sha256: str | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -101,12 +120,35 @@ class RunConfiguration:
             "initialiser", f"is one of {', '.join(INITIALISERS)}", self.initialiser, self.initialiser in INITIALISERS
         )
         _require("optimiser", f"is one of {', '.join(OPTIMISERS)}", self.optimiser, self.optimiser in OPTIMISERS)
-        if FAMILIES[self.family].sizes:
+        self._check_objective()
+        self._fill_in()
+        self._check_numbers()
+
+    def _fill_in(self) -> None:
+        family = FAMILIES[self.family]
+        if family.sizes and self.units is None:
             self._set("size", self.size or "small")
-            self._set("layers", 2 if self.layers is None else self.layers)
+        for name, usual in family.usual.items():
+            self._set(name, usual if getattr(self, name) is None else getattr(self, name))
         if self.learning_rate is None:
             self._set("learning_rate", OPTIMISERS[self.optimiser])
-        self._check_numbers()
+        if self.dataset == "text" and self.data_sha256 is None:
+            self._set("data_sha256", sha256_of_text())
+
+    def _check_objective(self) -> None:
+        _require("objective", f"is one of {', '.join(OBJECTIVES)}", self.objective, self.objective in OBJECTIVES)
+        copies = FAMILIES[self.family].copies
+        _require("objective", f'of {self.family} is "bce" or "mse"', self.objective, not copies or self.reconstructs)
+        noisy = self.label_noise > 0 and self.reconstructs
+        _require("label_noise", "belongs to classes", self.label_noise, not noisy)
+        _require(
+            "data_sha256", "belongs to the text", self.data_sha256, self.data_sha256 is None or self.dataset == "text"
+        )
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the network learns to put out its input, rather than its class."""
+        return self.objective != "cross-entropy"
 
     def _check_numbers(self) -> None:
         for name in ("train_fraction", "test_fraction"):

@@ -1,4 +1,4 @@
-"""Data sets as tensors: local files in their official formats, and scikit-learn's digits, which are always there."""
+"""Data sets as tensors: local files in their official formats, and two that are always there."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from axonometry.populations.image_files import (
     read_cifar,
     read_idx,
 )
+from axonometry.populations.text import VOCABULARY, text_windows
 
 DIRECTORY_VARIABLE = "AXONOMETRY_DATA"
 """Environment variable that names the data directory."""
@@ -35,11 +36,12 @@ class Dataset:
 
     Attributes:
         name: What configurations call it.
-        train_inputs: float32 in [0, 1], shape (N, C, H, W).
+        train_inputs: float32 in [0, 1], shape (N, C, H, W). Or tokens, int64 in [0, n_tokens), shape (N, T).
         train_labels: int64 in [0, n_classes), shape (N,).
         test_inputs: As train_inputs.
         test_labels: As train_labels.
         n_classes: Number of classes.
+        n_tokens: Size of the vocabulary of tokens; None for images and all else that is no token.
 
     Raises:
         DataError: Shapes, types or values do not fit together.
@@ -51,6 +53,7 @@ class Dataset:
     test_inputs: Tensor
     test_labels: Tensor
     n_classes: int
+    n_tokens: int | None = None
 
     def __post_init__(self) -> None:
         for half, inputs, labels in (
@@ -70,9 +73,7 @@ class Dataset:
         return tuple(self.train_inputs.shape[1:])
 
     def _check(self, inputs_name: str, inputs: Tensor, labels_name: str, labels: Tensor) -> None:
-        if inputs.dtype != torch.float32 or inputs.ndim < 2 or not len(inputs):
-            came = f"{inputs.dtype} of shape {tuple(inputs.shape)}"
-            raise DataError(f"{inputs_name} are float32 of shape (N, ...)", came, "Convert them with .float()")
+        self._check_inputs(inputs_name, inputs)
         if labels.dtype != torch.int64 or labels.shape != inputs.shape[:1]:
             came = f"{labels.dtype} of shape {tuple(labels.shape)}"
             raise DataError(
@@ -82,14 +83,26 @@ class Dataset:
             came = f"{int(labels.min())} to {int(labels.max())}"
             raise DataError(f"{labels_name} are from 0 to {self.n_classes - 1}", came, "Number the classes from 0")
 
+    def _check_inputs(self, name: str, inputs: Tensor) -> None:
+        came = f"{inputs.dtype} of shape {tuple(inputs.shape)}"
+        if self.n_tokens is None:
+            if inputs.dtype != torch.float32 or inputs.ndim < 2 or not len(inputs):
+                remedy = "Convert them with .float(), or say `n_tokens` where they are tokens"
+                raise DataError(f"{name} are float32 of shape (N, ...)", came, remedy)
+        elif inputs.dtype != torch.int64 or inputs.ndim != 2 or not inputs.numel():
+            raise DataError(f"{name} are tokens, int64 of shape (N, T)", came, "Leave `n_tokens` out for images")
+        elif int(inputs.min()) < 0 or int(inputs.max()) >= self.n_tokens:
+            came = f"{int(inputs.min())} to {int(inputs.max())}"
+            raise DataError(f"{name} are from 0 to {self.n_tokens - 1}", came, "Number the tokens from 0")
+
 
 def load(name: str, directory: str | Path | None = None) -> Dataset:
     """Read a data set.
 
     Args:
-        name: ``"digits"``, ``"mnist"``, ``"fashion-mnist"`` or ``"cifar10"``.
+        name: ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, ``"cifar10"`` or ``"text"``.
         directory: Where the files are, in a folder of the data set's name or directly; ``$AXONOMETRY_DATA`` where
-            None. The digits need none.
+            None. The digits and the text need none.
 
     Returns:
         Inputs are the stored values divided by their maximum (255, 16 for the digits), nothing subtracted, as in the
@@ -99,12 +112,15 @@ def load(name: str, directory: str | Path | None = None) -> Dataset:
         ``numpy.random.RandomState(0).permutation(1797)``, the first 1,437 are for training and the other 360 for
         testing, since the file's own order repeats 0 to 9.
 
+        The text is made of the documentation strings of Python's standard library (:mod:`axonometry.populations.text`):
+        32 characters, and the next one is the class. It differs between versions of Python.
+
     Raises:
         DataError: There is no such data set, or a file is missing or damaged; the message says which belongs where.
     """
     require(name, directory)
-    if name == "digits":
-        return _digits()
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]()
     layout, read = _FILES[name]
     train, test = read(layout, _directory(layout, directory))
     return Dataset(name, _pixels(train), _labels(train), _pixels(test), _labels(test), CLASSES)
@@ -122,7 +138,7 @@ def require(name: str, directory: str | Path | None = None) -> None:
     """
     if name not in NAMES:
         raise DataError(f"a data set is one of {', '.join(NAMES)}", repr(name), "Pass your own as a Dataset")
-    if name != "digits":
+    if name not in _BUILT_IN:
         layout, _ = _FILES[name]
         layout.find(_directory(layout, directory))
 
@@ -159,6 +175,11 @@ def _digits() -> Dataset:
     return Dataset("digits", inputs[train], labels[train], inputs[test], labels[test], CLASSES)
 
 
+def _text() -> Dataset:
+    train, test = text_windows()
+    return Dataset("text", *train, *test, n_classes=len(VOCABULARY), n_tokens=len(VOCABULARY))
+
+
 def _pixels(split: Split) -> Tensor:
     return torch.tensor(split.images).float().div_(255)
 
@@ -173,5 +194,7 @@ _FILES: Mapping[str, tuple[Layout, Callable[[Layout, Path], tuple[Split, Split]]
     "cifar10": (CIFAR10, read_cifar),
 }
 
-NAMES = ("digits", *_FILES)
+_BUILT_IN: Mapping[str, Callable[[], Dataset]] = {"digits": _digits, "text": _text}
+
+NAMES = (*_BUILT_IN, *_FILES)
 """Data sets that :func:`load` knows."""

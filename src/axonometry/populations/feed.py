@@ -12,7 +12,7 @@ from math import ceil
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from axonometry.populations.configuration import RunConfiguration
@@ -71,7 +71,7 @@ def framed(inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c height width"
 
 
 def pictures(
-    inputs: Float[Tensor, "n ..."],
+    inputs: Shaped[Tensor, "n ..."],
     chosen: Int[Tensor, "*batch"],
     moves: Int[Tensor, "*images 2"] | None = None,
     flips: Bool[Tensor, "*images"] | None = None,

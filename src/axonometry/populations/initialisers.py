@@ -13,6 +13,17 @@ from axonometry.errors import ConfigurationError
 Draw = Callable[[Tensor, Tensor, float, Generator], object]
 """Fill the first tensor; the second is the layer's kernel, then the scale and the generator."""
 
+_WITH_A_KERNEL = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+# A transposed convolution's kernel is (I, O, *k): what counts as its fan-in is O·Πk, with Keras as with PyTorch.
+
 _TRUNCATED_STD = 0.87962566103423978  # standard deviation of a unit normal truncated at 2
 
 
@@ -32,7 +43,7 @@ def fans(weight: Tensor) -> tuple[int, int]:
 
 
 def initialise(network: nn.Module, name: str, scale: float, generator: Generator) -> None:
-    """Draw the kernels and biases of all linear and convolutional layers anew, in the modules' order.
+    """Draw the kernels and biases of all linear, convolutional, recurrent and embedding layers anew, in their order.
 
     Kernels *and* biases get the same initialiser, as in the official code of paper 1 (definitions 1.2). Normalisation
     layers, which paper 1 does not have, keep the 1 and 0 that they start with [our choice].
@@ -45,7 +56,8 @@ def initialise(network: nn.Module, name: str, scale: float, generator: Generator
       at least 1. ``normal`` is truncated at two standard deviations *and* widened by 1/0.8796 to make up for it, which
       is what Keras does with ``distribution="normal"``. By Keras's rule a bias vector of n units has both fans n.
     - ``torch-default`` is none of the nine: uniform on (-s, s)/sqrt(fan-in of the layer's kernel) for both, what
-      PyTorch's layers draw at s = 1.
+      PyTorch's layers draw at s = 1. So it is uniform on (-s, s)/sqrt(units) for all parameters of a recurrent layer,
+      and normal of standard deviation s for an embedding, whose rows all others take as fan-in [our choice].
 
     The fans, the truncation and the widening are those of Keras's source; paper 1 names the initialisers only.
 
@@ -63,10 +75,17 @@ def initialise(network: nn.Module, name: str, scale: float, generator: Generator
     draw = INITIALISERS[name]
     with torch.no_grad():
         for layer in network.modules():
-            if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            if isinstance(layer, _WITH_A_KERNEL):
                 draw(layer.weight, layer.weight, scale, generator)
                 if layer.bias is not None:
                     draw(layer.bias, layer.weight, scale, generator)
+            elif isinstance(layer, nn.RNNBase):
+                states = layer.get_parameter("weight_hh_l0")
+                for parameter in layer.parameters():
+                    draw(parameter, states, scale, generator)
+            elif isinstance(layer, nn.Embedding):
+                rule = INITIALISERS["random-normal"] if name == "torch-default" else draw
+                rule(layer.weight.T, layer.weight.T, scale, generator)
 
 
 def _truncated_normal(parameter: Tensor, std: float, generator: Generator) -> Tensor:

@@ -17,6 +17,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "gelu": nn.GELU,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
+    "linear": nn.Identity,
 }
 """Activations by the name that configurations use."""
 

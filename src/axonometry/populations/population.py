@@ -7,6 +7,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future,
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from axonometry.errors import ConfigurationError, RunError
 from axonometry.populations import datasets
 from axonometry.populations.account import Account
 from axonometry.populations.configuration import RunConfiguration
-from axonometry.populations.stacked import run_stacked
+from axonometry.populations.stacked import run_stacked, stacks
 from axonometry.populations.training import SCALARS, Progress, Stop, is_complete, network_of, silent
 from axonometry.populations.workers import Data, Work, failure, n_cores, run_locally
 from axonometry.program import NeuralGraph, capture
@@ -75,7 +76,8 @@ class Population:
     def frame(self) -> pd.DataFrame:
         """One row per run, named by it: its configuration's attributes, then the scalars of its last step.
 
-        The scalars are ``accuracy`` and ``loss`` on the test images, ``train_loss`` and ``epoch``.
+        The scalars are ``accuracy`` (of classification), ``variance_explained`` (of reconstruction) and ``loss`` on the
+        test images, ``train_loss`` and ``epoch``.
 
         Raises:
             RunError: A run's table is damaged.
@@ -150,11 +152,13 @@ class Population:
 
     def _captured(self, name: str) -> NeuralGraph:
         run, configuration = self.runs[name], self.configurations[name]
-        shape, (n_classes,) = run.groups[0].shape, next(g.shape for g in run.groups if g.role == "output")
-        key = (replace(configuration.architecture, dropout=0.0), shape, n_classes)  # dropout is no part of the graph
+        shape, n_outputs = run.groups[0].shape, prod(next(g.shape for g in run.groups if g.role == "output"))
+        n_tokens = None if configuration.dataset != "text" else shape[-1]  # places and rows of the embedding's table
+        key = (replace(configuration.architecture, dropout=0.0), shape, n_outputs)  # dropout is no part of the graph
         if key not in self._graphs:
-            network = network_of(configuration, shape, n_classes).eval()
-            self._graphs[key] = capture(network, torch.zeros(1, *shape))
+            network = network_of(configuration, shape[:1] if n_tokens else shape, n_outputs, n_tokens).eval()
+            example = torch.zeros(1, *shape) if n_tokens is None else torch.zeros(1, shape[0], dtype=torch.int64)
+            self._graphs[key] = capture(network, example)
         return self._graphs[key]
 
 
@@ -216,7 +220,8 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
     account = Account(len(named), len(named) - len(missing), progress or silent)
     work = Work(folder, data, tuple(measures), stop)
     if executor is None and workers is None and torch.cuda.is_available():
-        run_stacked(missing, work, account.ended, say=account.say)
+        run_stacked([one for one in missing if stacks(one)], work, account.ended, say=account.say)
+        run_locally([one for one in missing if not stacks(one)], work, account.ended, workers=n_cores())
     elif executor is None:
         run_locally(missing, work, account.ended, workers=workers or n_cores())
     else:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from math import ceil
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, Optimizer, RMSprop
+from torch.optim import Optimizer
 
 from axonometry.errors import ConfigurationError, DataError, RunError
 from axonometry.populations import datasets
@@ -23,7 +20,10 @@ from axonometry.populations.datasets import Dataset
 from axonometry.populations.feed import Feed, used_images
 from axonometry.populations.initialisers import initialise
 from axonometry.populations.layers import draw_noise
+from axonometry.populations.objectives import PERFORMANCE, loss_of, n_outputs, scores
+from axonometry.populations.schedule import optimiser_of, segments
 from axonometry.populations.seeds import generator
+from axonometry.populations.text import require_text
 from axonometry.trajectory import Recorder, Trajectory, load
 from axonometry.trajectory.recorder import MEASURES
 from axonometry.trajectory.state import random_state, set_random_state
@@ -34,28 +34,11 @@ Progress = Callable[[int, int, str], object]
 Stop = Callable[[Trajectory], bool]
 """Called with a run after each of its records; true ends the run there."""
 
-SCALARS = ("accuracy", "loss", "train_loss", "epoch")
-"""What is recorded beside the measures: accuracy and loss on the test images, loss while training, epochs done."""
+SCALARS = (*PERFORMANCE, "loss", "train_loss", "epoch")
+"""What is recorded beside the measures: accuracy (of reconstruction the share of variance explained) and loss on the
+test images, loss while training, epochs done."""
 
-_TEST_BATCH = 1000
 _SECONDS_BETWEEN_REPORTS = 0.2
-
-
-@dataclass(frozen=True)
-class Segment:
-    """The updates between two records.
-
-    Attributes:
-        start: Updates done before.
-        stop: Updates done at its end.
-        step: The number under which its end is recorded.
-        epoch: Passes over the training images at its end, with fractions.
-    """
-
-    start: int
-    stop: int
-    step: int
-    epoch: float
 
 
 def train(
@@ -70,9 +53,9 @@ def train(
     """Train the network of a configuration and record it, or go on where a killed process left off.
 
     The initial network is recorded as step 0; a step is an epoch, or an update where ``record_every`` is a number. An
-    epoch that ``max_steps`` cuts short counts as one. The scalars of a step are ``accuracy`` and ``loss`` (mean cross
-    entropy) on the test images, ``train_loss`` (mean over the batches since the last record, as trained on) and
-    ``epoch`` (with fractions).
+    epoch that ``max_steps`` cuts short counts as one. The scalars of a step are ``accuracy`` (of reconstruction
+    ``variance_explained``) and the mean ``loss`` on the test images, ``train_loss`` (mean over the batches since the
+    last record, as trained on) and ``epoch`` (with fractions).
 
     The same configuration gives the same weights bit for bit on the same machine with the same torch, however often
     the run was cut off: arithmetic is done by one thread, and all randomness comes from the seed and the number of the
@@ -85,7 +68,7 @@ def train(
         data: The data set, or the directory of its files; ``$AXONOMETRY_DATA`` where None.
         measures: What is measured at each record, names out of ``axonometry.metrics.CATALOGUE``.
         stop: Called with the run after each record; where it says true the run ends there and counts as whole.
-        progress: Called with updates done, updates in all, and the last accuracy in words.
+        progress: Called with updates done, updates in all, and the last performance in words.
 
     Returns:
         The run.
@@ -131,28 +114,32 @@ def initial_network(configuration: RunConfiguration, dataset: Dataset) -> nn.Mod
     Raises:
         ConfigurationError: The data set's inputs are too small for the network.
     """
-    network = network_of(configuration, dataset.shape, dataset.n_classes)
+    network = network_of(configuration, dataset.shape, n_outputs(configuration, dataset), dataset.n_tokens)
     initialise(network, configuration.initialiser, configuration.scale, generator(configuration.seed, "initialiser"))
     return network
 
 
-def network_of(configuration: RunConfiguration, input_shape: tuple[int, ...], n_classes: int) -> nn.Module:
+def network_of(
+    configuration: RunConfiguration, input_shape: tuple[int, ...], n_outputs: int, n_tokens: int | None = None
+) -> nn.Module:
     """A network of the configuration's architecture, with parameters of no meaning; random states are left alone.
 
     Raises:
-        ConfigurationError: The inputs are too small for the network.
+        ConfigurationError: The inputs are too small for the network, or are tokens, which it does not read.
     """
     with torch.random.fork_rng(devices=[]):
-        return configuration.architecture.network(input_shape, n_classes)
+        return configuration.architecture.network(input_shape, n_outputs, n_tokens)
 
 
 def dataset_of(configuration: RunConfiguration, data: Dataset | str | Path | None) -> Dataset:
     """The configuration's data set: the one given, or read once in this process from the directory given.
 
     Raises:
-        DataError: The data set is another one, missing or damaged.
+        DataError: The data set is another one, missing or damaged; or the text is that of another Python.
     """
     if not isinstance(data, Dataset):
+        if configuration.data_sha256 is not None:
+            require_text(configuration.data_sha256)
         return _read(configuration.dataset, None if data is None else str(data))
     if data.name != configuration.dataset:
         rule = f"the configuration's data set is {configuration.dataset}"
@@ -163,40 +150,6 @@ def dataset_of(configuration: RunConfiguration, data: Dataset | str | Path | Non
 @lru_cache(maxsize=2)
 def _read(name: str, directory: str | None) -> Dataset:
     return datasets.load(name, directory)
-
-
-def segments(configuration: RunConfiguration, n_images: int) -> tuple[Segment, ...]:
-    """The updates of a run, cut where it is recorded; empty where nothing is trained.
-
-    Args:
-        configuration: The run's.
-        n_images: Number of training images that are used.
-    """
-    per_epoch = ceil(n_images / configuration.batch_size)
-    total = per_epoch * configuration.epochs
-    total = total if configuration.max_steps is None else min(total, configuration.max_steps)
-    by_epoch = isinstance(configuration.record_every, str)
-    length = per_epoch if isinstance(configuration.record_every, str) else configuration.record_every
-    starts = range(0, total, length)
-    stops = [min(start + length, total) for start in starts]
-    return tuple(
-        Segment(start, stop, number if by_epoch else stop, stop / per_epoch)
-        for number, (start, stop) in enumerate(zip(starts, stops), start=1)
-    )
-
-
-def evaluate(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Accuracy and mean cross entropy of a network in evaluation mode; its mode is put back."""
-    training = network.training
-    network.eval()
-    correct, loss = 0, 0.0
-    with torch.inference_mode():
-        for some_inputs, some_labels in zip(inputs.split(_TEST_BATCH), labels.split(_TEST_BATCH), strict=True):
-            logits = network(some_inputs)
-            correct += int((logits.argmax(1) == some_labels).sum())
-            loss += float(F.cross_entropy(logits, some_labels, reduction="sum"))
-    network.train(training)
-    return correct / len(labels), loss / len(labels)
 
 
 def _train(
@@ -212,8 +165,8 @@ def _train(
     total = plan[-1].stop if plan else 0
     reached = recorder.restore(optimiser)
     if reached is None:
-        accuracy, loss = evaluate(network, dataset.test_inputs, dataset.test_labels)
-        recorder.record(0, optimizer=optimiser, accuracy=accuracy, loss=loss, epoch=0.0)
+        before = scores(configuration.objective, network, dataset.test_inputs, dataset.test_labels)
+        recorder.record(0, optimizer=optimiser, **before, epoch=0.0)
     left = [segment for segment in plan if segment.step > (reached or 0)]
     updates = enumerate(Feed(configuration, dataset).batches(left[0].start), left[0].start) if left else iter(())
     words = ""
@@ -222,15 +175,22 @@ def _train(
             break
         shown = _reporting(islice(updates, segment.stop - segment.start), total, words, progress)
         train_loss = _update(configuration, network, optimiser, shown) / (segment.stop - segment.start)
-        accuracy, loss = evaluate(network, dataset.test_inputs, dataset.test_labels)
-        scalars = {"accuracy": accuracy, "loss": loss, "train_loss": train_loss, "epoch": segment.epoch}
-        recorder.record(segment.step, optimizer=optimiser, **scalars)
-        words = f"accuracy {accuracy:.3f}"
+        found = scores(configuration.objective, network, dataset.test_inputs, dataset.test_labels)
+        recorder.record(segment.step, optimizer=optimiser, **found, train_loss=train_loss, epoch=segment.epoch)
+        words = _in_words(found)
         progress(segment.stop, total, words)
 
 
+def _in_words(found: Mapping[str, float]) -> str:
+    name = next(name for name in PERFORMANCE if name in found)
+    return f"{name.replace('_', ' ')} {found[name]:.3f}"
+
+
 def checked(configuration: RunConfiguration, dataset: Dataset, network: nn.Module) -> Dataset:
-    """The data set, if batch norm can work with its last batch."""
+    """The data set, if batch norm can work with its last batch and its inputs are what the configuration asks for."""
+    if dataset.n_tokens is not None and (configuration.reconstructs or configuration.augmentation != "none"):
+        came = f"objective {configuration.objective}, augmentation {configuration.augmentation}, and tokens"
+        raise ConfigurationError("images alone are reconstructed or cut out anew", came, "Choose another data set")
     n = len(dataset.train_labels)
     last_batch = n % configuration.batch_size or configuration.batch_size
     if last_batch == 1 and any(isinstance(m, nn.BatchNorm2d) for m in network.modules()):
@@ -254,24 +214,12 @@ def _update(
     for number, (inputs, labels) in updates:
         if configuration.dropout:
             draw_noise(network, len(labels), generator(configuration.seed, "dropout", number))
-        loss = F.cross_entropy(network(inputs), labels)
+        loss = loss_of(configuration.objective, network(inputs), inputs, labels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         total += loss.detach()
     return float(total)
-
-
-def optimiser_of(configuration: RunConfiguration, network: nn.Module) -> Optimizer:
-    """The optimiser of a configuration for a network's parameters."""
-    # One fused kernel for all parameters: a third of the time of a small network's update is the optimiser otherwise.
-    rate, decay = configuration.learning_rate, configuration.weight_decay
-    assert rate is not None  # the configuration sees to it
-    if configuration.optimiser == "adam":
-        return Adam(network.parameters(), rate, weight_decay=decay, fused=True)
-    if configuration.optimiser == "rmsprop":
-        return RMSprop(network.parameters(), rate, weight_decay=decay)
-    return SGD(network.parameters(), rate, configuration.momentum, weight_decay=decay, fused=True)
 
 
 def _reporting(

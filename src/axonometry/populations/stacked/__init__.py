@@ -3,5 +3,6 @@
 from axonometry.populations.stacked.run import (
     alike as alike,
     run_stacked as run_stacked,
+    stacks as stacks,
     train_stacked as train_stacked,
 )

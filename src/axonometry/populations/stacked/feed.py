@@ -11,7 +11,7 @@ from math import ceil
 from typing import TypeVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from axonometry.populations.configuration import RunConfiguration
@@ -45,7 +45,7 @@ class StackedFeed:
     def __init__(
         self,
         configurations: Sequence[RunConfiguration],
-        inputs: Float[Tensor, "n ..."],
+        inputs: Shaped[Tensor, "n ..."],
         labels: Int[Tensor, "networks n"],
         *,
         units: Sequence[int],

@@ -13,18 +13,12 @@ import torch
 from axonometry.errors import AxonometryError, ConfigurationError
 from axonometry.populations.account import Account
 from axonometry.populations.configuration import OPTIMISERS, RunConfiguration
+from axonometry.populations.families import FAMILIES
 from axonometry.populations.layers import dropouts
+from axonometry.populations.schedule import optimiser_of
 from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.stacked.together import run_together
-from axonometry.populations.training import (
-    Progress,
-    Stop,
-    dataset_of,
-    initial_network,
-    is_complete,
-    optimiser_of,
-    silent,
-)
+from axonometry.populations.training import Progress, Stop, dataset_of, initial_network, is_complete, silent
 from axonometry.populations.workers import Data, Report, Work
 from axonometry.trajectory import Trajectory, load
 from axonometry.trajectory.recorder import MEASURES
@@ -57,7 +51,7 @@ def train_stacked(  # noqa: PLR0913 - what, where to, on what, and what of it
 
     On a GPU one small network leaves nearly all of the device idle, and a stack fills it. A CPU is full with one
     network: stacking gains nothing there, and one process per core (:func:`axonometry.populations.train_population`)
-    is the way.
+    is the way. What cannot be stacked (:func:`stacks`) is trained alone, on the CPU.
 
     Args:
         configurations: What to train.
@@ -120,7 +114,13 @@ def run_stacked(
         ended.add(configuration.identity)
         report(configuration, wrong)
 
-    for group in alike(configurations, work.folder):
+    for configuration in (one for one in configurations if not stacks(one)):
+        try:
+            work(configuration)
+            count(configuration, None)
+        except AxonometryError as error:
+            count(configuration, f"{type(error).__name__}: {error}".splitlines()[0])
+    for group in alike((one for one in configurations if stacks(one)), work.folder):
         size = at_once or (_fitting(group[0], work, place) if place.type == "cuda" else _AT_ONCE)
         for chunk in (group[start : start + size] for start in range(0, len(group), size)):
             try:
@@ -131,6 +131,11 @@ def run_stacked(
                     raise
                 left = [configuration for configuration in chunk if configuration.identity not in ended]
                 run_stacked(left, work, report, device=place, at_once=len(chunk) // 2, say=say)
+
+
+def stacks(configuration: RunConfiguration) -> bool:
+    """Whether a network can be trained in a stack: its task is classification, and its layers can be mapped over."""
+    return FAMILIES[configuration.family].stacks and not configuration.reconstructs
 
 
 def alike(configurations: Iterable[RunConfiguration], folder: Path) -> list[list[RunConfiguration]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.optim import Optimizer
@@ -71,7 +71,7 @@ class Stack:
 
     def update(
         self,
-        inputs: Float[Tensor, "networks batch ..."],
+        inputs: Shaped[Tensor, "networks batch ..."],
         labels: Int[Tensor, "networks batch"],
         noise: Sequence[Float[Tensor, "networks batch _"]] = (),
     ) -> Float[Tensor, " networks"]:
@@ -93,7 +93,7 @@ class Stack:
 
     @torch.no_grad()
     def evaluate(
-        self, inputs: Float[Tensor, "images ..."], labels: Int[Tensor, " images"], batch: int
+        self, inputs: Shaped[Tensor, "images ..."], labels: Int[Tensor, " images"], batch: int
     ) -> tuple[list[float], list[float]]:
         """Accuracy and mean cross entropy of every network in evaluation mode.
 

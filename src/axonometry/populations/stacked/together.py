@@ -15,19 +15,10 @@ from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
 from axonometry.populations.feed import used_images
 from axonometry.populations.layers import dropouts
+from axonometry.populations.schedule import Segment, optimiser_of, segments
 from axonometry.populations.stacked.feed import StackedFeed
 from axonometry.populations.stacked.stack import Stack
-from axonometry.populations.training import (
-    Segment,
-    Stop,
-    checked,
-    dataset_of,
-    initial_network,
-    network_of,
-    optimiser_of,
-    reproducible,
-    segments,
-)
+from axonometry.populations.training import Stop, checked, dataset_of, initial_network, network_of, reproducible
 from axonometry.populations.workers import Report, Work
 from axonometry.trajectory import Recorder, load
 
@@ -187,7 +178,7 @@ def _stack(members: Sequence[Member], device: torch.device, step: int) -> Stack:
     widest = max((member.configuration for member in members), key=lambda c: c.dropout)
     data = members[0].dataset
     return Stack(
-        network_of(widest, data.shape, data.n_classes),
+        network_of(widest, data.shape, data.n_classes, data.n_tokens),
         [member.configuration for member in members],
         networks=[member.network for member in members],
         optimisers=[member.optimiser for member in members],
