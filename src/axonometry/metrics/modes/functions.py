@@ -21,9 +21,12 @@ from axonometry.metrics.modes.order import Array
 from axonometry.program.live import activation_nodes, field_nodes
 from axonometry.program.program import Program
 
-_RISING = frozenset(
-    "sigmoid tanh softplus log_sigmoid selu celu exp exp2 expm1 sinh asinh atan erf alias detach clone".split()
+_RISING = frozenset("sigmoid tanh softplus log_sigmoid selu celu exp exp2 expm1 sinh asinh atan erf".split())
+_LEFT_ALONE = frozenset(
+    "view _unsafe_view reshape flatten unflatten permute transpose t squeeze unsqueeze movedim clone contiguous alias "
+    "detach to _to_copy dropout swapaxes swapdims".split()
 )
+"""Calls that move or copy numbers and change none."""
 _BY_ARGUMENT: Mapping[str, Callable[..., bool]] = {
     "leaky_relu": lambda slope=0.01: slope > 0,
     "elu": lambda alpha=1.0, scale=1.0, input_scale=1.0: min(alpha, scale, input_scale) > 0,
@@ -86,14 +89,19 @@ def _function(field: fx.Node, end: fx.Node) -> ActivationFunction:
     if end is field:
         return ActivationFunction()
     calls = _between(field, end)
-    names = tuple(_name(call) for call in calls)
+    names = tuple(_name(call) for call in calls if not _is_left_alone(call))
     several = any(len([n for n in call.all_input_nodes if n is field or n in calls]) != 1 for call in calls)
     rising = not several and all(_rises(call) for call in calls)
     own = {field, *calls}
-    closed = all(name in _ELEMENTWISE or _first_of(call) for name, call in zip(names, calls, strict=True)) and all(
+    closed = all(_name(call) in _ELEMENTWISE or _is_left_alone(call) for call in calls) and all(
         operand in own for call in calls for operand in call.all_input_nodes
     )
-    return ActivationFunction(names, rising, _bounds(calls[-1]), _runner(field, calls) if closed else None)
+    return ActivationFunction(
+        names,
+        rising,
+        _bounds(next(call for call in reversed(calls) if not _is_left_alone(call))),
+        _runner(field, calls) if closed else None,
+    )
 
 
 def _between(field: fx.Node, end: fx.Node) -> list[fx.Node]:
@@ -114,7 +122,7 @@ def _between(field: fx.Node, end: fx.Node) -> list[fx.Node]:
 
 def _rises(call: fx.Node) -> bool:
     name, rest = _name(call), call.args[1:]
-    if name in _RISING or _first_of(call):
+    if name in _RISING or _is_left_alone(call):
         return True
     if name not in _BY_ARGUMENT or not isinstance(call.args[0], fx.Node):
         return False
@@ -138,16 +146,16 @@ def _runner(field: fx.Node, calls: Sequence[fx.Node]) -> Callable[[Array], Array
         with torch.no_grad():
             for call in calls:
                 args, kwargs = fx.map_arg((call.args, dict(call.kwargs)), values.__getitem__)
-                values[call] = args[0] if _first_of(call) else call.target(*args, **kwargs)  # type: ignore[operator]
+                values[call] = args[0] if _is_left_alone(call) else call.target(*args, **kwargs)  # type: ignore[operator]
         result: Tensor = values[calls[-1]]
         return result.numpy()
 
     return run
 
 
-def _first_of(call: fx.Node) -> bool:
-    """Whether a call takes a tuple's first entry: a norm's result without its statistics."""
-    return call.target is operator.getitem and call.args[1:] == (0,)
+def _is_left_alone(call: fx.Node) -> bool:
+    """Whether every number stays what it is; a norm's result is the first of a tuple, before its statistics."""
+    return _name(call) in _LEFT_ALONE or (call.target is operator.getitem and call.args[1:] == (0,))
 
 
 def _name(call: fx.Node) -> str:
