@@ -11,11 +11,13 @@ Fields are what the network computes, in its own precision and in evaluation mod
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from axonometry.errors import SamplesError, ValuesError
 from axonometry.program.description import Shape
@@ -223,7 +225,7 @@ def _run(plan: _Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
                 del values[gone]
         return [values[node] for node in wanted]
 
-    with torch.autocast(inputs[0].device.type, enabled=False):
+    with torch.autocast(inputs[0].device.type, enabled=False), _attention(inputs[0].device):
         mapped = torch.func.vmap(one, in_dims=plan.axes(inputs), randomness="different")(*inputs)
     found = dict(zip(wanted, mapped, strict=True))
     shapes = {group.name: group.shape for group in plan.program.groups}
@@ -233,6 +235,11 @@ def _run(plan: _Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
         places, value = plan.layouts.get(name), found[node]
         activations[name] = _of_shape(value if places is None else value.flatten(1)[:, places], shapes[name])
     return fields, activations, {node: found[node] for node in plan.nodes}
+
+
+def _attention(device: torch.device) -> AbstractContextManager[None]:
+    """The CPU's fused attention has no rule for many samples at once; the written-out one has."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def _of_shape(value: Any, shape: Shape) -> Tensor:
