@@ -1,0 +1,178 @@
+"""Running statistics of the values that neurons take over many samples, in one pass and fixed memory.
+
+Per neuron: power sums about a centre (the mean of the first samples seen), extremes, exact zeros. A block of samples is
+summed about its own mean in the values' precision, at least float32, and carried over to the common centre in float64.
+Per group: the same sums pooled over neurons give its moments exactly; a histogram over all bfloat16 numbers gives its
+quantiles. Rounding to bfloat16 keeps the order of numbers, so a quantile of the rounded values is the true order
+statistic, rounded: off by at most 2^-8 of its size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from axonometry.statistics import Moments
+
+PATTERNS = 2**16
+_BLOCK = {"cpu": 2**19}
+"""Numbers in a block: so few that they stay in the processor's cache; on an accelerator every block costs launches."""
+_BLOCK_ELSEWHERE = 2**26
+_FAR, _NEAR = 1e9, 1e-9
+NEAR_BOUND = 0.01
+"""A value is at a bound within this share of the range of its activation [our choice]."""
+SATURATED = 0.95
+"""A neuron is saturated where this share of the samples lies at one of its bounds [our choice]."""
+
+
+@dataclass
+class Tally:
+    """What is kept of one group's values while samples stream by.
+
+    Attributes:
+        bounds: Least and greatest value that the activation can take, where it is bounded.
+        count: Samples seen.
+        centre: Per neuron, where the power sums are taken about, in float64.
+        powers: Sums of (x - centre)^k for k = 1..4, shape (4, neurons), in float64.
+        minimum: Per neuron.
+        maximum: Per neuron.
+        zeros: Per neuron, the number of samples at which the value is exactly 0.
+        low: Per neuron, the number of samples at the lower bound.
+        high: Per neuron, the number of samples at the upper bound.
+        histogram: Number of values at each bfloat16 number, by its bits as a signed integer, plus 2^15.
+    """
+
+    bounds: tuple[float, float] | None = None
+    count: int = 0
+    centre: Tensor = field(default_factory=lambda: torch.empty(0))
+    powers: Tensor = field(default_factory=lambda: torch.empty(0))
+    minimum: Tensor = field(default_factory=lambda: torch.empty(0))
+    maximum: Tensor = field(default_factory=lambda: torch.empty(0))
+    zeros: Tensor = field(default_factory=lambda: torch.empty(0))
+    low: Tensor = field(default_factory=lambda: torch.empty(0))
+    high: Tensor = field(default_factory=lambda: torch.empty(0))
+    histogram: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def add(self, values: Tensor) -> bool:
+        r"""Count more samples in.
+
+        Args:
+            values: Of shape (samples, \*shape of the group).
+
+        Returns:
+            Whether all values are finite; where not, the tally is of no more use.
+        """
+        rows = values.detach().reshape(len(values), -1)
+        size = _BLOCK.get(rows.device.type, _BLOCK_ELSEWHERE)
+        return all(self._add(block) for block in rows.split(max(1, size // max(1, rows.shape[1]))))
+
+    def _add(self, block: Tensor) -> bool:
+        x = block if block.dtype == torch.float64 else block.float()
+        low, high = x.amin(0), x.amax(0)
+        reach, spread = torch.stack([torch.maximum(low.abs(), high.abs()).max(), (high - low).max()]).tolist()
+        if not math.isfinite(reach):
+            return False
+        if reach > _FAR or spread < _NEAR:  # where powers of float32 run over or vanish
+            x = x.double()
+        if not self.count:
+            self._begin(x)
+        scratch = torch.empty_like(x)
+        self.minimum, self.maximum = torch.minimum(self.minimum, low), torch.maximum(self.maximum, high)
+        self.zeros += torch.eq(x, 0, out=scratch).sum(0)
+        if self.bounds is not None:
+            lower, upper = self.bounds
+            margin = NEAR_BOUND * (upper - lower)
+            self.low += torch.le(x, lower + margin, out=scratch).sum(0)
+            self.high += torch.ge(x, upper - margin, out=scratch).sum(0)
+        patterns = block.to(torch.bfloat16).view(torch.int16).reshape(-1).to(torch.int32).add_(2**15)
+        self.histogram += torch.bincount(patterns, minlength=PATTERNS)
+        mean = x.mean(0)
+        self.powers += _rebased(_power_sums(x, mean, scratch), mean.double() - self.centre, len(x))
+        self.count += len(x)
+        return True
+
+    def _begin(self, x: Tensor) -> None:
+        neurons, device = x.shape[1], x.device
+        self.centre = x.mean(0).double()
+        self.powers = torch.zeros(4, neurons, dtype=torch.float64, device=device)
+        self.minimum = torch.full((neurons,), math.inf, dtype=torch.float64, device=device)
+        self.maximum = torch.full((neurons,), -math.inf, dtype=torch.float64, device=device)
+        self.zeros, self.low, self.high = (torch.zeros(neurons, dtype=torch.float64, device=device) for _ in range(3))
+        self.histogram = torch.zeros(PATTERNS, dtype=torch.int64, device=device)
+
+    def variance(self) -> Tensor:
+        """Per neuron, the population variance; exactly 0 where the value never changes."""
+        mean = self.powers[0] / self.count
+        variance = (self.powers[1] / self.count - mean * mean).clamp_min(0)
+        return torch.where(self.minimum == self.maximum, torch.zeros_like(variance), variance)
+
+    def mean(self) -> Tensor:
+        """Per neuron, the mean, between the extremes also after rounding."""
+        return torch.clamp(self.centre + self.powers[0] / self.count, self.minimum, self.maximum)
+
+    def saturated(self) -> Tensor:
+        """Per neuron, whether nearly all samples lie at the same bound of the activation."""
+        return torch.maximum(self.low, self.high) >= SATURATED * self.count
+
+    def pooled(self) -> Moments:
+        """Moments over samples and neurons; the median is the sketch's."""
+        numbers = self.count * len(self.centre)
+        minimum, maximum = float(self.minimum.min()), float(self.maximum.max())
+        (median,) = self.quantiles((0.5,))
+        centre = float(self.centre.mean())
+        sums = (_rebased(self.powers, self.centre - centre, self.count).sum(1) / numbers).tolist()
+        mean = centre + sums[0]
+        if minimum == maximum:
+            return Moments(numbers, 0, minimum, median, 0.0, 0.0, 0.0, minimum, maximum)
+        m1, m2, m3, m4 = sums
+        variance = m2 - m1 * m1
+        third, fourth = m3 - 3 * m1 * m2 + 2 * m1**3, m4 - 4 * m1 * m3 + 6 * m1 * m1 * m2 - 3 * m1**4
+        skewness, kurtosis = third / variance**1.5, fourth / variance**2 - 3
+        return Moments(numbers, 0, mean, median, math.sqrt(variance), skewness, kurtosis, minimum, maximum)
+
+    def quantiles(self, probabilities: Sequence[float]) -> list[float]:
+        """Order statistics over samples and neurons: the least value that a share p of all values does not exceed.
+
+        Args:
+            probabilities: Between 0 and 1; 0 is the minimum.
+
+        Returns:
+            One value for each, off by at most 2^-8 of its size; the extremes are exact.
+        """
+        patterns = torch.arange(-(2**15), 2**15, dtype=torch.int16)
+        numbers = patterns.view(torch.bfloat16).double()
+        # Negative numbers' patterns run the other way.
+        order = torch.cat([torch.arange(2**15 - 1, -1, -1), torch.arange(2**15, 2**16)])
+        cumulated = self.histogram.cpu()[order].cumsum(0)
+        ranks = [max(1, math.ceil(p * float(cumulated[-1]))) for p in probabilities]
+        places = torch.searchsorted(cumulated, torch.tensor(ranks))
+        minimum, maximum = float(self.minimum.min()), float(self.maximum.max())
+        exact = {1: minimum, int(cumulated[-1]): maximum}
+        rounded = numbers[order][places].clamp(minimum, maximum).tolist()
+        return [exact.get(rank, value) for rank, value in zip(ranks, rounded, strict=True)]
+
+
+def _power_sums(x: Tensor, centre: Tensor, scratch: Tensor) -> Tensor:
+    """Sums over axis 0 of (x - centre)^k for k = 1..4, in float64."""
+    d = x - centre
+    square = torch.mul(d, d, out=scratch)
+    sums = [d.sum(0), square.sum(0), d.mul_(square).sum(0), square.mul_(square).sum(0)]
+    return torch.stack(sums).double()
+
+
+def _rebased(sums: Tensor, shift: Tensor, count: int) -> Tensor:
+    """Power sums of y + shift from those of y, for ``count`` numbers y."""
+    s1, s2, s3, s4 = sums
+    a, a2 = shift, shift * shift
+    return torch.stack(
+        [
+            s1 + count * a,
+            s2 + 2 * a * s1 + count * a2,
+            s3 + 3 * a * s2 + 3 * a2 * s1 + count * a2 * a,
+            s4 + 4 * a * s3 + 6 * a2 * s2 + 4 * a2 * a * s1 + count * a2 * a2,
+        ]
+    )
