@@ -32,7 +32,10 @@ if TYPE_CHECKING:
         node_strength as node_strength,
         pagerank as pagerank,
         rank_distribution as rank_distribution,
+        sample_basin as sample_basin,
+        sharpness as sharpness,
         spectral_norms as spectral_norms,
+        weight_basin as weight_basin,
         weighted_degree as weighted_degree,
     )
     from axonometry.predict import AccuracyPredictor as AccuracyPredictor
@@ -59,7 +62,7 @@ _HOMES = {
         "CATALOGUE MetricSpec degree_assortativity density disparity divergence_matrix eigenvector_centrality "
         "hubs_and_authorities jeffreys_divergence katz_centrality layer_fluctuation leading_eigenpair "
         "linear_map linear_truncation link_weights measure neuron_modes node_strength pagerank "
-        "rank_distribution spectral_norms weighted_degree"
+        "rank_distribution sample_basin sharpness spectral_norms weight_basin weighted_degree"
     ),
     "axonometry.predict": "AccuracyPredictor",
     "axonometry.program": "Coverage Group Kernel NeuralGraph Synapse Wire capture rule",

@@ -1,6 +1,16 @@
 """Measures of a neural graph: pure functions, each with its formula and its source."""
 
 from axonometry.metrics.assortativity import degree_assortativity as degree_assortativity
+from axonometry.metrics.basins import (
+    Basin as Basin,
+    NoCrossingWarning as NoCrossingWarning,
+    sample_basin as sample_basin,
+    sample_plane as sample_plane,
+    sample_radii as sample_radii,
+    sharpness as sharpness,
+    weight_basin as weight_basin,
+    weight_plane as weight_plane,
+)
 from axonometry.metrics.catalogue import (
     CATALOGUE as CATALOGUE,
     MetricSpec as MetricSpec,

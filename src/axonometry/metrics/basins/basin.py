@@ -167,7 +167,7 @@ def remarks(network: Level, n_classes: int, search: Search) -> tuple[str, ...]:
             f"{search.threshold:.0%}: where accuracy crosses it says little; {remedy}, or take three classes or more"
         )
     curves = network.curves
-    last, before = (curves.accuracy[-1, 0], curves.accuracy[-1 - 2, 0])
+    last, before = (float(curves.accuracy[max(place, -len(curves.accuracy)), 0]) for place in (-1, -3))
     level_off = abs(last - before) <= 0.02 * max(float(network.clean[0]), search.threshold)
     if not (curves.accuracy[:, 0] <= search.threshold).any() and level_off:
         found.append(

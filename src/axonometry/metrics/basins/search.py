@@ -145,7 +145,7 @@ def level(name: str, of: Tensor, right: Tensor, grid: list[Tensor], search: Sear
     """
     partition = Partition(of, int(of.max()) + 1)
     points = [partition.point(np.full(partition.count, s), found) for s, found in zip(search.grid, grid, strict=True)]
-    return Level(name, partition, partition.mean(right), joined(points))
+    return Level(name, partition, partition.mean(right.double()), joined(points))
 
 
 def refined(trials: Trials, coarse: Level, search: Search, tick: Tick) -> Level:
