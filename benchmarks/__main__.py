@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from axonometry.errors import DataError
-from benchmarks import centrality, loops, products, recording, stacked, starting
+from benchmarks import centrality, loops, modes, products, recording, stacked, starting
 from benchmarks.timing import Row
 
 SECTIONS = {
@@ -22,6 +22,7 @@ SECTIONS = {
     "recording": recording.lenet_on_mnist,
     "centrality": centrality.lenet,
     "large-centrality": centrality.large,
+    "modes": modes.measured,
     "stacked": stacked.lenets,
     "starting": starting.starting,
 }

@@ -96,12 +96,8 @@ def _function(field: fx.Node, end: fx.Node) -> ActivationFunction:
     closed = all(_name(call) in _ELEMENTWISE or _is_left_alone(call) for call in calls) and all(
         operand in own for call in calls for operand in call.all_input_nodes
     )
-    return ActivationFunction(
-        names,
-        rising,
-        _bounds(next(call for call in reversed(calls) if not _is_left_alone(call))),
-        _runner(field, calls) if closed else None,
-    )
+    last = next((call for call in reversed(calls) if not _is_left_alone(call)), end)
+    return ActivationFunction(names, rising, _bounds(last), _runner(field, calls) if closed else None)
 
 
 def _between(field: fx.Node, end: fx.Node) -> list[fx.Node]:
