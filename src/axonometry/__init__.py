@@ -28,7 +28,9 @@ if TYPE_CHECKING:
         linear_truncation as linear_truncation,
         link_weights as link_weights,
         measure as measure,
+        neuron_activation as neuron_activation,
         neuron_modes as neuron_modes,
+        neuron_strength as neuron_strength,
         node_strength as node_strength,
         pagerank as pagerank,
         rank_distribution as rank_distribution,
@@ -61,7 +63,8 @@ _HOMES = {
     "axonometry.metrics": (
         "CATALOGUE MetricSpec degree_assortativity density disparity divergence_matrix eigenvector_centrality "
         "hubs_and_authorities jeffreys_divergence katz_centrality layer_fluctuation leading_eigenpair "
-        "linear_map linear_truncation link_weights measure neuron_modes node_strength pagerank "
+        "linear_map linear_truncation link_weights measure neuron_activation neuron_modes "
+        "neuron_strength node_strength pagerank "
         "rank_distribution sample_basin sharpness spectral_norms weight_basin weighted_degree"
     ),
     "axonometry.predict": "AccuracyPredictor",

@@ -1,5 +1,9 @@
 """Measures of a neural graph: pure functions, each with its formula and its source."""
 
+from axonometry.metrics.activity import (
+    NeuronStatistics as NeuronStatistics,
+    neuron_activation as neuron_activation,
+)
 from axonometry.metrics.assortativity import degree_assortativity as degree_assortativity
 from axonometry.metrics.basins import (
     Basin as Basin,
@@ -44,6 +48,7 @@ from axonometry.metrics.modes import (
     rank_distribution as rank_distribution,
     ranks as ranks,
 )
+from axonometry.metrics.neuron_strength import neuron_strength as neuron_strength
 from axonometry.metrics.pagerank import pagerank as pagerank
 from axonometry.metrics.paths import linear_map_spectrum as linear_map_spectrum
 from axonometry.metrics.solver import Eigenpair as Eigenpair
