@@ -60,7 +60,7 @@ def scores(
             "rmse": np.sqrt(squared / total),
             "tau": _tau(truth, predicted, counts),
             "accuracy": counts @ right.astype(float) / total,
-            "auc": _auc(good, predicted, counts),
+            "auc": area_under_curve(good, predicted, counts),
         }
 
 
@@ -71,7 +71,14 @@ def _tau(truth: Numbers, predicted: Numbers, counts: Counts) -> Float[np.ndarray
     return same / np.sqrt(untied[0] * untied[1])
 
 
-def _auc(good: np.ndarray, predicted: Numbers, counts: Counts) -> Float[np.ndarray, " resamples"]:
+def area_under_curve(good: np.ndarray, predicted: Numbers, counts: Counts) -> Float[np.ndarray, " resamples"]:
+    """How often a good row is predicted above one that is not, ties counting half, in each resample.
+
+    Args:
+        good: Whether each row is of the class.
+        predicted: What was predicted of it.
+        counts: How often each row counts in each resample.
+    """
     above = (np.sign(predicted[good][:, None] - predicted[~good][None, :]) + 1) / 2
     good_counts, bad_counts = counts[:, good], counts[:, ~good]
     return ((good_counts @ above) * bad_counts).sum(axis=1) / (good_counts.sum(axis=1) * bad_counts.sum(axis=1))

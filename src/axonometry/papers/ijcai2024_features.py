@@ -1,0 +1,205 @@
+"""What is read of each network: numbers that any architecture has, from every measure, before and after training.
+
+Layers are those between the inputs and the outputs: what goes in and out gives the task away. A number of neurons,
+links or layers is never among the numbers, nor are extremes, which grow with it. Real links only are counted
+(convention ``"links"``), biases are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from axonometry.metrics import link_samples, node_strength
+from axonometry.papers.keeping import kept
+from axonometry.populations.training import Progress
+from axonometry.program.live import live_batches
+from axonometry.statistics import moments
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from axonometry.papers.ijcai2024_plans import Cell
+    from axonometry.populations import Population
+    from axonometry.program import NeuralGraph
+
+MEASURES = ("link_weights", "node_strength", "layer_fluctuation", "neuron_strength", "neuron_activation")
+"""The paper's measures."""
+CONTROL, BASELINE = "scaled_strength", "weights"
+"""Node strength in units of what chance would give, and statistics of all parameters (Unterthiner et al. 2020)."""
+SAMPLES = 100
+"""Inputs that data-dependent measures are taken on: the first ones of the cell's own test data."""
+VALUES = 200
+"""Values of each measure of each network that enter densities."""
+
+STATISTICS = ("mean", "median", "std", "skewness", "kurtosis")
+_QUANTILES = (0.05, 0.25, 0.75, 0.95)
+
+Values = Mapping[str, Tensor]
+"""By layer."""
+
+
+def read_cell(
+    cell: Cell, population: Population, samples: Tensor, *, place: Path, progress: Progress | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The features of a cell's networks before and after training, and values of every measure for densities.
+
+    Args:
+        cell: The cell.
+        population: It holds the cell's runs.
+        samples: What data-dependent measures are taken on.
+        place: Where both tables are kept once they are read.
+        progress: Called with networks read, out of how many, and a few words.
+
+    Returns:
+        Columns run, when ("before" or "after"), and the features, called ``measure.layer.statistic``; and columns run,
+        when, measure, value.
+
+    Raises:
+        RunError: A run is damaged.
+    """
+    names = [configuration.identity for configuration in cell.configurations]
+
+    @cache
+    def both() -> tuple[pd.DataFrame, pd.DataFrame]:
+        return _read(names, population, samples, cell.title, progress)
+
+    about = (names, SAMPLES, VALUES, STATISTICS)
+    return kept(place, (*about, "features"), lambda: both()[0]), kept(place, (*about, "values"), lambda: both()[1])
+
+
+def _read(
+    names: list[str], population: Population, samples: Tensor, title: str, progress: Progress | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    import pandas as pd
+
+    rows, values = [], []
+    for number, name in enumerate(names):
+        if progress is not None:
+            progress(number, len(names), f"measuring {title}")
+        steps = population.runs[name].steps
+        for when, step in (("before", steps[0]), ("after", steps[-1])):
+            graph = population.graph(name, step)
+            measured = measured_values(graph, samples)
+            rows.append({"run": name, "when": when, **features(graph, measured)})
+            values += [
+                pd.DataFrame({"run": name, "when": when, "measure": measure, "value": _thinned(by_layer)})
+                for measure, by_layer in measured.items()
+            ]
+    return pd.DataFrame(rows), pd.concat(values, ignore_index=True)
+
+
+def measured_values(graph: NeuralGraph, samples: Tensor) -> dict[str, dict[str, Tensor]]:
+    """The values of every measure in each hidden layer, and those of the control.
+
+    Args:
+        graph: The network at one snapshot.
+        samples: Inputs.
+    """
+    hidden = {group.name for group in graph.groups if group.role == "hidden"}
+    targets = {synapse.name: synapse.target for synapse in graph.synapses}
+    strengths = _of(node_strength(graph), hidden)
+    lives = live_values(graph, samples)
+    return {
+        "link_weights": {name: w for name, w in link_samples(graph).items() if targets[name] in hidden},
+        "node_strength": strengths,
+        "layer_fluctuation": {name: s.flatten().double().std(correction=0)[None] for name, s in strengths.items()},
+        **{measure: _of(by_layer, hidden) for measure, by_layer in lives.items()},
+        CONTROL: _of(scaled_strength(graph), hidden),
+    }
+
+
+def live_values(graph: NeuralGraph, samples: Tensor) -> dict[str, dict[str, Tensor]]:
+    """Neuron strength and neuron activation of every sample, by layer.
+
+    Neuron strength is z + a Σ_j w_j: what a neuron receives, its bias with it, and what it sends along all its links
+    (definitions 2, our choice of the default). Attention mixes tokens evenly in the second term, as the graph does.
+
+    Args:
+        graph: The network at one snapshot.
+        samples: Inputs.
+    """
+    _, sent = graph.strengths()
+    strengths: dict[str, list[Tensor]] = {}
+    activations: dict[str, list[Tensor]] = {}
+    for batch in live_batches(graph, samples):
+        for group, activation in batch.activations.items():
+            activations.setdefault(group, []).append(activation)
+            strengths.setdefault(group, []).append(batch.fields[group] + activation * sent[group])
+    found = {"neuron_strength": strengths, "neuron_activation": activations}
+    return {name: {group: torch.cat(parts) for group, parts in of.items()} for name, of in found.items()}
+
+
+def scaled_strength(graph: NeuralGraph) -> dict[str, Tensor]:
+    r"""Node strength over the root of the sum of its links' squared weights: s_k / \sqrt{Σ w²}; 0 without links.
+
+    Where weights are independent of each other and symmetric about 0 this has variance 1, whatever their scale and
+    their number: what it shows is how weights go together [our choice].
+    """
+    received, sent = graph.square().strengths()
+    squares = received + sent
+    strengths = node_strength(graph)
+    return {name: s / squares[name].sqrt().where(squares[name] > 0, torch.ones(())) for name, s in strengths.items()}
+
+
+def features(graph: NeuralGraph, measured: Mapping[str, Values]) -> dict[str, float]:
+    """The numbers of one network, called ``measure.layer.statistic``; layers are (all), (first) and (last).
+
+    Args:
+        graph: The network at one snapshot.
+        measured: Of :func:`measured_values`.
+    """
+    found: dict[str, float] = {}
+    for measure, by_layer in measured.items():
+        layers = list(by_layer.values())
+        pooled = {"(all)": _pooled(layers), "(first)": layers[0].flatten(), "(last)": layers[-1].flatten()}
+        for layer, values in pooled.items():
+            # One number a layer has no shape; its spread over layers would say how many there are.
+            chosen = ("mean",) if measure == "layer_fluctuation" else STATISTICS
+            found |= {f"{measure}.{layer}.{name}": value for name, value in _statistics(values, chosen)}
+    return found | dict(_baseline(graph))
+
+
+def _baseline(graph: NeuralGraph) -> Iterator[tuple[str, float]]:
+    """Statistics of all parameters, of the first and the last kernel, and the mean over parameters of each."""
+    parameters = [v for v in graph.state.values() if v.is_floating_point()]
+    kernels = [v for v in parameters if v.dim() > 1]
+    chosen = {"(all)": _pooled(parameters), "(first)": kernels[0].flatten(), "(last)": kernels[-1].flatten()}
+    for place, values in chosen.items():
+        for name, value in (*_statistics(values, STATISTICS), *_quantiles(values)):
+            yield f"{BASELINE}.{place}.{name}", value
+    each = [dict(_statistics(values.flatten(), STATISTICS)) for values in parameters if values.numel() > 1]
+    for name in STATISTICS:
+        yield f"{BASELINE}.(average).{name}", float(np.mean([one[name] for one in each]))
+
+
+def _statistics(values: Tensor, names: tuple[str, ...]) -> list[tuple[str, float]]:
+    found = moments(values)
+    return [(name, float(getattr(found, name))) for name in names]
+
+
+def _quantiles(values: Tensor) -> list[tuple[str, float]]:
+    found = np.nanquantile(values.detach().numpy(), _QUANTILES)
+    return [(f"q{level}", float(value)) for level, value in zip(_QUANTILES, found, strict=True)]
+
+
+def _pooled(layers: list[Tensor]) -> Tensor:
+    return torch.cat([layer.detach().flatten().float() for layer in layers])
+
+
+def _of(by_layer: Mapping[str, Tensor], layers: set[str]) -> dict[str, Tensor]:
+    return {name: values for name, values in by_layer.items() if name in layers}
+
+
+def _thinned(by_layer: Values) -> np.ndarray:
+    values = _pooled(list(by_layer.values())).numpy()
+    values = values[np.isfinite(values)]
+    if len(values) <= VALUES:
+        return values
+    return values[np.random.default_rng(len(values)).integers(len(values), size=VALUES)]
