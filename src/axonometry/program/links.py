@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 Map = Callable[[Any], Any]
+KEPT = 2**25
+"""Most weights of which mapped copies are held; a ResNet-50 has fewer."""
 
 
 def absolute(c: Any) -> Any:
@@ -54,8 +56,12 @@ class Links:
         return not self.maps
 
     def keep(self, weights: list[Tensor]) -> None:
-        """Map these weights now and hold the result, so that further products need not map them again."""
-        if not self.identity:
+        """Map these weights now and hold the result, so that further products need not map them again.
+
+        Where they are large nothing is held: mapping them is then little beside multiplying with them, and memory is
+        not.
+        """
+        if not self.identity and sum(weight.numel() for weight in weights) <= KEPT:
             self._kept = {id(weight): (weight, self._mapped(weight.to(self.dtype))) for weight in weights}
 
     def __call__(self, coefficient: Any) -> Any:

@@ -27,11 +27,10 @@ def linear(call: Call) -> Reading:
     shape = call.shape()
 
     def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        weight = links(weight)
         return linear_map(
             x,
-            lambda: _linear(links, x, weight, bias),
-            lambda y: _linear_pulled(y, weight),
+            lambda: _linear(links, x, links(weight), bias),
+            lambda y: _linear_pulled(y, links(weight)),
             shape,
         )
 
@@ -155,8 +154,13 @@ def matrix_product(call: Call) -> Reading:
     if call.is_signal(left) and call.is_signal(right):
         return of_softmax(call) or _of_two_signals(operation, call)
     if call.is_signal(left):
-        axis = len(call.shape(right)) - 1
-        read = lambda links, x, weight: operation(x, links(weight))  # noqa: E731
+        axis, shape = len(call.shape(right)) - 1, call.shape()
+
+        def read(links: Links, x: Tensor, weight: Tensor) -> Tensor:
+            if axis != 1 or x.dim() < 2:
+                return operation(x, links(weight))
+            return _times(x, lambda: links(weight), shape)
+
         return Reading("synapse", read, output_axis=axis, input_axis=max(axis - 1, 0))
     rank, rows = len(call.shape()), max(len(call.shape(left)) - 2, 0)
     return Reading(
@@ -184,7 +188,21 @@ def _of_two_signals(product: Callable[[Tensor, Tensor], Tensor], call: Call) -> 
 @resolver(look_up)
 def embedding(call: Call) -> Reading:
     """One-hot vectors, times the table."""
-    return Reading("synapse", lambda links, x, table: aten.matmul(x, links(table)), output_axis=1, input_axis=0)
+    shape = call.shape()
+
+    def read(links: Links, x: Tensor, table: Tensor) -> Tensor:
+        return _times(x, lambda: links(table), shape)
+
+    return Reading("synapse", read, output_axis=1, input_axis=0)
+
+
+def _times(x: Tensor, weight: Callable[[], Tensor], shape: tuple[int, ...]) -> Tensor:
+    """X W for a matrix that is not held on the way back."""
+
+    def value() -> Tensor:
+        return x[..., :1] * weight().sum(0) if is_constant(x, -1) else x @ weight()
+
+    return linear_map(x, value, lambda y: y @ weight().T, shape)
 
 
 @resolver(aten.addmm.default, aten.baddbmm.default)
@@ -193,10 +211,11 @@ def biased_matrix_product(call: Call) -> Reading:
     bias, _, weight = call.args[:3]
     if call.is_signal(bias) or call.is_signal(weight):
         call.refuse("it multiplies or adds several signals")
-    operation = aten.matmul.default
+    shape = call.shape()
 
     def read(links: Links, bias: Tensor, x: Tensor, weight: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-        product = operation(x, links(weight))
+        flat = weight.dim() == 2
+        product = _times(x, lambda: links(weight), shape) if flat else x @ links(weight)
         product = product if alpha == 1 else product * links(float(alpha))
         term = links.constant(bias)
         return product if term is None else product + beta * term
