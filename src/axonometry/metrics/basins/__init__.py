@@ -1,6 +1,7 @@
 """Attraction basins: how much noise on its inputs or its weights a network bears, and how flat its loss is."""
 
 from axonometry.metrics.basins.basin import Basin as Basin, Estimate as Estimate, NoCrossingWarning as NoCrossingWarning
+from axonometry.metrics.basins.hessian import Sharpness as Sharpness, sharpness as sharpness
 from axonometry.metrics.basins.planes import (
     SamplePlane as SamplePlane,
     WeightPlane as WeightPlane,
@@ -9,5 +10,4 @@ from axonometry.metrics.basins.planes import (
 )
 from axonometry.metrics.basins.radii import Radii as Radii, sample_radii as sample_radii
 from axonometry.metrics.basins.sample_noise import sample_basin as sample_basin
-from axonometry.metrics.basins.sharpness import Sharpness as Sharpness, sharpness as sharpness
 from axonometry.metrics.basins.weight_noise import weight_basin as weight_basin

@@ -166,7 +166,7 @@ def _mixture(three: Mapping[str, Tensor], share: Tensor) -> dict[str, Tensor]:
     return {name: torch.einsum("k,k...->...", share, t.double()).to(t.dtype) for name, t in three.items()}
 
 
-def _gram(parts: Sequence[Float[Tensor, "3 n"]]) -> Float[np.ndarray, "2 2"] | None:
+def _gram(parts: Sequence[Float[Tensor, "3 _"]]) -> Float[np.ndarray, "2 2"] | None:
     """Inner products of the two sides that leave the first corner; None where the corners lie on one line."""
     gram = np.zeros((2, 2))
     for three in parts:
