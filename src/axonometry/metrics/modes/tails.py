@@ -18,6 +18,7 @@ measure, are our choice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.modes.ranks import checked_labels
 from axonometry.program.linear import linear_maps
 from axonometry.program.links import Links
-from axonometry.program.live import LiveBatch, live_batches
+from axonometry.program.live import LiveBatch, live_batches, refuse_nonfinite
 from axonometry.program.samples import Samples
 
 if TYPE_CHECKING:
@@ -82,11 +83,12 @@ def linear_truncation(
         not see: 0 where nothing is lost. The last row is the real network.
 
     Raises:
-        SamplesError: Samples or labels do not fit.
+        SamplesError: Samples or labels do not fit, or a sample is not finite at some neuron.
         ValuesError: There is not one output group.
     """
     import pandas as pd
 
+    samples = samples if isinstance(samples, (Tensor, tuple, Mapping)) else list(samples)
     tail = _tail(graph)
     sums: dict[str, Tensor] = {}
     seen, length = 0, 0.0
@@ -96,13 +98,20 @@ def linear_truncation(
         for name, outputs in truncated.items():
             sums[name] = sums.get(name, torch.zeros(3, dtype=torch.float64)) + _compared(outputs, real, some)
         seen, length = seen + batch.size, length + float(_centred(real).square().sum())
+    if not all(math.isfinite(x) for x in (length, *(float(found[2]) for found in sums.values()))):
+        for batch in live_batches(graph, samples):
+            refuse_nonfinite(batch)
     if labels is not None:
         checked_labels(labels, seen, len(tail.constants), several=False)
     rows = [
-        (name, float(found[0]) / seen, float(found[1]) / seen, float(found[2] / length) ** 0.5)
+        (name, float(found[0]) / seen, float(found[1]) / seen, _ratio(float(found[2]), length))
         for name, found in sums.items()
     ]
     return pd.DataFrame(rows, columns=["group", "accuracy", "agreement", "error"])
+
+
+def _ratio(squares: float, length: float) -> float:
+    return math.sqrt(squares / length) if length else math.nan
 
 
 def _labels(labels: Tensor, batch: LiveBatch) -> Tensor:
@@ -157,9 +166,11 @@ def _outputs(tail: _Tail, batch: LiveBatch) -> tuple[dict[str, Tensor], Tensor]:
 
 def _compared(outputs: Tensor, real: Tensor, labels: Tensor | None) -> Tensor:
     """How many samples are right, how many as in the real network, and the squared distance from its outputs."""
+    distance = (_centred(outputs) - _centred(real)).square().sum()
+    if not bool(distance.isfinite()):  # the linear map alone has overflowed: no output is the largest
+        return torch.full((3,), torch.nan, dtype=torch.float64)
     chosen = outputs.argmax(1)
     right = torch.full((), torch.nan) if labels is None else (chosen == labels).sum()
-    distance = (_centred(outputs) - _centred(real)).square().sum()
     return torch.stack([x.double().cpu() for x in (right, (chosen == real.argmax(1)).sum(), distance)])
 
 
