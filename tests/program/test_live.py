@@ -304,3 +304,87 @@ def test_the_layer_where_numbers_first_run_over_is_named() -> None:
     (batch,) = live_batches(graph, torch.tensor([[1.0], [2.0], [200.0], [300.0]]))
     with pytest.raises(SamplesError, match="sample 2, whose activation is NaN or infinite first in layer 'first'"):
         refuse_nonfinite(batch)
+
+
+def encoder(**choices: Any) -> nn.TransformerEncoder:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True, **choices)
+    return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).train()  # the training path calls the layers
+
+
+def test_transformer_encoder_as_hooks_see_it(capfd: pytest.CaptureFixture[str]) -> None:
+    network, samples = encoder(activation="gelu"), torch.randn(6, 4, 8)
+    fields, activations = read(ax.capture(network, samples), samples, batch_size=4)
+    first = hooked(network, samples, lambda name, _: name.endswith("linear1"))
+    second = hooked(network, samples, lambda name, _: name.endswith(("linear2", "norm2")))
+    for layer in range(2):
+        torch.testing.assert_close(fields[f"layers.{layer}.linear1"], first[layer][1])
+        torch.testing.assert_close(activations[f"layers.{layer}.linear1"], F.gelu(first[layer][1]))
+        torch.testing.assert_close(fields[f"layers.{layer}.linear2"], second[2 * layer + 1][0])  # with the skip
+    assert "performance drop" not in capfd.readouterr().err  # no sample is run by itself
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 6])
+def test_padded_sequences_of_one_batch(batch_size: int) -> None:
+    network, samples = encoder(), torch.randn(6, 4, 8)
+    lengths = torch.tensor([4, 2, 1, 3, 4, 2])
+    padding = torch.arange(4) >= lengths[:, None]
+    graph = ax.capture(network, samples, src_key_padding_mask=padding)
+    fields, _ = read(graph, {"src": samples, "src_key_padding_mask": padding}, batch_size=batch_size)
+    (last,) = [group.name for group in graph.groups if group.role == "output"]
+    for place, length in enumerate(lengths.tolist()):  # as if the sequence were alone, without its padding
+        alone = hooked(network, samples[place : place + 1, :length], lambda name, _: name == "layers.1.norm2")
+        torch.testing.assert_close(fields[last][place, :length], alone[0][0][0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_recurrent_networks(kind: Any, batch_first: bool) -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = kind(3, 4, num_layers=2, batch_first=batch_first), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.body(x)[0])
+
+    network, axis = Network(), 0 if batch_first else 1
+    samples = torch.randn(6, 5, 3).transpose(0, axis)
+    fields, activations = read(ax.capture(network, samples, batch_axis=axis), samples, batch_size=4)
+    expected = network(samples).detach().transpose(0, axis)
+    torch.testing.assert_close(fields["head"], expected)
+    if kind is nn.RNN:
+        torch.testing.assert_close(activations["body.l0"], torch.tanh(fields["body.l0"]))
+        torch.testing.assert_close(activations["body.l1"], network.body(samples)[0].detach().transpose(0, axis))
+
+
+def test_token_ids_have_no_local_field() -> None:
+    network, tokens = nn.Sequential(nn.Embedding(11, 4), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2)), torch.arange(6)
+    tokens = tokens.reshape(2, 3)
+    graph = ax.capture(network, tokens)
+    fields, _ = read(graph, tokens)
+    assert set(fields) == {group.name for group in graph.groups} - {"input"}
+    torch.testing.assert_close(fields["0"], network[0](tokens).detach())
+    torch.testing.assert_close(fields["3"], network(tokens).detach())
+
+
+def test_an_activation_behind_a_permutation_keeps_its_neurons() -> None:
+    class Turned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 4), nn.Linear(5, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.second(torch.relu(self.first(x).transpose(1, 2)))
+
+    network, samples = Turned(), torch.randn(6, 5, 3)
+    fields, activations = read(ax.capture(network, samples), samples)
+    torch.testing.assert_close(activations["first"], torch.relu(fields["first"]))
+    assert bool((activations["first"] != fields["first"]).any())
+
+
+def test_values_of_further_calls() -> None:
+    network, samples = LeNet((1, 28, 28)).eval(), torch.randn(5, 1, 28, 28)
+    graph = ax.capture(network, samples)
+    (pool, *_) = [node for node in graph.program.exported.graph.nodes if "max_pool2d" in str(node.target)]
+    (batch,) = live_batches(graph, samples, groups=["input"], nodes=[pool])
+    torch.testing.assert_close(batch.values[pool].squeeze(1), network.pool1(F.relu(network.conv1(samples))).detach())
