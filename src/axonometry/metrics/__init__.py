@@ -45,8 +45,8 @@ from axonometry.metrics.modes import (
     linear_truncation as linear_truncation,
     neuron_modes as neuron_modes,
     order_modes as order_modes,
+    order_ranks as order_ranks,
     rank_distribution as rank_distribution,
-    ranks as ranks,
 )
 from axonometry.metrics.neuron_strength import neuron_strength as neuron_strength
 from axonometry.metrics.pagerank import pagerank as pagerank

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import axonometry as ax
 from axonometry.errors import SamplesError, ValuesError
-from axonometry.metrics.modes import ranks
+from axonometry.metrics.modes import order_ranks
 from axonometry.program.linear import linear_maps
 from axonometry.program.live import live_batches
 
@@ -42,7 +42,7 @@ def by_hand(h: Tensor, labels: Tensor, signs: Tensor, bins: int) -> tuple[Tensor
 
 def test_worked_numbers() -> None:
     # definitions 4: class {1, 4, 5} has the ranks 6, 5 and 1 of six: mean u 0.583333, g = 1, AUC 2/3; -1 turned round.
-    found = ranks(H[:, None].expand(-1, 2), LABELS, torch.tensor([[1.0, 1.0], [1.0, -1.0]]))
+    found = order_ranks(H[:, None].expand(-1, 2), LABELS, torch.tensor([[1.0, 1.0], [1.0, -1.0]]))
     assert found.gradient[1].tolist() == pytest.approx([1, -1])
     assert found.gradient[1, 0].item() == pytest.approx(12 * (0.583333 - 0.5), abs=1e-5)
     assert roc_auc_score(LABELS, H) == pytest.approx(2 / 3)
@@ -56,7 +56,7 @@ def test_every_rank_by_hand(samples: int, different: int, classes: int, seed: in
     labels = torch.randint(0, classes, (samples,), generator=generator)
     labels[:2] = torch.tensor([0, 1])
     signs = torch.randint(-1, 2, (classes, 5), generator=generator)
-    found, (gradient, density) = ranks(h, labels, signs, bins=7), by_hand(h, labels, signs, 7)
+    found, (gradient, density) = order_ranks(h, labels, signs, bins=7), by_hand(h, labels, signs, 7)
     torch.testing.assert_close(found.gradient, gradient, equal_nan=True)
     torch.testing.assert_close(found.density, density, equal_nan=True)
 
@@ -70,7 +70,7 @@ def test_identity_with_the_area_under_the_curve(seed: int, ties: bool) -> None:
     labels = torch.randint(0, 3, (50,), generator=generator)
     labels[:3] = torch.arange(3)
     signs = torch.where(torch.rand(3, 3, generator=generator) < 0.5, -1.0, 1.0)
-    found = ranks(h, labels, signs)
+    found = order_ranks(h, labels, signs)
     for k in range(3):
         share = float((labels == k).double().mean())
         for i in range(3):
@@ -80,14 +80,14 @@ def test_identity_with_the_area_under_the_curve(seed: int, ties: bool) -> None:
 
 def test_turning_all_signs_mirrors_the_density_and_turns_the_gradient() -> None:
     h, labels, signs = torch.randn(60, 9).round(decimals=1), torch.randint(0, 3, (60,)), torch.randn(3, 9)
-    straight, turned = ranks(h, labels, signs), ranks(h, labels, -signs)
+    straight, turned = order_ranks(h, labels, signs), order_ranks(h, labels, -signs)
     torch.testing.assert_close(straight.density.flip(1), turned.density)
     torch.testing.assert_close(straight.gradient, -turned.gradient)
 
 
 def test_a_density_is_one_on_average_and_flat_for_labels_at_random() -> None:
     h, labels = torch.randn(2000, 40), torch.randint(0, 2, (2000,))
-    found = ranks(h, labels, torch.ones(2, 40), bins=20)
+    found = order_ranks(h, labels, torch.ones(2, 40), bins=20)
     assert found.density.mean(1).tolist() == pytest.approx([1, 1])
     assert bool((found.density - 1).abs().max() < 0.2)
     assert abs(found.mean) < 0.2
@@ -95,19 +95,19 @@ def test_a_density_is_one_on_average_and_flat_for_labels_at_random() -> None:
 
 def test_a_class_that_is_told_apart_has_the_steepest_gradient() -> None:
     h, labels = torch.arange(10.0)[:, None], torch.tensor([0] * 8 + [1] * 2)
-    found = ranks(h, labels, torch.ones(2, 1), bins=10)
+    found = order_ranks(h, labels, torch.ones(2, 1), bins=10)
     assert found.by_class.tolist() == pytest.approx([12 * (0.4 - 0.5), 12 * (0.9 - 0.5)])
     assert found.density[1].tolist() == [0] * 8 + [5, 5]
 
 
 def test_constant_fields_tell_nothing_and_lie_on_both_sides_of_the_middle() -> None:
-    found = ranks(torch.ones(8, 1), torch.tensor([0, 1] * 4), torch.tensor([[1], [-1]]), bins=4)
+    found = order_ranks(torch.ones(8, 1), torch.tensor([0, 1] * 4), torch.tensor([[1], [-1]]), bins=4)
     assert found.gradient.tolist() == [[0], [0]]
     assert found.density.tolist() == [[0, 2, 2, 0]] * 2
 
 
 def test_a_class_without_samples_and_a_class_without_neurons() -> None:
-    found = ranks(H[:, None], LABELS * 2, torch.tensor([[1], [1], [0]]))
+    found = order_ranks(H[:, None], LABELS * 2, torch.tensor([[1], [1], [0]]))
     assert found.gradient.isnan().flatten().tolist() == [False, True, True]
     assert found.density.isnan().all(1).tolist() == [False, True, True]
     assert found.mean == pytest.approx(-1)

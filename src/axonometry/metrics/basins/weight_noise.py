@@ -50,7 +50,7 @@ def weight_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is t
 
     For all samples together and for each class, each bisected to the precision with the same draws at every amplitude;
     for each sample from the grid of four amplitudes to a decade, interpolated. All samples share the networks of a
-    draw, so that the intervals are as wide as networks differ, whatever the number of samples.
+    draw, so that the intervals are as wide as networks differ: a few hundred samples tell as much as thousands.
 
     Args:
         model: From a batch of samples to a row of logits each; it is measured in evaluation mode and left as it was.
@@ -112,9 +112,10 @@ class NoisyWeights:
         found = torch.zeros(self.draws, len(c.samples), dtype=torch.bool, device=c.samples.device)
         for amplitude in amplitudes[~amplitudes.isnan()].unique().tolist():
             rows = (amplitudes == amplitude).nonzero()[:, 0].to(c.samples.device)
+            samples = c.samples if len(rows) == len(c.samples) else c.samples[rows]
             for start in range(0, self.draws, self._at_once):
                 draws = range(start, min(start + self._at_once, self.draws))
-                found[start : draws.stop, rows] = self._classes(amplitude, draws, rows) == c.labels[rows]
+                found[start : draws.stop, rows] = self._classes(amplitude, draws, samples) == c.labels[rows]
         return found.cpu()
 
     def networks(self, amplitude: float, draws: range) -> dict[str, Float[Tensor, "draws ..."]]:
@@ -125,11 +126,10 @@ class NoisyWeights:
             moved[name] = (weight + amplitude * deviation * noise).to(weight.dtype)
         return moved
 
-    def _classes(self, amplitude: float, draws: range, rows: Tensor) -> Tensor:
+    def _classes(self, amplitude: float, draws: range, samples: Tensor) -> Tensor:
         """The class that each of some networks gives to each of some samples."""
-        networks, samples = self.networks(amplitude, draws), self.classifier.samples
-        size = max(1, self.classifier.rows // len(draws))
-        return torch.cat([classes_of(self._logits(networks, samples[part])) for part in rows.split(size)], dim=1)
+        networks, size = self.networks(amplitude, draws), max(1, self.classifier.rows // len(draws))
+        return torch.cat([classes_of(self._logits(networks, part)) for part in samples.split(size)], dim=1)
 
     def _logits(self, networks: Mapping[str, Tensor], samples: Tensor) -> Float[Tensor, "draws rows classes"]:
         def one(parameters: Mapping[str, Tensor]) -> Tensor:

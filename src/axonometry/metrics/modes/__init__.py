@@ -15,8 +15,8 @@ from axonometry.metrics.modes.modes import (
 from axonometry.metrics.modes.ranks import (
     RankDistribution as RankDistribution,
     Ranks as Ranks,
+    order_ranks as order_ranks,
     rank_distribution as rank_distribution,
-    ranks as ranks,
 )
 from axonometry.metrics.modes.rows import modes_over_time as modes_over_time
 from axonometry.metrics.modes.tails import linear_map as linear_map, linear_truncation as linear_truncation

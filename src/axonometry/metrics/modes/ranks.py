@@ -140,7 +140,7 @@ def rank_distribution(
     return RankDistribution({name: _ranks(several) for name, several in found.items()})
 
 
-def ranks(
+def order_ranks(
     fields: Float[Tensor, "samples n"],
     labels: Int[Tensor, " samples"],
     signs: Float[Tensor, "classes n"] | Int[Tensor, "classes n"],
@@ -159,7 +159,7 @@ def ranks(
         SamplesError: Labels do not fit the fields or the signs, or all are of one class.
 
     >>> h = torch.tensor([0.1, 0.9, 0.4, -0.3, 0.7, -0.8])[:, None]
-    >>> found = ranks(h, torch.tensor([0, 1, 1, 0, 0, 1]), torch.tensor([[1.0], [-1.0]]))
+    >>> found = order_ranks(h, torch.tensor([0, 1, 1, 0, 0, 1]), torch.tensor([[1.0], [-1.0]]))
     >>> [round(g, 6) for g in found.by_class.tolist()]
     [-0.333333, -0.333333]
     """
