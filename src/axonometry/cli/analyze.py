@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from axonometry.cli import terminal
+from axonometry.cli.networks import network_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from axonometry.program import NeuralGraph
     from axonometry.report import Page, Tab
-    from axonometry.trajectory import Trajectory
 
 OVER_TIME = {
     "node_strength": ("mean", "Node strength, mean of each layer"),
@@ -162,13 +160,4 @@ def _run_page(path: Path, command: str) -> Page:
     from axonometry.trajectory import load
 
     run = load(path)
-    return run_page(run, network=_network(run), command=command)
-
-
-def _network(run: Trajectory) -> NeuralGraph | None:
-    """The graph of a population's run, whose configuration says how to build the network; None for other runs."""
-    from axonometry.populations import Population, RunConfiguration
-
-    if set(run.configuration or ()) != {field.name for field in fields(RunConfiguration)}:
-        return None
-    return Population(run.folder.parent, {run.folder.name: run}).graph(run.folder.name)
+    return run_page(run, network=network_of(run), command=command)

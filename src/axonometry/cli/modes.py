@@ -1,0 +1,138 @@
+"""``axonometry modes``: what the neurons of a network do to the order of samples, and how that came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from axonometry.cli import terminal
+from axonometry.cli.networks import MOST_STEPS, module_at, recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from torch import Tensor
+
+    from axonometry.program import NeuralGraph
+
+SPARE = ("reversed", "saturated", "agreement", "weak", "neurons", "dead")
+STEPS_SHOWN = 7
+
+
+def modes(
+    network: Annotated[
+        str,
+        typer.Argument(help="A run's folder; or FILE.py:NAME, a network of your own, whose code is run."),
+    ],
+    *,
+    dataset: Annotated[str | None, typer.Option(help="What it sees; a run's own data set if left out.")] = None,
+    samples: Annotated[int, typer.Option(min=2, help="How many test samples are ranked.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="At how many recorded steps a run is looked at.")] = MOST_STEPS,
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Neuron modes, rank distributions, and what is left of a network that is linear behind a layer.
+
+    Of a run, at several steps of its training.
+    """
+    with terminal.progress("Opening") as move:
+        from axonometry.metrics.modes import modes_over_time
+
+        found = _opened(network, dataset, samples, steps, data)
+        table = modes_over_time(found.graphs, found.samples, found.labels, progress=move)
+    if as_json:
+        terminal.show_json({"network": network, **found.facts, "rows": terminal.records(table)})
+    else:
+        _show(network, table, found)
+    if report is not None:
+        with terminal.progress(f"Writing {report}"):
+            _write(network, table, found, report)
+        terminal.note(f"Wrote {report}")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A network at some steps, and the samples that it sees; without labels where its outputs are no classes."""
+
+    graphs: dict[int, Callable[[], NeuralGraph]]
+    samples: Tensor
+    labels: Tensor | None
+    facts: dict[str, Any]
+
+
+def _opened(network: str, dataset: str | None, samples: int, steps: int, data: Path | None) -> _Found:
+    from axonometry.populations.datasets import load as load_dataset
+
+    if Path(network).is_dir():
+        run, graphs = recorded(Path(network), steps)
+        chosen = load_dataset(dataset or str((run.configuration or {})["dataset"]), data)
+    else:
+        if dataset is None:
+            raise typer.BadParameter("--dataset says what a network of your own sees")
+        chosen = load_dataset(dataset, data)
+        graph = _captured(network, chosen.test_inputs[:1])
+        graphs = {0: lambda: graph}
+    inputs, labels = chosen.test_inputs[:samples], chosen.test_labels[:samples]
+    outputs = [group for group in next(iter(graphs.values()))().groups if group.role == "output"]
+    classifies = len(outputs) == 1 and outputs[0].shape == (chosen.n_classes,)
+    facts = {"dataset": chosen.name, "samples": len(inputs), "classes": chosen.n_classes if classifies else None}
+    return _Found(graphs, inputs, labels if classifies else None, facts)
+
+
+def _captured(place: str, example: Tensor) -> NeuralGraph:
+    from axonometry.program import capture
+
+    return capture(module_at(place).eval(), example)
+
+
+def _show(network: str, table: pd.DataFrame, found: _Found) -> None:
+    last = max(found.graphs)
+    at = f", step {last}" if len(found.graphs) > 1 else ""
+    title = f"Modes of {network}{at}, {found.facts['samples']:,} samples of {found.facts['dataset']}"
+    terminal.show_frame(by_layer(table[table["step"] == last]), title, spare=SPARE)
+    if found.labels is None:
+        terminal.note("The outputs are no classes of the data set: there are no rank distributions.")
+    elif len(found.graphs) > 1:
+        gradients = table[(table["metric"] == "rank_gradient") & (table["statistic"] == "mean")]
+        wide = gradients.pivot(index="group", columns="step", values="value").loc[
+            list(dict.fromkeys(gradients["group"]))
+        ]
+        shown = terminal.thinned(wide.T.reset_index(), STEPS_SHOWN).set_index("step").T
+        heads = [f"step {step}" for step in shown.columns]
+        rows = [[group, *values] for group, values in zip(shown.index, shown.to_numpy().tolist(), strict=True)]
+        terminal.show_table(
+            ["layer", *heads], rows, "Gradient of the rank distribution, mean of the classes", spare=heads[1:-1]
+        )
+
+
+def by_layer(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a layer: modes, then the gradient of its rank distribution, then what the linear network behind keeps."""
+    wide = rows.pivot(index="group", columns=["metric", "statistic"], values="value")
+    truncated = rows.loc[rows["metric"] == "linear_truncation", "group"]  # these begin with the inputs
+    wide = wide.loc[list(dict.fromkeys([*truncated, *rows["group"]]))]
+    modes = [name for name in wide.columns if name[0] == "neuron_modes"]
+    others = {("rank_gradient", "mean"): "gradient", ("linear_truncation", "accuracy"): "linear accuracy"}
+    others |= {("linear_truncation", name): name for name in ("agreement", "error")}
+    names = {name: name[1].replace("_", " ") for name in modes} | {k: v for k, v in others.items() if k in wide}
+    found = wide[list(names)]
+    found.columns = list(names.values())
+    return found.reset_index(names="layer")
+
+
+def _write(network: str, table: pd.DataFrame, found: _Found, report: Path) -> None:
+    from axonometry.metrics.modes import rank_distribution
+    from axonometry.report.modes import modes_page
+
+    last = max(found.graphs)
+    rows = table[(table["metric"] == "rank_gradient") & (table["step"] == last)]
+    densities = None
+    if found.labels is not None and rows["value"].notna().any():  # a network that diverged has none
+        densities = rank_distribution(found.graphs[last](), found.samples, found.labels, bins=50).densities()
+    options = f"--dataset {found.facts['dataset']} --samples {found.facts['samples']}"
+    command = f"axonometry modes {network} {options} --report {report}"
+    modes_page(table, densities, facts=found.facts, title=f"Modes of {network}", command=command).write(report)

@@ -1,0 +1,98 @@
+"""The networks that commands look at: a run's, built again from its configuration, or a module of the user's own."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from axonometry.errors import ConfigurationError, RunError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from axonometry.program import NeuralGraph
+    from axonometry.trajectory import Trajectory
+
+MOST_STEPS = 12
+
+
+def network_of(run: Trajectory) -> NeuralGraph | None:
+    """The graph of a population's run, whose configuration says how to build the network; None for other runs."""
+    from axonometry.populations import Population, RunConfiguration
+
+    if set(run.configuration or ()) != {field.name for field in fields(RunConfiguration)}:
+        return None
+    return Population(run.folder.parent, {run.folder.name: run}).graph(run.folder.name)
+
+
+def recorded(folder: Path, steps: int) -> tuple[Trajectory, dict[int, Callable[[], NeuralGraph]]]:
+    """A population's run, and what reads its graph at some of its steps, evenly spread.
+
+    Raises:
+        RunError: The run is of no population, or kept no weights.
+    """
+    from axonometry.trajectory import load
+
+    run = load(folder)
+    graph = network_of(run) if run.steps and run.snapshots else None
+    if graph is None:
+        raise RunError(
+            f"{folder} is a run of a population that kept its weights",
+            "one whose network cannot be built again",
+            "Train it with: axonometry runs train; or name the network: FILE.py:NAME --dataset NAME",
+        )
+    last = len(run.steps) - 1
+    places = sorted({round(i * last / max(1, steps - 1)) for i in range(steps)} | {last})
+    return run, {run.steps[i]: partial(_at, graph, run, run.steps[i]) for i in places}
+
+
+def _at(graph: NeuralGraph, run: Trajectory, step: int) -> NeuralGraph:
+    return graph.at(run.snapshots[step])
+
+
+def module_at(place: str) -> nn.Module:
+    """A module of the user's own, of a Python file or an importable module; its code is run.
+
+    Args:
+        place: ``FILE.py:NAME`` or ``package.module:NAME``; the name is a module or a function without arguments that
+            gives one.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    from torch import nn
+
+    file, _, name = place.rpartition(":")
+    found = getattr(_imported(file), name, None) if file and name else None
+    found = found() if callable(found) and not isinstance(found, nn.Module) else found
+    if not isinstance(found, nn.Module):
+        raise ConfigurationError(
+            "a network is a run's folder, or FILE.py:NAME or package.module:NAME",
+            f"{place!r}, where there is no torch.nn.Module, nor a function that gives one",
+            "Check path and name",
+        )
+    return found
+
+
+def _imported(file: str) -> Any:
+    if not file.endswith(".py"):
+        try:
+            return importlib.import_module(file)
+        except ModuleNotFoundError as error:
+            raise ConfigurationError("the network's module can be imported", str(error), "Check its name") from error
+    path = Path(file)
+    if not path.is_file():
+        raise ConfigurationError("the network's file exists", str(path), "Check the path")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,171 @@
+"""The page of neuron modes: the phase picture, modes and rank distributions by layer, the linear network behind."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from axonometry.metrics.modes import modes as of_modes, ranks as of_ranks, tails as of_tails
+from axonometry.report import distributions, figures, palette
+from axonometry.report.axes import evenly
+from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import pandas as pd
+
+MOST_LINES = 12
+"""Layers that are drawn as lines; of more, a heatmap over layers and steps shows all."""
+MOST_DENSITIES = 12
+"""Layers whose rank distributions are drawn; of more, as many are, evenly from the first to the last."""
+MODES = (("strict", "order kept"), ("weak", "kept with ties"), ("non_preserving", "order not kept"), ("dead", "dead"))
+
+
+def modes_page(
+    table: pd.DataFrame,
+    densities: pd.DataFrame | None = None,
+    *,
+    facts: Mapping[str, object] | None = None,
+    title: str = "Neuron modes",
+    command: str = "",
+) -> Page:
+    """The page of a network's modes at one step or several.
+
+    Args:
+        table: As ``metrics.modes.modes_over_time`` gives it.
+        densities: Rank distributions at the last step, as ``RankDistribution.densities`` gives them; none where the
+            outputs are no classes.
+        facts: What was looked at.
+        title: Its heading.
+        command: What repeats it.
+
+    Raises:
+        MissingExtraError: plotly is not installed, when it is written.
+    """
+    steps = sorted(set(table["step"]))
+    last = table[table["step"] == steps[-1]]
+    tabs = [Tab("Phases", _phases(table, last))] if (table["metric"] == "rank_gradient").any() else []
+    tabs.append(Tab("Modes", _modes(table, last)))
+    if densities is not None:
+        tabs.append(Tab("Rank distributions", _ranks(densities)))
+    if (table["metric"] == "linear_truncation").any():
+        tabs.append(Tab("Linear behind a layer", _tails(table, last)))
+    tabs.append(Tab("Definitions", tuple(_definition(name, module) for name, module in DEFINED)))
+    at = f"from step {steps[0]} to step {steps[-1]}" if len(steps) > 1 else f"at step {steps[0]}"
+    return Page(title, f"What its neurons do to the order of samples, {at}.", tuple(tabs), facts or {}, command)
+
+
+def _phases(table: pd.DataFrame, last: pd.DataFrame) -> tuple[Block, ...]:
+    """Gradient of the rank distribution over layers and steps; of every class at the last step."""
+    caption = (
+        "How far each layer's neurons push the samples of a class to one end of the order that they give to all "
+        "samples: 0 where they do not, 6 at most. Mean over neurons and classes."
+    )
+    blocks = _over_time(table, "rank_gradient", "mean", "Gradient of the rank distribution", caption)
+    rows = last[last["metric"] == "rank_gradient"]
+    mean = _named(rows[rows["statistic"] == "mean"])
+    panel = Panel(figures.profile(mean, y="gradient"))
+    blocks.append(Figure("From the first layer to the last", (panel,), "At the last step.", arrangement="wide"))
+    classes = rows[rows["statistic"].str.startswith("class_")]
+    wide = classes.pivot(index="statistic", columns="group", values="value")
+    wide = wide.loc[list(dict.fromkeys(classes["statistic"])), list(dict.fromkeys(classes["group"]))]
+    wide.index = [str(name).replace("_", " ") for name in wide.index]
+    panel = Panel(distributions.heatmap(wide, value="gradient"), height=6 + 1.4 * len(wide))
+    blocks.append(Figure("Class by class", (panel,), "Mean over the neurons, at the last step.", arrangement="wide"))
+    return tuple(blocks)
+
+
+def _modes(table: pd.DataFrame, last: pd.DataFrame) -> tuple[Block, ...]:
+    """Mean rates over time, shares of the modes by layer."""
+    caption = "Share of the pairs of samples that a neuron keeps in order; mean over the neurons that are not dead."
+    blocks = _over_time(table, "neuron_modes", "rate", "Order-preserving rate", caption)
+    rows = last[last["metric"] == "neuron_modes"]
+    panels = tuple(
+        Panel(figures.profile(_named(rows[rows["statistic"] == name]), y="share of the neurons"), words)
+        for name, words in MODES
+    )
+    caption = (
+        "At the last step, a dot a layer. Dead neurons, the same for all samples, are counted among all; the others "
+        "among the neurons that are not dead."
+    )
+    blocks.append(Figure("Modes from the first layer to the last", panels, caption))
+    wide = rows.pivot(index="group", columns="statistic", values="value").loc[list(dict.fromkeys(rows["group"]))]
+    wide = wide[list(dict.fromkeys(rows["statistic"]))].rename(columns=lambda name: str(name).replace("_", " "))
+    blocks.append(Table.of(wide.reset_index(names="layer"), title="At the last step"))
+    return tuple(blocks)
+
+
+def _ranks(densities: pd.DataFrame) -> tuple[Block, ...]:
+    """A density of each class, layer by layer."""
+    groups, classes = (list(dict.fromkeys(densities[name])) for name in ("group", "class"))
+    names = [f"class {k}" for k in classes]
+    shown = [groups[i] for i in evenly(len(groups), MOST_DENSITIES)]
+    curves = densities.rename(columns={"u": "x"}).assign(name=[f"class {k}" for k in densities["class"]])
+    panels = tuple(
+        Panel(
+            distributions.densities(
+                curves[(curves["group"] == group) & curves["density"].notna()], names, x="rank (0 to 1)", scale="depth"
+            ),
+            group,
+        )
+        for group in shown
+    )
+    keys = tuple(Key(name, colour) for name, colour in zip(names, palette.steps("depth", len(names)), strict=True))
+    some = f"{len(shown)} of {len(groups)} layers. " if len(shown) < len(groups) else ""
+    caption = (
+        f"{some}Where the samples of a class stand in the order of all samples, over all neurons of a layer, at the "
+        "last step: 1 everywhere for neurons that know nothing of the class, steep where they tell it apart."
+    )
+    return (Figure("Rank distributions", panels, caption, legend=keys),)
+
+
+def _tails(table: pd.DataFrame, last: pd.DataFrame) -> tuple[Block, ...]:
+    """Accuracy and error of the network that is linear behind each layer."""
+    caption = (
+        "Accuracy of the network that is real up to a layer and linear behind it; that of the last layer is the "
+        "network's own."
+    )
+    blocks = _over_time(table, "linear_truncation", "accuracy", "Accuracy with a linear network behind", caption)
+    rows = last[last["metric"] == "linear_truncation"]
+    panels = tuple(
+        Panel(figures.profile(_named(rows[rows["statistic"] == name]), y=words))
+        for name, words in (("accuracy", "accuracy on test data"), ("error", "relative error of the outputs"))
+    )
+    caption = "At the last step, a dot a layer. An error of 0 says that nothing behind the layer bends; 1, that the "
+    caption += "linear network's outputs are as far from the real ones as these are long."
+    blocks.append(Figure("From the input to the last layer", panels, caption, arrangement="wide"))
+    return tuple(blocks)
+
+
+def _over_time(table: pd.DataFrame, metric: str, statistic: str, title: str, caption: str) -> list[Block]:
+    """One number of all layers over the steps: lines of few layers, a heatmap of many; nothing for one step."""
+    rows = table[(table["metric"] == metric) & (table["statistic"] == statistic)]
+    names = list(dict.fromkeys(rows["group"]))
+    if rows["step"].nunique() < 2:
+        return []
+    words = title[0].lower() + title[1:]
+    if len(names) <= MOST_LINES:
+        panel = Panel(figures.lines(rows.rename(columns={"group": "name"}), y=words))
+        colours = palette.steps("depth", len(names))
+        keys = tuple(Key(name, colour) for name, colour in zip(names, colours, strict=True))
+        return [Figure(f"{title} over training", (panel,), f"{caption} {_COLOURS}", legend=keys, arrangement="wide")]
+    wide = rows.pivot(index="group", columns="step", values="value").loc[names]
+    panel = Panel(distributions.heatmap(wide, value=words, x="step"), height=6 + 0.9 * len(names))
+    return [Figure(f"{title} over training", (panel,), caption, arrangement="wide")]
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.rename(columns={"group": "name"})[["name", "value"]].dropna()
+
+
+def _definition(name: str, module: ModuleType) -> Facts:
+    """The documentation of the file that defines a measure; it marks code with two backticks, the page with one."""
+    words = re.sub(r"(?::\w+:)?`+~?([^`]+)`+", r"`\1`", inspect.cleandoc(module.__doc__ or ""))
+    return Facts({}, name, words)
+
+
+DEFINED = (("Neuron modes", of_modes), ("Rank distributions", of_ranks), ("Truncation", of_tails))
+_COLOURS = "Light green is the first layer, blue the last."
