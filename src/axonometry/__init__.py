@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from axonometry.metrics import (
         CATALOGUE as CATALOGUE,
         MetricSpec as MetricSpec,
+        attention_strength as attention_strength,
         degree_assortativity as degree_assortativity,
         density as density,
         disparity as disparity,
@@ -61,11 +62,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "axonometry.checkpoints": "open_checkpoint",
     "axonometry.metrics": (
-        "CATALOGUE MetricSpec degree_assortativity density disparity divergence_matrix eigenvector_centrality "
-        "hubs_and_authorities jeffreys_divergence katz_centrality layer_fluctuation leading_eigenpair "
-        "linear_map linear_truncation link_weights measure neuron_activation neuron_modes "
-        "neuron_strength node_strength pagerank "
-        "rank_distribution sample_basin sharpness spectral_norms weight_basin weighted_degree"
+        "CATALOGUE MetricSpec attention_strength degree_assortativity density disparity divergence_matrix "
+        "eigenvector_centrality hubs_and_authorities jeffreys_divergence katz_centrality layer_fluctuation "
+        "leading_eigenpair linear_map linear_truncation link_weights measure neuron_activation neuron_modes "
+        "neuron_strength node_strength pagerank rank_distribution sample_basin sharpness spectral_norms "
+        "weight_basin weighted_degree"
     ),
     "axonometry.predict": "AccuracyPredictor",
     "axonometry.program": "Coverage Group Kernel NeuralGraph Synapse Wire capture rule",

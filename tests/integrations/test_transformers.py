@@ -149,6 +149,29 @@ def test_shared_weights_count_once_in_link_weights(name: str) -> None:
     assert table["count"].sum() == sum(p.numel() for key, p in module.named_parameters() if key in claimed)
 
 
+@every_model
+def test_attention_is_the_library_s(name: str) -> None:
+    """Probabilities written out by the library's plain implementation, over padded samples."""
+    module, graph = captured(name)
+    inputs = inputs_of(name, 5)
+    sent = ax.attention_strength(graph, inputs, batch_size=2).sent
+    module.set_attn_implementation("eager")
+    try:
+        with torch.no_grad():
+            found = module(**inputs, output_attentions=True)
+        plain = ax.capture(module, **{key: value[:1] for key, value in inputs_of(name, 1).items()})
+    finally:
+        module.set_attn_implementation("sdpa")
+    attentions = found.encoder_attentions if name == "t5" else found.attentions
+    assert len(attentions) == 2
+    for path, probabilities in zip(sent, attentions, strict=False):
+        torch.testing.assert_close(sent[path], probabilities.double().sum(-2).mean(0), rtol=1e-5, atol=1e-5)
+    strength, other = ax.node_strength(graph), ax.node_strength(plain)
+    for group in strength:
+        torch.testing.assert_close(strength[group], other[group], rtol=1e-4, atol=1e-4)
+    assert plain.n_links == graph.n_links
+
+
 def test_masked_tokens_reach_nobody() -> None:
     """The example's mask decides the wiring: what is padded sends nothing through attention."""
     module, _ = captured("bert")

@@ -1,10 +1,15 @@
 """Measures of a neural graph: pure functions, each with its formula and its source."""
 
+from axonometry.metrics import specs as specs  # the measures register themselves
 from axonometry.metrics.activity import (
     NeuronStatistics as NeuronStatistics,
     neuron_activation as neuron_activation,
 )
 from axonometry.metrics.assortativity import degree_assortativity as degree_assortativity
+from axonometry.metrics.attention import (
+    AttentionStrength as AttentionStrength,
+    attention_strength as attention_strength,
+)
 from axonometry.metrics.basins import (
     Basin as Basin,
     NoCrossingWarning as NoCrossingWarning,

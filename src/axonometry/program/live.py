@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from axonometry.errors import SamplesError, ValuesError
+from axonometry.errors import NonfiniteError, SamplesError, ValuesError
 from axonometry.program.description import Shape
 from axonometry.program.places import (
     WITHOUT_VIEWS,
@@ -116,7 +116,7 @@ def refuse_nonfinite(batch: LiveBatch) -> None:
     """Raise the error that names a batch's first sample that is NaN or infinite somewhere, and where first.
 
     Raises:
-        SamplesError: There is such a sample; nothing is raised where all is finite.
+        NonfiniteError: There is such a sample; nothing is raised where all is finite.
     """
     found = []
     for place, (group, fields) in enumerate(batch.fields.items()):
@@ -128,7 +128,7 @@ def refuse_nonfinite(batch: LiveBatch) -> None:
         index, _, kind, group = min(found, key=lambda entry: entry[:2])
         values = (batch.fields if kind == "local field" else batch.activations)[group][index].reshape(-1)
         count = int((~values.isfinite()).sum())
-        raise SamplesError(
+        raise NonfiniteError(
             "every sample is finite at every neuron",
             f"sample {batch.start + index}, whose {kind} is NaN or infinite first in layer {group!r}, "
             f"at {count} of {values.numel()} neurons",

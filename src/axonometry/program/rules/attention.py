@@ -6,17 +6,21 @@ Queries and keys decide the probabilities; they are no signal of what is attende
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from axonometry.program.attention import permitted_by
 from axonometry.program.call import Call
 from axonometry.program.links import Links
 from axonometry.program.registry import Read, Reading, overloads, resolver
+from axonometry.program.surgery import shape_of
 
 aten = torch.ops.aten
+FUSED = overloads("scaled_dot_product_attention")
 
 
 def uniform(links: Links, permitted: Tensor) -> Tensor:
@@ -45,55 +49,78 @@ def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
 
 
 def _repeated(x: Tensor, heads: int) -> Tensor:
-    """Grouped queries: each head of keys and values serves several heads of queries."""
-    return x if x.dim() < 3 or x.shape[-3] == heads else x.repeat_interleave(heads // x.shape[-3], -3)
+    """Grouped queries: each head of keys and values serves several heads of queries; 0 where each has its own."""
+    return x.repeat_interleave(heads // x.shape[-3], -3) if heads else x
 
 
-@resolver(*overloads("scaled_dot_product_attention"))
+def shares_of(node: fx.Node) -> Callable[..., Tensor] | None:
+    """How a call's probabilities follow from the real values of its arguments; None where it is no attention."""
+    if node.target in FUSED:
+        return partial(_fused_shares, heads=_heads(node))
+    if "permitted" not in node.meta:
+        return None
+    return lambda *args, **_: args[1][0] if node.target is aten.einsum.default else args[0]
+
+
+def _fused_shares(
+    query: Tensor,
+    key: Tensor,
+    _: Any,
+    mask: Tensor | None = None,
+    dropout: float = 0.0,
+    is_causal: bool = False,
+    *,
+    heads: int,
+    **named: Any,
+) -> Tensor:
+    return probabilities(query, _repeated(key, heads), named.get("attn_mask", mask), is_causal, named.get("scale"))
+
+
+def _heads(node: fx.Node) -> int:
+    """Heads of the queries that share heads of keys; 0 where each has its own."""
+    return shape_of(node.args[0])[-3] if node.kwargs.get("enable_gqa") else 0  # type: ignore[arg-type]
+
+
+@resolver(*FUSED)
 def scaled_dot_product_attention(call: Call) -> Reading:
     """Values, mixed over tokens."""
-    query, key, value = call.args[:3]
-    mask, causal = call.argument(3, call.node.kwargs.get("attn_mask")), bool(call.argument(5, False))
-    causal = causal or bool(call.node.kwargs.get("is_causal", False))
-    scale: Any = call.node.kwargs.get("scale")
-    shape, tokens, known = call.shape(), call.shape(key)[-2], mask is not None and not call.is_signal(mask)
-    queries, grouped = call.shape(query), bool(call.node.kwargs.get("enable_gqa", False))
-    heads = queries[-3] if grouped else 0
-
-    def read(links: Links, q: Any, k: Any, v: Tensor, *rest: Any, **named: Any) -> Tensor:
-        allowed = torch.ones(shape[-2], tokens, dtype=torch.bool, device=v.device)
-        allowed = allowed.tril() if causal else allowed
-        if known:
-            allowed = allowed & permitted_by(rest[0] if rest else named["attn_mask"])
-        return uniform(links, allowed) @ (_repeated(v, heads) if grouped else v)
-
-    def live(q: Tensor, k: Tensor, v: Tensor, *rest: Any, **named: Any) -> Read:
-        given = rest[0] if rest else named.get("attn_mask")
-        weights = probabilities(q, _repeated(k, heads) if grouped else k, given, causal, scale)
-
-        return lambda links, _q, _k, v, *_, **__: links(weights) @ (_repeated(v, heads) if grouped else v)
-
+    key, value = call.args[1:3]
+    mask = call.argument(3, call.node.kwargs.get("attn_mask"))
+    causal = bool(call.argument(5, call.node.kwargs.get("is_causal", False)))
+    tokens, known = (call.shape()[-2], call.shape(key)[-2]), mask is not None and not call.is_signal(mask)
+    heads, shares = _heads(call.node), shares_of(call.node)
     if not call.is_signal(value):
         call.refuse("its values do not depend on the input")
+
+    def read(links: Links, q: Any, k: Any, v: Tensor, *rest: Any, **named: Any) -> Tensor:
+        allowed = _causal(*tokens, v.device) if causal else torch.ones(*tokens, dtype=torch.bool, device=v.device)
+        if known:
+            allowed = allowed & permitted_by(rest[0] if rest else named["attn_mask"])
+        return uniform(links, allowed) @ _repeated(v, heads)
+
+    def live(*args: Any, **named: Any) -> Read:
+        weights = shares(*args, **named)  # type: ignore[misc]
+        return lambda links, _q, _k, v, *_, **__: links(weights) @ _repeated(v, heads)
+
     return Reading("wiring", read, reads=(value,), live=live)
 
 
 def of_softmax(call: Call) -> Reading | None:
     """The product of a softmax with a signal; None where the call is none."""
-    if "permitted" not in call.node.meta:
+    shares = shares_of(call.node)
+    if shares is None:
         return None
     operation, written = call.operation, call.operation is aten.einsum.default
     operands = call.args[1] if written else call.args[:2]
 
-    def product(weights: Tensor, signal: Tensor) -> Tensor:
-        return operation(call.args[0], [weights, signal]) if written else operation(weights, signal)
+    def product(weights: Tensor, args: tuple[Any, ...]) -> Tensor:
+        return operation(args[0], [weights, args[1][1]]) if written else operation(weights, args[1])
 
     def read(links: Links, *args: Any) -> Tensor:
-        signal = args[1][1] if written else args[1]
-        return product(uniform(links, args[-1]), signal)
+        return product(uniform(links, args[-1]), args)
 
     def live(*args: Any) -> Read:
-        weights = args[1][0] if written else args[0]
-        return lambda links, *now: product(links(weights), now[1][1] if written else now[1])
+        weights = shares(*args)
+        return lambda links, *now: product(links(weights), now)
 
     return Reading("wiring", read, reads=(operands[1],), live=live)

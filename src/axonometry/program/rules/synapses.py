@@ -174,12 +174,12 @@ def matrix_product(call: Call) -> Reading:
     )
 
 
-def _of_two_signals(product: Callable[[Tensor, Tensor], Tensor], call: Call) -> Reading:
+def _of_two_signals(product: Callable[[Tensor, Tensor], Tensor], call: Call, first: int = 0) -> Reading:
     """A product of two signals links both, as where gates multiply: each term of each sum with weight 1."""
     written = call.operation is aten.einsum.default
 
     def read(links: Links, *args: Any, **_: Any) -> Tensor:
-        a, b = args[1] if written else args[:2]
+        a, b = args[1] if written else args[first : first + 2]
         return product(a, torch.ones_like(b)) + product(torch.ones_like(a), b)
 
     return Reading("wiring", read)
@@ -207,10 +207,14 @@ def _times(x: Tensor, weight: Callable[[], Tensor], shape: tuple[int, ...]) -> T
 
 @resolver(aten.addmm.default, aten.baddbmm.default)
 def biased_matrix_product(call: Call) -> Reading:
-    """Bias + x W."""
-    bias, _, weight = call.args[:3]
-    if call.is_signal(bias) or call.is_signal(weight):
-        call.refuse("it multiplies or adds several signals")
+    """Bias + x W; of two signals, both are linked."""
+    bias, signal, weight = call.args[:3]
+    if call.is_signal(bias):
+        call.refuse("it adds a signal to a product")
+    if call.is_signal(signal) and call.is_signal(weight):  # scores of attention with a mask added
+        return _of_two_signals(aten.matmul.default, call, first=1)
+    if not call.is_signal(signal):
+        call.refuse("a constant on its left has no reading")
     shape = call.shape()
 
     def read(links: Links, bias: Tensor, x: Tensor, weight: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:

@@ -1,0 +1,106 @@
+r"""Attention strength: tokens as nodes, the probabilities of attention as the links between them.
+
+For probabilities P[query, key] of one head a token receives Σ_key P = 1 (0 where a mask lets it attend to nothing) and
+sends Σ_query P, the attention that it gets; all tokens of a head send as much as they receive. How widely a token
+attends is the entropy -Σ_key P ln P.
+
+Source: attention is named among the networks of La Malfa et al. 2022 and 2024 (arXiv 2209.05488, 2404.11172), whose
+formulas were not seen; in- and out-strength of tokens are [our choice] (definitions 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, fx
+
+from axonometry.errors import ValuesError
+from axonometry.program.call import module_path
+from axonometry.program.live import live_batches
+from axonometry.program.rules.attention import shares_of
+from axonometry.values import NodeValues
+
+if TYPE_CHECKING:
+    from axonometry.program import NeuralGraph
+    from axonometry.program.samples import Samples
+
+
+@dataclass(frozen=True)
+class AttentionStrength:
+    """What tokens are to each other, as means over samples; by attention, in the order of computation.
+
+    Attributes:
+        received: In-strength of every token, of shape (heads, queries).
+        sent: Out-strength of every token, of shape (heads, keys).
+        entropy: Entropy of what every token attends to, in nats, of shape (heads, queries).
+    """
+
+    received: NodeValues
+    sent: NodeValues
+    entropy: NodeValues
+
+
+def attention_strength(graph: NeuralGraph, samples: Samples, *, batch_size: int | None = None) -> AttentionStrength:
+    """In- and out-strength of tokens over the links that attention makes, in one pass over the samples.
+
+    Args:
+        graph: The network at one snapshot.
+        samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
+        batch_size: Samples run at once; it changes the result by rounding only.
+
+    Returns:
+        Means over the samples, in float64. The attentions are named by the path of their module. Strengths are 0 or
+        more; the sum of what is sent is the sum of what is received. The entropy is from 0 to ln(keys).
+
+    Raises:
+        ValuesError: The network has no attention.
+        SamplesError: The samples do not fit.
+    """
+    attentions = _attentions(graph)
+    if not attentions:
+        raise ValuesError(
+            "attention links tokens in a network that has attention", "a network without", "Capture one that has"
+        )
+    varying = graph.program.varying
+    needed = {n for node in attentions.values() for n in node.all_input_nodes if n in varying}
+    sums: dict[str, list[Tensor]] = {}
+    count = 0
+    for batch in live_batches(graph, samples, batch_size=batch_size, groups=(), nodes=tuple(needed)):
+        count += batch.size
+        for name, node in attentions.items():
+            found = _of_batch(graph, node, batch.values)
+            sums[name] = [a + b for a, b in zip(sums[name], found, strict=True)] if name in sums else found
+    parts = zip(*([total / count for total in sums[name]] for name in attentions), strict=True)
+    return AttentionStrength(*(NodeValues(dict(zip(attentions, part, strict=True))) for part in parts))
+
+
+def _attentions(graph: NeuralGraph) -> dict[str, fx.Node]:
+    """The calls that mix tokens, by name."""
+    found: dict[str, fx.Node] = {}
+    for node in graph.program.exported.graph.nodes:
+        if node in graph.program.varying and shares_of(node) is not None:
+            path, number = module_path(node) or "attention", 2
+            name = path
+            while name in found:
+                name, number = f"{path}@{number}", number + 1
+            found[name] = node
+    return found
+
+
+@torch.no_grad()
+def _of_batch(graph: NeuralGraph, node: fx.Node, values: Any) -> list[Tensor]:
+    """Row sums, column sums and entropies, summed over the samples."""
+    statics, varying = graph._statics, [n for n in node.all_input_nodes if n in values]
+    shares = shares_of(node)
+    assert shares is not None
+
+    def one(given: list[Any]) -> Tensor:
+        known = {**statics, **dict(zip(varying, given, strict=True))}
+        args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), known.__getitem__)
+        weights = shares(*args, **kwargs)
+        return weights.reshape(-1, *weights.shape[-2:])
+
+    weights = torch.func.vmap(one)([values[n] for n in varying]).double()
+    return [weights.sum((0, -1)), weights.sum((0, -2)), torch.special.entr(weights).sum((0, -1))]
