@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from axonometry.papers.cikm2022 import Results as Predictions
     from axonometry.papers.ensembles import Ensemble
     from axonometry.papers.ictai2021 import Results
+    from axonometry.papers.ijcai2024 import Results as Discrimination
 
 app = typer.Typer(help="Repeat a paper's experiment, from training to report.", no_args_is_help=True)
 
@@ -95,6 +96,51 @@ def cikm2022(
         for path in filter(None, (table, report)):
             terminal.note(f"Wrote {path}")
         terminal.note(f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all.")
+
+
+@app.command()
+def ijcai2024(
+    *,
+    scale: Annotated[
+        Literal["small", "full"], typer.Option(help="Half an hour on two cores, or 4,800 networks on all images.")
+    ] = "small",
+    folder: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs/ijcai2024"),
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Also write the findings as Markdown to this file.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """La Malfa et al. 2022, 2024: do five measures tell networks of different size, type, task... apart?
+
+    Networks that differ in one thing are trained alike, and told apart by each measure, before and after training.
+    Runs that are there already are not trained again.
+    """
+    with terminal.progress("Starting") as move:
+        from axonometry.papers.ijcai2024 import run
+        from axonometry.papers.ijcai2024_page import results_page
+        from axonometry.papers.ijcai2024_table import in_short, write_results
+
+        results = run(scale=scale, folder=folder, data=data, progress=move)
+        command = f"axonometry paper ijcai2024 --scale {scale}"
+        if table is not None:
+            write_results(results, table, command=f"{command} --table {table}")
+        if report is not None:
+            results_page(results, command=f"{command} --report {report}").write(report)
+    if as_json:
+        terminal.show_json(_plain_discrimination(results))
+    else:
+        for line in in_short(results):
+            terminal.say(f"{line.replace('**', '').replace('*', '')}\n")
+        for path in filter(None, (table, report)):
+            terminal.note(f"Wrote {path}")
+        terminal.note(f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all.")
+
+
+def _plain_discrimination(results: Discrimination) -> dict[str, Any]:
+    tables = ("cells", "scores", "differences")
+    about = {"scale": results.scale, "seconds": results.seconds, "trained": results.trained, "text": results.text}
+    questions = [{"name": q.name, "kind": q.kind, "title": q.title, "cells": q.cells} for q in results.questions]
+    return {**about, "questions": questions} | {name: terminal.records(getattr(results, name)) for name in tables}
 
 
 def _plain_predictions(results: Predictions) -> dict[str, Any]:

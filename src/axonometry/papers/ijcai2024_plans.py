@@ -133,21 +133,22 @@ QUESTIONS = (
         "Dense, convolutional, recurrent, attention or autoencoder?",
         ("dense", "convolutional", "recurrent", "attention", "autoencoder"),
         "Kernels are shared by many links, recurrent neurons exist once for every row, attention has links of weight 1 "
-        "and norms: the initial weights alone give the type away. The autoencoder has another task, too.",
+        "and norms: the initial weights alone give the type away. Numbers of parameters differ as well, and the "
+        "autoencoder has another task.",
     ),
     Question(
         "recurrent-type",
         "type",
         "Recurrent with tanh, GRU or LSTM?",
         ("recurrent", "gru", "lstm"),
-        "Gates are neurons too, so that numbers of links differ; and the initial weights depend on the units.",
+        "Gates are neurons too, so that numbers of links differ; the units differ, and with them the initial weights.",
     ),
     Question(
         "autoencoder-type",
         "type",
         "Dense or convolutional autoencoder?",
         ("autoencoder", "conv-autoencoder"),
-        "Kernels are shared by many links.",
+        "Kernels are shared by many links, and the numbers of parameters differ.",
     ),
     Question(
         "activation",
