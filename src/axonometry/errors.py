@@ -36,6 +36,10 @@ class SamplesError(AxonometryError):
     """Samples do not fit the network's inputs, there are none, or one is not finite at some neuron."""
 
 
+class NonfiniteError(SamplesError):
+    """A sample is NaN or infinite at some neuron."""
+
+
 class WeightsError(AxonometryError):
     """A state dict does not fit the program."""
 

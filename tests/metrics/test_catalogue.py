@@ -6,9 +6,18 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+import torch
 
 from axonometry.errors import ConfigurationError
-from axonometry.metrics import CATALOGUE, catalogue as module, layer_fluctuation, link_weights, measure, node_strength
+from axonometry.metrics import (
+    CATALOGUE,
+    catalogue as module,
+    layer_fluctuation,
+    link_weights,
+    measure,
+    neuron_activation,
+    node_strength,
+)
 from tests.metrics.networks import example_a
 
 
@@ -16,10 +25,11 @@ def test_every_measure_states_its_facts() -> None:
     assert list(CATALOGUE) == [
         *("link_weights", "node_strength", "layer_fluctuation", "disparity", "weighted_degree"),
         *("eigenvector_centrality", "channel_degree", "channel_centrality", "spectral_norm", "linear_map"),
+        *("neuron_strength", "neuron_activation"),
     ]
     for name, spec in CATALOGUE.items():
         assert spec.name == name
-        assert all(getattr(spec, field.name) for field in fields(spec))
+        assert all(getattr(spec, field.name) for field in fields(spec) if field.name != "needs_samples")
         assert spec.function.__doc__
 
 
@@ -28,7 +38,8 @@ def test_one_tidy_table() -> None:
     frame = measure(graph)
     assert list(frame.columns) == ["group", "metric", "statistic", "value"]
     assert frame["value"].dtype == np.float64
-    assert frame["metric"].drop_duplicates().tolist() == list(CATALOGUE)
+    without_samples = [name for name, spec in CATALOGUE.items() if not spec.needs_samples]
+    assert frame["metric"].drop_duplicates().tolist() == without_samples
     table = frame.set_index(["metric", "group", "statistic"])["value"]
     assert table["link_weights", "2", "std"] == pytest.approx(link_weights(graph)["std"][1])
     assert table["node_strength", "0", "mean"] == pytest.approx(4 / 3)
@@ -75,3 +86,30 @@ def test_a_name_is_registered_once() -> None:
 
 def test_nothing_asked_gives_an_empty_table() -> None:
     assert measure(example_a(), []).columns.tolist() == ["group", "metric", "statistic", "value"]
+
+
+def test_measures_of_samples_are_taken_where_there_are_samples() -> None:
+    graph, samples = example_a(), torch.tensor([[1.0, 2.0], [0.5, -1.0]])
+    frame = measure(graph, samples=samples)
+    assert frame["metric"].drop_duplicates().tolist() == list(CATALOGUE)
+    table = frame.set_index(["metric", "group", "statistic"])["value"]
+    assert table["neuron_strength", "2", "maximum"] == pytest.approx(28.9)
+    assert table["neuron_activation", "0", "mean"] == pytest.approx(neuron_activation(graph, samples).pooled["0"].mean)
+    assert table["neuron_activation", "0", "sparsity"] == pytest.approx(4 / 6)
+    assert not frame.duplicated(["group", "metric", "statistic"]).any()
+    assert frame["value"].notna().all()
+
+
+def test_measures_of_samples_are_refused_without() -> None:
+    with pytest.raises(ConfigurationError, match=r"none for neuron_activation, neuron_strength. Pass samples="):
+        measure(example_a(), ["neuron_activation", "link_weights", "neuron_strength"])
+
+
+def test_a_network_that_diverged_has_rows_without_numbers() -> None:
+    graph, samples = example_a(), torch.ones(3, 2)
+    names = ["neuron_activation", "neuron_strength"]
+    whole = measure(graph, names, samples=samples)
+    broken = graph.at({**graph.state, "0.bias": torch.full((3,), torch.nan)})
+    frame = measure(broken, names, samples=samples)
+    assert frame.drop(columns="value").equals(whole.drop(columns="value"))
+    assert frame["value"].isna().all()

@@ -10,16 +10,17 @@ formulas were not seen. Sparsity, dead and saturated neurons are [our choice].
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, NoReturn
 
 from torch import Tensor, fx
 
-from axonometry.errors import SamplesError, ValuesError
+from axonometry.errors import NonfiniteError, ValuesError
 from axonometry.metrics.modes.functions import activation_functions
 from axonometry.metrics.tally import Tally
-from axonometry.program.live import LiveBatch, live_batches, refuse_nonfinite
+from axonometry.program.live import LiveBatch, field_nodes, live_batches, refuse_nonfinite
 from axonometry.program.samples import Samples
 from axonometry.statistics import Moments
 from axonometry.values import NodeValues
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from axonometry.program import NeuralGraph
 
+STATISTICS = (*(part.name for part in fields(Moments)), "sparsity", "variance_within", "dead")
+"""Per group in tables; groups with a bounded activation have ``saturated`` too."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 PER_NEURON = ("mean", "variance", "minimum", "maximum", "sparsity")
 
@@ -128,7 +131,7 @@ def neuron_activation(graph: NeuralGraph, samples: Samples, *, batch_size: int |
         permutes them; the order of the samples changes nothing but rounding. Units: those of the activation.
 
     Raises:
-        SamplesError: The samples do not fit, or one is NaN or infinite at a neuron.
+        SamplesError: The samples do not fit; a NonfiniteError where one is NaN or infinite at a neuron.
 
     >>> import axonometry as ax, torch
     >>> from torch import nn
@@ -163,7 +166,7 @@ def tallied(
         nodes: Calls whose results ``values`` needs.
 
     Raises:
-        SamplesError: The samples do not fit, or one is NaN or infinite at a neuron.
+        SamplesError: The samples do not fit; a NonfiniteError where one is NaN or infinite at a neuron.
     """
     bounds = {} if bounds is None else bounds
     tallies: dict[str, Tally] = {}
@@ -177,9 +180,26 @@ def tallied(
     return _statistics(n_samples, tallies, {group.name: group.shape for group in graph.groups})
 
 
+def rows_of(graph: NeuralGraph, take: Callable[[], NeuronStatistics]) -> Iterator[tuple[str, str, float]]:
+    """Group, statistic and value for a table; NaN where a sample is not finite: a recorder must not end a training.
+
+    Args:
+        graph: The network at one snapshot.
+        take: Takes the statistics.
+
+    Raises:
+        SamplesError: The samples do not fit.
+    """
+    try:
+        yield from take().rows()
+    except NonfiniteError:
+        for group in field_nodes(graph.program):
+            yield from ((group, statistic, math.nan) for statistic in STATISTICS)
+
+
 def _refuse(batch: LiveBatch, group: str, values: Tensor) -> NoReturn:
     bad = ~values.reshape(batch.size, -1).isfinite().all(1)
-    raise SamplesError(
+    raise NonfiniteError(
         "a neuron's value is finite at every sample",
         f"sample {batch.start + int(bad.int().argmax())}, which is NaN or infinite in layer {group!r}",
         "Look at the layer's weights, or leave the sample out",

@@ -54,7 +54,7 @@ def neuron_strength(
 
     Raises:
         ConfigurationError: There is no such mode.
-        SamplesError: The samples do not fit, or one is NaN or infinite at a neuron.
+        SamplesError: The samples do not fit; a NonfiniteError where one is NaN or infinite at a neuron.
     """
     if mode not in MODES:
         raise ConfigurationError(
