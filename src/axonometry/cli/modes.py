@@ -132,7 +132,7 @@ def _write(network: str, table: pd.DataFrame, found: _Found, report: Path) -> No
     rows = table[(table["metric"] == "rank_gradient") & (table["step"] == last)]
     densities = None
     if found.labels is not None and rows["value"].notna().any():  # a network that diverged has none
-        densities = rank_distribution(found.graphs[last](), found.samples, found.labels, bins=50).densities()
+        densities = rank_distribution(found.graphs[last](), found.samples, found.labels, bins=25).densities()
     options = f"--dataset {found.facts['dataset']} --samples {found.facts['samples']}"
     command = f"axonometry modes {network} {options} --report {report}"
     modes_page(table, densities, facts=found.facts, title=f"Modes of {network}", command=command).write(report)

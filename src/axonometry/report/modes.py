@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     import pandas as pd
+    import plotly.graph_objects as go
 
 MOST_LINES = 12
 """Layers that are drawn as lines; of more, a heatmap over layers and steps shows all."""
@@ -67,7 +68,7 @@ def _phases(table: pd.DataFrame, last: pd.DataFrame) -> tuple[Block, ...]:
     blocks = _over_time(table, "rank_gradient", "mean", "Gradient of the rank distribution", caption)
     rows = last[last["metric"] == "rank_gradient"]
     mean = _named(rows[rows["statistic"] == "mean"])
-    panel = Panel(figures.profile(mean, y="gradient"))
+    panel = Panel(_profile(mean, "gradient"))
     blocks.append(Figure("From the first layer to the last", (panel,), "At the last step.", arrangement="wide"))
     classes = rows[rows["statistic"].str.startswith("class_")]
     wide = classes.pivot(index="statistic", columns="group", values="value")
@@ -84,8 +85,7 @@ def _modes(table: pd.DataFrame, last: pd.DataFrame) -> tuple[Block, ...]:
     blocks = _over_time(table, "neuron_modes", "rate", "Order-preserving rate", caption)
     rows = last[last["metric"] == "neuron_modes"]
     panels = tuple(
-        Panel(figures.profile(_named(rows[rows["statistic"] == name]), y="share of the neurons"), words)
-        for name, words in MODES
+        Panel(_profile(_named(rows[rows["statistic"] == name]), "share of the neurons"), words) for name, words in MODES
     )
     caption = (
         "At the last step, a dot a layer. Dead neurons, the same for all samples, are counted among all; the others "
@@ -131,7 +131,7 @@ def _tails(table: pd.DataFrame, last: pd.DataFrame) -> tuple[Block, ...]:
     blocks = _over_time(table, "linear_truncation", "accuracy", "Accuracy with a linear network behind", caption)
     rows = last[last["metric"] == "linear_truncation"]
     panels = tuple(
-        Panel(figures.profile(_named(rows[rows["statistic"] == name]), y=words))
+        Panel(_profile(_named(rows[rows["statistic"] == name]), words))
         for name, words in (("accuracy", "accuracy on test data"), ("error", "relative error of the outputs"))
     )
     caption = "At the last step, a dot a layer. An error of 0 says that nothing behind the layer bends; 1, that the "
@@ -155,6 +155,13 @@ def _over_time(table: pd.DataFrame, metric: str, statistic: str, title: str, cap
     wide = rows.pivot(index="group", columns="step", values="value").loc[names]
     panel = Panel(distributions.heatmap(wide, value=words, x="step"), height=6 + 0.9 * len(names))
     return [Figure(f"{title} over training", (panel,), caption, arrangement="wide")]
+
+
+def _profile(values: pd.DataFrame, y: str) -> go.Figure:
+    """A dot a layer, from zero on: a small difference shall look small."""
+    figure = figures.profile(values, y=y)
+    figure.update_yaxes(rangemode="tozero")
+    return figure
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
