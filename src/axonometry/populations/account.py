@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from axonometry.errors import RunError
-from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.training import Progress
+from axonometry.populations.workers import Job
 
 _FAILURES_SHOWN = 5
 
@@ -29,7 +29,7 @@ class Account:
         """Report a few words while no run ends."""
         self._progress(self._done, self._total, words)
 
-    def ended(self, configuration: RunConfiguration, wrong: str | None) -> None:
+    def ended(self, configuration: Job, wrong: str | None) -> None:
         """Count a run, with what went wrong, or None."""
         name = configuration.identity
         self._done += 1

@@ -14,11 +14,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from axonometry.errors import RunError
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
 from axonometry.populations.training import Stop, train
+
+
+@runtime_checkable
+class Job(Protocol):
+    """What a process is given to do: a configuration, or anything else that has a name and can be pickled."""
+
+    @property
+    def identity(self) -> str:
+        """Its name."""
+        ...
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 Data = Dataset | str | Path | None
 Report = Callable[[RunConfiguration, str | None], None]
@@ -49,11 +63,17 @@ class Work:
         train(configuration, folder, data=self.data, measures=self.measures, stop=self.stop)
 
 
-_work: Work | None = None
+_work: Callable[[Any], None] | None = None
 
 
-def run_locally(configurations: Iterable[RunConfiguration], work: Work, report: Report, *, workers: int) -> None:
-    """Train runs in local processes; each process gets the data once.
+def run_locally(
+    configurations: Iterable[AnyJob],
+    work: Callable[[AnyJob], None],
+    report: Callable[[AnyJob, str | None], None],
+    *,
+    workers: int,
+) -> None:
+    """Train runs in local processes; each process gets the work, and the data with it, once.
 
     When a process dies, all runs that were under way are suspects: each of them is taken up again alone, and the one
     whose process dies once more is reported. The others go on.
@@ -79,9 +99,15 @@ def failure(future: Future[None]) -> str | None:
     return None if error is None else f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _work_off(queue: deque[RunConfiguration], work: Work, report: Report, *, workers: int) -> list[RunConfiguration]:
+def _work_off(
+    queue: deque[AnyJob],
+    work: Callable[[AnyJob], None],
+    report: Callable[[AnyJob, str | None], None],
+    *,
+    workers: int,
+) -> list[AnyJob]:
     """Train runs of the queue until it is empty or a process dies; the runs that were then under way."""
-    running: dict[Future[None], RunConfiguration] = {}
+    running: dict[Future[None], AnyJob] = {}
     with _pool(work, workers) as pool:
         while queue or running:
             try:
@@ -98,7 +124,7 @@ def _work_off(queue: deque[RunConfiguration], work: Work, report: Report, *, wor
 
 
 @contextmanager
-def _pool(work: Work, workers: int) -> Iterator[ProcessPoolExecutor]:
+def _pool(work: Callable[[Any], None], workers: int) -> Iterator[ProcessPoolExecutor]:
     # Never fork: torch's threads do not survive it.
     context = multiprocessing.get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
@@ -127,7 +153,7 @@ def _require_workers(pool: ProcessPoolExecutor) -> None:
         ) from error
 
 
-def _start(lifeline: Connection, work: Work) -> None:
+def _start(lifeline: Connection, work: Callable[[Any], None]) -> None:
     """Make a new process ready: it leaves Ctrl-C to its parent, and ends when its parent lets go or dies."""
     global _work  # noqa: PLW0603 - a process's own copy, set once
     _work = work
@@ -142,6 +168,6 @@ def _end_with_parent(lifeline: Connection) -> None:
         os._exit(1)
 
 
-def _do(configuration: RunConfiguration) -> None:
+def _do(configuration: Job) -> None:
     assert _work is not None  # _start sees to it
     _work(configuration)
