@@ -13,10 +13,13 @@ from axonometry.metrics import (
     CATALOGUE,
     catalogue as module,
     layer_fluctuation,
+    linear_truncation,
     link_weights,
     measure,
     neuron_activation,
+    neuron_modes,
     node_strength,
+    rank_distribution,
 )
 from tests.metrics.networks import example_a
 
@@ -25,11 +28,11 @@ def test_every_measure_states_its_facts() -> None:
     assert list(CATALOGUE) == [
         *("link_weights", "node_strength", "layer_fluctuation", "disparity", "weighted_degree"),
         *("eigenvector_centrality", "channel_degree", "channel_centrality", "spectral_norm", "linear_map"),
-        *("neuron_strength", "neuron_activation"),
+        *("neuron_strength", "neuron_activation", "neuron_modes", "rank_gradient", "linear_truncation"),
     ]
     for name, spec in CATALOGUE.items():
         assert spec.name == name
-        assert all(getattr(spec, field.name) for field in fields(spec) if field.name != "needs_samples")
+        assert all(getattr(spec, field.name) for field in fields(spec) if not field.name.startswith("needs"))
         assert spec.function.__doc__
 
 
@@ -91,7 +94,8 @@ def test_nothing_asked_gives_an_empty_table() -> None:
 def test_measures_of_samples_are_taken_where_there_are_samples() -> None:
     graph, samples = example_a(), torch.tensor([[1.0, 2.0], [0.5, -1.0]])
     frame = measure(graph, samples=samples)
-    assert frame["metric"].drop_duplicates().tolist() == list(CATALOGUE)
+    without_labels = [name for name, spec in CATALOGUE.items() if not spec.needs_labels]
+    assert frame["metric"].drop_duplicates().tolist() == without_labels
     table = frame.set_index(["metric", "group", "statistic"])["value"]
     assert table["neuron_strength", "2", "maximum"] == pytest.approx(28.9)
     assert table["neuron_activation", "0", "mean"] == pytest.approx(neuron_activation(graph, samples).pooled["0"].mean)
@@ -103,6 +107,19 @@ def test_measures_of_samples_are_taken_where_there_are_samples() -> None:
 def test_measures_of_samples_are_refused_without() -> None:
     with pytest.raises(ConfigurationError, match=r"none for neuron_activation, neuron_strength. Pass samples="):
         measure(example_a(), ["neuron_activation", "link_weights", "neuron_strength"])
+
+
+def test_measures_of_classes_are_taken_from_batches_with_labels() -> None:
+    graph, samples, labels = example_a(), torch.randn(9, 2), torch.arange(9) % 2
+    frame = measure(graph, samples=[(samples[:4], labels[:4]), (samples[4:], labels[4:])])
+    assert frame["metric"].drop_duplicates().tolist() == list(CATALOGUE)
+    table = frame.set_index(["metric", "group", "statistic"])["value"]
+    assert table["rank_gradient", "0", "mean"] == pytest.approx(rank_distribution(graph, samples, labels)["0"].mean)
+    truncated = linear_truncation(graph, samples, labels).set_index("group")
+    assert table["linear_truncation", "input", "accuracy"] == pytest.approx(truncated.loc["input", "accuracy"])
+    assert table["neuron_modes", "0", "rate"] == pytest.approx(neuron_modes(graph, samples)["0"].summary()["rate"])
+    with pytest.raises(ConfigurationError, match=r"no labels for rank_gradient. Pass batches of inputs and labels"):
+        measure(graph, ["neuron_modes", "rank_gradient"], samples=samples)
 
 
 def test_a_network_that_diverged_has_rows_without_numbers() -> None:

@@ -28,6 +28,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from axonometry.errors import ConfigurationError
+from axonometry.metrics.modes.labels import has_labels
 from axonometry.metrics.strength import node_strength
 from axonometry.program.samples import Samples
 from axonometry.values import NodeValues
@@ -81,6 +82,7 @@ class MetricSpec:
         invariances: What does not change it.
         source: Where it is defined.
         needs_samples: Whether it is of samples that run through the network, besides the graph.
+        needs_labels: Whether it is of the samples' classes, too: samples are then batches of inputs and labels.
     """
 
     name: str
@@ -92,6 +94,7 @@ class MetricSpec:
     invariances: str
     source: str
     needs_samples: bool = False
+    needs_labels: bool = False
 
 
 CATALOGUE: dict[str, MetricSpec] = {}
@@ -125,7 +128,7 @@ def measure(
 
     Args:
         graph: The network at one snapshot.
-        names: Names out of the catalogue; by default all of them, those that need samples where there are any.
+        names: Names out of the catalogue; by default all, those that need samples or labels where there are any.
         convention: How links are counted, for the measures that know conventions.
         samples: What the network is run on, for the measures that need samples, as
             :func:`~axonometry.metrics.neuron_activation` takes them.
@@ -134,12 +137,17 @@ def measure(
         Columns group (for link weights, the synapse), metric, statistic, value; measures in the order of ``names``.
 
     Raises:
-        ConfigurationError: A name is not in the catalogue, or a measure needs samples and there are none.
+        ConfigurationError: A name is not in the catalogue, or a measure needs samples or labels and there are none.
         SamplesError: The samples do not fit the network.
     """
     import pandas as pd
 
-    everything = [name for name, spec in CATALOGUE.items() if samples is not None or not spec.needs_samples]
+    labelled = samples is not None and has_labels(graph, samples)
+    everything = [
+        name
+        for name, spec in CATALOGUE.items()
+        if (samples is not None or not spec.needs_samples) and (labelled or not spec.needs_labels)
+    ]
     names = everything if names is None else list(names)
     for name in names:
         if name not in CATALOGUE:
@@ -151,6 +159,13 @@ def measure(
             "this measure is of samples that run through the network",
             f"none for {', '.join(needing_samples(names))}",
             "Pass samples=, what the network takes",
+        )
+    unlabelled = [name for name in names if CATALOGUE[name].needs_labels and not labelled]
+    if unlabelled:
+        raise ConfigurationError(
+            "this measure is of samples and their classes",
+            f"no labels for {', '.join(unlabelled)}",
+            "Pass batches of inputs and labels, as a DataLoader gives them: samples=[(inputs, labels)]",
         )
     shared = Shared(graph, convention, samples)
     rows = [

@@ -13,6 +13,8 @@ from axonometry.metrics.disparity import disparity
 from axonometry.metrics.eigenvector import eigenvector_centrality
 from axonometry.metrics.fluctuation import layer_fluctuation
 from axonometry.metrics.links import STATISTICS, link_weights
+from axonometry.metrics.modes import linear_truncation, neuron_modes, rank_distribution
+from axonometry.metrics.modes.rows import gradient_rows, mode_rows, truncation_rows
 from axonometry.metrics.neuron_strength import neuron_strength
 from axonometry.metrics.paths import linear_map_rows, linear_map_spectrum
 from axonometry.metrics.spectrum import spectral_norms
@@ -177,5 +179,46 @@ register(
         invariances="permuting the neurons of a layer permutes it; the order of the samples",
         source="La Malfa et al. 2022, arXiv 2209.05488; formula recalled",
         needs_samples=True,
+    )
+)
+register(
+    MetricSpec(
+        name="neuron_modes",
+        title="Neuron modes",
+        function=neuron_modes,
+        table=lambda shared: mode_rows(shared.graph, shared.samples),
+        units="none",
+        range="0 to 1",
+        invariances="permuting the neurons of a layer; the order of the samples; rising maps of a neuron's local field",
+        source="Lin et al. 2025, arXiv 2501.02436; the test by pairs of samples is our choice",
+        needs_samples=True,
+    )
+)
+register(
+    MetricSpec(
+        name="rank_gradient",
+        title="Gradient of the rank distribution",
+        function=rank_distribution,
+        table=lambda shared: gradient_rows(shared.graph, shared.samples),
+        units="none",
+        range="-6 to 6",
+        invariances="permuting the neurons of a layer; the order of the samples; rising maps of a neuron's local field",
+        source="Lin et al. 2025, arXiv 2501.02436",
+        needs_samples=True,
+        needs_labels=True,
+    )
+)
+register(
+    MetricSpec(
+        name="linear_truncation",
+        title="Linear network behind a layer",
+        function=linear_truncation,
+        table=lambda shared: truncation_rows(shared.graph, shared.samples),
+        units="none",
+        range="accuracy and agreement from 0 to 1, error 0 and more",
+        invariances="permuting the neurons of a layer; the order of the samples",
+        source="map: Lin et al. 2025, arXiv 2501.02436; its error is our choice",
+        needs_samples=True,
+        needs_labels=True,
     )
 )

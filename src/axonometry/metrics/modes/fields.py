@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import SamplesError, ValuesError
+from axonometry.metrics.modes.labels import held
 from axonometry.metrics.modes.order import Array
 from axonometry.program.description import Group
 from axonometry.program.live import field_nodes, live_batches, refuse_nonfinite
@@ -61,7 +62,7 @@ def parts(
     Raises:
         SamplesError: The samples do not fit, or one is not finite at some neuron.
     """
-    samples = samples if isinstance(samples, (Tensor, tuple, Mapping)) else list(samples)
+    samples = held(samples)
     n = count(graph, samples)
     known = {group.name: group for group in graph.groups}
     number = 8 * n if graph.dtype == torch.float64 else 4 * n

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from axonometry.errors import SamplesError
 from axonometry.metrics.modes.fields import MEMORY, count, groups_of, parts
+from axonometry.metrics.modes.labels import checked_labels, held, labels_in
 from axonometry.metrics.modes.order import Array, by_rows
 from axonometry.program.linear import linear_maps
 from axonometry.program.samples import Samples
@@ -105,7 +106,7 @@ class RankDistribution:
 def rank_distribution(
     graph: NeuralGraph,
     samples: Samples,
-    labels: Int[Tensor, " samples"],
+    labels: Int[Tensor, " samples"] | None = None,
     *,
     groups: Iterable[str] | None = None,
     bins: int = BINS,
@@ -116,7 +117,7 @@ def rank_distribution(
     Args:
         graph: The network at one snapshot, with one output group: a neuron for each class.
         samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
-        labels: The class of each sample, from 0.
+        labels: The class of each sample, from 0; None where the samples are batches of inputs and labels.
         groups: Names of groups; by default the hidden ones.
         bins: Number of bins of the density.
         memory: Bytes of local fields held at a time.
@@ -129,10 +130,12 @@ def rank_distribution(
     if groups is None:
         groups = [name for name in groups_of(graph, None) if name not in _outputs(graph)]
     names = groups_of(graph, groups)
-    samples = samples if isinstance(samples, (Tensor, tuple, Mapping)) else list(samples)
+    samples = held(samples)
+    labels = labels_in(graph, samples) if labels is None else labels
+    if labels is None:
+        raise SamplesError("ranks are of the samples of classes", "no labels", "Pass labels=")
     maps = linear_maps(graph)
-    classes = next((len(matrix) for matrix in maps.values()), 0)
-    checked_labels(labels, count(graph, samples), classes)
+    checked_labels(labels, count(graph, samples), len(next(iter(maps.values()))))
     found: dict[str, list[tuple[Array, Array]]] = {name: [] for name in names}
     for part in parts(graph, samples, dict.fromkeys(names, False), by="neuron", memory=memory):
         signs = maps[part.group.name].flatten(1)[:, part.rows].sign().to(torch.int8).cpu().numpy()
@@ -167,26 +170,6 @@ def order_ranks(
     rows = np.ascontiguousarray(fields.detach().cpu().T.numpy())
     found = _distribution(rows, labels.cpu().numpy(), signs.detach().sign().to(torch.int8).cpu().numpy(), bins)
     return _ranks([found])
-
-
-def checked_labels(labels: Tensor, n: int, classes: int, *, several: bool = True) -> None:
-    """Refuse labels that do not fit, and, where several classes are needed, those of one class.
-
-    Raises:
-        SamplesError: They are not one class number a sample, or all of one class.
-    """
-    if labels.dim() != 1 or labels.is_floating_point() or len(labels) != n:
-        came = f"{labels.dtype} of shape {tuple(labels.shape)} for {n} samples"
-        raise SamplesError("labels are one whole number a sample", came, "Pass the classes' numbers, from 0")
-    low, high = (int(labels.min()), int(labels.max())) if n else (0, 0)
-    if low < 0 or high >= max(1, classes):
-        came = f"labels from {low} to {high} for {classes} outputs"
-        raise SamplesError("a label is the number of an output", came, "Number the classes as the outputs, from 0")
-    if several and len(labels.unique()) < 2:
-        came = f"{n} samples, all of class {int(labels[0])}" if n else "no samples"
-        raise SamplesError(
-            "ranks tell the samples of a class from the others", came, "Pass samples of two classes or more"
-        )
 
 
 def mean_ranks(same: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from axonometry.errors import SamplesError
+from axonometry.errors import NonfiniteError
 from axonometry.metrics.modes.modes import MODES, neuron_modes
 from axonometry.metrics.modes.ranks import rank_distribution
 from axonometry.metrics.modes.tails import linear_truncation
@@ -39,8 +39,13 @@ def mode_rows(graph: NeuralGraph, samples: Samples) -> Iterator[Row]:
     yield from _or_nan(graph, samples, rows, ((name, statistic) for name in names for statistic in MODE_STATISTICS))
 
 
-def gradient_rows(graph: NeuralGraph, samples: Samples, labels: Tensor) -> Iterator[Row]:
-    """Mean slope of the rank distribution for every hidden group, and for each class; NaN as above."""
+def gradient_rows(graph: NeuralGraph, samples: Samples, labels: Tensor | None = None) -> Iterator[Row]:
+    """Mean slope of the rank distribution for every hidden group, and for each class; NaN as above.
+
+    Nothing for networks without one output group of several neurons.
+    """
+    if not _classifies(graph):
+        return
     classes = [f"class_{k}" for k in range(_outputs(graph))]
 
     def rows() -> Iterator[Row]:
@@ -53,7 +58,9 @@ def gradient_rows(graph: NeuralGraph, samples: Samples, labels: Tensor) -> Itera
 
 
 def truncation_rows(graph: NeuralGraph, samples: Samples, labels: Tensor | None = None) -> Iterator[Row]:
-    """Accuracy, agreement and error of the network that is linear behind each group; NaN as above."""
+    """Accuracy, agreement and error of the network that is linear behind each group; NaN and nothing as above."""
+    if not _classifies(graph):
+        return
 
     def rows() -> Iterator[Row]:
         for record in linear_truncation(graph, samples, labels).to_dict("records"):
@@ -106,7 +113,7 @@ def _or_nan(
     """The rows, or NaN in each where the network is no longer finite; a recorder must not end a training."""
     try:
         found = list(rows())
-    except SamplesError:
+    except NonfiniteError:
         if not _diverged(graph, samples):
             raise
         found = [(name, statistic, math.nan) for name, statistic in names]
@@ -124,6 +131,11 @@ def _diverged(graph: NeuralGraph, samples: Samples) -> bool:
                     return False
                 bad = True
     return bad
+
+
+def _classifies(graph: NeuralGraph) -> bool:
+    """Whether there is one output group of several neurons."""
+    return [group.n_neurons > 1 for group in graph.groups if group.role == "output"] == [True]
 
 
 def _outputs(graph: NeuralGraph) -> int:

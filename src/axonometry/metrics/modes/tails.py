@@ -28,7 +28,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from axonometry.errors import SamplesError, ValuesError
-from axonometry.metrics.modes.ranks import checked_labels
+from axonometry.metrics.modes.labels import checked_labels, held, labels_in
 from axonometry.program.linear import linear_maps
 from axonometry.program.links import Links
 from axonometry.program.live import LiveBatch, live_batches, refuse_nonfinite
@@ -74,7 +74,7 @@ def linear_truncation(
     Args:
         graph: The network at one snapshot, with one output group.
         samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
-        labels: The class of each sample, from 0.
+        labels: The class of each sample, from 0; those in batches of inputs and labels where None.
 
     Returns:
         One row a group with local fields, in the order of computation: ``accuracy`` (NaN without labels), ``agreement``
@@ -88,7 +88,8 @@ def linear_truncation(
     """
     import pandas as pd
 
-    samples = samples if isinstance(samples, (Tensor, tuple, Mapping)) else list(samples)
+    samples = held(samples)
+    labels = labels_in(graph, samples) if labels is None else labels
     tail = _tail(graph)
     sums: dict[str, Tensor] = {}
     seen, length = 0, 0.0
