@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from axonometry.errors import DataError
-from benchmarks import centrality, loops, modes, products, recording, stacked, starting
+from benchmarks import architectures, basins, centrality, loops, modes, products, recording, stacked, starting
 from benchmarks.timing import Row
 
 SECTIONS = {
@@ -22,9 +22,13 @@ SECTIONS = {
     "recording": recording.lenet_on_mnist,
     "centrality": centrality.lenet,
     "large-centrality": centrality.large,
+    "recurrent": architectures.recurrent,
+    "transformers": architectures.transformers,
     "modes": modes.measured,
     "stacked": stacked.lenets,
     "starting": starting.starting,
+    "basins": basins.lenet,
+    "weight-noise": basins.stacking,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from axonometry import __version__
-from axonometry.cli import analyze, demo, modes, paper, predict, runs, terminal
+from axonometry.cli import analyze, basins, demo, modes, paper, predict, runs, terminal
 from axonometry.errors import AxonometryError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(analyze.analyze)
+app.command()(basins.basins)
 app.command()(modes.modes)
 app.add_typer(runs.app, name="runs")
 app.add_typer(predict.app, name="predict")

@@ -1,0 +1,125 @@
+"""``axonometry basins``: how much noise on inputs and weights the networks of recorded runs bear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from axonometry.cli import terminal
+from axonometry.cli.runs import run_folders
+from axonometry.errors import RunError
+
+if TYPE_CHECKING:
+    from axonometry.metrics import Basin
+    from axonometry.metrics.basins import Estimate
+    from axonometry.report.basins_study import Planes, StepBasins
+
+
+def basins(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Runs that `axonometry runs train` made, or folders of them.", show_default=False),
+    ],
+    *,
+    samples: Annotated[int, typer.Option(min=1, help="How many of the first test samples.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, help="How many recorded steps; the last one if left out.")] = 1,
+    threshold: Annotated[float, typer.Option(help="Accuracy that is looked for, between 0 and 1.")] = 0.5,
+    precision: Annotated[float, typer.Option(help="Relative width to which amplitudes are bisected.")] = 0.02,
+    draws: Annotated[
+        int | None, typer.Option(min=2, help="Draws of noise; 16 on samples and 32 on weights if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="What the draws follow from.")] = 0,
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Attraction basins: the amplitude of noise at which accuracy falls to a half, beside the sharpness of the loss.
+
+    Noise is put on the samples, and on the weights in units of each layer's standard deviation.
+    """
+    found: list[StepBasins] = []
+    planes: dict[str, Planes] = {}
+    with terminal.progress("Starting") as move:
+        from axonometry.report.basins_study import Choices, measured_run, planes_of
+        from axonometry.trajectory import load
+
+        choices = Choices(samples, steps, threshold, precision, draws, seed)
+        for folder in (one for path in runs for one in run_folders(path)):
+            name = folder.resolve().name
+            if any(name == one.run for one in found):
+                raise RunError("the runs of one page have names of their own", f"two of the name {name}", "")
+            run = load(folder)
+            found += measured_run(run, choices, data, move)
+            if report is not None:
+                move(0, 1, "Planes")
+                planes[name] = planes_of(run, choices, data)
+    if as_json:
+        terminal.show_json([_plain(one) for one in found])
+    else:
+        _show(found)
+    for remark in dict.fromkeys(f"{one.run}: {remark}" for one in found for b in one.basins for remark in b.remarks):
+        terminal.note(remark)
+    if report is not None:
+        with terminal.progress(f"Writing {report}"):
+            from axonometry.report.basins import basins_page
+
+            command = f"axonometry basins {' '.join(map(str, runs))} --samples {samples} --steps {steps}"
+            command += f" --threshold {threshold:g} --seed {seed} --report {report}"
+            basins_page(found, planes, command=command).write(report)
+        terminal.note(f"Wrote {report}")
+
+
+def _show(found: list[StepBasins]) -> None:
+    heads = ("run", "step", "accuracy", "samples s*", "low", "high", "weights s*", "low", "high", "sharpness")
+    rows = [
+        [one.run, one.step, one.weights.network.clean, *_three(one.samples), *_three(one.weights), one.sharpness.value]
+        for one in found
+    ]
+    terminal.show_table(
+        heads, rows, "Amplitude of the noise at which accuracy falls to the threshold, with 95% intervals"
+    )
+    if len({one.run for one in found}) > 1:
+        return
+    last = found[-1]
+    classes = [
+        [label, one.n, one.clean, *_three(last.samples, label), *_three(last.weights, label)]
+        for label, one in last.weights.classes.items()
+    ]
+    terminal.show_table(("class", "n", *heads[2:-1]), classes, f"Class by class, step {last.step}")
+
+
+def _three(basin: Basin | None, label: int | None = None) -> list[object]:
+    """An amplitude and its interval; words where there is none."""
+    if basin is None:
+        return [None] * 3
+    one = basin.network if label is None else basin.classes[label]
+    return ["none", None, None] if one.state == "censored" else [one.amplitude, one.low, one.high]
+
+
+def _plain(one: StepBasins) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    spaces = {name: _basin(basin) for name, basin in (("samples", one.samples), ("weights", one.weights)) if basin}
+    curvature = {"sharpness": asdict(one.sharpness), "scaled_sharpness": asdict(one.scaled)}
+    return {"run": one.run, "step": one.step, **spaces, **curvature}
+
+
+def _basin(basin: Basin) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        **asdict(basin.search),
+        "network": _estimate(basin.network),
+        "classes": {label: _estimate(one) for label, one in basin.classes.items()},
+        "samples": terminal.records(basin.samples),
+        "curves": terminal.records(basin.curves),
+        "remarks": basin.remarks,
+    }
+
+
+def _estimate(one: Estimate) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(one), "reason": one.reason}

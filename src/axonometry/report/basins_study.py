@@ -1,0 +1,193 @@
+"""What the page of attraction basins is made of: basins, sharpness and planes of a run at some of its steps."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from axonometry.errors import AxonometryError, ConfigurationError, WeightsError
+from axonometry.metrics import (
+    Basin,
+    NoCrossingWarning,
+    sample_basin,
+    sample_plane,
+    sharpness,
+    weight_basin,
+    weight_plane,
+)
+from axonometry.metrics.basins import SamplePlane, Sharpness, WeightPlane
+from axonometry.metrics.basins.sample_noise import Progress
+from axonometry.populations import RunConfiguration
+from axonometry.populations.datasets import Dataset
+from axonometry.populations.training import dataset_of, initial_network
+from axonometry.report.axes import evenly
+from axonometry.trajectory import Trajectory
+
+FOR_SHARPNESS = 256
+"""Samples that curvature is taken over: a product costs about four passes over them."""
+FOR_PLANES = 200
+"""Samples that the networks on a plane classify."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What of a run is measured, and how.
+
+    Attributes:
+        samples: How many of the first test samples.
+        steps: How many of the recorded steps, evenly spread, the last one among them.
+        threshold: Accuracy that is looked for.
+        precision: Relative width of the brackets.
+        draws: Draws of noise; the weights' and the samples' usual numbers where None.
+        seed: What the draws follow from.
+    """
+
+    samples: int = 500
+    steps: int = 1
+    threshold: float = 0.5
+    precision: float = 0.02
+    draws: int | None = None
+    seed: int = 0
+
+    def of(self, draws: int) -> dict[str, Any]:
+        """The search, as keywords."""
+        return {
+            "threshold": self.threshold,
+            "precision": self.precision,
+            "draws": self.draws or draws,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class StepBasins:
+    """One step of a run.
+
+    Attributes:
+        run: The run's name.
+        step: The recorded step.
+        samples: The basin in sample space; None where samples are tokens, which noise cannot be added to.
+        weights: The basin in weight space.
+        sharpness: The largest Hessian eigenvalue over all parameters.
+        scaled: The same in the unit of the weight basin.
+    """
+
+    run: str
+    step: int
+    samples: Basin | None
+    weights: Basin
+    sharpness: Sharpness
+    scaled: Sharpness
+
+    @property
+    def basins(self) -> tuple[Basin, ...]:
+        """Those that there are."""
+        return tuple(basin for basin in (self.samples, self.weights) if basin is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """Sections through the basins of a run's last step.
+
+    Attributes:
+        samples: Through one image of each of three classes; None without three that are classified right.
+        classes: The classes of the three.
+        weights: Through the first, the middle and the last recorded step; None without three steps on a plane.
+        steps: These steps.
+    """
+
+    samples: SamplePlane | None
+    classes: tuple[int, ...]
+    weights: WeightPlane | None
+    steps: tuple[int, ...]
+
+
+def measured_run(
+    run: Trajectory, choices: Choices, data: Dataset | str | Path | None = None, progress: Progress | None = None
+) -> Iterator[StepBasins]:
+    """The basins of one run of a population, step by step.
+
+    Args:
+        run: A run that kept its weights.
+        choices: What is measured.
+        data: The run's data set, or the directory of the data sets' files.
+        progress: Called with passes made, out of how many of this basin, and a few words.
+
+    Raises:
+        ConfigurationError: The run is none of ours, or its network is no classifier.
+        DataError: The data set's files are missing.
+        RunError: The run kept no weights.
+        WeightsError: The weights have diverged.
+    """
+    network, samples, labels = _rebuilt(run, choices.samples, data)
+    last = len(run.steps) - 1
+    for place in evenly(last + 1, choices.steps).tolist() if choices.steps > 1 else [last]:
+        step = run.steps[place]
+        network.load_state_dict(run.snapshots[step])
+        if not all(p.isfinite().all() for p in network.parameters()):
+            raise WeightsError(f"basins of {run.folder.name} at step {step} need finite weights", "NaN or infinity")
+        yield _measured(run, step, (network, samples, labels), choices, progress)
+
+
+def _measured(
+    run: Trajectory, step: int, task: tuple[nn.Module, Tensor, Tensor], choices: Choices, progress: Progress | None
+) -> StepBasins:
+    network, samples, labels = task
+    few = samples[:FOR_SHARPNESS], labels[:FOR_SHARPNESS]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoCrossingWarning)  # said by the basin's remarks
+        around = sample_basin(*task, progress=progress, **choices.of(16)) if samples.is_floating_point() else None
+        weights = weight_basin(*task, progress=progress, **choices.of(32))
+    curvatures = (sharpness(network, *few, scaled=scaled, seed=choices.seed) for scaled in (False, True))
+    return StepBasins(run.folder.resolve().name, step, around, weights, *curvatures)
+
+
+def planes_of(run: Trajectory, choices: Choices, data: Dataset | str | Path | None = None) -> Planes:
+    """Sections through the basins of the last step; see :func:`measured_run` for what it raises."""
+    network, samples, labels = _rebuilt(run, min(choices.samples, FOR_PLANES), data)
+    three = tuple(run.steps[int(place)] for place in evenly(len(run.steps), 3))
+    states = [run.snapshots[step] for step in three]
+    network.load_state_dict(states[-1])
+    corners = _corners(network, samples, labels)
+    section = sample_plane(network, samples[corners]) if len(corners) == 3 and samples.is_floating_point() else None
+    try:
+        through = weight_plane(network, states, samples, labels) if len(states) == 3 else None
+    except WeightsError:  # a network that did not move
+        through = None
+    return Planes(section, tuple(labels[corners].tolist()), through, three)
+
+
+def _rebuilt(run: Trajectory, count: int, data: Dataset | str | Path | None) -> tuple[nn.Module, Tensor, Tensor]:
+    """The run's network, with weights of no meaning, and the first test samples of its data set."""
+    if not run.steps:
+        raise AxonometryError("basins are measured at a whole step", f"none in {run.folder}", "Train it further")
+    if run.configuration is None:
+        rule = f"{run.folder} says how its network and its data are built"
+        raise ConfigurationError(rule, "no configuration", "Call ax.sample_basin(model, samples, labels) in Python")
+    configuration = RunConfiguration.from_dict(run.configuration)
+    if configuration.objective != "cross-entropy":
+        raise ConfigurationError(
+            "basins are those of a classifier", f"the objective {configuration.objective}", "Choose another run"
+        )
+    dataset = dataset_of(configuration, data)
+    return (
+        initial_network(configuration, dataset).eval(),
+        dataset.test_inputs[:count],
+        dataset.test_labels[:count],
+    )
+
+
+def _corners(network: nn.Module, samples: Tensor, labels: Tensor) -> Sequence[int]:
+    """The first sample that is classified right of each of the first three classes that have one."""
+    with torch.no_grad():
+        right = network(samples).argmax(1) == labels
+    first: dict[int, int] = {}
+    for place in right.nonzero()[:, 0].tolist():
+        first.setdefault(int(labels[place]), place)
+    return [first[label] for label in sorted(first)[:3]]
