@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import SupportsFloat, cast
+from typing import Any, SupportsFloat, cast
 
+import torch
 from torch import Tensor, nn
 
-from axonometry.errors import ConfigurationError, RunError
-from axonometry.metrics.catalogue import CATALOGUE
+from axonometry.errors import ConfigurationError, RunError, SamplesError
+from axonometry.metrics.catalogue import CATALOGUE, needing_samples
 from axonometry.program import NeuralGraph
+from axonometry.program.samples import Samples, batches_of, input_axes
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -73,6 +76,38 @@ def selected(graph: NeuralGraph, patterns: Collection[str] | None) -> frozenset[
         rule = "a layer is the name of a group or a synapse, or a pattern that fits one"
         raise ConfigurationError(rule, ", ".join(unknown), f"There are: {', '.join(names)}")
     return frozenset({"", *(name for found in fitting.values() for name in found)})
+
+
+def sample_set(graph: NeuralGraph, measures: Iterable[str], samples: Samples | None) -> dict[str, Any] | None:
+    """How many samples there are (count), and a SHA-256 of them in order (sha256); None without samples.
+
+    Raises:
+        ConfigurationError: A measure needs samples and there are none, or they can be read only once.
+        SamplesError: The samples do not fit the network.
+    """
+    needing = ", ".join(needing_samples(measures))
+    if samples is None:
+        if needing:
+            raise ConfigurationError(
+                "this measure is of samples that run through the network", f"none for {needing}", "Pass samples="
+            )
+        return None
+    if isinstance(samples, Iterator):
+        raise ConfigurationError(
+            "samples are read anew at every step", "an iterator, which ends", "Pass a tensor, a list or a DataLoader"
+        )
+    inputs = input_axes(graph.program)
+    digests = [hashlib.sha256(f"{known.name} {known.dtype} {known.shape}".encode()) for known in inputs]
+    count = 0
+    for batch in batches_of(samples, inputs, 256, torch.device("cpu")):
+        for digest, known, values in zip(digests, inputs, batch, strict=True):
+            if not (known.is_shared(values) and count):
+                digest.update(values.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        count += next(len(x) for known, x in zip(inputs, batch, strict=True) if not known.is_shared(x))
+    if not count:
+        raise SamplesError("measures of samples need samples", "none", "Pass at least one sample")
+    whole = hashlib.sha256(b"".join(digest.digest() for digest in digests))
+    return {"count": count, "sha256": whole.hexdigest()}
 
 
 def numbers(scalars: Mapping[str, SupportsFloat], measures: Collection[str]) -> dict[str, float]:

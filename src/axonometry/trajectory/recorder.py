@@ -15,18 +15,20 @@ from torch import Tensor, nn
 from axonometry.errors import RunError
 from axonometry.metrics.catalogue import measure
 from axonometry.program import capture
+from axonometry.program.samples import Samples
 from axonometry.trajectory import store
 from axonometry.trajectory.begin import begin, saved
 from axonometry.trajectory.choices import (
     known_measures,
     listed,
     numbers,
+    sample_set,
     selected,
     tensors_of,
     unwrapped,
     warn_of_extra_state,
 )
-from axonometry.trajectory.state import random_state, set_random_state, write_state
+from axonometry.trajectory.state import random_state, random_state_kept, set_random_state, write_state
 from axonometry.trajectory.tables import compact, write_piece
 
 if TYPE_CHECKING:
@@ -83,10 +85,14 @@ class Recorder:
             for all layers in any case.
         keep_weights: Whether each step's weights are kept, so that its graph can be had again.
         configuration: Whatever else should be known about the run, as JSON values.
+        samples: What the network is run on, for measures such as ``neuron_activation``: a tensor, several, or an
+            iterable of batches such as a DataLoader, read anew at every step; best the same samples, unshuffled, that
+            training does not see. ``run.json`` notes how many they are and a SHA-256 of them.
         resume: Whether to go on with the run that the folder holds, if it holds one.
 
     Raises:
-        ConfigurationError: A measure or a layer does not exist.
+        ConfigurationError: A measure or a layer does not exist, or a measure needs samples and there are none.
+        SamplesError: The samples do not fit the network.
         RunError: The folder holds a run (without ``resume``), is being written by another recorder, or holds another
             network's run.
         CaptureError: The model has no graph.
@@ -101,6 +107,7 @@ class Recorder:
         layers: str | Iterable[str] | None = None,
         keep_weights: bool = True,
         configuration: Mapping[str, Any] | None = None,
+        samples: Samples | None = None,
         resume: bool = False,
     ) -> None:
         self.folder = Path(folder)
@@ -112,6 +119,9 @@ class Recorder:
         description = store.describe(
             self._graph, measures=measures, layers=layers, keep_weights=keep_weights, configuration=configuration
         )
+        self._samples = samples
+        with random_state_kept():
+            description = replace(description, samples=sample_set(self._graph, measures, samples))
         warn_of_extra_state(self._model)
         self._lock, self._description, steps = begin(self.folder, description, resume=resume)
         self._last_step = steps[-1] if steps else None
@@ -227,8 +237,8 @@ class Recorder:
     def _measured(self, state: Mapping[str, Tensor]) -> pd.DataFrame | None:
         if not self._description.measures:
             return None
-        with torch.no_grad(), torch.autocast(self._graph.device.type, enabled=False):
-            frame = measure(self._graph.at(state), self._description.measures)
+        with torch.no_grad(), torch.autocast(self._graph.device.type, enabled=False), random_state_kept():
+            frame = measure(self._graph.at(state), self._description.measures, samples=self._samples)
         return frame if self._names is None else frame[frame["group"].isin(self._names)]
 
     def _describe(self, *, complete: bool) -> None:

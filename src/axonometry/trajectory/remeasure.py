@@ -10,8 +10,9 @@ import torch
 
 from axonometry.errors import RunError
 from axonometry.metrics.catalogue import measure
+from axonometry.program.samples import Samples
 from axonometry.trajectory import store
-from axonometry.trajectory.choices import known_measures, listed, selected
+from axonometry.trajectory.choices import known_measures, listed, sample_set, selected
 from axonometry.trajectory.files import FolderLock
 from axonometry.trajectory.run import Trajectory, load
 from axonometry.trajectory.tables import extend
@@ -20,20 +21,28 @@ if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
 
 
-def remeasure(run: Trajectory, measures: str | Iterable[str], graph: NeuralGraph | None = None) -> Trajectory:
+def remeasure(
+    run: Trajectory,
+    measures: str | Iterable[str],
+    graph: NeuralGraph | None = None,
+    *,
+    samples: Samples | None = None,
+) -> Trajectory:
     """Add measures to a whole run's table, from the weights that it kept; those it has already are left as they are.
 
     Args:
         run: A run that came to its end.
         measures: Names out of ``axonometry.metrics.CATALOGUE``.
         graph: The captured network, at any weights; the run's own module is captured where None.
+        samples: What the network is run on, for the measures that need samples; those of the run, where it has any.
 
     Returns:
         The run, opened anew.
 
     Raises:
-        ConfigurationError: A measure does not exist.
-        RunError: The run kept no weights, is under way, or is of another network than ``graph``.
+        ConfigurationError: A measure does not exist, or it needs samples and there are none.
+        SamplesError: The samples do not fit the network.
+        RunError: The run kept no weights, is under way, or is of another network than ``graph`` or of other samples.
     """
     measures = known_measures(listed(measures))
     lock = FolderLock(run.folder)
@@ -41,13 +50,13 @@ def remeasure(run: Trajectory, measures: str | Iterable[str], graph: NeuralGraph
         run = replace(load(run.folder), _module=run._module, _example_inputs=run._example_inputs)
         missing = [name for name in measures if name not in run.description.measures]
         if missing:
-            _measure(run, missing, graph)
+            _measure(run, missing, graph, samples)
     finally:
         lock.release()
     return load(run.folder, run._module, *run._example_inputs) if run._module else load(run.folder)
 
 
-def _measure(run: Trajectory, measures: list[str], graph: NeuralGraph | None) -> None:
+def _measure(run: Trajectory, measures: list[str], graph: NeuralGraph | None, samples: Samples | None) -> None:
     import pandas as pd
 
     if not (run.complete and run.description.keep_weights):
@@ -57,12 +66,17 @@ def _measure(run: Trajectory, measures: list[str], graph: NeuralGraph | None) ->
     graph = run.graph(run.steps[0]) if graph is None else graph
     if (graph.groups, graph.synapses, graph.wires) != (run.groups, run.synapses, run.wires):
         raise RunError(f"the graph is of the network recorded in {run.folder}", "another one's", "Capture that network")
-    names = selected(graph, run.description.layers)
+    names, noted = selected(graph, run.description.layers), sample_set(graph, measures, samples)
+    known = run.description.samples
+    if None not in (noted, known) and noted != known:
+        rule = f"all measures of a run are of the same samples: {run.folder}"
+        raise RunError(rule, f"{noted} where {known} were recorded", "Pass the samples that it was recorded with")
     frames = []
     for step in run.steps:
         with torch.no_grad():
-            frame = measure(graph.at(run.snapshots[step]), measures)
+            frame = measure(graph.at(run.snapshots[step]), measures, samples=samples)
         frames.append((frame if names is None else frame[frame["group"].isin(names)]).assign(step=step))
     # The table first: a kill in between leaves rows that the description does not name; the next call replaces them.
     extend(run.folder, pd.concat(frames, ignore_index=True)[["step", "group", "metric", "statistic", "value"]])
-    store.write_description(run.folder, replace(run.description, measures=(*run.description.measures, *measures)))
+    every = (*run.description.measures, *measures)
+    store.write_description(run.folder, replace(run.description, measures=every, samples=noted or known))

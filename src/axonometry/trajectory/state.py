@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import random
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -96,6 +97,16 @@ def set_random_state(state: Tree) -> None:
     np.random.set_state(state["numpy"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Whatever is drawn inside, the random generators go on afterwards as if nothing had been."""
+    before = random_state()
+    try:
+        yield
+    finally:
+        set_random_state(before)
 
 
 def _save(content: dict[str, Tensor], path: Path, notes: dict[str, str]) -> None:

@@ -62,6 +62,8 @@ class Description:
         layers: Patterns of the groups and synapses measured; None for all.
         keep_weights: Whether every step has its snapshot.
         configuration: What the user said about the run; JSON values.
+        samples: Number (count) and SHA-256 (sha256) of the samples that measures ran through the network, where there
+            are any.
         software: Versions of what recorded it; a further entry where a run was continued with others.
         complete: Whether the recorder was closed at the end of its block, rather than by an error or a kill.
         format: The format's version in the folder.
@@ -75,6 +77,7 @@ class Description:
     layers: tuple[str, ...] | None
     keep_weights: bool
     configuration: dict[str, Any] | None
+    samples: dict[str, Any] | None = None
     software: tuple[dict[str, str], ...] = ()
     complete: bool = False
     format: int = FORMAT
@@ -167,7 +170,9 @@ def continued(recorded: Description, now: Description, folder: Path) -> Descript
     """
     differing = [] if same_network(recorded, now) else ["the network"]
     differing += [
-        name for name in ("measures", "layers", "keep_weights") if getattr(recorded, name) != getattr(now, name)
+        name
+        for name in ("measures", "layers", "keep_weights", "samples")
+        if getattr(recorded, name) != getattr(now, name)
     ]
     if now.configuration is not None and now.configuration != recorded.configuration:
         differing.append("configuration")
@@ -201,7 +206,7 @@ def discard_leftovers(folder: Path, steps: tuple[int, ...]) -> None:
 
 def _parse(content: dict[str, Any]) -> Description:
     return Description(
-        groups=_parts(Group, content["groups"]),
+        groups=_parts(Group, [{"rolled": row["name"], **row} for row in content["groups"]]),  # before recurrent cells
         synapses=_parts(Synapse, content["synapses"]),
         wires=_parts(Wire, content["wires"]),
         coverage=_parts(Coverage, content["coverage"]),
@@ -209,6 +214,7 @@ def _parse(content: dict[str, Any]) -> Description:
         layers=_tupled(_typed(content, "layers", list, type(None))),
         keep_weights=_typed(content, "keep_weights", bool),
         configuration=_typed(content, "configuration", dict, type(None)),
+        samples=_typed({"samples": None, **content}, "samples", dict, type(None)),  # runs before measures of samples
         software=tuple(_typed(content, "software", list)),
         complete=_typed(content, "complete", bool),
         format=content["format"],
