@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from axonometry.metrics.modes import modes as of_modes, ranks as of_ranks, tails as of_tails
-from axonometry.report import distributions, figures, palette
+from axonometry.metrics import CATALOGUE
+from axonometry.metrics.modes.rows import METRICS
+from axonometry.report import definitions, distributions, figures, palette
 from axonometry.report.axes import evenly
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     import pandas as pd
     import plotly.graph_objects as go
 
@@ -54,7 +51,8 @@ def modes_page(
         tabs.append(Tab("Rank distributions", _ranks(densities)))
     if (table["metric"] == "linear_truncation").any():
         tabs.append(Tab("Linear behind a layer", _tails(table, last)))
-    tabs.append(Tab("Definitions", tuple(_definition(name, module) for name, module in DEFINED)))
+    defined = (Facts({}, CATALOGUE[name].title, definitions.definition(name)) for name in METRICS)
+    tabs.append(Tab("Definitions", tuple(defined)))
     at = f"from step {steps[0]} to step {steps[-1]}" if len(steps) > 1 else f"at step {steps[0]}"
     return Page(title, f"What its neurons do to the order of samples, {at}.", tuple(tabs), facts or {}, command)
 
@@ -168,11 +166,4 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.rename(columns={"group": "name"})[["name", "value"]].dropna()
 
 
-def _definition(name: str, module: ModuleType) -> Facts:
-    """The documentation of the file that defines a measure; it marks code with two backticks, the page with one."""
-    words = re.sub(r"(?::\w+:)?`+~?([^`]+)`+", r"`\1`", inspect.cleandoc(module.__doc__ or ""))
-    return Facts({}, name, words)
-
-
-DEFINED = (("Neuron modes", of_modes), ("Rank distributions", of_ranks), ("Truncation", of_tails))
 _COLOURS = "Light green is the first layer, blue the last."
