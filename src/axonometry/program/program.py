@@ -118,7 +118,25 @@ class Program:
                         (node.args, dict(node.kwargs)), lambda n: values[n] if n in values else _blank(n)
                     )
                     values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+                for spent in self._spent.get(node, ()):
+                    del values[spent]
         return values
+
+    @cached_property
+    def _spent(self) -> Mapping[fx.Node, tuple[fx.Node, ...]]:
+        """By static call, the static values that nothing reads after it, such as the parts of attention masks."""
+        static = set(self.computed) - self.varying  # what varies is computed anew for each live sample
+        read = {n for step in self.steps for n in _nodes((step.args, step.kwargs))}
+        read |= {n for node in self.exported.graph.nodes if node not in static for n in node.all_input_nodes}
+        last: dict[fx.Node, fx.Node] = {}
+        for node in self.computed:
+            last.update(
+                {operand: node for operand in node.all_input_nodes if operand in static and operand not in read}
+            )
+        spent: dict[fx.Node, tuple[fx.Node, ...]] = {}
+        for operand, node in last.items():
+            spent[node] = (*spent.get(node, ()), operand)
+        return spent
 
     def run(  # noqa: PLR0913 - what a reading is
         self,
@@ -231,6 +249,12 @@ class Program:
     def nothing(self, node: fx.Node, links: Links) -> Any:
         """Zeros in place of a signal that is not followed."""
         return _blank(node, links.dtype)
+
+
+def _nodes(arguments: Any) -> list[fx.Node]:
+    found: list[fx.Node] = []
+    fx.map_arg(arguments, found.append)
+    return found
 
 
 def _steps_of(step: Step) -> int:
