@@ -128,8 +128,9 @@ def _sections(planes: Planes) -> tuple[Block, ...]:
             Panel(figures.heights(p.x, p.y, margin, p.corners, names, value="margin"), "Margin"),
         )
         caption = (
-            "What the last step's network says on the plane through three test samples, the rings. The margin is the "
-            "largest logit less the second largest: basins end where it is 0."
+            "What the last step's network says on the plane through three test samples, the rings: the first at 0, 0, "
+            "the second on its right, the third above. The margin is the largest logit less the second largest: basins "
+            "end where it is 0."
         )
         blocks.append(Figure("A plane through three samples", panels, caption))
     if planes.weights is not None:
@@ -140,8 +141,9 @@ def _sections(planes: Planes) -> tuple[Block, ...]:
             Panel(figures.heights(w.x, w.y, margins, w.corners, names, value="mean margin"), "Mean margin"),
         )
         caption = (
-            f"Networks on the plane through the weights at three steps of the training, the rings, on {len(w.labels)} "
-            "test samples. The margin is the right logit less the largest of the others."
+            "Networks on the plane through the weights at three steps of the training, the rings (the first at 0, 0, "
+            f"the second on its right, the third above), on {len(w.labels)} test samples. The margin is the right "
+            "logit less the largest of the others."
         )
         blocks.append(Figure("A plane through three steps", panels, caption))
     return tuple(blocks)

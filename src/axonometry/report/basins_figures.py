@@ -33,7 +33,7 @@ def curves(basin: Basin) -> go.Figure:
     groups = {str(name): _above_zero(part) for name, part in basin.curves.groupby("group", sort=False)}
     network = groups.pop("network")
     for (name, part), colour in zip(groups.items(), palette.steps("depth", len(groups)), strict=True):
-        _line(figure, part, f"class {name}", palette.faint(colour, 0.7), 1)
+        _line(figure, part, f"class {name}", palette.faint(colour, 0.7), 1.0)
     figure.add_scatter(
         x=np.concatenate([network["amplitude"], network["amplitude"][::-1]]),
         y=small(np.concatenate([network["low"], network["high"][::-1]])),

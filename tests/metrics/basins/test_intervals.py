@@ -47,7 +47,7 @@ def test_wilson_against_scipy(draws: int, data: st.DataObject) -> None:
 
 
 def test_intervals_over_draws_are_students() -> None:
-    shares = np.random.default_rng(0).uniform(size=(7, 2))
+    shares = np.random.default_rng(0).uniform(0.4, 0.6, size=(7, 2))
     found = point(np.array([1.0, 2.0]), shares, np.array([0.04, 0.0]), np.array([25.0, 1.0]))
     error = shares[:, 0].std(ddof=1) / math.sqrt(7)
     low, high = t.interval(0.95, 6, shares[:, 0].mean(), error)
@@ -65,3 +65,14 @@ def test_joined_curves_are_sorted_by_column() -> None:
     whole = joined(parts)
     assert whole.amplitudes.T.tolist() == [[2.0, 3.0], [1.0, 5.0]]
     assert whole.accuracy.T.tolist() == pytest.approx(np.array([[0.2, 0.3], [0.3, 0.2]]))
+
+
+def test_draws_that_agree_are_no_certainty() -> None:
+    found = point(np.array([1.0]), np.full((4, 1), 2 / 3), np.array([1 / 3]), np.array([3.0]))
+    theirs = binomtest(8, 12).proportion_ci(0.95, method="wilson")
+    assert (found.low[0, 0], found.high[0, 0]) == pytest.approx((theirs.low, theirs.high))
+
+
+def test_ends_stay_between_0_and_1() -> None:
+    found = point(np.array([1.0]), np.array([[0.0], [1.0]]), np.array([0.3]), np.array([5.0]))
+    assert (found.low[0, 0], found.high[0, 0], found.low_all[0, 0], found.high_all[0, 0]) == (0, 1, 0, 1)

@@ -121,7 +121,7 @@ def basin_of(space: Space, classifier: Classifier, levels: tuple[Level, Level, L
 def estimates(level: Level, search: Search) -> list[Estimate]:
     """One estimate a group."""
     curves, sizes = level.curves, level.partition.sizes.astype(int)
-    least = curves.amplitudes[0]
+    least = curves.amplitudes[0] * (1 + 1e-9)  # a crossing there comes back from its logarithm
     ends = [
         first_crossing(curves.amplitudes, one, search.threshold)
         for one in (curves.accuracy, curves.low, curves.high, curves.low_all, curves.high_all)

@@ -68,10 +68,10 @@ def point(
 ) -> Curves:
     r"""Accuracy at one amplitude a group, with 95% intervals.
 
-    Over draws, a group's accuracies :math:`a_m` are independent: mean ± Student's t times their standard error. A
-    single sample's are 0 or 1, and Wilson's interval serves. Over samples too, the variance of the samples' own
-    accuracies, divided by their number, is added to that of the mean over draws [our choice]; it counts a little of the
-    noise twice.
+    Over draws, a group's accuracies :math:`a_m` are independent: mean ± Student's t times their standard error. Where
+    all draws agree, and for a single sample, whose are 0 or 1, Wilson's interval over all trials serves. Over samples
+    too, the variance of the samples' own accuracies, divided by their number, is added to that of the mean over draws
+    [our choice]; it counts a little of the noise twice.
 
     Args:
         amplitudes: s of each group.
@@ -86,14 +86,19 @@ def point(
     variance = shares.var(axis=0, ddof=1) / draws
     half = t.ppf(_QUANTILE, draws - 1) * np.sqrt(variance)
     half_all = t.ppf(_QUANTILE, draws - 1) * np.sqrt(variance + spread / sizes)
-    wilson_low, wilson_high = wilson(mean, draws)
+    wilson_low, wilson_high = wilson(mean, draws * sizes)
     single = sizes == 1
-    low, high = np.where(single, wilson_low, mean - half), np.where(single, wilson_high, mean + half)
-    low_all, high_all = np.where(single, np.nan, mean - half_all), np.where(single, np.nan, mean + half_all)
-    return Curves(*(row[None] for row in (amplitudes, mean, low, high, low_all, high_all)))
+    alike = single | (variance == 0)
+    low, high = np.where(alike, wilson_low, mean - half), np.where(alike, wilson_high, mean + half)
+    low_all, high_all = np.minimum(low, mean - half_all), np.maximum(high, mean + half_all)
+    ends = [np.clip(end, 0.0, 1.0) for end in (low, high)]
+    ends += [np.where(single, np.nan, np.clip(end, 0.0, 1.0)) for end in (low_all, high_all)]
+    return Curves(*(row[None] for row in (amplitudes, mean, *ends)))
 
 
-def wilson(share: Float[np.ndarray, " n"], draws: int) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+def wilson(
+    share: Float[np.ndarray, " n"], draws: int | Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Wilson's 95% interval of a probability that was met with this share in so many draws.
 
     >>> [float(end.round(4)[0]) for end in wilson(np.array([0.5]), 100)]
