@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import axonometry as ax
 from axonometry.errors import SamplesError, ValuesError
-from axonometry.metrics.modes import MODES, fields, order_modes
+from axonometry.metrics.modes import MODES, fields, modes as modes_module, order_modes
 from axonometry.metrics.modes.functions import activation_functions
 from axonometry.populations import CifarResNet
 from axonometry.program import NeuralGraph
@@ -254,3 +254,48 @@ def test_what_moves_numbers_is_no_part_of_the_function() -> None:
     function = activation_functions(graph.program)["a"]
     assert (function.names, function.rising, function.bounds) == (("sigmoid",), True, (0, 1))
     assert ax.neuron_modes(graph, samples)["a"].rate.tolist() == [1] * 12
+
+
+def test_rising_functions_are_streamed_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(64, 6), nn.ReLU(), nn.Linear(6, 3)]
+    layers[0].weight.data[0] = 0
+    layers[0].weight.data[1] *= 100
+    graph, samples = ax.capture(nn.Sequential(*layers), torch.zeros(1, 1, 6, 6)), torch.randn(40, 1, 6, 6)
+    held = ax.neuron_modes(graph, samples)["0"]
+    assert names(held) == ["dead", "strict", "strict", "strict"]
+    assert held.saturated.tolist()[1:3] == [True, False]
+    monkeypatch.setattr(modes_module, "parts", None)
+    streamed = ax.neuron_modes(graph, iter([samples[:13], samples[13:]]), groups=["0"])["0"]
+    for name in ("rate", "turned", "dead", "saturated", "orientation"):
+        assert torch.equal(getattr(held, name).nan_to_num(-1), getattr(streamed, name).nan_to_num(-1)), name
+    samples[30, 0, 2, 2] = math.nan
+    with pytest.raises(SamplesError, match="sample 30"):
+        ax.neuron_modes(graph, [samples[:13], samples[13:]], groups=["0"])
+
+
+@pytest.mark.parametrize("kind", ["tanh", "relu", "lstm", "gru"])
+def test_recurrent_layers(kind: str) -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            gated = {"lstm": nn.LSTM, "gru": nn.GRU}
+            self.steps = (
+                gated[kind](4, 6, batch_first=True)
+                if kind in gated
+                else nn.RNN(4, 6, batch_first=True, nonlinearity=kind)
+            )
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.steps(x)[0][:, -1])
+
+    graph, samples = ax.capture(Last(), torch.zeros(1, 5, 4)), 1e3 * torch.randn(30, 5, 4)
+    found = ax.neuron_modes(graph, samples)["steps"]
+    batch = next(live_batches(graph, samples, batch_size=30))
+    field, value = (x["steps"].flatten(0, 1) for x in (batch.fields, batch.activations))
+    expected = rate_one_by_one(field, value)
+    if kind == "relu":
+        assert found.rate.tolist() == pytest.approx(expected.tolist(), abs=1e-9)
+    else:
+        assert bool((expected < 0.9).any())  # the rounded gates
+        assert (found.rate == 1).all()

@@ -91,6 +91,15 @@ def count(graph: NeuralGraph, samples: Samples) -> int:
     return total
 
 
+def rows_of(values: Tensor, group: Group, by: By) -> Tensor:
+    """A batch's values of a group as (rows, samples, positions)."""
+    size = len(values)
+    if by == "neuron" or not group.shape:
+        return values.reshape(size, -1).T.unsqueeze(2)
+    channels = values.movedim(group.channel_axis + 1, 0)
+    return channels.reshape(len(channels), size, -1)
+
+
 def groups_of(graph: NeuralGraph, groups: Iterable[str] | None) -> list[str]:
     """Groups with local fields: those that are named, or all that are no inputs.
 
@@ -146,9 +155,15 @@ def _read(graph: NeuralGraph, samples: Samples, n: int, shares: list[_Share], by
     activations: dict[int, Tensor] = {}
     for batch in live_batches(graph, samples, groups=dict.fromkeys(share.group.name for share in shares)):
         for place, share in enumerate(shares):
-            _put(fields, place, _rows(batch.fields[share.group.name], share, by), batch.start, n)
+            _put(fields, place, rows_of(batch.fields[share.group.name], share.group, by)[share.rows], batch.start, n)
             if share.both:
-                _put(activations, place, _rows(batch.activations[share.group.name], share, by), batch.start, n)
+                _put(
+                    activations,
+                    place,
+                    rows_of(batch.activations[share.group.name], share.group, by)[share.rows],
+                    batch.start,
+                    n,
+                )
     for place, share in enumerate(shares):
         held = fields.pop(place)
         if not bool(held.sum(dtype=torch.float64).isfinite()):
@@ -156,15 +171,6 @@ def _read(graph: NeuralGraph, samples: Samples, n: int, shares: list[_Share], by
                 refuse_nonfinite(batch)
         both = activations.pop(place).flatten(1).numpy() if share.both else None
         yield Part(share.group, share.rows, held.flatten(1).numpy(), both)
-
-
-def _rows(values: Tensor, share: _Share, by: By) -> Tensor:
-    """A batch's values as (rows, samples, positions)."""
-    size = len(values)
-    if by == "neuron" or not share.group.shape:
-        return values.reshape(size, -1).T[share.rows].unsqueeze(2)
-    channels = values.movedim(share.group.channel_axis + 1, 0)[share.rows]
-    return channels.reshape(len(channels), size, -1)
 
 
 def _put(held: dict[int, Tensor], place: int, rows: Tensor, start: int, n: int) -> None:

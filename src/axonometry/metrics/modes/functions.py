@@ -20,6 +20,7 @@ from torch import Tensor, fx
 from axonometry.metrics.modes.order import Array
 from axonometry.program.live import activation_nodes, field_nodes
 from axonometry.program.program import Program
+from axonometry.program.recurrence import activated
 
 _RISING = frozenset("sigmoid tanh softplus log_sigmoid selu celu exp exp2 expm1 sinh asinh atan erf".split())
 _LEFT_ALONE = frozenset(
@@ -120,6 +121,8 @@ def _rises(call: fx.Node) -> bool:
     name, rest = _name(call), call.args[1:]
     if name in _RISING or _is_left_alone(call):
         return True
+    if call.target is activated:  # a recurrent layer's gates: sigmoid and tanh, unless it is a network of ReLUs
+        return rest[0] != "relu"
     if name not in _BY_ARGUMENT or not isinstance(call.args[0], fx.Node):
         return False
     numbers = all(isinstance(x, (int, float)) for x in [*rest, *call.kwargs.values()])

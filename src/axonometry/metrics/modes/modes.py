@@ -34,9 +34,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from axonometry.metrics.modes.fields import MEMORY, groups_of, parts
+from axonometry.metrics.modes.fields import MEMORY, groups_of, parts, rows_of
 from axonometry.metrics.modes.functions import ActivationFunction, activation_functions
 from axonometry.metrics.modes.order import Array, by_rows, pair_counts
+from axonometry.program.live import live_batches, refuse_nonfinite
 from axonometry.program.samples import Samples
 
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ def neuron_modes(
     """Modes of every neuron over samples; of a convolution's channels over samples and positions.
 
     Local fields of a layer's samples are held together (layers in turn where they do not all fit in ``memory``) and
-    sorted once; nothing is sorted for activation functions that are known to rise strictly.
+    sorted once; nothing is sorted for activation functions that are known to rise strictly, and where all are, as in a
+    network of tanh neurons, nothing is held: samples may then be as many as one likes.
 
     Args:
         graph: The network at one snapshot.
@@ -182,13 +184,43 @@ def neuron_modes(
     """
     names = groups_of(graph, groups)
     functions = activation_functions(graph.program)
+    gains = orientations(graph, names)
+    if all(functions[name].rising for name in names):
+        streamed = _streamed(graph, samples, {name: functions[name] for name in names}, tolerance)
+        return NeuronModes({name: _joined([streamed[name]], gains[name]) for name in names})
     wanted = {name: not functions[name].rising and functions[name].run is None for name in names}
     found: dict[str, list[Modes]] = {name: [] for name in names}
     for part in parts(graph, samples, wanted, by="channel", memory=memory):
         function = functions[part.group.name]
         found[part.group.name].append(_modes(part.fields, function, part.activations, tolerance))
-    gains = orientations(graph, names)
     return NeuronModes({name: _joined(found[name], gains[name]) for name in names})
+
+
+def _streamed(
+    graph: NeuralGraph, samples: Samples, functions: Mapping[str, ActivationFunction], tolerance: float
+) -> dict[str, Modes]:
+    """Modes of groups whose functions rise strictly: all that matters is whether a field is always the same."""
+    known = {group.name: group for group in graph.groups}
+    extremes: dict[str, Tensor] = {}
+    near: dict[str, Tensor] = {}
+    seen = 0
+    for batch in live_batches(graph, samples, groups=functions):
+        for name, function in functions.items():
+            rows = rows_of(batch.fields[name], known[name], "channel").flatten(1)
+            ends = torch.stack([rows.amin(1), -rows.amax(1)])
+            extremes[name] = torch.minimum(extremes[name], ends) if name in extremes else ends
+            values = rows_of(batch.activations[name], known[name], "channel").flatten(1)
+            near[name] = near.get(name, 0) + _near(values, function).sum(1)
+        if not all(bool(ends.isfinite().all()) for ends in extremes.values()):
+            refuse_nonfinite(batch)
+        seen += batch.size
+    found = {}
+    for name, (low, high) in extremes.items():
+        dead = (low == -high).cpu()
+        rate = torch.where(dead, torch.nan, 1.0).double()
+        most = (near[name] >= _MOST * seen * (known[name].n_neurons // len(dead))).cpu()
+        found[name] = Modes(rate, 0 * rate, dead, most, torch.ones(len(dead), dtype=torch.long), tolerance)
+    return found
 
 
 def orientations(graph: NeuralGraph, groups: Iterable[str]) -> dict[str, Int[Tensor, " channels"]]:
@@ -227,16 +259,23 @@ def _modes(h: Array, function: ActivationFunction, y: Array | None, tolerance: f
 
 def _saturated(h: Array, function: ActivationFunction, y: Array | None) -> Array:
     """Whether a bounded activation is near a bound for most samples of each row."""
-    low, high = function.bounds
     if not function.bounded or (function.run is None and y is None):
         return np.zeros(len(h), bool)
-    near = _NEAR * (high - low)
 
     def share(rows: slice) -> Array:
         values: Any = y[rows] if function.run is None else function.run(h[rows])  # type: ignore[index]
-        return ((values <= low + near) | (values >= high - near)).mean(1) >= _MOST
+        return _near(torch.from_numpy(np.asarray(values)), function).double().mean(1).numpy() >= _MOST
 
     return np.concatenate(by_rows(share, h.shape))
+
+
+def _near(values: Tensor, function: ActivationFunction) -> Tensor:
+    """Whether each activation is near a bound; never where there are none."""
+    low, high = function.bounds
+    if not function.bounded:
+        return torch.zeros_like(values, dtype=torch.bool)
+    near = _NEAR * (high - low)
+    return (values <= low + near) | (values >= high - near)
 
 
 def _joined(several: list[Modes], gains: Tensor) -> Modes:
