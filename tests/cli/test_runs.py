@@ -143,3 +143,22 @@ def test_measures_are_recorded_or_added_later(run, tmp_path: Path) -> None:
     outcome = run("runs", "measure", folder, "--measure", "beauty")
     assert outcome.code == 2
     assert "a measure is in the catalogue; got beauty" in outcome.err
+
+
+def test_measures_of_samples_are_recorded_or_added_later(run, tmp_path: Path) -> None:
+    early, late = tmp_path / "early", tmp_path / "late"
+    asked = ["runs", "train", *TINY, "--measure", "link_weights"]
+    assert not run(*asked, "--folder", early, "--measure", "neuron_activation").code
+    assert not run(*asked, "--folder", late).code
+    (added,) = run("runs", "measure", late, "--measure", "neuron_activation", "--json").json
+    recorded = next(path.parent.name for path in early.glob("*/run.json"))
+    assert added["measures"] == ["link_weights", "neuron_activation"]
+    first, second = ax.load(early / recorded), ax.load(late / recorded)
+    assert first.description.samples == second.description.samples
+    keys = ["step", "group", "metric", "statistic"]
+    tables = [one.metrics.sort_values(keys).set_index(keys)["value"] for one in (first, second)]
+    rows = [table[table.index.get_level_values("metric") == "neuron_activation"] for table in tables]
+    assert rows[0].equals(rows[1])
+    outcome = run("runs", "measure", late, "--measure", "neuron_strength", "--samples", "20")
+    assert outcome.code == 2
+    assert "of the same samples" in outcome.err

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 OVER_TIME = {
     "node_strength": ("mean", "Node strength, mean of each layer"),
     "layer_fluctuation": ("value", "Layer fluctuation"),
+    "neuron_strength": ("mean", "Neuron strength, mean of each layer over samples"),
+    "neuron_activation": ("mean", "Neuron activation, mean of each layer over samples"),
 }
 """What is shown of a run step by step: measure, statistic, title."""
 
@@ -62,6 +64,7 @@ def _run(path: Path) -> dict[str, Any]:
     over_time = {
         metric: _table(run.metrics, metric, index="step", columns="group", statistic=statistic)
         for metric, (statistic, _) in OVER_TIME.items()
+        if not metric.startswith("neuron_") or metric in run.description.measures
     }
     links = links.rename(columns={"group": "synapse"}).astype({name: int for name in COUNTS if name in links})
     step = run.steps[-1] if run.steps else None

@@ -122,13 +122,14 @@ def measure_runs(
     folder: Annotated[Path, typer.Argument(help="A folder of runs that `axonometry runs train` made.")],
     *,
     measure: Annotated[list[str], typer.Option(help="A measure to add; several times for several.")],
+    samples: Annotated[int, typer.Option(help="Test inputs for measures of samples.", min=1)] = 1000,
     as_json: Json = False,
 ) -> None:
     """Add measures to recorded runs, from the weights that they kept; what is there is not measured again."""
     with terminal.progress("Starting") as move:
         from axonometry.populations import load_population
 
-        population = load_population(folder).measured(measure, progress=move)
+        population = load_population(folder).measured(measure, progress=move, n_samples=samples)
     rows = [{"run": name, "measures": run.description.measures} for name, run in population.runs.items()]
     if as_json:
         terminal.show_json(rows)

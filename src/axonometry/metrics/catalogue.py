@@ -114,7 +114,7 @@ def register(spec: MetricSpec) -> None:
 
 def needing_samples(names: Iterable[str]) -> tuple[str, ...]:
     """Those of the measures that are of samples."""
-    return tuple(name for name in names if CATALOGUE[name].needs_samples)
+    return tuple(name for name in names if name in CATALOGUE and CATALOGUE[name].needs_samples)
 
 
 def measure(

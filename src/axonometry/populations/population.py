@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from axonometry.errors import ConfigurationError, RunError
+from axonometry.metrics.catalogue import needing_samples
 from axonometry.populations import datasets
 from axonometry.populations.account import Account
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.stacked import run_stacked, stacks
-from axonometry.populations.training import SCALARS, Progress, Stop, is_complete, network_of, silent
+from axonometry.populations.training import N_SAMPLES, SCALARS, Progress, Stop, is_complete, network_of, silent
 from axonometry.populations.workers import Data, Work, failure, n_cores, run_locally
 from axonometry.program import NeuralGraph, capture
 from axonometry.trajectory import Trajectory, load, remeasure
@@ -59,6 +61,7 @@ class Population:
     runs: Mapping[str, Trajectory]
     unfinished: tuple[str, ...] = ()
     _graphs: dict[tuple[object, ...], NeuralGraph] = field(default_factory=dict, repr=False, compare=False)
+    _inputs: dict[tuple[str, int], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -132,23 +135,35 @@ class Population:
         run = self.runs[name]
         return self._captured(name).at(run.snapshots[run.steps[-1] if step is None else step])
 
-    def measured(self, measures: Sequence[str], progress: Progress | None = None) -> Population:
+    def measured(
+        self, measures: Sequence[str], progress: Progress | None = None, *, n_samples: int = N_SAMPLES
+    ) -> Population:
         """The population with further measures in its runs' tables, read from the weights that they kept.
 
         Args:
             measures: Names out of ``axonometry.metrics.CATALOGUE``; what a run has already is not measured again.
             progress: Called with runs measured, out of how many, and a few words.
+            n_samples: How many of the first test inputs of a network's data set run through it, for measures of
+                samples.
 
         Raises:
             ConfigurationError: A measure does not exist.
-            RunError: A run kept no weights.
+            DataError: A measure is of samples, and the data set is not there.
+            RunError: A run kept no weights, or has measures of other samples.
         """
         runs = {}
         for number, (name, run) in enumerate(self.runs.items()):
             (progress or silent)(number, len(self), f"measuring {name}")
-            lacking = set(measures) - set(run.description.measures)
-            runs[name] = remeasure(run, measures, self._captured(name)) if lacking else run
+            lacking = [measure for measure in measures if measure not in run.description.measures]
+            samples = self._samples(name, n_samples) if needing_samples(lacking) else None
+            runs[name] = remeasure(run, measures, self._captured(name), samples=samples) if lacking else run
         return replace(self, runs=runs)
+
+    def _samples(self, name: str, n: int) -> Tensor:
+        dataset = self.configurations[name].dataset
+        if (dataset, n) not in self._inputs:
+            self._inputs[dataset, n] = datasets.load(dataset).test_inputs[:n].clone()
+        return self._inputs[dataset, n]
 
     def _captured(self, name: str) -> NeuralGraph:
         run, configuration = self.runs[name], self.configurations[name]

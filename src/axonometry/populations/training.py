@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from axonometry.errors import ConfigurationError, DataError, RunError
+from axonometry.metrics.catalogue import needing_samples
 from axonometry.populations import datasets
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
@@ -37,6 +38,9 @@ Stop = Callable[[Trajectory], bool]
 SCALARS = (*PERFORMANCE, "loss", "train_loss", "epoch")
 """What is recorded beside the measures: accuracy (of reconstruction the share of variance explained) and loss on the
 test images, loss while training, epochs done."""
+
+N_SAMPLES = 1000
+"""Test inputs that run through a network for measures of samples."""
 
 _SECONDS_BETWEEN_REPORTS = 0.2
 
@@ -85,9 +89,17 @@ def train(
         if not is_complete(configuration, folder):
             used = checked(configuration, used_images(configuration, dataset), network)
             about = configuration.to_dict()
-            with Recorder(folder, network, example, measures=measures, configuration=about, resume=True) as recorder:
+            samples = samples_for(dataset, measures)
+            with Recorder(
+                folder, network, example, measures=measures, samples=samples, configuration=about, resume=True
+            ) as recorder:
                 _train(configuration, used, network, recorder, stop, progress or silent)
     return load(folder, network, example)
+
+
+def samples_for(dataset: Dataset, measures: Iterable[str], n: int = N_SAMPLES) -> Tensor | None:
+    """The first n test inputs, where one of the measures is of samples."""
+    return dataset.test_inputs[:n] if needing_samples(measures) else None
 
 
 def is_complete(configuration: RunConfiguration, folder: Path) -> bool:

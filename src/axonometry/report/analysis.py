@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_LINES = 10
 """Layers that are drawn as lines; of more, a heatmap over layers and steps shows all."""
 MOMENTS = ("count", "nonfinite", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")
+COUNTS = ("count", "nonfinite", "dead", "saturated")
 MOMENTS_CAPTION = "Population moments of the finite values; kurtosis is the excess over a normal law's."
 MEASURES = (
     ("layer_fluctuation", "value", "Layer fluctuation over time"),
@@ -28,6 +29,26 @@ MEASURES = (
     ("link_weights", "kurtosis", "Tails of the link weights over time"),
 )
 """What is drawn of a run: metric, statistic, title."""
+OF_SAMPLES = (
+    ("neuron_strength", "mean", "Neuron strength over time"),
+    ("neuron_strength", "std", "Spread of the neuron strength over time"),
+    ("neuron_activation", "mean", "Neuron activation over time"),
+    ("neuron_activation", "sparsity", "Zeros among the activations over time"),
+    ("neuron_activation", "dead", "Dead neurons over time"),
+    ("neuron_activation", "saturated", "Saturated neurons over time"),
+)
+"""What is drawn of a run whose network ran on samples."""
+MEASURED = {
+    "node_strength": "Node strength",
+    "neuron_strength": "Neuron strength",
+    "neuron_activation": "Neuron activation",
+    "link_weights": "Link weights",
+}
+"""What has a table of its moments layer by layer."""
+LIVE_CAPTION = (
+    "Population moments over samples and neurons; kurtosis is the excess over a normal law's. Sparsity is the share of "
+    "zeros; dead neurons have the same value at every sample, saturated ones nearly always the same bound's."
+)
 
 
 def run_page(run: Trajectory, *, network: NeuralGraph | None = None, title: str = "", command: str = "") -> Page:
@@ -50,7 +71,7 @@ def run_page(run: Trajectory, *, network: NeuralGraph | None = None, title: str 
         kept = [run.steps[i] for i in evenly(len(run.steps), 3)]
         values = {f"step {step}": samples.of_graph(network.at(run.snapshots[step])) for step in kept}
         tabs += [Tab("Distributions", _densities(values)), Tab("Divergence", _divergence(values[f"step {kept[-1]}"]))]
-    tabs += [graph.tab(run), definitions.tab(dict.fromkeys(metric for metric, *_ in MEASURES))]
+    tabs += [graph.tab(run), definitions.tab(_defined(run))]
     software = run.description.software[-1] if run.description.software else {}
     facts = {"run": run.folder.resolve(), "state": "whole" if run.complete else "cut off or under way", **software}
     heading = title or f"Run {run.folder.resolve().name}"
@@ -104,7 +125,7 @@ def _overview(run: Trajectory) -> tuple[Block, ...]:
 
 
 def _over_time(run: Trajectory) -> tuple[Block, ...]:
-    return tuple(block for measure in MEASURES[1:] for block in _measure(run, *measure))
+    return tuple(block for measure in (*MEASURES[1:], *OF_SAMPLES) for block in _measure(run, *measure))
 
 
 def _measure(run: Trajectory, metric: str, statistic: str, title: str) -> list[Block]:
@@ -137,22 +158,27 @@ def _layers(run: Trajectory) -> tuple[Block, ...]:
 
     last = run.metrics[run.metrics["step"] == run.steps[-1]]
     blocks = []
-    for metric, title in (("node_strength", "Node strength"), ("link_weights", "Link weights")):
+    for metric, title in MEASURED.items():
         rows = last[last["metric"] == metric]
         if len(rows):
             wide = rows.pivot(index="group", columns="statistic", values="value").loc[
                 list(dict.fromkeys(rows["group"]))
             ]
-            wide = wide[[name for name in MOMENTS if name in wide]].reset_index(names="layer")
-            counts = {name: wide[name].astype(int) for name in ("count", "nonfinite") if name in wide}
-            blocks.append(
-                Table.of(
-                    pd.DataFrame(wide.assign(**counts)),
-                    title=f"{title} at step {run.steps[-1]}",
-                    caption=MOMENTS_CAPTION,
-                )
-            )
+            live = "sparsity" in wide
+            shown = (*MOMENTS, "sparsity", "dead", "saturated") if live else MOMENTS
+            wide = wide[[name for name in shown if name in wide]].reset_index(names="layer")
+            # A network that diverged has no counts, a layer without bounds none that are saturated.
+            counts = {name: wide[name].astype(int) for name in COUNTS if name in wide and wide[name].notna().all()}
+            caption = LIVE_CAPTION if live else MOMENTS_CAPTION
+            table = pd.DataFrame(wide.assign(**counts))
+            blocks.append(Table.of(table, title=f"{title} at step {run.steps[-1]}", caption=caption))
     return tuple(blocks)
+
+
+def _defined(run: Trajectory) -> list[str]:
+    """The measures that the page shows."""
+    live = [metric for metric, *_ in OF_SAMPLES if metric in run.description.measures]
+    return list(dict.fromkeys([*(metric for metric, *_ in MEASURES), *live]))
 
 
 def _densities(values: Mapping[str, Mapping[tuple[str, str], samples.Values]]) -> tuple[Block, ...]:

@@ -9,8 +9,17 @@ from collections.abc import Iterable
 from axonometry.metrics import CATALOGUE, jeffreys_divergence
 from axonometry.report.page import Facts, Tab
 
-PURE = ("skewness", "kurtosis", "count", "nonfinite")
+PURE = ("skewness", "kurtosis", "count", "nonfinite", "sparsity", "dead", "saturated")
 """Statistics without a unit."""
+STATISTICS = {
+    "value": "",
+    "mean": "mean of ",
+    "std": "standard deviation of ",
+    "sparsity": "share of zeros in ",
+    "dead": "dead neurons by ",
+    "saturated": "saturated neurons by ",
+}
+"""Words in front of a measure's title."""
 
 
 def axis(metric: str, statistic: str = "value") -> str:
@@ -23,7 +32,7 @@ def axis(metric: str, statistic: str = "value") -> str:
     if spec is None:
         return metric
     name = spec.title[0].lower() + spec.title[1:]
-    words = {"value": "", "mean": "mean of ", "std": "standard deviation of "}.get(statistic, f"{statistic} of ")
+    words = STATISTICS.get(statistic, f"{statistic} of ")
     unit = "none" if statistic in PURE else spec.units.split(";")[0]
     return f"{words}{name}" + ("" if unit == "none" else f" ({unit})")
 

@@ -40,7 +40,7 @@ def population_page(
     if found.divergences:
         tabs.append(Tab("Divergence", sections.divergence(found)))
     tabs += [graph.tab(found.example), Tab("Networks", _networks(found))]
-    tabs.append(definitions.tab(("layer_fluctuation", "node_strength", "link_weights")))
+    tabs.append(definitions.tab(sections.defined(found)))
     learned = found.common.get("dataset", "their task")
     return Page(
         title or f"How {len(found.networks)} networks learned {learned}",

@@ -10,6 +10,19 @@ from axonometry.report.page import Block, Figure, Key, Panel
 if TYPE_CHECKING:
     from axonometry.report.study import Study
 
+OF_SAMPLES = (
+    ("neuron_strength", "mean", "Neuron strength over time"),
+    ("neuron_activation", "mean", "Neuron activation over time"),
+    ("neuron_activation", "sparsity", "Zeros among the activations over time"),
+)
+"""What is followed of networks that ran on samples."""
+
+
+def defined(found: Study) -> list[str]:
+    """The measures that the page shows, in the order of its definitions."""
+    live = [metric for metric, *_ in OF_SAMPLES if metric in found.example.description.measures]
+    return list(dict.fromkeys(["layer_fluctuation", "node_strength", "link_weights", *live]))
+
 
 def accuracy(found: Study) -> Figure:
     """Accuracy over time by final accuracy."""
@@ -20,12 +33,16 @@ def accuracy(found: Study) -> Figure:
 
 
 def over_time(found: Study) -> tuple[Block, ...]:
-    """Loss, fluctuation, mean strength and spread of the weights over time."""
+    """Loss, fluctuation, mean strength, spread of the weights, and what samples say, over time."""
     blocks = [
         _over_time(found, "layer_fluctuation", "value", found.groups, "Layer fluctuation over time"),
         _over_time(found, "node_strength", "mean", found.groups, "Node strength over time"),
         _over_time(found, "link_weights", "std", found.synapses, "Spread of the link weights over time"),
     ]
+    for metric, statistic, title in OF_SAMPLES:
+        measured = [group for group in found.groups if len(found.tracked(metric, group, statistic))]
+        if measured:
+            blocks.append(_over_time(found, metric, statistic, measured, title))
     loss = found.carried("loss").dropna()
     if len(loss):
         figure = figures.over_time(loss, y="loss on test data (nats)", step=found.step_name)

@@ -32,6 +32,9 @@ TRACKED = (
     ("layer_fluctuation", "value"),
     ("node_strength", "mean"),
     ("link_weights", "std"),
+    ("neuron_strength", "mean"),
+    ("neuron_activation", "mean"),
+    ("neuron_activation", "sparsity"),
 )
 """What is followed over time: metric, statistic."""
 

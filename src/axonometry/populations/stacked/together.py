@@ -18,7 +18,15 @@ from axonometry.populations.layers import dropouts
 from axonometry.populations.schedule import Segment, optimiser_of, segments
 from axonometry.populations.stacked.feed import StackedFeed
 from axonometry.populations.stacked.stack import Stack
-from axonometry.populations.training import Stop, checked, dataset_of, initial_network, network_of, reproducible
+from axonometry.populations.training import (
+    Stop,
+    checked,
+    dataset_of,
+    initial_network,
+    network_of,
+    reproducible,
+    samples_for,
+)
 from axonometry.populations.workers import Report, Work
 from axonometry.trajectory import Recorder, load
 
@@ -87,6 +95,7 @@ def _member(configuration: RunConfiguration, work: Work) -> Member:
         network,
         used.test_inputs[:1],
         measures=work.measures,
+        samples=samples_for(dataset, work.measures),
         configuration=configuration.to_dict(),
         resume=True,
     )
