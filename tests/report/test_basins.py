@@ -130,7 +130,7 @@ def test_runs_that_have_no_basins(run: Trajectory, tmp_path: Path) -> None:
     for configuration, match in (
         (None, "no configuration"),
         ({"lr": 0.1}, "lr"),
-        (RunConfiguration(family="dense-autoencoder", objective="bce").to_dict(), "those of a classifier"),
+        (RunConfiguration(family="autoencoder", objective="bce").to_dict(), "those of a classifier"),
     ):
         other = replace(run, description=replace(description, configuration=configuration))
         with pytest.raises(ConfigurationError, match=match):
@@ -159,3 +159,16 @@ def test_the_page_draws_in_a_browser(steps: list[StepBasins], planes: Planes, br
             plot.locator(".main-svg").first.wait_for()
         assert browser.evaluate("document.documentElement.scrollWidth") <= 1280
     assert complaints == []
+
+
+@pytest.mark.parametrize("family", ["recurrent", "attention"])
+def test_tokens_have_a_weight_basin_only(family: str, tmp_path: Path) -> None:
+    train(RunConfiguration(dataset="text", family=family, train_fraction=0.01, max_steps=2), tmp_path / "read")
+    run = load(tmp_path / "read")
+    (one,) = measured_run(run, Choices(samples=20, draws=2))
+    assert one.samples is None
+    assert one.basins == (one.weights,)
+    found = planes_of(run, Choices(samples=20))
+    assert found.samples is None
+    page = basins_page([one], {"read": found})
+    assert len(next(tab for tab in page.tabs if tab.name == "Curves").blocks) == 1
