@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from axonometry.errors import DataError
-from benchmarks import architectures, basins, centrality, loops, modes, products, recording, stacked, starting
+from benchmarks import architectures, basins, centrality, live, loops, modes, products, recording, stacked, starting
 from benchmarks.timing import Row
 
 SECTIONS = {
@@ -24,6 +24,7 @@ SECTIONS = {
     "large-centrality": centrality.large,
     "recurrent": architectures.recurrent,
     "transformers": architectures.transformers,
+    "live": live.lenet_on_mnist,
     "modes": modes.measured,
     "stacked": stacked.lenets,
     "starting": starting.starting,
