@@ -156,9 +156,12 @@ def _over_time(table: pd.DataFrame, metric: str, statistic: str, title: str, cap
 
 
 def _profile(values: pd.DataFrame, y: str) -> go.Figure:
-    """A dot a layer, from zero on: a small difference shall look small."""
+    """A dot a layer, from zero on, shares up to one: a small difference shall look small."""
     figure = figures.profile(values, y=y)
-    figure.update_yaxes(rangemode="tozero")
+    if y.startswith(("share", "accuracy")):
+        figure.update_yaxes(range=[-0.02, 1.05])
+    else:
+        figure.update_yaxes(rangemode="tozero")
     return figure
 
 

@@ -4,19 +4,16 @@ Order-preserving rate of a neuron over samples μ with local fields h and activa
 
     OPR = #{μ < ν : (h - h')(y - y') > 0} / #{μ < ν : h ≠ h'}.
 
-A neuron is in one mode:
+A neuron is in one mode. It is dead where its activation is the same for all samples; strict where it preserves order,
+OPR at least 1 - tolerance; non-preserving where some pairs keep their order and some are turned round, so that its
+function is not monotone; and else weak: no pair is turned round, but many become equal, as below the kink of a ReLU.
 
-- *dead*: its activation is the same for all samples;
-- *strict*: it preserves order, OPR ≥ 1 - tolerance;
-- *non-preserving*: some pairs keep their order and some are turned round: the function is not monotone;
-- *weak*: no pair is turned round, but many become equal, as below the kink of a ReLU.
-
-Turned round as a whole is preserved: a function that turns *all* pairs round has orientation -1 and the mode that its
+Turned round as a whole is preserved: a function that turns all pairs round has orientation -1 and the mode that its
 mirror image has. A batch norm with a negative gain turns the order of the sum in front of it round; the gain is part of
 the local field, and its sign is reported as the neuron's orientation.
 
 A strictly rising activation function has OPR 1 whatever floating-point numbers say of its tails. A neuron is
-*saturated* where a bounded activation lies within 1% of its range of a bound for at least 95% of the samples.
+saturated where a bounded activation lies within 1% of its range of a bound for at least 95% of the samples.
 
 Source: Lin et al. 2025 (arXiv 2501.02436), order-preserving and non-order-preserving transformations. Their versions
 estimate the two from rank distributions; the test by pairs, its tolerance, the four modes, and what is called saturated
