@@ -44,8 +44,10 @@ from axonometry.metrics.hubs import hubs_and_authorities as hubs_and_authorities
 from axonometry.metrics.katz import katz_centrality as katz_centrality
 from axonometry.metrics.links import link_samples as link_samples, link_weights as link_weights
 from axonometry.metrics.modes import (
+    FoldingPairs as FoldingPairs,
     NeuronModes as NeuronModes,
     RankDistribution as RankDistribution,
+    folding_pairs as folding_pairs,
     linear_map as linear_map,
     linear_truncation as linear_truncation,
     neuron_modes as neuron_modes,
