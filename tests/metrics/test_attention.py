@@ -89,6 +89,18 @@ def test_without_data_the_links_are_the_uniform_ones() -> None:
     assert graph.n_links == 4 * 3 * 3
 
 
+def test_in_the_catalogue() -> None:
+    samples = torch.randn(3, 4, 3)
+    graph = ax.capture(Zero(None, causal=True), torch.zeros(1, 4, 3))
+    table = ax.measure(graph, ["attention_strength"], samples=samples).set_index("statistic")["value"]
+    sent = next(iter(attention_strength(graph, samples).sent.values()))
+    assert table["mean"] == pytest.approx(1)
+    assert table["std"] == pytest.approx(float(sent.std(correction=0)))
+    assert table["entropy"] == pytest.approx(sum(math.log(i + 1) for i in range(4)) / 4, rel=1e-5)
+    plain = ax.capture(nn.Linear(3, 3), torch.zeros(1, 3))
+    assert ax.measure(plain, ["attention_strength"], samples=samples[:, 0]).empty
+
+
 def test_a_network_without_attention() -> None:
     with pytest.raises(ValuesError, match="has attention"):
         attention_strength(ax.capture(nn.Linear(2, 2), torch.zeros(1, 2)), torch.zeros(3, 2))

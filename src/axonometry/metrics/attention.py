@@ -10,7 +10,8 @@ formulas were not seen; in- and out-strength of tokens are [our choice] (definit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,7 @@ from axonometry.errors import ValuesError
 from axonometry.program.call import module_path
 from axonometry.program.live import live_batches
 from axonometry.program.rules.attention import shares_of
+from axonometry.statistics import moments
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -74,6 +76,27 @@ def attention_strength(graph: NeuralGraph, samples: Samples, *, batch_size: int 
             sums[name] = [a + b for a, b in zip(sums[name], found, strict=True)] if name in sums else found
     parts = zip(*([total / count for total in sums[name]] for name in attentions), strict=True)
     return AttentionStrength(*(NodeValues(dict(zip(attentions, part, strict=True))) for part in parts))
+
+
+def attention_rows(graph: NeuralGraph, samples: Samples) -> Iterator[tuple[str, str, float]]:
+    """Attention, statistic and value for a table: moments of what tokens send, and the mean entropy.
+
+    A network without attention has no rows.
+
+    Args:
+        graph: The network at one snapshot.
+        samples: What the module takes.
+
+    Raises:
+        SamplesError: The samples do not fit.
+    """
+    if not _attentions(graph):
+        return
+    found = attention_strength(graph, samples)
+    for name, sent in found.sent.items():
+        for statistic, value in asdict(moments(sent)).items():
+            yield name, statistic, float(value)
+        yield name, "entropy", float(found.entropy[name].mean())
 
 
 def _attentions(graph: NeuralGraph) -> dict[str, fx.Node]:

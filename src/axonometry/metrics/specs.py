@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from axonometry.metrics.activity import neuron_activation, rows_of
+from axonometry.metrics.attention import attention_rows, attention_strength
 from axonometry.metrics.catalogue import MetricSpec, Row, Shared, register
 from axonometry.metrics.centrality_rows import centrality_rows, degree_rows, spectral_rows
 from axonometry.metrics.degree import weighted_degree
@@ -178,6 +179,19 @@ register(
         range="that of the activation function",
         invariances="permuting the neurons of a layer permutes it; the order of the samples",
         source="La Malfa et al. 2022, arXiv 2209.05488; formula recalled",
+        needs_samples=True,
+    )
+)
+register(
+    MetricSpec(
+        name="attention_strength",
+        title="Attention strength",
+        function=attention_strength,
+        table=lambda shared: attention_rows(shared.graph, shared.samples),
+        units="none; entropy in nats",
+        range="0 to the number of tokens; entropy from 0 to its logarithm",
+        invariances="permuting heads permutes it; the order of the samples",
+        source="La Malfa et al. 2022, arXiv 2209.05488, names attention; the formula is our choice",
         needs_samples=True,
     )
 )
