@@ -62,6 +62,20 @@ def test_a_page(run, folder: Path, tmp_path: Path) -> None:
     assert f"axonometry basins {folder} --samples 40" in text
 
 
+def test_a_network_of_ones_own(run, tmp_path: Path) -> None:
+    (tmp_path / "basins_own.py").write_text(
+        "from torch import nn\ndef network():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+    )
+    place, page = f"{tmp_path}/basins_own.py:network", tmp_path / "page.html"
+    (found,) = run("basins", place, "--dataset", "digits", *QUICK, "--json").json
+    assert (found["run"], found["step"]) == (place, 0)
+    assert found["weights"]["network"]["n"] == 40
+    outcome = run("basins", place, "--dataset", "digits", *QUICK, "--report", page)
+    assert outcome.err == f"Wrote {page}\n"
+    outcome = run("basins", place, *QUICK)
+    assert (outcome.code, "--dataset" in outcome.err) == (2, True)
+
+
 def test_what_is_refused(run, runs: Path, folder: Path) -> None:
     for words, line in (
         ([runs], "Error: "),

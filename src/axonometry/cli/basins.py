@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from axonometry.cli import terminal
+from axonometry.cli.networks import module_at
 from axonometry.cli.runs import run_folders
-from axonometry.errors import RunError
+from axonometry.errors import ConfigurationError, RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from axonometry.metrics import Basin
     from axonometry.metrics.basins import Estimate
-    from axonometry.report.basins_study import Planes, StepBasins
+    from axonometry.report.basins_study import Choices, Planes, StepBasins
 
 
 def basins(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(help="Runs that `axonometry runs train` made, or folders of them.", show_default=False),
+    networks: Annotated[
+        list[str],
+        typer.Argument(
+            help="Run folders, or folders of them; or FILE.py:NAME, a network of your own, whose code is run.",
+            show_default=False,
+        ),
     ],
     *,
+    dataset: Annotated[str | None, typer.Option(help="What a network of your own classifies.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="How many of the first test samples.")] = 500,
     steps: Annotated[int, typer.Option(min=1, help="How many recorded steps; the last one if left out.")] = 1,
     threshold: Annotated[float, typer.Option(help="Accuracy that is looked for, between 0 and 1.")] = 0.5,
@@ -42,19 +50,17 @@ def basins(
     found: list[StepBasins] = []
     planes: dict[str, Planes] = {}
     with terminal.progress("Starting") as move:
-        from axonometry.report.basins_study import Choices, measured_run, planes_of
-        from axonometry.trajectory import load
+        from axonometry.report.basins_study import Choices, Planes
 
         choices = Choices(samples, steps, threshold, precision, draws, seed)
-        for folder in (one for path in runs for one in run_folders(path)):
-            name = folder.resolve().name
-            if any(name == one.run for one in found):
-                raise RunError("the runs of one page have names of their own", f"two of the name {name}", "")
-            run = load(folder)
-            found += measured_run(run, choices, data, move)
-            if report is not None:
-                move(0, 1, "Planes")
-                planes[name] = planes_of(run, choices, data)
+        for place in networks:
+            parts = _own(place, dataset, choices, data, move) if ":" in place else _runs(place, choices, data, move)
+            for basins_there, sections in parts:
+                name = basins_there[0].run
+                if name in planes:
+                    raise RunError("the networks of one page have names of their own", f"two of the name {name}", "")
+                found += basins_there
+                planes[name] = sections() if report is not None else Planes(None, (), None, ())
     if as_json:
         terminal.show_json([_plain(one) for one in found])
     else:
@@ -65,10 +71,37 @@ def basins(
         with terminal.progress(f"Writing {report}"):
             from axonometry.report.basins import basins_page
 
-            command = f"axonometry basins {' '.join(map(str, runs))} --samples {samples} --steps {steps}"
+            given = "" if dataset is None else f" --dataset {dataset}"
+            command = f"axonometry basins {' '.join(networks)}{given} --samples {samples} --steps {steps}"
             command += f" --threshold {threshold:g} --seed {seed} --report {report}"
             basins_page(found, planes, command=command).write(report)
         terminal.note(f"Wrote {report}")
+
+
+def _runs(
+    place: str, choices: Choices, data: Path | None, move: terminal.Progress
+) -> Iterator[tuple[list[StepBasins], Callable[[], Planes]]]:
+    """Of every run in a folder: its basins, and what makes its planes."""
+    from axonometry.report.basins_study import measured_run, planes_of
+    from axonometry.trajectory import load
+
+    for folder in run_folders(Path(place)):
+        run = load(folder)
+        yield list(measured_run(run, choices, data, move)), partial(planes_of, run, choices, data)
+
+
+def _own(
+    place: str, dataset: str | None, choices: Choices, data: Path | None, move: terminal.Progress
+) -> Iterator[tuple[list[StepBasins], Callable[[], Planes]]]:
+    """The same of a network of the user's own."""
+    from axonometry.populations import datasets
+    from axonometry.report.basins_study import Planes, measured, plane_of
+
+    if dataset is None:
+        raise ConfigurationError("a network of your own is shown a data set", "none", "Name it with --dataset")
+    network, read = module_at(place), datasets.load(dataset, data)
+    task = network, read.test_inputs[: choices.samples], read.test_labels[: choices.samples]
+    yield [measured((place, 0), task, choices, move)], lambda: Planes(*plane_of(*task), None, ())
 
 
 def _show(found: list[StepBasins]) -> None:

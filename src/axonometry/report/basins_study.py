@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from axonometry.errors import AxonometryError, ConfigurationError, WeightsError
@@ -22,6 +21,7 @@ from axonometry.metrics import (
     weight_plane,
 )
 from axonometry.metrics.basins import SamplePlane, Sharpness, WeightPlane
+from axonometry.metrics.basins.classifier import examined
 from axonometry.metrics.basins.sample_noise import Progress
 from axonometry.populations import RunConfiguration
 from axonometry.populations.datasets import Dataset
@@ -132,12 +132,24 @@ def measured_run(
         network.load_state_dict(run.snapshots[step])
         if not all(p.isfinite().all() for p in network.parameters()):
             raise WeightsError(f"basins of {run.folder.name} at step {step} need finite weights", "NaN or infinity")
-        yield _measured(run, step, (network, samples, labels), choices, progress)
+        yield measured((run.folder.resolve().name, step), (network, samples, labels), choices, progress)
 
 
-def _measured(
-    run: Trajectory, step: int, task: tuple[nn.Module, Tensor, Tensor], choices: Choices, progress: Progress | None
+def measured(
+    place: tuple[str, int], task: tuple[nn.Module, Tensor, Tensor], choices: Choices, progress: Progress | None = None
 ) -> StepBasins:
+    """The basins of one network.
+
+    Args:
+        place: Its name, and its step.
+        task: The network, samples and their classes.
+        choices: How they are measured; all samples are taken.
+        progress: Called with passes made, out of how many of this basin, and a few words.
+
+    Raises:
+        SamplesError: Samples and labels do not fit each other or the network.
+        WeightsError: The network has no weights that noise could move.
+    """
     network, samples, labels = task
     few = samples[:FOR_SHARPNESS], labels[:FOR_SHARPNESS]
     with warnings.catch_warnings():
@@ -145,7 +157,7 @@ def _measured(
         around = sample_basin(*task, progress=progress, **choices.of(16)) if samples.is_floating_point() else None
         weights = weight_basin(*task, progress=progress, **choices.of(32))
     curvatures = (sharpness(network, *few, scaled=scaled, seed=choices.seed) for scaled in (False, True))
-    return StepBasins(run.folder.resolve().name, step, around, weights, *curvatures)
+    return StepBasins(*place, around, weights, *curvatures)
 
 
 def planes_of(run: Trajectory, choices: Choices, data: Dataset | str | Path | None = None) -> Planes:
@@ -154,13 +166,22 @@ def planes_of(run: Trajectory, choices: Choices, data: Dataset | str | Path | No
     three = tuple(run.steps[int(place)] for place in evenly(len(run.steps), 3))
     states = [run.snapshots[step] for step in three]
     network.load_state_dict(states[-1])
-    corners = _corners(network, samples, labels)
-    section = sample_plane(network, samples[corners]) if len(corners) == 3 and samples.is_floating_point() else None
+    section, classes = plane_of(network, samples, labels)
     try:
         through = weight_plane(network, states, samples, labels) if len(states) == 3 else None
     except WeightsError:  # a network that did not move
         through = None
-    return Planes(section, tuple(labels[corners].tolist()), through, three)
+    return Planes(section, classes, through, three)
+
+
+def plane_of(network: nn.Module, samples: Tensor, labels: Tensor) -> tuple[SamplePlane | None, tuple[int, ...]]:
+    """The plane through the first sample that is classified right of each of three classes, and these classes.
+
+    There is none without three such classes, and none of tokens.
+    """
+    corners = _corners(network, samples, labels)
+    found = sample_plane(network, samples[corners]) if len(corners) == 3 and samples.is_floating_point() else None
+    return found, tuple(labels[corners].tolist())
 
 
 def _rebuilt(run: Trajectory, count: int, data: Dataset | str | Path | None) -> tuple[nn.Module, Tensor, Tensor]:
@@ -185,8 +206,8 @@ def _rebuilt(run: Trajectory, count: int, data: Dataset | str | Path | None) -> 
 
 def _corners(network: nn.Module, samples: Tensor, labels: Tensor) -> Sequence[int]:
     """The first sample that is classified right of each of the first three classes that have one."""
-    with torch.no_grad():
-        right = network(samples).argmax(1) == labels
+    with examined(network, samples, labels) as classifier:
+        right = classifier.right.cpu()
     first: dict[int, int] = {}
     for place in right.nonzero()[:, 0].tolist():
         first.setdefault(int(labels[place]), place)
