@@ -18,8 +18,9 @@ from torch import nn
 from axonometry.cli import main
 from axonometry.errors import ConfigurationError
 from axonometry.metrics.neuron_strength import neuron_strength
-from axonometry.papers import ijcai2024
-from axonometry.papers.ijcai2024 import HIGH, LOW, SETS, TOGETHER, Results, carry_out
+from axonometry.papers import ijcai2024, ijcai2024_apart, ijcai2024_features
+from axonometry.papers.ijcai2024 import Results, carry_out
+from axonometry.papers.ijcai2024_apart import CHOICES, HIGH, LOW, SETS, TOGETHER
 from axonometry.papers.ijcai2024_features import (
     BASELINE,
     CONTROL,
@@ -85,7 +86,7 @@ def _small() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recorder, "capture", captured)
-        patch.setattr(ijcai2024, "FOLDS", Folds(folds=3, inner_folds=2, trees=4, resamples=60))
+        patch.setattr(ijcai2024_apart, "FOLDS", Folds(folds=3, inner_folds=2, trees=4, resamples=60))
         yield
 
 
@@ -124,7 +125,9 @@ def test_everything_is_trained_and_asked(results: Results, folder: Path) -> None
 
 def test_every_set_is_scored_before_and_after(results: Results) -> None:
     places = results.scores.set_index(["question", "measure", "when"])
-    assert len(places) == len(ASKED) * len(SETS) * 2 == places.index.nunique()
+    assert len(places) == (len(ASKED) * len(SETS) + 1) * 2 == places.index.nunique()
+    assert set(results.scores.loc[results.scores["measure"] == CHOICES, "question"]) == {"accuracy"}
+    assert places.loc[("accuracy", CHOICES, "before"), "value"] == places.loc[("accuracy", CHOICES, "after"), "value"]
     assert ((places["value"] >= 0) & (places["value"] <= 1)).all()
     assert (places["low"] <= places["high"]).all()
     counts = results.scores.groupby("question")[["n", "classes"]].first()
@@ -132,7 +135,7 @@ def test_every_set_is_scored_before_and_after(results: Results) -> None:
     assert counts.loc["kind"].tolist() == [24, 3]
     assert counts.loc["accuracy", "classes"] == 2
     assert 8 <= counts.loc["accuracy", "n"] < 12  # the middle is left out
-    assert len(results.differences) == len(ASKED) * (2 * len(SETS) - 1)
+    assert len(results.differences) == len(ASKED) * (2 * len(SETS) - 1) + 2
 
 
 def test_differences_are_those_of_the_scores(results: Results) -> None:
@@ -165,8 +168,8 @@ def test_a_second_call_trains_and_measures_nothing(
     def never(*arguments: object, **more: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(ijcai2024.reading, "measured_values", never)
-    monkeypatch.setattr(ijcai2024, "out_of_fold", never)
+    monkeypatch.setattr(ijcai2024_features, "measured_values", never)
+    monkeypatch.setattr(ijcai2024_apart, "out_of_fold", never)
     again = carried_out(folder)
     assert again.trained == 0
     pd.testing.assert_frame_equal(again.scores, results.scores)

@@ -10,7 +10,6 @@ layers show before anything is learned.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -22,29 +21,16 @@ import numpy as np
 
 from axonometry.errors import ConfigurationError
 from axonometry.papers import ijcai2024_features as reading
-from axonometry.papers.ijcai2024_features import BASELINE, CONTROL, MEASURES, read_cell
+from axonometry.papers.ijcai2024_apart import Reading, asked, choices, group_of, told_apart
+from axonometry.papers.ijcai2024_features import read_cell
 from axonometry.papers.ijcai2024_plans import QUESTIONS, SCALES, Cell, Question
-from axonometry.papers.keeping import kept
 from axonometry.populations import Population, RunConfiguration, train_population
 from axonometry.populations.objectives import PERFORMANCE
 from axonometry.populations.training import Progress, dataset_of
-from axonometry.predict.classes import macro_auc, out_of_fold
-from axonometry.predict.evaluation import Plan as Folds
-from axonometry.predict.scores import resamples
 from axonometry.report.samples import curve, varies
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TOGETHER = "all five"
-"""The paper's measures together."""
-SETS = (*MEASURES, TOGETHER, CONTROL, BASELINE)
-"""What networks are told apart by."""
-FOLDS = Folds(folds=5, inner_folds=4)
-LOW, HIGH = "lowest third", "highest third"
-
-_DRAWN = ("optimiser", "learning_rate", "momentum", "scale", "weight_decay", "label_noise")
-"""Networks that share these are never on both sides of a fold, whichever cells they are of."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +115,7 @@ def carry_out(  # noqa: PLR0913 - as run
     )
     tables = Path(folder) / "tables"
     readings = {cell.name: _reading(cell, population, data, tables, progress) for cell in cells}
-    scores, differences = _told_apart(questions, readings, tables, progress)
+    scores, differences = told_apart(questions, readings, tables, progress)
     return Results(
         scale,
         tuple(questions),
@@ -143,37 +129,16 @@ def carry_out(  # noqa: PLR0913 - as run
     )
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What was read of a cell.
-
-    Attributes:
-        features: A row a network and time: run, when, the features, and the network's group, performance and label,
-            which is the cell's name.
-        values: Columns run, when, measure, value, label.
-    """
-
-    features: pd.DataFrame
-    values: pd.DataFrame
-
-    def cut(self) -> Reading:
-        """The networks of the lowest and the highest third in performance, labelled so."""
-        low, high = np.quantile(self.features["performance"], [1 / 3, 2 / 3])
-        label = np.where(self.features["performance"] <= low, LOW, HIGH)
-        outer = (self.features["performance"] <= low) | (self.features["performance"] >= high)
-        features = self.features.assign(label=label)[outer]
-        of = dict(zip(features["run"], features["label"], strict=True))
-        return Reading(features, self.values.assign(label=self.values["run"].map(of)).dropna(subset=["label"]))
-
-
 def _reading(
     cell: Cell, population: Population, data: str | Path | None, tables: Path, progress: Progress | None
 ) -> Reading:
     first = cell.configurations[0]
     samples = dataset_of(first, data).test_inputs[: reading.SAMPLES]
     features, values = read_cell(cell, population, samples, place=tables, progress=progress)
+    configurations = [population.configurations[name] for name in features["run"]]
     about = {
-        "group": [_group(population.configurations[name]) for name in features["run"]],
+        "group": [group_of(configuration) for configuration in configurations],
+        **choices(configurations),
         "performance": population.frame.loc[features["run"], _performance_name(first)].to_numpy(dtype=float),
         "label": cell.name,
     }
@@ -182,71 +147,6 @@ def _reading(
 
 def _performance_name(configuration: RunConfiguration) -> str:
     return PERFORMANCE[1] if configuration.reconstructs else PERFORMANCE[0]
-
-
-def _group(configuration: RunConfiguration) -> str:
-    return ", ".join(str(getattr(configuration, name)) for name in _DRAWN)
-
-
-def _asked(question: Question, readings: Mapping[str, Reading]) -> list[Reading]:
-    """The readings that a question compares."""
-    chosen = [readings[name] for name in question.cells]
-    return chosen if len(chosen) > 1 else [chosen[0].cut()]
-
-
-def _told_apart(
-    questions: Sequence[Question], readings: Mapping[str, Reading], tables: Path, progress: Progress | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    import pandas as pd
-
-    scores: list[dict[str, object]] = []
-    differences: list[dict[str, object]] = []
-    for number, question in enumerate(questions):
-        networks = pd.concat([one.features for one in _asked(question, readings)], ignore_index=True)
-        found: dict[tuple[str, str], np.ndarray] = {}
-        for place, (measure, when) in enumerate((m, w) for m in SETS for w in ("before", "after")):
-            if progress is not None:
-                words = f"telling apart: {question.name} by {measure.replace('_', ' ')}"
-                progress(2 * len(SETS) * number + place, 2 * len(SETS) * len(questions), words)
-            part = networks[networks["when"] == when]
-            found[measure, when] = areas = _areas(part, measure, tables)
-            about: dict[str, object] = {"question": question.name, "measure": measure, "when": when}
-            scores.append(about | _estimate(areas) | {"n": len(part), "classes": part["label"].nunique()})
-        differences += _differences(question, found)
-    return pd.DataFrame(scores), pd.DataFrame(differences)
-
-
-def _differences(question: Question, found: Mapping[tuple[str, str], np.ndarray]) -> list[dict[str, object]]:
-    """After training minus before it, and minus the baseline after training."""
-    rows: list[dict[str, object]] = []
-    for measure in SETS:
-        others = {"before": found[measure, "before"]}
-        if measure != BASELINE:
-            others[BASELINE] = found[BASELINE, "after"]
-        for minus, other in others.items():
-            about: dict[str, object] = {"question": question.name, "measure": measure, "minus": minus}
-            rows.append(about | _estimate(found[measure, "after"] - other))
-    return rows
-
-
-def _areas(networks: pd.DataFrame, measure: str, tables: Path) -> np.ndarray:
-    """The macro AUC of all resamples, the sample itself first."""
-    import pandas as pd
-
-    wanted = MEASURES if measure == TOGETHER else (measure,)
-    columns = [name for name in networks if str(name).split(".")[0] in wanted]
-    values, labels, groups = networks[columns].to_numpy(dtype=float), list(networks["label"]), list(networks["group"])
-    about = (hashlib.sha256(values.tobytes()).hexdigest(), columns, labels, groups, FOLDS)
-    predicted = kept(
-        tables, about, lambda: pd.DataFrame(out_of_fold(values, labels, groups, FOLDS)).add_prefix("class")
-    )
-    return macro_auc(labels, predicted.to_numpy(dtype=float), resamples(groups, FOLDS.resamples, FOLDS.seed))
-
-
-def _estimate(areas: np.ndarray) -> dict[str, object]:
-    drawn, tail = areas[1:][np.isfinite(areas[1:])], (1 - FOLDS.level) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail]) if len(drawn) else (np.nan, np.nan)
-    return {"value": float(areas[0]), "low": float(low), "high": float(high)}
 
 
 def _described(cells: Sequence[Cell], population: Population) -> pd.DataFrame:
@@ -273,7 +173,7 @@ def _densities(questions: Sequence[Question], readings: Mapping[str, Reading]) -
     """The density of each measure's values over the networks of each cell, and of the thirds where one is cut."""
     import pandas as pd
 
-    shown = [*readings.values(), *(_asked(q, readings)[0] for q in questions if len(q.cells) == 1)]
+    shown = [*readings.values(), *(asked(q, readings)[0] for q in questions if len(q.cells) == 1)]
     curves = []
     for one in shown:
         for key, part in one.values.groupby(["label", "when", "measure"], sort=False):

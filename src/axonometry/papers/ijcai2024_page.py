@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from math import ceil
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from axonometry.papers.ijcai2024 import HIGH, LOW, SETS
+from axonometry.papers.ijcai2024_apart import HIGH, LOW, SETS
 from axonometry.papers.ijcai2024_features import BASELINE, CONTROL, MEASURES
 from axonometry.papers.ijcai2024_table import KINDS, in_short, verdict
 from axonometry.report import definitions, distributions, palette
@@ -14,6 +14,8 @@ from axonometry.report.intervals import intervals, keys
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Prose, Tab, Table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from axonometry.papers.ijcai2024 import Results
     from axonometry.papers.ijcai2024_plans import Question
 
@@ -26,6 +28,8 @@ TITLES = {
     "neuron_activation": "neuron activation",
 }
 """Axes of what the catalogue does not name."""
+MOST_QUESTIONS = 6
+"""Questions side by side."""
 CENTRE = 0.01
 """Share of the peaks below which the tails of all densities are cut from a panel."""
 
@@ -56,13 +60,7 @@ def results_page(results: Results, *, command: str = "axonometry paper ijcai2024
 def _short(results: Results) -> tuple[Block, ...]:
     facts = {"networks": int(results.cells["n"].sum()), "cells": len(results.cells)}
     words = "\n\n".join(line.replace("**", "").replace("*", "") for line in in_short(results))
-    order = [question.name for question in results.questions]
-    panels = []
-    for when, title in WHEN.items():
-        rows = results.scores[results.scores["when"] == when]
-        shown = rows.pivot(index="measure", columns="question", values="value").loc[list(SETS), order]
-        shown.index = pd.Index([name.replace("_", " ") for name in shown.index])
-        panels.append(Panel(distributions.heatmap(shown, value="AUC", high=1.0), title))
+    panels = [Panel(distributions.heatmap(one, value="AUC", high=1.0), title) for title, one in _matrices(results)]
     caption = (
         "Area under the ROC curve, one class against the rest, mean over classes: 0.5 says nothing, 1 all. What is "
         "high before training already is how networks are built, not what they have learned."
@@ -74,6 +72,18 @@ def _short(results: Results) -> tuple[Block, ...]:
         Figure("What is told apart by what", tuple(panels), caption, arrangement="wide"),
         Table.of(results.cells[columns], title="What was trained", caption="Performance: least, quartiles and most."),
     )
+
+
+def _matrices(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
+    """AUC by measure and question, few questions at a time, so that the numbers have room in their cells."""
+    order = [question.name for question in results.questions]
+    size = ceil(len(order) / ceil(len(order) / MOST_QUESTIONS))
+    for start in range(0, len(order), size):
+        for when, title in WHEN.items():
+            rows = results.scores[results.scores["when"] == when]
+            shown = rows.pivot(index="measure", columns="question", values="value")
+            shown = shown.loc[list(SETS), order[start : start + size]]
+            yield title, shown.rename(index=lambda name: str(name).replace("_", " "))
 
 
 def _kind(results: Results, kind: str) -> tuple[Block, ...]:
@@ -100,9 +110,11 @@ def _areas(results: Results, question: Question) -> Figure:
 
 def _densities(results: Results, question: Question) -> list[Block]:
     """The densities that the paper plots: of each measure's values, over the networks of each cell."""
-    labels = list(question.cells) if len(question.cells) > 1 else [LOW, HIGH]
+    labels = dict(zip(question.cells, question.labels, strict=True))
+    if len(labels) == 1:
+        labels = {LOW: LOW, HIGH: HIGH}
     colours = palette.steps("accuracy", len(labels))
-    legend = tuple(Key(label, colour) for label, colour in zip(labels, colours, strict=True))
+    legend = tuple(Key(label, colour) for label, colour in zip(labels.values(), colours, strict=True))
     blocks: list[Block] = []
     for when, words in WHEN.items():
         mine = results.densities[(results.densities["when"] == when) & results.densities["label"].isin(labels)]
@@ -115,9 +127,9 @@ def _densities(results: Results, question: Question) -> list[Block]:
     return blocks
 
 
-def _density(rows: pd.DataFrame, measure: str, labels: list[str]) -> Panel:
-    curves = rows[rows["measure"] == measure].rename(columns={"label": "name"})
-    figure = distributions.densities(curves, labels, x=TITLES.get(measure) or definitions.axis(measure))
+def _density(rows: pd.DataFrame, measure: str, labels: Mapping[str, str]) -> Panel:
+    curves = rows[rows["measure"] == measure].assign(name=rows["label"].map(labels))
+    figure = distributions.densities(curves, list(labels.values()), x=TITLES.get(measure) or definitions.axis(measure))
     peaks = curves.groupby("name")["density"].transform("max")
     shown = curves.loc[curves["density"] > CENTRE * peaks, "x"]
     figure.update_xaxes(range=[float(shown.min()), float(shown.max())])

@@ -45,6 +45,7 @@ class Question:
         title: The question, in words.
         cells: Names of the cells; one cell alone is cut by performance into the lowest and the highest third.
         confounded: What else differs between the cells, or gives the answer away before training.
+        labels: What the cells are called where this is asked; their names where empty.
     """
 
     name: str
@@ -52,6 +53,10 @@ class Question:
     title: str
     cells: tuple[str, ...]
     confounded: str
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", self.labels or self.cells)
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,7 @@ QUESTIONS = (
         ("depth-1", "dense", "depth-4"),
         "With one hidden layer, the first and the last are the same; how many links a neuron has differs between the "
         "layers that are pooled.",
+        ("1 layer", "2 layers", "4 layers"),
     ),
     Question(
         "width",
@@ -126,6 +132,7 @@ QUESTIONS = (
         ("width-16", "dense", "width-256"),
         "A neuron's strength is a sum over its links, whose number is the width; and PyTorch's initial weights shrink "
         "with the number of inputs.",
+        ("16 units", "64 units", "256 units"),
     ),
     Question(
         "layer-type",
@@ -142,6 +149,7 @@ QUESTIONS = (
         "Recurrent with tanh, GRU or LSTM?",
         ("recurrent", "gru", "lstm"),
         "Gates are neurons too, so that numbers of links differ; the units differ, and with them the initial weights.",
+        ("tanh", "GRU", "LSTM"),
     ),
     Question(
         "autoencoder-type",
@@ -157,6 +165,7 @@ QUESTIONS = (
         ("linear", "dense", "tanh", "sigmoid"),
         "Nothing on the links' side: the four start from the same weights. The activation's own range bounds what "
         "neurons put out, before training too.",
+        ("linear", "ReLU", "tanh", "sigmoid"),
     ),
     Question(
         "task",
@@ -165,6 +174,7 @@ QUESTIONS = (
         ("dense", "fashion", "reconstruction"),
         "Reconstruction has 784 outputs and classification 10: the last hidden layer has other numbers of links. "
         "Images of Fashion-MNIST are brighter, which reaches all that depends on data before training.",
+        ("MNIST", "Fashion-MNIST", "reconstruction"),
     ),
     Question(
         "data-set",
@@ -173,6 +183,7 @@ QUESTIONS = (
         ("dense", "fashion"),
         "Nothing on the links' side: the two start from the same weights. Images of Fashion-MNIST are brighter, which "
         "reaches all that depends on data before training.",
+        ("MNIST", "Fashion-MNIST"),
     ),
     Question(
         "sequence",
@@ -180,6 +191,7 @@ QUESTIONS = (
         "A GRU over rows of MNIST, rows of Fashion-MNIST, or a text?",
         ("gru", "gru-fashion", "gru-text"),
         "The text is read through an embedding, and has 40 classes: other layers, other numbers of links.",
+        ("rows of MNIST", "rows of Fashion-MNIST", "text"),
     ),
     Question(
         "performance",

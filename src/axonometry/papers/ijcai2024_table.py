@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from axonometry.papers import ijcai2024
-from axonometry.papers.ijcai2024 import SETS, TOGETHER
+from axonometry.papers.ijcai2024_apart import CHOICES, FOLDS, TOGETHER, sets_of
 from axonometry.papers.ijcai2024_features import BASELINE, CONTROL, MEASURES, SAMPLES
 from axonometry.papers.markdown import machine, table, write
 
@@ -34,17 +33,19 @@ HOW = f"""\
   weights, weight decay and seed; they differ in what the question names, and in nothing else that is chosen.
 - AUC: area under the ROC curve of one class against the rest, the mean over classes; {CHANCE} says nothing, 1 all.
   Learners (forests and kernel machines, combined by their errors on networks that they did not see) are fitted in
-  {ijcai2024.FOLDS.folds} folds; networks that share their hyper-parameters are never on both sides, whichever cells
-  they are of. The folds are the same for all measures. Brackets are {ijcai2024.FOLDS.level:.0%} bootstrap intervals
-  over draws of hyper-parameters ({ijcai2024.FOLDS.resamples:,} resamples, seeded); differences are on the same ones.
+  {FOLDS.folds} folds; networks that share their hyper-parameters are never on both sides, whichever cells
+  they are of. The folds are the same for all measures. Brackets are {FOLDS.level:.0%} bootstrap intervals
+  over draws of hyper-parameters ({FOLDS.resamples:,} resamples, seeded); differences are on the same ones.
 - What the learners see of a measure: mean, median, standard deviation, skewness and kurtosis of its values over all
   hidden layers together, over the first and over the last one; of layer fluctuation, which is one number a layer, the
   mean and the first and last layer's. No number of neurons, links or layers, no extremes, neither inputs nor outputs.
 - *before training* is the same of the initial weights. Where it is high already, the measure sees how the network is
-  built, and not what it has learned. Weights are drawn by PyTorch's rule, whose scale depends on the number of inputs.
+  built, and not what it has learned. Weights are drawn by PyTorch's rule, whose scale depends on the number of inputs;
+  and the moments of few numbers vary more than those of many, which tells a layer's size to who looks closely.
 - *{CONTROL.replace("_", " ")}* is node strength over the root of the sum of the neuron's squared weights, which neither
   the number of links nor the weights' scale changes by itself. *{BASELINE}* are statistics of all parameters (as in
-  Unterthiner et al. 2020, pooled so that any network has them), without any graph.
+  Unterthiner et al. 2020, pooled so that any network has them), without any graph; they see the outputs' too.
+  *{CHOICES}* are known before training, and the same in all cells.
 - Neuron strength and activation are taken on the first {SAMPLES} test inputs of the networks' own data set. Their
   formulas are recalled, not read in the paper (definitions 2); the cells, features and learners are ours.
 - A claim *holds here* where the interval of all five measures lies above {CHANCE} in all its questions, *in part*
@@ -112,13 +113,12 @@ def _claim(results: Results, kind: str) -> str:
             & (results.differences["minus"] == "before")
             & results.differences["measure"].isin(MEASURES)
         ]
-        surely = [_plain(name) for name in gained.loc[gained["low"] > 0, "measure"]]
-        adds = f"training surely adds for {_listed(surely)}" if surely else "training surely adds for none of them"
-        missed = _missed(results, question.name)
-        lost = f"not told apart by {_listed(missed)}; " if missed else ""
+        adds = _which(gained.loc[gained["low"] > 0, "measure"])
         words.append(
-            f"*{question.title}* AUC {after} after training, {before} before it; {lost}{adds} "
-            f"(n = {_count(results, question.name)})"
+            f"*{question.title}* (n = {_count(results, question.name)}) After training told apart by "
+            f"{_which(_above(results, question.name, 'after'))}, AUC {after}; before it by "
+            f"{_which(_above(results, question.name, 'before'))}, {before}; training surely adds for {adds}"
+            f"{_known_before(results, question)}"
         )
     return f"**Networks that differ in {KINDS[kind]}: {verdict(results, kind)}.** {'. '.join(words)}."
 
@@ -144,10 +144,23 @@ def _spread(results: Results, question: str, when: str) -> str:
     return f"{_interval(low)} ({_plain(low['measure'])}) to {_interval(high)} ({_plain(high['measure'])})"
 
 
-def _missed(results: Results, question: str) -> list[str]:
+def _above(results: Results, question: str, when: str) -> Iterable[str]:
+    """Those of the five measures whose interval lies above chance."""
     rows = results.scores
-    rows = rows[(rows["question"] == question) & (rows["when"] == "after") & rows["measure"].isin(MEASURES)]
-    return [_plain(name) for name in rows.loc[~(rows["low"] > CHANCE), "measure"]]
+    rows = rows[(rows["question"] == question) & (rows["when"] == when) & rows["measure"].isin(MEASURES)]
+    return rows.loc[rows["low"] > CHANCE, "measure"]
+
+
+def _known_before(results: Results, question: Question) -> str:
+    """What the hyper-parameters alone give, where networks differ in them."""
+    rows = _rows(results.scores[results.scores["measure"] == CHOICES], question)
+    return f"; hyper-parameters alone, known before training, give {_interval(rows[0])}" if rows else ""
+
+
+def _which(measures: Iterable[str]) -> str:
+    """Some of the five measures, in words."""
+    names = [_plain(name) for name in measures]
+    return "all five" if len(names) == len(MEASURES) else _listed(names)
 
 
 def _question(results: Results, question: Question) -> Iterable[str]:
@@ -168,7 +181,7 @@ def _question(results: Results, question: Question) -> Iterable[str]:
             _interval(apart[measure, "before"]),
             _interval(apart.get((measure, BASELINE), _NOTHING)),
         ]
-        for measure in SETS
+        for measure in sets_of(question)
     ]
     yield table(header, rows)
 
