@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from axonometry.papers.ensembles import Ensemble
     from axonometry.papers.ictai2021 import Results
     from axonometry.papers.ijcai2024 import Results as Discrimination
+    from axonometry.papers.lin2025.experiments import Results as Experiments
 
 app = typer.Typer(help="Repeat a paper's experiment, from training to report.", no_args_is_help=True)
 
@@ -134,6 +135,72 @@ def ijcai2024(
         for path in filter(None, (table, report)):
             terminal.note(f"Wrote {path}")
         terminal.note(f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all.")
+
+
+@app.command()
+def lin2025(
+    *,
+    experiment: Annotated[
+        list[Literal["lmap", "phases", "depth", "flat-minima", "grokking", "double-descent"]] | None,
+        typer.Option(help="Only this one; may be given several times."),
+    ] = None,
+    scale: Annotated[
+        Literal["small", "full"], typer.Option(help="Half an hour on two cores, or the paper's sizes, for GPUs.")
+    ] = "small",
+    seeds: Annotated[int | None, typer.Option(min=1, help="Networks of each kind: 3, or 5 at the full scale.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where the outcomes go.")] = Path("runs/lin2025"),
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Also write the findings as Markdown to this file, its figures beside it.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that train; as many as cores.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Lin et al. 2025: neuron modes, linear maps and attraction basins in six experiments.
+
+    Each says which of the paper's statements hold for networks that are trained here, which do not, and which cannot be
+    decided. Networks that are there already are not trained again.
+    """
+    with terminal.progress("Starting") as move:
+        from axonometry.papers.lin2025.experiments import run
+        from axonometry.papers.lin2025.page import results_page
+        from axonometry.papers.lin2025.table import in_short, write_results
+
+        results = run(
+            experiments=experiment, scale=scale, seeds=seeds, folder=folder, data=data, workers=workers, progress=move
+        )
+        command = " ".join(["axonometry paper lin2025", *(f"--experiment {name}" for name in experiment or ())])
+        command += f" --scale {scale}" + (f" --seeds {seeds}" if seeds else "")
+        if table is not None:
+            write_results(results, table, command=f"{command} --table {table}")
+        if report is not None:
+            results_page(results, command=f"{command} --report {report}").write(report)
+    if as_json:
+        terminal.show_json(_plain_experiments(results))
+    else:
+        for line in in_short(results):
+            terminal.say(f"{line.replace('**', '').replace('*', '')}\n")
+        for path in filter(None, (table, report)):
+            terminal.note(f"Wrote {path}")
+        terminal.note(f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all.")
+
+
+def _plain_experiments(results: Experiments) -> dict[str, Any]:
+    about = {"scale": results.scale, "seconds": results.seconds, "trained": results.trained}
+    findings = [
+        {
+            "name": found.name,
+            "networks": found.networks,
+            "seeds": found.seeds,
+            "statements": [
+                {"words": one.words, "verdict": one.verdict, "numbers": one.evidence} for one in found.statements
+            ],
+            "tables": [{"title": one.title, "columns": one.columns, "rows": one.rows} for one in found.sheets],
+        }
+        for found in results.findings
+    ]
+    return {**about, "findings": findings, "not_run": results.missing}
 
 
 def _plain_discrimination(results: Discrimination) -> dict[str, Any]:

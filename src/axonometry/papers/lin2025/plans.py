@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from axonometry.papers.lin2025.items import ADDITION, Item, Network, Plan, Task, Training, spread
@@ -11,6 +12,8 @@ from axonometry.papers.lin2025.items import ADDITION, Item, Network, Plan, Task,
 Scale = Literal["small", "full"]
 SEEDS: Mapping[Scale, int] = {"small": 3, "full": 5}
 
+CLASSES = 10
+_INPUTS = {"mnist": 784, "digits": 64}
 BASINS = ("test_samples", "test_weights")
 _BEGINNINGS: tuple[Literal["he", "torch"], ...] = ("he", "torch")
 
@@ -126,7 +129,7 @@ def grokking(scale: Scale, seed: int) -> Iterable[Item]:
         Training("adamw", 3e-3, modulus**2, steps, weight_decay=1.0),
         Plan(spread(steps, 40, 10), spread(steps, 12, 30), both, sizes.samples, sizes.ranked),
     )
-    for decay, steps in {"small": ((0.1, 12_000),), "full": ((0.1, 100_000), (0.01, 100_000))}[scale]:
+    for decay, steps in {"small": ((0.3, 6000),), "full": ((0.3, 100_000), (0.01, 100_000))}[scale]:
         yield _omnigrok(scale, seed, decay, steps, both)
     if scale == "small" and seed == 0:
         yield _omnigrok(scale, seed, 0.01, 30_000, both)
@@ -176,3 +179,12 @@ EXPERIMENTS: Mapping[str, Callable[[Scale, int], Iterable[Item]]] = {
 def items(experiment: str, scale: Scale, seeds: int) -> tuple[Item, ...]:
     """All networks of an experiment, seed after seed."""
     return tuple(item for seed in range(seeds) for item in EXPERIMENTS[experiment](scale, seed))
+
+
+def operations(item: Item, steps: float) -> float:
+    """Multiplications of so many updates, about: three for each weight and sample."""
+    task = item.task
+    inputs = 2 * task.modulus if task.name == ADDITION else _INPUTS.get(task.name, _INPUTS["mnist"])
+    sizes = (inputs, *item.network.widths, task.modulus or CLASSES)
+    weights = sum(before * behind for before, behind in pairwise(sizes))
+    return 3.0 * weights * min(item.training.batch, task.n_train) * steps

@@ -1,0 +1,180 @@
+"""Lines with intervals: as a Plotly figure for pages, and as an SVG drawing for documents that run no scripts."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axonometry.report import palette
+from axonometry.report.axes import blank, escape, small
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+MOST_CURVES = 8
+"""Lines that can be told apart."""
+_DASHES = ("solid", "dash", "dot")
+_SVG_DASHES = ("", "7 4", "2 4")
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM, _LINE = 720, 300, 56, 30, 44, 20
+
+
+def colours(count: int) -> list[str]:
+    """The lines' colours, in their order."""
+    return palette.steps("accuracy", count)
+
+
+def curves(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> go.Figure:
+    """One line a name with a band over its intervals.
+
+    Args:
+        values: Columns name, x, value, low, high; low and high are NaN where there is no interval.
+        x: Name and unit of the horizontal axis.
+        y: Name and unit of the vertical axis.
+        log: Whether the horizontal axis is logarithmic.
+
+    Returns:
+        The figure, whose vertical axis shows the lines whole; bands may leave it. Traces are named after their lines.
+    """
+    figure = blank(x, y)
+    for number, (name, part, colour) in enumerate(_parts(values)):
+        known = part.dropna(subset=["low", "high"])
+        figure.add_scatter(
+            x=np.concatenate([known["x"], known["x"][::-1]]),
+            y=small(np.concatenate([known["high"], known["low"][::-1]])),
+            fill="toself",
+            fillcolor=palette.faint(colour, 0.13),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            name=escape(name),
+            legendgroup=name,
+        )
+        figure.add_scatter(
+            x=part["x"],
+            y=small(part["value"]),
+            mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": _DASHES[number % 3]},
+            marker={"size": 6},
+            name=escape(name),
+            legendgroup=name,
+            customdata=np.stack([part["low"], part["high"]], axis=1),
+            hovertemplate=f"<b>{escape(name)}</b>, {escape(x)} %{{x}}<br>%{{y:.4g}} "
+            "(%{customdata[0]:.4g} to %{customdata[1]:.4g})<extra></extra>",
+        )
+    low, high = _limits(values)
+    figure.update_yaxes(range=[low, high])
+    if log:
+        figure.update_xaxes(type="log", exponentformat="power")
+    return figure
+
+
+def curves_svg(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> str:
+    """The same as an SVG drawing on a light ground, with its legend below."""
+    frame = _Frame.of(values, log=log)
+    parts = list(_parts(values))
+    height = _HEIGHT + _LINE * math.ceil(len(parts) / 2)
+    ground, ink, muted, line = (palette.TOKENS[name][0] for name in ("surface", "ink", "muted", "line"))
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
+        f'font-family="system-ui, sans-serif" font-size="12" fill="{muted}">',
+        f'<rect width="{_WIDTH}" height="{height}" fill="{ground}"/>',
+        f'<clipPath id="in"><rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - 12}" '
+        f'height="{_HEIGHT - _TOP - _BOTTOM}"/></clipPath>',
+        f'<text x="8" y="18" fill="{ink}">{escape(y)}</text>',
+        f'<text x="{_WIDTH - 12}" y="{_HEIGHT - 8}" text-anchor="end">{escape(x)}</text>',
+    ]
+    for at, label in frame.rungs():
+        out.append(f'<path d="M{_LEFT} {at:.1f}H{_WIDTH - 12}" stroke="{line}"/>')
+        out.append(f'<text x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{label}</text>')
+    for at, label in frame.ticks():
+        out.append(f'<text x="{at:.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{label}</text>')
+    for number, (name, part, colour) in enumerate(parts):
+        out += frame.drawn(part, colour, _SVG_DASHES[number % 3])
+        left, top = _LEFT + (number % 2) * (_WIDTH - _LEFT) // 2, _HEIGHT + 8 + _LINE * (number // 2)
+        dash = _SVG_DASHES[number % 3]
+        out.append(f'<path d="M{left} {top - 4}h26" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>')
+        out.append(f'<text x="{left + 32}" y="{top}" fill="{ink}">{escape(name)}</text>')
+    return "\n".join([*out, "</svg>"])
+
+
+class _Frame:
+    """From numbers to places on the drawing."""
+
+    def __init__(self, places: np.ndarray, limits: tuple[float, float], *, log: bool) -> None:
+        self.log, self.limits = log, limits
+        known = places[places > 0] if log else places
+        ends = (float(known.min()), float(known.max())) if len(known) else (1.0, 2.0)
+        self.ends = ends if ends[0] < ends[1] else (ends[0] / 2, ends[0] * 2 + 1)
+
+    @classmethod
+    def of(cls, values: pd.DataFrame, *, log: bool) -> _Frame:
+        return cls(values["x"].to_numpy(dtype=float), _limits(values), log=log)
+
+    def across(self, x: float) -> float:
+        low, high, x = (math.log(v) if self.log else v for v in (*self.ends, max(x, self.ends[0])))
+        return _LEFT + 10 + (x - low) / (high - low) * (_WIDTH - _LEFT - 32)
+
+    def up(self, y: float) -> float:
+        low, high = self.limits
+        return _HEIGHT - _BOTTOM - (y - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
+
+    def rungs(self) -> list[tuple[float, str]]:
+        """Places and labels of the vertical axis."""
+        low, high = self.limits
+        return [(self.up(v), f"{v:.6g}".replace("-", "−")) for v in _round_numbers(low, high)]
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Places and labels of the horizontal axis."""
+        low, high = self.ends
+        if not self.log:
+            return [(self.across(v), f"{v:g}") for v in _round_numbers(low, high)]
+        few = math.log10(high / low) < 2
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        marks = [digit * 10.0**power for power in powers for digit in ((1, 2, 5) if few else (1,))]
+        return [(self.across(v), f"{v:,g}") for v in marks if low <= v <= high]
+
+    def drawn(self, part: pd.DataFrame, colour: str, dash: str) -> list[str]:
+        """A band, a line and its dots."""
+        known = part.dropna(subset=["low", "high"])
+        edge = [*zip(known["x"], known["high"], strict=True), *list(zip(known["x"], known["low"], strict=True))[::-1]]
+        dots = [(self.across(a), self.up(b)) for a, b in zip(part["x"], part["value"], strict=True) if b == b]
+        way = " ".join(f"{a:.1f},{b:.1f}" for a, b in dots)
+        band = " ".join(f"{self.across(a):.1f},{self.up(b):.1f}" for a, b in edge)
+        return [
+            '<g clip-path="url(#in)">',
+            f'<polygon points="{band}" fill="{colour}" fill-opacity="0.13"/>' if band else "",
+            f'<polyline points="{way}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>',
+            *(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.6" fill="{colour}"/>' for a, b in dots),
+            "</g>",
+        ]
+
+
+def _parts(values: pd.DataFrame) -> list[tuple[str, pd.DataFrame, str]]:
+    """Each line's name, rows and colour."""
+    names = list(dict.fromkeys(values["name"]))
+    return [
+        (str(name), values[values["name"] == name].sort_values("x"), colour)
+        for name, colour in zip(names, colours(len(names)), strict=True)
+    ]
+
+
+def _limits(values: pd.DataFrame) -> tuple[float, float]:
+    """What the vertical axis shows: all lines, and as much again of the bands as half of that."""
+    known = values["value"].dropna()
+    if known.empty:
+        return 0.0, 1.0
+    low, high = float(known.min()), float(known.max())
+    room = (high - low) / 2 or abs(high) / 2 or 0.5
+    bottom, top = (values[name].dropna() for name in ("low", "high"))
+    pad = 0.1 * room
+    return max(low - room, min([low, *bottom])) - pad, min(high + room, max([high, *top])) + pad
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Three to seven round numbers between two."""
+    step = 10 ** math.floor(math.log10((high - low) / 3))
+    step *= next(factor for factor in (5, 2, 1) if (high - low) / (step * factor) >= 3)
+    return [round(n * step, 12) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
