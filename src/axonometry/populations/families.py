@@ -30,7 +30,7 @@ class Family:
         usual: What ``units`` and ``layers`` are where they are left out, for families that say so.
         tokens: Whether it reads tokens too; ``build`` then takes ``n_tokens``.
         copies: Whether it puts out as many numbers as came in, and so learns to reconstruct alone.
-        stacks: Whether ``torch.func.vmap`` maps over its weights; recurrent layers have no such rule.
+        stacks: Whether ``torch.func.vmap`` maps over its weights; recurrent layers and fused attention have no rule.
     """
 
     build: Callable[..., nn.Module]
@@ -105,7 +105,7 @@ FAMILIES: Mapping[str, Family] = {
     "recurrent": Family(
         _recurrent, ("units", "layers", "cell"), usual={"units": 64, "layers": 1}, tokens=True, stacks=False
     ),
-    "attention": Family(_attention, _FREE, usual={"units": 32, "layers": 2}, tokens=True),
+    "attention": Family(_attention, _FREE, usual={"units": 32, "layers": 2}, tokens=True, stacks=False),
     "autoencoder": Family(_autoencoder, _FREE, usual={"layers": 3}, copies=True),
     "convolutional-autoencoder": Family(
         _convolutional_autoencoder, _FREE, usual={"units": 8, "layers": 2}, copies=True
