@@ -56,7 +56,6 @@ def test_the_mean_image_explains_nothing_and_a_copy_everything() -> None:
 
 def test_one_image_has_no_variance_to_explain() -> None:
     one = images(1).expand(3, -1, -1, -1)
-    assert reconstruction(Constant(torch.zeros(6)), one, "mse")[0] != reconstruction(Constant(torch.zeros(6)), one)[0]
     assert torch.tensor(reconstruction(Constant(torch.zeros(6)), one, "mse")[0]).isnan()
 
 

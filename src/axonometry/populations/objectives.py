@@ -97,7 +97,7 @@ def _outputs(network: nn.Module, inputs: Tensor) -> Iterator[Tensor]:
     try:
         for some in inputs.split(_TEST_BATCH):
             with torch.inference_mode():
-                outputs = network(some)
+                outputs = network(some).detach()
             yield outputs
     finally:
         network.train(training)
