@@ -185,7 +185,9 @@ def _deepest(series: Series) -> Statement:
     evidence = (
         f"the paper's set-up is not known to us. {'; '.join(words)}; a basin of 0: accuracy is not above one half"
     )
-    return Statement(f"{deep} layers (named in the abstracts of versions 1 and 2)", "undecided", evidence)
+    return Statement(
+        f"{deep} layers behave as the paper's (its versions 1 and 2 name 100 in their abstracts)", "undecided", evidence
+    )
 
 
 def _sheet(series: Series) -> Sheet:

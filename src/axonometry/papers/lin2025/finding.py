@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -197,9 +197,11 @@ def finding(
     sheets: Iterable[Sheet],
     charts: Iterable[Chart],
 ) -> Finding:
-    """A finding, with its networks counted; ``words`` are title and set-up."""
+    """A finding, with its networks counted; ``words`` are title and set-up. One seed decides nothing."""
     title, setup = words
     seeds = len({outcome.item.seed for outcome in outcomes})
+    if seeds < 2:
+        statements = [replace(statement, verdict="undecided") for statement in statements]
     seconds = sum(outcome.seconds for outcome in outcomes)
     work = sum(operations(outcome.item, outcome.last["step"]) for outcome in outcomes)
     return Finding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -102,11 +103,11 @@ def _all(outcomes: Sequence[Outcome]) -> Statement:
     for some in by_cell(outcomes).values():
         mean = [sum(value(o) for o in some) / len(some) for value in (_first, accuracy)]
         inside += [(_first(o) - mean[0], accuracy(o) - mean[1]) for o in some]
-    alike = f"{correlation([x for x, _ in inside], [y for _, y in inside]):.2f}".replace("-", "−")
+    alike = Estimate(correlation([x for x, _ in inside], [y for _, y in inside]), math.nan, math.nan, len(inside))
     evidence = (
         f"Spearman's ρ of first gradient and accuracy over {len(by_cell(outcomes))} settings, mean over seeds: "
         f"{rho.text()}; of deviations from the mean of the networks trained alike, n = {len(outcomes)}, without an "
-        f"interval: {alike}"
+        f"interval: {alike.text()}"
     )
     verdict = Estimate(-rho.value, -rho.high, -rho.low, rho.n).verdict()
     return Statement("A lower first gradient goes with a higher accuracy, in general", verdict, evidence)
@@ -118,10 +119,10 @@ def _reversal(cells: Mapping[str, list[Outcome]]) -> Statement:
     for name, some in cells.items():
         early = estimate(max(tilt(moment) for moment in o.moments[1:]) for o in some)
         late = estimate(tilt(o.end) for o in some)
-        verdicts.append((early.low > 0, late.high < 0))
+        verdicts.append((early.low > 0 and late.high < 0, early.high < 0 or late.low > 0))
         words.append(f"{name}: at most {early.text()}, at the end {late.text()}")
-    verdict: Verdict = "holds here" if all(a and b for a, b in verdicts) else "undecided"
-    if not any(a for a, _ in verdicts):
+    verdict: Verdict = "holds here" if all(shown for shown, _ in verdicts) else "undecided"
+    if all(refuted for _, refuted in verdicts):
         verdict = "does not hold here"
     evidence = (
         f"gradient of the first {_OUTER} layers less that of the last {_OUTER}, over training. {'; '.join(words)}"

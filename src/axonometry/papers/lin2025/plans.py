@@ -32,7 +32,7 @@ class Sizes:
 
     images: int
     tests: int
-    updates: float
+    updates: int
     samples: int
     ranked: int
 
@@ -46,7 +46,7 @@ SIZES: Mapping[Scale, Sizes] = {
 def lmap(scale: Scale, seed: int) -> Iterable[Item]:
     """Tanh and linear networks of one hidden layer over the number of training images."""
     sizes, width = SIZES[scale], {"small": 512, "full": 2048}[scale]
-    steps = round(800 * sizes.updates)
+    steps = 800 * sizes.updates
     few = (100, 300, 600, 2000, 6000, 20_000, 60_000)
     for n in few:
         for kind, activation in (("tanh", "tanh"), ("linear", "identity")):
@@ -65,7 +65,7 @@ def lmap(scale: Scale, seed: int) -> Iterable[Item]:
 def phases(scale: Scale, seed: int) -> Iterable[Item]:
     """Ten layers of 512 ReLU neurons by two learning rates of SGD, and by Adam."""
     sizes = SIZES[scale]
-    steps = round(1000 * sizes.updates)
+    steps = 1000 * sizes.updates
     for optimiser, rate in (("sgd", 0.03), ("sgd", 0.37), ("adam", 0.001), ("adam", 0.0003)):
         name = "SGD" if optimiser == "sgd" else "Adam"
         yield Item(
@@ -82,7 +82,7 @@ def phases(scale: Scale, seed: int) -> Iterable[Item]:
 def depth(scale: Scale, seed: int) -> Iterable[Item]:
     """Networks of one to a hundred hidden layers, of several widths, from two ways to begin."""
     sizes = SIZES[scale]
-    steps = round(700 * sizes.updates)
+    steps = 700 * sizes.updates
     for width in {"small": (32, 128), "full": (64, 128, 256, 512)}[scale]:
         for layers in (1, 2, 4, 6, 8, 12, 20, 30, 100):
             for initial in _BEGINNINGS if width == 128 else _BEGINNINGS[:1]:
@@ -102,7 +102,7 @@ def flat_minima(scale: Scale, seed: int) -> Iterable[Item]:
     sizes = SIZES[scale]
     images = {"small": 4000, "full": 60_000}[scale]
     for batch in (16, 64, 256, 1000, 4000):
-        steps = round(sizes.updates * max(900, 8000 * 16 // batch))
+        steps = sizes.updates * max(900, 8000 * 16 // batch)
         yield Item(
             "flat-minima",
             f"batch of {batch}",
