@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import asdict, dataclass, fields as fields_of
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from torch import Tensor, fx
+from torch import Tensor
 
 from axonometry.errors import NonfiniteError, ValuesError
 from axonometry.metrics.modes.functions import activation_functions
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from axonometry.program import NeuralGraph
 
-STATISTICS = (*(part.name for part in fields(Moments)), "sparsity", "variance_within", "dead")
+STATISTICS = (*(part.name for part in fields_of(Moments)), "sparsity", "variance_within", "dead")
 """Per group in tables; groups with a bounded activation have ``saturated`` too."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 PER_NEURON = ("mean", "variance", "minimum", "maximum", "sparsity")
@@ -143,7 +143,7 @@ def neuron_activation(graph: NeuralGraph, samples: Samples, *, batch_size: int |
     """
     functions = activation_functions(graph.program)
     bounds = {name: function.bounds for name, function in functions.items() if function.bounded}
-    return tallied(graph, samples, lambda batch: batch.activations, batch_size=batch_size, bounds=bounds)
+    return tallied(graph, samples, lambda batch: batch.activations, batch_size=batch_size, bounds=bounds, fields=False)
 
 
 def tallied(
@@ -151,9 +151,8 @@ def tallied(
     samples: Samples,
     values: Callable[[LiveBatch], Mapping[str, Tensor]],
     *,
-    batch_size: int | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
-    nodes: Iterable[fx.Node] = (),
+    **reading: Any,
 ) -> NeuronStatistics:
     r"""Statistics of anything that a batch of samples says of every neuron.
 
@@ -161,9 +160,8 @@ def tallied(
         graph: The network at one snapshot.
         samples: What the module takes.
         values: From a batch, by group, a tensor of shape (n, \*shape of the group).
-        batch_size: Samples run at once.
         bounds: By group, the least and greatest value of a bounded activation.
-        nodes: Calls whose results ``values`` needs.
+        **reading: What :func:`~axonometry.program.live.live_batches` is told of how many at once and what of them.
 
     Raises:
         SamplesError: The samples do not fit; a NonfiniteError where one is NaN or infinite at a neuron.
@@ -171,7 +169,7 @@ def tallied(
     bounds = {} if bounds is None else bounds
     tallies: dict[str, Tally] = {}
     n_samples = 0
-    for batch in live_batches(graph, samples, batch_size=batch_size, nodes=nodes):
+    for batch in live_batches(graph, samples, **reading):
         for group, value in values(batch).items():
             if not tallies.setdefault(group, Tally(bounds.get(group))).add(value):
                 refuse_nonfinite(batch)

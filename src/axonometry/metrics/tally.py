@@ -23,6 +23,8 @@ _BLOCK = {"cpu": 2**19}
 """Numbers in a block: so few that they stay in the processor's cache; on an accelerator every block costs launches."""
 _BLOCK_ELSEWHERE = 2**26
 _FAR, _NEAR = 1e9, 1e-9
+TINY = 2.0**-125
+"""Numbers smaller than this are 0 to the sketch."""
 NEAR_BOUND = 0.01
 """A value is at a bound within this share of the range of its activation [our choice]."""
 SATURATED = 0.95
@@ -44,6 +46,8 @@ class Tally:
         low: Per neuron, the number of samples at the lower bound.
         high: Per neuron, the number of samples at the upper bound.
         histogram: Number of values at each bfloat16 number, by its bits as a signed integer, plus 2^15.
+        specks: Per neuron, a number that is next to nothing, added before values are counted: equal zeros in a row
+            would all wait for the same count to be written.
     """
 
     bounds: tuple[float, float] | None = None
@@ -56,6 +60,7 @@ class Tally:
     low: Tensor = field(default_factory=lambda: torch.empty(0))
     high: Tensor = field(default_factory=lambda: torch.empty(0))
     histogram: Tensor = field(default_factory=lambda: torch.empty(0))
+    specks: Tensor = field(default_factory=lambda: torch.empty(0))
 
     def add(self, values: Tensor) -> bool:
         r"""Count more samples in.
@@ -73,7 +78,9 @@ class Tally:
     def _add(self, block: Tensor) -> bool:
         x = block if block.dtype == torch.float64 else block.float()
         low, high = x.amin(0), x.amax(0)
-        reach, spread = torch.stack([torch.maximum(low.abs(), high.abs()).max(), (high - low).max()]).tolist()
+        reach, spread, least = torch.stack(
+            [torch.maximum(low.abs(), high.abs()).max(), (high - low).max(), low.min()]
+        ).tolist()
         if not math.isfinite(reach):
             return False
         if reach > _FAR or spread < _NEAR:  # where powers of float32 run over or vanish
@@ -88,12 +95,19 @@ class Tally:
             margin = NEAR_BOUND * (upper - lower)
             self.low += torch.le(x, lower + margin, out=scratch).sum(0)
             self.high += torch.ge(x, upper - margin, out=scratch).sum(0)
-        patterns = block.to(torch.bfloat16).view(torch.int16).reshape(-1).to(torch.int32).add_(2**15)
-        self.histogram += torch.bincount(patterns, minlength=PATTERNS)
+        self._sketch(torch.add(x, self.specks, out=scratch), signed=least < 0)
         mean = x.mean(0)
         self.powers += _rebased(_power_sums(x, mean, scratch), mean.double() - self.centre, len(x))
         self.count += len(x)
         return True
+
+    def _sketch(self, block: Tensor, *, signed: bool) -> None:
+        """Count the values, rounded to bfloat16, by their bits; those of non-negative numbers need no widening."""
+        patterns = block.to(torch.bfloat16).view(torch.int16).reshape(-1)
+        if signed:
+            self.histogram += torch.bincount(patterns.to(torch.int32).add_(2**15), minlength=PATTERNS)
+        else:
+            self.histogram[2**15 :] += torch.bincount(patterns, minlength=2**15)
 
     def _begin(self, x: Tensor) -> None:
         neurons, device = x.shape[1], x.device
@@ -103,6 +117,7 @@ class Tally:
         self.maximum = torch.full((neurons,), -math.inf, dtype=torch.float64, device=device)
         self.zeros, self.low, self.high = (torch.zeros(neurons, dtype=torch.float64, device=device) for _ in range(3))
         self.histogram = torch.zeros(PATTERNS, dtype=torch.int64, device=device)
+        self.specks = TINY / 2 * (1 + torch.arange(neurons, device=device) % 16 / 16)
 
     def variance(self) -> Tensor:
         """Per neuron, the population variance; exactly 0 where the value never changes."""
@@ -141,10 +156,11 @@ class Tally:
             probabilities: Between 0 and 1; 0 is the minimum.
 
         Returns:
-            One value for each, off by at most 2^-8 of its size; the extremes are exact.
+            One value for each, off by at most 2^-8 of its size (numbers below 2^-125 are 0); the extremes are exact.
         """
         patterns = torch.arange(-(2**15), 2**15, dtype=torch.int16)
         numbers = patterns.view(torch.bfloat16).double()
+        numbers[numbers.abs() < TINY] = 0
         # Negative numbers' patterns run the other way.
         order = torch.cat([torch.arange(2**15 - 1, -1, -1), torch.arange(2**15, 2**16)])
         cumulated = self.histogram.cpu()[order].cumsum(0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -76,6 +76,7 @@ def live_batches(
     batch_size: int | None = None,
     groups: Iterable[str] | None = None,
     nodes: Iterable[fx.Node] = (),
+    fields: bool = True,
 ) -> Iterator[LiveBatch]:
     """Local fields and activations of samples, a batch at a time.
 
@@ -90,6 +91,7 @@ def live_batches(
             rounding only.
         groups: Names of the groups that are wanted; all by default.
         nodes: Calls of the program that depend on its inputs and whose results are wanted too.
+        fields: Whether local fields are wanted; without them, memory is free for the next layer sooner.
 
     Yields:
         The batches in order.
@@ -99,6 +101,9 @@ def live_batches(
         ValuesError: A group does not exist, or the graph is a mapped one.
     """
     plan = _plan(graph, groups, tuple(nodes))
+    if not fields:
+        wanted = {*plan.activations.values(), *plan.nodes}
+        plan = replace(plan, fields={}, calls=_schedule(graph.program, wanted))
     statics = graph._statics
     batch_size = _batch_size(plan, graph.device) if batch_size is None else batch_size
     if batch_size < 1:
@@ -119,9 +124,9 @@ def refuse_nonfinite(batch: LiveBatch) -> None:
         NonfiniteError: There is such a sample; nothing is raised where all is finite.
     """
     found = []
-    for place, (group, fields) in enumerate(batch.fields.items()):
-        for kind, values in (("local field", fields), ("activation", batch.activations[group])):
-            bad = ~values.reshape(batch.size, -1).isfinite().all(1)
+    for place, group in enumerate(batch.activations):
+        for kind, part in (("local field", batch.fields), ("activation", batch.activations)):
+            bad = ~part[group].reshape(batch.size, -1).isfinite().all(1) if group in part else torch.zeros(1)
             if bool(bad.any()):
                 found.append((int(bad.int().argmax()), place, kind, group))
     if found:
