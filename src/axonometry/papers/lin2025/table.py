@@ -20,7 +20,8 @@ HOW = f"""\
   three to either side, and nothing but a large difference can be decided. Differences are taken seed by seed.
 - A statement *holds here* where the interval of the number that it is about lies on its side, *does not hold here*
   where it lies on the other, and is *undecided* otherwise, also where settings contradict each other. What is counted
-  seed by seed must be so in every seed to hold, in none not to. *Here* is these networks, sizes and data; no correction is made for the number of statements.
+  seed by seed must be so in every seed to hold, in none not to. *Here* is these networks, sizes and data; no
+  correction is made for the number of statements.
 - The statements are an account's of the paper's version 5. It gives no seeds and no intervals. What was left open, and
   what was made smaller, stands with each experiment; thresholds marked so in the code are our choice.
 - *Gradient* is the slope of the rank distribution: 0 where a layer's neurons know nothing of the classes, at most 6;
