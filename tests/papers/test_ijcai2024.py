@@ -311,13 +311,23 @@ def claimed(results: Results, low: float, high: float, others: float | None = No
 def test_verdicts(results: Results, low: float, high: float, others: float | None, words: str) -> None:
     shown = claimed(results, low, high, others)
     assert verdict(shown, "size") == words
-    assert in_short(shown)[0].startswith(f"**Networks that differ in number of parameters: {words}.** ")
+    before = "nothing is told" if others is None and low <= 0.5 else "in part" if others else "as well"
+    said = f"**Networks that differ in number of parameters: {words}; before training {before}.** "
+    assert in_short(shown)[0].startswith(said)
 
 
 def test_the_initial_weights_say_nothing_for_a_verdict(results: Results) -> None:
     scores = results.scores.assign(low=0.4, high=0.55)
     scores.loc[scores["when"] == "before", "low"] = 0.9
-    assert verdict(replace(results, scores=scores), "size") == "does not hold here"
+    shown = replace(results, scores=scores)
+    assert verdict(shown, "size") == "does not hold here"
+    assert "parameters: does not hold here; before training as well.**" in in_short(shown)[0]
+
+
+def test_no_negative_nothing(results: Results) -> None:
+    text = page(replace(results, differences=results.differences.assign(value=-0.001, low=-0.002, high=0.001)), "x")
+    assert "-0.00" not in text
+    assert "| 0.00 [0.00, 0.00] |" in text
 
 
 def test_the_page_says_all(results: Results, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ HOW = f"""\
 ## How to read it
 
 - A network is one sample. All cells are trained with the same draws of optimiser, learning rate, scale of the initial
-  weights, weight decay and seed; they differ in what the question names, and in nothing else that is chosen.
+  weights, weight decay and seed; they differ in what the question names, and in what it is said to be confounded with.
 - AUC: area under the ROC curve of one class against the rest, the mean over classes; {CHANCE} says nothing, 1 all.
   Learners (forests and kernel machines, combined by their errors on networks that they did not see) are fitted in
   {FOLDS.folds} folds; networks that share their hyper-parameters are never on both sides, whichever cells
@@ -41,7 +41,8 @@ HOW = f"""\
   mean and the first and last layer's. No number of neurons, links or layers, no extremes, neither inputs nor outputs.
 - *before training* is the same of the initial weights. Where it is high already, the measure sees how the network is
   built, and not what it has learned. Weights are drawn by PyTorch's rule, whose scale depends on the number of inputs;
-  and the moments of few numbers vary more than those of many, which tells a layer's size to who looks closely.
+  and the moments of few numbers vary more than those of many, which tells a layer's size to who looks closely. Where
+  there is nothing to learn, predictions of networks that were left out come out a little below {CHANCE}.
 - *{CONTROL.replace("_", " ")}* is node strength over the root of the sum of the neuron's squared weights, which neither
   the number of links nor the weights' scale changes by itself. *{BASELINE}* are statistics of all parameters (as in
   Unterthiner et al. 2020, pooled so that any network has them), without any graph; they see the outputs' too.
@@ -49,7 +50,8 @@ HOW = f"""\
 - Neuron strength and activation are taken on the first {SAMPLES} test inputs of the networks' own data set. Their
   formulas are recalled, not read in the paper (definitions 2); the cells, features and learners are ours.
 - A claim *holds here* where the interval of all five measures lies above {CHANCE} in all its questions, *in part*
-  where that of some does; it *does not hold here* where all stay below {NEARLY}, and is *undecided* otherwise.
+  where that of some does; it *does not hold here* where all stay below {NEARLY}, and is *undecided* otherwise. *Before
+  training as well*: the intervals of the initial weights lie above {CHANCE} too; *in part*: some do.
 """
 
 
@@ -120,7 +122,15 @@ def _claim(results: Results, kind: str) -> str:
             f"{_which(_above(results, question.name, 'before'))}, {before}; training surely adds for {adds}"
             f"{_known_before(results, question)}"
         )
-    return f"**Networks that differ in {KINDS[kind]}: {verdict(results, kind)}.** {'. '.join(words)}."
+    said = f"{verdict(results, kind)}; {_told_before(results, kind)}"
+    return f"**Networks that differ in {KINDS[kind]}: {said}.** {'. '.join(words)}."
+
+
+def _told_before(results: Results, kind: str) -> str:
+    """Whether the initial weights say as much, by the same rule."""
+    rows = results.scores[results.scores["question"].isin(_names(results, kind))]
+    above = rows.loc[(rows["when"] == "before") & rows["measure"].isin(MEASURES), "low"] > CHANCE
+    return f"before training {'as well' if above.all() else 'in part' if above.any() else 'nothing is told'}"
 
 
 def _against_baseline(results: Results) -> str:
@@ -230,4 +240,5 @@ _NOTHING: Mapping[str, float] = {"value": float("nan")}
 def _interval(row: Mapping[Any, Any]) -> str:
     if row["value"] != row["value"]:
         return "–"
-    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+    value, low, high = (round(row[name], 2) + 0.0 for name in ("value", "low", "high"))  # no -0.00
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
