@@ -141,8 +141,8 @@ def ijcai2024(
 def lin2025(
     *,
     experiment: Annotated[
-        list[Literal["lmap", "phases", "depth", "flat-minima", "grokking", "double-descent"]] | None,
-        typer.Option(help="Only this one; may be given several times."),
+        list[str] | None,
+        typer.Option(help="Only lmap, phases, depth, flat-minima, grokking or double-descent; may be repeated."),
     ] = None,
     scale: Annotated[
         Literal["small", "full"], typer.Option(help="Half an hour on two cores, or the paper's sizes, for GPUs.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -167,7 +167,7 @@ def paired(first: Sequence[Outcome], second: Sequence[Outcome], value: Callable[
     return estimate(ours[seed] - theirs[seed] for seed in ours if seed in theirs)
 
 
-def amplitude(moment: Mapping[str, Mapping[str, float]], basin: str) -> float:
+def amplitude(moment: Mapping[str, Any], basin: str) -> float:
     """A basin's amplitude at a moment, at most :data:`LARGEST`; 0 where accuracy is below one half without noise."""
     return min(float(moment[basin]["amplitude"]), LARGEST)
 
