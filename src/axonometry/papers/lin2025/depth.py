@@ -130,7 +130,7 @@ def _trend(series: Series, basin: str, words: str, *, grows: bool) -> Statement:
         rhos = []
         for mine in _by_seed(some).values():
             trained = [o for o in mine if accuracy(o) >= LEARNED]
-            rhos.append(correlation([layers(o) for o in trained], [amplitude(o.end, basin) for o in trained]))
+            rhos.append(correlation([float(layers(o)) for o in trained], [amplitude(o.end, basin) for o in trained]))
         one = estimate(rhos)
         signed = one if grows else Estimate(-one.value, -one.high, -one.low, one.n)
         verdicts.append(signed.verdict())

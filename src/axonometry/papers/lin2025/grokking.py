@@ -61,8 +61,8 @@ def gained(outcome: Outcome) -> float:
 def around(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """The moments nearest to memorisation and to the jump, and the last one; without a jump the last stands for it."""
     end = outcome.moments[-1]
-    known, turn = memorised(outcome), jump(outcome)
-    return _nearest(outcome, min(known, end["step"])), _nearest(outcome, min(turn, end["step"])), end
+    last = float(end["step"])
+    return _nearest(outcome, min(memorised(outcome), last)), _nearest(outcome, min(jump(outcome), last)), end
 
 
 def _nearest(outcome: Outcome, step: float) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _sheet(cells: Mapping[str, list[Outcome]]) -> Sheet:
     for name, some in cells.items():
         for place, when in enumerate(WHEN):
             step = estimate(float(around(o)[place]["step"]) for o in some)
-            tests = estimate(_accuracy(o, around(o)[place]["step"]) for o in some)
+            tests = estimate(_accuracy(o, float(around(o)[place]["step"])) for o in some)
             rows.append(
                 (name, when, f"{step.value:,.0f}", tests.text(), *(_at(some, v, place).text(".3f") for v in values))
             )
