@@ -30,7 +30,7 @@ from axonometry.papers.ijcai2024_features import (
     measured_values,
     scaled_strength,
 )
-from axonometry.papers.ijcai2024_page import results_page
+from axonometry.papers.ijcai2024_page import _centre, results_page
 from axonometry.papers.ijcai2024_plans import DRAWN, QUESTIONS, Cell, Question, full, small
 from axonometry.papers.ijcai2024_table import KINDS, in_short, page, verdict, write_results
 from axonometry.populations import Architecture, draw, hard_grid
@@ -358,6 +358,20 @@ def test_the_html_page_has_a_tab_a_kind(results: Results, tmp_path: Path) -> Non
     legend = next(b for b in last.blocks if isinstance(b, Figure) and len(b.panels) > 1).legend
     assert [key.name for key in legend] == [LOW, HIGH]
     assert "Do these measures tell networks apart?" in made.write(tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_one_wide_density_does_not_make_lines_of_the_others() -> None:
+    def curve(name: str, width: float) -> pd.DataFrame:
+        x = np.linspace(-5 * width, 5 * width, 400)
+        return pd.DataFrame({"name": name, "x": x, "density": np.exp(-((x / width) ** 2) / 2) / width})
+
+    alike = pd.concat([curve("a", 1.0), curve("b", 2.0)])
+    low, high = _centre(alike)
+    assert -low == pytest.approx(2 * 3.03, rel=0.02)  # where exp(-x^2/2) is a hundredth
+    assert high == pytest.approx(-low)
+    low, high = _centre(pd.concat([alike, curve("c", 100.0)]))
+    assert -low == pytest.approx(2 * 3.03 * 3, rel=0.02)
+    assert high == pytest.approx(-low)
 
 
 def test_the_command(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from axonometry.papers.ijcai2024_apart import HIGH, LOW, SETS
 from axonometry.papers.ijcai2024_features import BASELINE, CONTROL, MEASURES
-from axonometry.papers.ijcai2024_table import KINDS, in_short, verdict
+from axonometry.papers.ijcai2024_table import KINDS, in_short, told_before, verdict
 from axonometry.report import definitions, distributions, palette
 from axonometry.report.intervals import intervals, keys
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Prose, Tab, Table
@@ -31,7 +31,7 @@ TITLES = {
 MOST_QUESTIONS = 6
 """Questions side by side."""
 CENTRE = 0.01
-"""Share of the peaks below which the tails of all densities are cut from a panel."""
+"""Share of its peak below which a density counts as low."""
 
 
 def results_page(results: Results, *, command: str = "axonometry paper ijcai2024") -> Page:
@@ -87,7 +87,9 @@ def _matrices(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _kind(results: Results, kind: str) -> tuple[Block, ...]:
-    blocks: list[Block] = [Prose(f"Networks that differ in {KINDS[kind]}: the claim {verdict(results, kind)}.")]
+    blocks: list[Block] = [
+        Prose(f"Networks that differ in {KINDS[kind]}: {verdict(results, kind)}; {told_before(results, kind)}.")
+    ]
     for question in (one for one in results.questions if one.kind == kind):
         blocks += [_areas(results, question), *_densities(results, question), _table(results, question)]
     return tuple(blocks)
@@ -121,7 +123,7 @@ def _densities(results: Results, question: Question) -> list[Block]:
         panels = tuple(_density(mine, measure, labels) for measure in DRAWN if (mine["measure"] == measure).any())
         caption = (
             f"The values of each measure in all hidden layers, {words}, pooled over the networks of each cell. Tails "
-            "are cut where all curves are low."
+            "are cut where most curves are low."
         )
         blocks.append(Figure(f"Densities {words}: {question.name}", panels, caption, legend=legend))
     return blocks
@@ -130,10 +132,17 @@ def _densities(results: Results, question: Question) -> list[Block]:
 def _density(rows: pd.DataFrame, measure: str, labels: Mapping[str, str]) -> Panel:
     curves = rows[rows["measure"] == measure].assign(name=rows["label"].map(labels))
     figure = distributions.densities(curves, list(labels.values()), x=TITLES.get(measure) or definitions.axis(measure))
-    peaks = curves.groupby("name")["density"].transform("max")
-    shown = curves.loc[curves["density"] > CENTRE * peaks, "x"]
-    figure.update_xaxes(range=[float(shown.min()), float(shown.max())])
+    figure.update_xaxes(range=_centre(curves))
     return Panel(figure, measure.replace("_", " "))
+
+
+def _centre(curves: pd.DataFrame) -> list[float]:
+    """Where the curves are not low; one that is far wider than the others is cut, or the others would be lines."""
+    peaks = curves.groupby("name")["density"].transform("max")
+    ends = curves[curves["density"] > CENTRE * peaks].groupby("name")["x"].agg(["min", "max"])
+    width = float((ends["max"] - ends["min"]).median())
+    low = max(float(ends["min"].min()), float(ends["min"].median()) - width)
+    return [low, min(float(ends["max"].max()), float(ends["max"].median()) + width)]
 
 
 def _table(results: Results, question: Question) -> Table:

@@ -122,11 +122,11 @@ def _claim(results: Results, kind: str) -> str:
             f"{_which(_above(results, question.name, 'before'))}, {before}; training surely adds for {adds}"
             f"{_known_before(results, question)}"
         )
-    said = f"{verdict(results, kind)}; {_told_before(results, kind)}"
+    said = f"{verdict(results, kind)}; {told_before(results, kind)}"
     return f"**Networks that differ in {KINDS[kind]}: {said}.** {'. '.join(words)}."
 
 
-def _told_before(results: Results, kind: str) -> str:
+def told_before(results: Results, kind: str) -> str:
     """Whether the initial weights say as much, by the same rule."""
     rows = results.scores[results.scores["question"].isin(_names(results, kind))]
     above = rows.loc[(rows["when"] == "before") & rows["measure"].isin(MEASURES), "low"] > CHANCE
