@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from axonometry.cli import app
-from axonometry.errors import ConfigurationError
+from axonometry.errors import ConfigurationError, RunError
 from axonometry.papers.lin2025 import depth, double_descent, experiments, flat_minima, grokking, lmap, measuring, phases
 from axonometry.papers.lin2025.experiments import READERS, Results, carry_out, run
 from axonometry.papers.lin2025.finding import Estimate, Finding, correlation, estimate, lines, paired
@@ -250,6 +251,17 @@ def test_a_network_that_does_not_grok_has_no_jump() -> None:
     assert [moment["step"] for moment in grokking.around(never)] == [3000, 3000, 3000]
 
 
+def test_a_jump_that_comes_at_once_is_not_late() -> None:
+    outcomes = []
+    for outcome in grokking_outcomes(0.9):
+        curve = [row | {"train_accuracy": 1.0 if row["step"] >= 300 else 0.3} for row in outcome.curve]
+        curve += [row | {"step": 400.0} for row in curve if row["step"] == 1000]
+        outcomes.append(replace(outcome, curve=sorted(curve, key=lambda row: row["step"])))
+    assert grokking.jump(outcomes[0]) == 400
+    assert [moment["step"] for moment in grokking.around(outcomes[0])] == [300, 300, 3000]
+    assert next(iter(verdicts(grokking.read(outcomes)).values())) == "does not hold here"
+
+
 def descent(errors: Callable[[int], float], train: Callable[[int], float]) -> dict[str, str]:
     found = []
     for item in items("double-descent", "small", 3):
@@ -319,7 +331,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def _few_draws() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "PRECISION", 1.0)
+        patch.setattr(measuring, "PRECISION", 0.7)
         patch.setattr(measuring, "SAMPLE_DRAWS", 2)
         patch.setattr(measuring, "WEIGHT_DRAWS", 2)
         yield
@@ -371,12 +383,24 @@ def test_experiments_that_were_not_asked_for_are_named(results: Results) -> None
     assert "## phases" not in page(some, "x")
 
 
+def test_networks_that_diverge_are_named_and_left_out(tmp_path: Path) -> None:
+    plan = [item for item in tiny_plans()["phases"] if item.seed == 0]
+    wild = replace(plan[1], cell="wild", training=replace(plan[1].training, learning_rate=1e30))
+    found = carry_out({"phases": [*plan, wild]}, scale="small", folder=tmp_path, workers=1)
+    assert found.findings[0].diverged == ("wild, seed 0",)
+    assert found.findings[0].networks == len(plan)
+    assert "nothing here applies: wild, seed 0." in page(found, "x")
+    with pytest.raises(RunError, match="learns without diverging"):
+        carry_out({"phases": [wild]}, scale="small", folder=tmp_path, workers=1)
+
+
 def test_the_page_has_a_tab_an_experiment(results: Results, tmp_path: Path) -> None:
     made = results_page(results, command="axonometry paper lin2025")
     assert [tab.name for tab in made.tabs] == ["In short", *READERS]
     figures = [block for tab in made.tabs for block in tab.blocks if isinstance(block, Figure)]
     assert len(figures) == sum(len(found.charts) for found in results.findings)
-    assert results.findings[0].statements[0].evidence in made.write(tmp_path / "page.html").read_text(encoding="utf-8")
+    text = html.unescape(made.write(tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert all(one.evidence in text for found in results.findings for one in found.statements)
 
 
 def test_the_command_prints_and_writes(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,4 +177,4 @@ def _round_numbers(low: float, high: float) -> list[float]:
     """Three to seven round numbers between two."""
     step = 10 ** math.floor(math.log10((high - low) / 3))
     step *= next(factor for factor in (5, 2, 1) if (high - low) / (step * factor) >= 3)
-    return [round(n * step, 12) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return [round(float(n * step), 12) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]

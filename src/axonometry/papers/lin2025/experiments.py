@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from axonometry.errors import ConfigurationError
+from axonometry.errors import ConfigurationError, RunError
 from axonometry.papers.lin2025 import depth, double_descent, flat_minima, grokking, lmap, phases
 from axonometry.papers.lin2025.carrying_out import outcomes
 from axonometry.papers.lin2025.finding import Finding
@@ -106,6 +106,15 @@ def carry_out(
     every = [item for plan in plans.values() for item in plan]
     missing = sum(not path_of(item, place).exists() for item in every)
     found = outcomes(every, place, data=data, workers=workers, progress=progress)
-    findings = [READERS[name]([one for one in found if one.item.experiment == name]) for name in plans]
+    findings = [_read(name, [one for one in found if one.item.experiment == name]) for name in plans]
     others = tuple(name for name in READERS if name not in plans)
     return Results(scale, tuple(findings), others, time.monotonic() - start, missing)
+
+
+def _read(name: str, outcomes_: Sequence[Outcome]) -> Finding:
+    """What an experiment found, with the networks that diverged left out and named."""
+    whole = [outcome for outcome in outcomes_ if not outcome.diverged]
+    lost = tuple(f"{one.item.cell}, seed {one.item.seed}" for one in outcomes_ if one.diverged)
+    if not whole:
+        raise RunError(f"some network of {name} learns without diverging", "none", "Lower the learning rates")
+    return replace(READERS[name](whole), diverged=lost)

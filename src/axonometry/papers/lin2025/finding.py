@@ -116,6 +116,7 @@ class Finding:
         seeds: How many seeds.
         seconds: Processor time of training and measuring them.
         operations: Multiplications that training them took, about.
+        diverged: Cells of the networks whose training diverged, which are in none of the numbers.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Finding:
     seeds: int
     seconds: float
     operations: float
+    diverged: tuple[str, ...] = ()
 
 
 def estimate(values: Iterable[float]) -> Estimate:

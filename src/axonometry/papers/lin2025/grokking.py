@@ -26,6 +26,8 @@ MEMORISED = 0.99
 """Training accuracy from which on the training samples count as known [our choice]."""
 JUMP = 0.1
 """What the test accuracy gains after that, at least, for a network to have grokked [our choice]."""
+LATE = 2.0
+"""How many times the updates to that point the jump comes after, at least, to be called late [our choice]."""
 WHEN = ("before", "at the jump", "after")
 
 Value = Callable[[Mapping[str, Any]], float]
@@ -59,10 +61,14 @@ def gained(outcome: Outcome) -> float:
 
 
 def around(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The moments nearest to memorisation and to the jump, and the last one; without a jump the last stands for it."""
+    """The last moment that is not after memorisation, that nearest to the jump, and the last of all.
+
+    Where the samples are never known, or nothing jumps, the last one stands for all.
+    """
     end = outcome.moments[-1]
     last = float(end["step"])
-    return _nearest(outcome, min(memorised(outcome), last)), _nearest(outcome, min(jump(outcome), last)), end
+    before = [moment for moment in outcome.moments if moment["step"] <= memorised(outcome)]
+    return before[-1], _nearest(outcome, min(jump(outcome), last)), end
 
 
 def _nearest(outcome: Outcome, step: float) -> dict[str, Any]:
@@ -107,10 +113,10 @@ def _setup(cells: Mapping[str, list[Outcome]]) -> str:
     return (
         f"{'; '.join(parts)}. Images as in Omnigrok but in float32; its own decay is 0.01, over 100,000 updates. "
         "Addition is of two numbers as one-hot vectors side by side, and noise on the samples is noise on these. "
-        f"*Before* is the measured moment nearest to where training accuracy reaches {MEMORISED:.0%}, *the jump* that "
-        "nearest to where half of what the test accuracy gains from there is gained, *after* the end; without a gain "
-        f"of {JUMP} there is no jump. The mean basin is over single samples' own amplitudes, misclassified ones "
-        "counting 0."
+        "*Before* is the last measured moment up to where training accuracy reaches "
+        f"{MEMORISED:.0%} (known), *the jump* that nearest to where half of what the test accuracy gains from there is "
+        f"gained, *after* the end; without a gain of {JUMP} there is no jump, and late it is from {LATE:g} times the "
+        "updates until known. The mean basin is over single samples' own amplitudes, misclassified ones counting 0."
     )
 
 
@@ -121,7 +127,7 @@ def _jumps(cells: Mapping[str, list[Outcome]]) -> list[Statement]:
         times = "; ".join(
             f"known at {_step(memorised(o))}, jump at {_step(step)}" for o, step in zip(some, steps, strict=True)
         )
-        happened = [math.isfinite(step) for step in steps]
+        happened = [LATE * memorised(o) <= step < math.inf for o, step in zip(some, steps, strict=True)]
         verdict: Verdict = "holds here" if all(happened) else "undecided" if any(happened) else "does not hold here"
         evidence = (
             f"test accuracy gains {estimate(gained(o) for o in some).text()} after the training samples are known and "

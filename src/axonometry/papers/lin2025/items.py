@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -164,6 +165,11 @@ class Outcome:
     def last(self) -> dict[str, float]:
         """The curve's last row."""
         return self.curve[-1]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether training ended because the loss was no number any more; nothing is measured then."""
+        return not math.isfinite(self.last["train_loss"])
 
     @property
     def end(self) -> dict[str, Any]:

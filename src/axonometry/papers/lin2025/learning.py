@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def read_outcome(item: Item, folder: Path) -> Outcome | None:
 
 
 def carry_out(item: Item, data: str | Path | None = None) -> Outcome:
-    """Train a network and measure it before, at its moments and at the end.
+    """Train a network and measure it before, at its moments and at the end; where it diverges, that is the end.
 
     Args:
         item: The network.
@@ -99,6 +100,8 @@ def carry_out(item: Item, data: str | Path | None = None) -> Outcome:
         if step not in wanted:
             continue
         curve.append(looked_at(model, samples, item.training, step))
+        if not math.isfinite(curve[-1]["train_loss"]):
+            break
         ends = step == item.training.steps or curve[-1]["train_loss"] <= item.training.enough
         if ends or step in item.plan.moments:
             moments.append({"step": step, **measuring()})

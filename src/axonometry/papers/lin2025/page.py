@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from axonometry.papers.lin2025.experiments import Results
 from axonometry.papers.lin2025.finding import Chart, Finding
-from axonometry.papers.lin2025.table import in_short
+from axonometry.papers.lin2025.table import diverged, in_short
 from axonometry.report.curves import colours, curves
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Prose, Tab, Table
 
@@ -40,7 +40,12 @@ def _finding(found: Finding) -> tuple[Block, ...]:
     rows = tuple((one.words, one.verdict, one.evidence) for one in found.statements)
     statements = Table(("statement", "verdict", "numbers"), rows, "The paper's statements")
     sheets = (Table(sheet.columns, sheet.rows, sheet.title, sheet.caption) for sheet in found.sheets)
-    return (Prose(found.setup.replace("*", ""), found.title), statements, *map(_figure, found.charts), *sheets)
+    return (
+        Prose((found.setup + diverged(found)).replace("*", ""), found.title),
+        statements,
+        *map(_figure, found.charts),
+        *sheets,
+    )
 
 
 def _figure(chart: Chart) -> Figure:

@@ -80,6 +80,12 @@ def in_short(results: Results) -> list[str]:
     return lines
 
 
+def diverged(found: Finding) -> str:
+    """Which networks are not counted; empty where all are."""
+    words = " Networks whose training diverged, to which nothing here applies: "
+    return f"{words}{'; '.join(found.diverged)}." if found.diverged else ""
+
+
 def _lower(words: str) -> str:
     """A sentence inside another one."""
     return words if words[1:2].isupper() else words[0].lower() + words[1:]
@@ -92,7 +98,7 @@ def _seeds(count: int) -> str:
 def _finding(found: Finding, figures: str) -> Iterable[str]:
     yield f"## {found.name}: {found.title}"
     minutes = f"{found.seconds / 60:.1f} minutes of processor time"
-    yield f"{found.networks} networks, {_seeds(found.seeds)}, {minutes}. {found.setup}"
+    yield f"{found.networks} networks, {_seeds(found.seeds)}, {minutes}. {found.setup}{diverged(found)}"
     yield table(["statement", "verdict", "numbers"], map(_row, found.statements))
     for name, chart in _figures(found):
         yield f"![{chart.title}]({figures}/{name})"
