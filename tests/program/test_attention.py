@@ -23,15 +23,15 @@ CUT = torch.triu(torch.ones(T, T, dtype=torch.bool), 1)
 class Encoder(nn.Module):
     """Two encoder layers and a head, which makes a group of what they return."""
 
-    def __init__(self, *, causal: bool = False, norm_first: bool = False) -> None:
+    def __init__(self, *, causal: bool = False, norm_first: bool = False, hint: bool = True) -> None:
         super().__init__()
         layer = nn.TransformerEncoderLayer(WIDTH, 2, 6, batch_first=True, norm_first=norm_first, activation="gelu")
         self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-        self.head, self.causal = nn.Linear(WIDTH, 3), causal
+        self.head, self.causal, self.hint = nn.Linear(WIDTH, 3), causal, hint
 
     def forward(self, x: Tensor, padded: Tensor) -> Tensor:
         mask = CUT if self.causal else None
-        return self.head(self.encoder(x, mask, padded, is_causal=self.causal))
+        return self.head(self.encoder(x, mask, padded, is_causal=self.causal if self.hint else None))
 
 
 class Translator(nn.Module):
@@ -50,6 +50,7 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "encoder": Encoder,
     "causal": lambda: Encoder(causal=True),
     "norm first": lambda: Encoder(norm_first=True),
+    "mask without a hint": lambda: Encoder(causal=True, hint=False),
     "translator": Translator,
 }
 every_module = pytest.mark.parametrize("name", MODULES)
@@ -124,18 +125,80 @@ def test_uniform_over_what_is_permitted() -> None:
     torch.testing.assert_close(received["out"], CAUSAL @ x @ weight.T)
 
 
-def test_a_float_mask_as_input_is_open_without_data() -> None:
-    class Given(nn.Module):
+class Given(nn.Module):
+    """One head whose mask is an input."""
+
+    def __init__(self, *, fused: bool) -> None:
+        super().__init__()
+        self.value, self.out, self.fused = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 2), fused
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        if self.fused:
+            return self.out(F.scaled_dot_product_attention(x, x, self.value(x), attn_mask=mask))
+        return self.out((x @ x.transpose(1, 2) / 2 + mask).softmax(-1) @ self.value(x))
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_mask_as_input_is_no_neuron(fused: bool) -> None:
+    """Of floating point too; without data it is the example's, live each sample has the one that is given."""
+    module = randomise(Given(fused=fused))
+    mask = CAUSAL.log()
+    x = torch.randn(3, T, WIDTH, dtype=torch.float64)
+    graph = ax.capture(module, x, mask, batch_axis=(0, None))
+    assert [group.name for group in graph.groups] == ["input", "value", "out"]
+    cut = mask.isneginf()
+    assert torch.equal(attended(graph, "value", "out"), ~cut)
+    (batch,) = live_batches(graph, (x, torch.zeros_like(mask)), batch_size=3)
+    torch.testing.assert_close(batch.fields["out"], module(x, torch.zeros_like(mask)).detach())
+
+
+@pytest.mark.parametrize("low", [-1e4, -1e9, torch.finfo(torch.float64).min, float("-inf")])
+def test_whatever_is_taken_off(low: float) -> None:
+    mask = torch.zeros(T, T, dtype=torch.float64).masked_fill(CUT, low)
+    links = {
+        ax.capture(randomise(Given(fused=fused)), torch.zeros(1, T, WIDTH).double(), mask, batch_axis=(0, None)).n_links
+        for fused in (True, False)
+    }
+    assert links == {T * WIDTH * WIDTH + (T * (T + 1) // 2) * WIDTH * 2}
+
+
+FORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "elementwise": lambda w, h: (w * h).sum(1),
+    "elementwise, turned": lambda w, h: (h * w).sum(1),
+    "transposed": lambda w, h: torch.bmm(w.transpose(1, 2), h)[:, 0],
+    "on the right": lambda w, h: torch.bmm(h.transpose(1, 2), w)[..., 0],
+    "squeezed": lambda w, h: torch.einsum("bt,bth->bh", w[..., 0], h),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_pooling_by_attention_however_it_is_written(form: str) -> None:
+    class Pooled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.value, self.out = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+            self.rnn, self.score = nn.RNN(3, 4, batch_first=True), nn.Linear(4, 1)
+            self.out = nn.Linear(4, 2)
 
-        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-            return self.out(F.scaled_dot_product_attention(x, x, self.value(x), attn_mask=mask))
+        def forward(self, x: Tensor) -> Tensor:
+            states = self.rnn(x)[0]
+            return self.out(FORMS[form](torch.softmax(self.score(states), 1), states))
 
-    example = torch.zeros(1, T, WIDTH, dtype=torch.float64), torch.zeros(1, T, T, dtype=torch.float64)
-    graph = ax.capture(randomise(Given()), *example)
-    assert bool(attended(graph, "value", "out").all())
+    module = randomise(Pooled())
+    x = torch.randn(6, T, 3, dtype=torch.float64)
+    graph = ax.capture(module, x)
+    weights = module.out.weight.detach()
+    torch.testing.assert_close((graph @ graph.ones())["out"], weights.sum(1))
+    states = module.rnn(x)[0]
+    attention = torch.softmax(module.score(states), 1).detach()
+    found = ax.attention_strength(graph, x)
+    torch.testing.assert_close(next(iter(found.sent.values())), attention[..., 0].mean(0)[None])
+    (batch,) = live_batches(graph, x, batch_size=6)
+    sent = ax.neuron_strength(graph, x, "out").mean["rnn"]
+    scores = batch.activations["rnn"] * module.score.weight.detach()
+    before = torch.zeros_like(scores)
+    before[:, :-1] = batch.activations["rnn"][:, :-1] * module.rnn.weight_hh_l0.detach().sum(0)
+    read = batch.activations["rnn"] * attention * weights.sum(0)
+    torch.testing.assert_close(sent, (scores + before + read).mean(0))
 
 
 def test_products_of_two_signals_without_a_softmax_link_both() -> None:

@@ -65,8 +65,7 @@ def attention_strength(graph: NeuralGraph, samples: Samples, *, batch_size: int 
         raise ValuesError(
             "attention links tokens in a network that has attention", "a network without", "Capture one that has"
         )
-    varying = graph.program.varying
-    needed = {n for node in attentions.values() for n in node.all_input_nodes if n in varying}
+    needed = {n for node in attentions.values() for n in _needed(graph, node)}
     sums: dict[str, list[Tensor]] = {}
     count = 0
     for batch in live_batches(graph, samples, batch_size=batch_size, groups=(), nodes=tuple(needed)):
@@ -112,17 +111,24 @@ def _attentions(graph: NeuralGraph) -> dict[str, fx.Node]:
     return found
 
 
+def _needed(graph: NeuralGraph, node: fx.Node) -> list[fx.Node]:
+    """What depends on the sample of what the probabilities follow from."""
+    operands = [node.meta["softmax"]] if "softmax" in node.meta else node.all_input_nodes
+    return [operand for operand in operands if operand in graph.program.varying]
+
+
 @torch.no_grad()
 def _of_batch(graph: NeuralGraph, node: fx.Node, values: Any) -> list[Tensor]:
     """Row sums, column sums and entropies, summed over the samples."""
-    statics, varying = graph._statics, [n for n in node.all_input_nodes if n in values]
-    shares = shares_of(node)
-    assert shares is not None
+    varying, statics = _needed(graph, node), graph._statics
 
     def one(given: list[Any]) -> Tensor:
-        known = {**statics, **dict(zip(varying, given, strict=True))}
-        args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), known.__getitem__)
-        weights = shares(*args, **kwargs)
+        if "softmax" in node.meta:
+            weights = given[0].movedim(node.meta["softmax"].args[1], -1)
+        else:
+            known = {**statics, **dict(zip(varying, given, strict=True))}
+            args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), known.__getitem__)
+            weights = shares_of(node)(*args, **kwargs)  # type: ignore[misc]
         return weights.reshape(-1, *weights.shape[-2:])
 
     weights = torch.func.vmap(one)([values[n] for n in varying]).double()

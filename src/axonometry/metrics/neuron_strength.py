@@ -108,6 +108,7 @@ class _Flow:
         live = [node for step in program.steps if step.live is not None for node in step.node.all_input_nodes]
         hot = [node for node in program.inputs.values() if node.target is numbers_of]
         self.graph, self.program = graph, program
+        live += program.controlled
         self.real = tuple(dict.fromkeys(node for node in live if node in program.varying))
         self.nodes: tuple[fx.Node, ...] = tuple(dict.fromkeys([*self.real, *hot]))
         self.statics, self.links = graph._prepared()

@@ -12,71 +12,104 @@ import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 
+from axonometry.program.lookup import one_hot
 from axonometry.program.registry import overloads
-from axonometry.program.surgery import depending, insert, shape_of, user_inputs
+from axonometry.program.surgery import depending, insert, is_float, shape_of, user_inputs
 
 aten = torch.ops.aten
 
+FUSED = overloads("scaled_dot_product_attention")
 SOFTMAX = set(overloads("softmax", "_softmax", "_safe_softmax"))
-PRODUCTS = set(overloads("matmul", "bmm", "einsum"))
-UNCHANGED = set(overloads(*"dropout native_dropout clone contiguous alias detach to _to_copy type_as".split()))
-RESHAPED = set(overloads(*"view _unsafe_view reshape expand unsqueeze squeeze flatten unflatten".split()))
-POINTWISE = set(overloads(*"add sub mul div masked_fill where transpose permute slice clamp tanh".split()))
-FORBIDDEN = torch.finfo(torch.float16).min / 2
-"""Scores with at least so much taken off get no attention; half precision's masks are the smallest in use."""
+WRITTEN = set(overloads("einsum"))
+PRODUCTS = {*overloads("matmul", "bmm", "mul"), *WRITTEN}
+MOVED = set(
+    overloads(
+        *"dropout native_dropout clone contiguous alias detach to _to_copy type_as".split(),
+        *"view _unsafe_view reshape expand unsqueeze squeeze flatten unflatten".split(),
+        *"transpose permute t movedim swapaxes swapdims select slice".split(),
+    )
+)
+POINTWISE = set(overloads(*"add sub rsub mul div masked_fill where clamp tanh".split()))
 
 
 def find_attention(exported: ExportedProgram) -> None:
-    """Tell every product of a softmax with a signal which entries of the softmax are never zero by a mask, in place.
+    """Tell every product of a softmax with a signal what the softmax is without data, in place.
 
-    The node of these entries stands in the product's ``meta["permitted"]``: true where attention is possible.
+    The node of these weights stands in the product's ``meta["shares"]``, their place among the operands in
+    ``meta["weights_at"]``: 1/n for each of the n entries that a mask leaves, 0 for the others. The softmax itself is
+    ``meta["softmax"]``. Floating-point inputs that do nothing but mask attention are marked by ``meta["control"]``.
     """
     graph = exported.graph
-    signals = depending(exported, [n for n in user_inputs(exported) if _is_float(n)] + _one_hots(graph))
+    inputs = [node for node in user_inputs(exported) if is_float(node)]
+    for node in inputs:
+        if _masks_only(node):
+            node.meta["control"] = True
+    sources = [n for n in inputs if "control" not in n.meta] + [n for n in graph.nodes if n.target is one_hot]
+    signals = depending(exported, sources)
     for node in list(graph.nodes):
         if node.target not in PRODUCTS:
             continue
-        operands = node.args[1] if node.target in overloads("einsum") else node.args[:2]
+        operands = operands_of(node)
         if len(operands) != 2 or not all(operand in signals for operand in operands):
             continue
-        softmax = _softmax_behind(operands[0])
-        if softmax is None:
-            continue
-        with graph.inserting_before(node):
-            copies: dict[fx.Node, fx.Node] = {}
-            shares = _copied(graph, operands[0], signals, copies)
-            node.meta["permitted"] = insert(
-                graph, permitted_of, (shares,), shape=shape_of(operands[0]), like=node, dtype=torch.bool
-            )
+        found = [place for place in (0, 1) if _softmax_behind(operands[place]) is not None]
+        if found:
+            with graph.inserting_before(node):
+                node.meta["shares"] = _copied(graph, operands[found[0]], signals, {})
+                node.meta["weights_at"] = found[0]
+                node.meta["softmax"] = _softmax_behind(operands[found[0]])
 
 
-def permitted_of(shares: Tensor) -> Tensor:
-    """Where a softmax of masked zeros is not zero."""
-    return shares > 0
+def operands_of(node: fx.Node) -> tuple[Any, ...]:
+    """What a product multiplies."""
+    operands: Any = node.args[1] if node.target in WRITTEN else node.args[:2]
+    return tuple(operands)
+
+
+def equal_shares(weights: Tensor, axis: int) -> Tensor:
+    """The same weight for all entries along an axis that a softmax of masked zeros leaves, 0 for the others."""
+    permitted = (weights > 0).to(weights.dtype)
+    return permitted / permitted.sum(axis, keepdim=True).clamp(min=1)
 
 
 def permitted_by(mask: Tensor) -> Tensor:
-    """Where a mask lets attention through: a boolean one where it is true, another where it takes little off."""
-    return mask if mask.dtype == torch.bool else mask > FORBIDDEN
+    """Where a mask lets attention through: a boolean one where it is true, another where a softmax of it is not 0."""
+    return mask if mask.dtype == torch.bool else torch.softmax(mask.float(), -1) > 0
 
 
-def _is_float(node: fx.Node) -> bool:
-    value = node.meta.get("val")
-    return isinstance(value, Tensor) and value.is_floating_point()
+def _masks_only(node: fx.Node) -> bool:
+    """Whether a value is used for nothing but to be added to the scores of attention."""
+    pending, masked = [node], False
+    while pending:
+        value = pending.pop()
+        for user in value.users:
+            fused = user.target in FUSED and value not in user.args[:3]
+            if fused or (user.target in SOFTMAX and _is_attention(user)):
+                masked = True
+            elif user.target in MOVED | POINTWISE:
+                pending.append(user)
+            else:
+                return False
+    return masked
 
 
-def _one_hots(graph: fx.Graph) -> list[fx.Node]:
-    from axonometry.program.lookup import one_hot
-
-    return [node for node in graph.nodes if node.target is one_hot]
+def _is_attention(softmax: fx.Node) -> bool:
+    """Whether a softmax is multiplied with something."""
+    pending = [softmax]
+    while pending:
+        for user in pending.pop().users:
+            if user.target in PRODUCTS:
+                return True
+            pending += [user] if user.target in MOVED else []
+    return False
 
 
 def _softmax_behind(node: Any) -> fx.Node | None:
-    """The softmax that a value is, up to its type and shape."""
+    """The softmax that a value is, up to its type and the places of its entries."""
     while isinstance(node, fx.Node):
         if node.target in SOFTMAX:
             return node
-        if node.target not in UNCHANGED | RESHAPED:
+        if node.target not in MOVED:
             return None
         node = node.args[0]
     return None
@@ -87,15 +120,16 @@ def _copied(graph: fx.Graph, node: fx.Node, signals: set[fx.Node], copies: dict[
     if node not in signals:
         return node
     if node not in copies:
-        known = SOFTMAX | UNCHANGED | RESHAPED | POINTWISE
-        if node.target in known:
-            copies[node] = graph.node_copy(node, lambda n: _copied(graph, n, signals, copies))
+        if node.target in SOFTMAX | MOVED | POINTWISE:
+            copy = graph.node_copy(node, lambda n: _copied(graph, n, signals, copies))
+            if node.target in SOFTMAX:
+                copy = insert(graph, equal_shares, (copy, node.args[1]), shape=shape_of(node), like=node)
+            copies[node] = copy
         elif node.target is aten.baddbmm.default and node.args[0] not in signals:
-            beta = node.kwargs.get("beta", 1)
             zeros = insert(graph, aten.zeros_like.default, (node,), shape=shape_of(node), like=node)
             args: tuple[Any, ...] = (zeros, node.args[0])
             copies[node] = insert(graph, aten.add.Tensor, args, shape=shape_of(node), like=node)
-            copies[node].kwargs = {"alpha": beta}
+            copies[node].kwargs = {"alpha": node.kwargs.get("beta", 1)}
         else:
             copies[node] = insert(graph, aten.zeros_like.default, (node,), shape=shape_of(node), like=node)
     return copies[node]

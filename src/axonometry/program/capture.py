@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from axonometry.errors import ConfigurationError
-from axonometry.program.export import export
+from axonometry.program.export import BatchAxis, batch_axes, export
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.links import Links, structure
 from axonometry.program.program import Program, Step
@@ -18,7 +18,7 @@ from axonometry.program.reader import Pooling, Reader
 
 
 def capture(
-    module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean", batch_axis: int = 0, **keywords: Any
+    module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean", batch_axis: BatchAxis = 0, **keywords: Any
 ) -> NeuralGraph:
     """Read a module as a weighted directed graph.
 
@@ -30,7 +30,8 @@ def capture(
             token ids that are looked up in an embedding are a group of one-hot vectors whatever their values.
         pooling: ``mean`` reads pooling as wiring (a max-pooled value is the mean of its window); ``nodes`` makes pooled
             values neurons of their own, linked to their window by weights 1/k, as in the pixel graph of Vahedian et al.
-        batch_axis: The inputs' axis that counts samples; 1 for recurrent networks that take time first.
+        batch_axis: The inputs' axis that counts samples; 1 for recurrent networks that take time first. Where it is not
+            the same for all, an axis for every tensor, None for one that all samples share.
         keywords: Inputs that are passed by name.
 
     Raises:
@@ -45,14 +46,17 @@ def capture(
     if pooling not in ("mean", "nodes"):
         raise ConfigurationError("pooling is 'mean' or 'nodes'", repr(pooling), "Choose one of them")
     exported = export(module, example_inputs, keywords, batch_axis=batch_axis)
-    return read_exported(exported, pooling=pooling, batch_axis=batch_axis)
+    tensors = [x for x in torch.utils._pytree.tree_leaves((example_inputs, keywords)) if isinstance(x, Tensor)]
+    return read_exported(exported, pooling=pooling, batch_axes=batch_axes(tensors, batch_axis))
 
 
-def read_exported(exported: ExportedProgram, *, pooling: Pooling = "mean", batch_axis: int = 0) -> NeuralGraph:
+def read_exported(
+    exported: ExportedProgram, *, pooling: Pooling = "mean", batch_axes: tuple[int | None, ...] = (0,)
+) -> NeuralGraph:
     """The graph of an exported program, as :func:`capture` makes it."""
     tensors = {**exported.state_dict, **exported.constants}
     state = {name: value.detach() if isinstance(value, Tensor) else value for name, value in tensors.items()}
-    draft = Reader(exported, pooling, batch_axis).program()
+    draft = Reader(exported, pooling, batch_axes).program()
     return NeuralGraph(_counted(draft, state), state)
 
 

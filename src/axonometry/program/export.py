@@ -7,7 +7,7 @@ import logging
 import traceback
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from copy import copy
 from dataclasses import fields, is_dataclass
@@ -17,15 +17,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
+from torch.nn.modules import transformer
+from torch.nn.utils.rnn import PackedSequence
 
 from axonometry.errors import CaptureError
 from axonometry.program.attention import find_attention
 from axonometry.program.branches import take_branches
+from axonometry.program.commute import pool_last
 from axonometry.program.lookup import find_lookups
 from axonometry.program.recurrence import unroll
 
 CONTAINERS = (list, dict, set)
+DETECTION = "_detect_is_causal_mask"
+BatchAxis = int | Sequence[int | None]
 OBSERVERS = ("_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+PACKED = CaptureError(
+    "a program's values have fixed shapes",
+    "a packed sequence",
+    "Pass padded sequences of one length; a mask can be an input of its own",
+)
 
 
 def export(
@@ -33,7 +45,7 @@ def export(
     example_inputs: tuple[Any, ...],
     keywords: Mapping[str, Any] | None = None,
     *,
-    batch_axis: int = 0,
+    batch_axis: BatchAxis = 0,
 ) -> ExportedProgram:
     """The module's forward pass as ATen calls on one sample, functional and in evaluation mode.
 
@@ -44,9 +56,11 @@ def export(
         CaptureError: If the forward pass fails on the example, or its control flow depends on data.
     """
     module = unwrapped(module)
-    inputs, named = _first_sample((example_inputs, dict(keywords or {})), batch_axis)
+    whole = example_inputs, dict(keywords or {})
+    inputs, named = _first_sample(whole, batch_axis)
     with untouched(module), torch.no_grad(), _quiet(), _composed_attention():
         vars(module)["forward"] = _tensors_alone(module.forward)
+        _check_first_sample(module, whole, (inputs, named), _axis_of_first(batch_axis))
         try:
             exported = torch.export.export(module, inputs, named)
         except Exception as error:  # whatever the user's forward or the exporter raises
@@ -54,7 +68,8 @@ def export(
             raise failure from error
         exported = exported.run_decompositions({})
         take_branches(exported, (inputs, named))
-        unroll(exported, batch_axis)
+        unroll(exported, _axis_of_first(batch_axis))
+        pool_last(exported)
         find_lookups(exported)
         find_attention(exported)
         return exported
@@ -135,13 +150,18 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _composed_attention() -> Iterator[None]:
-    """Without the fused kernels for whole encoder layers, which hide the linear maps inside."""
-    before = torch.backends.mha.get_fastpath_enabled()
+    """Without the fused kernels for whole encoder layers, which hide the linear maps inside.
+
+    Nor does a transformer look into its mask for one that is causal: that is for speed, and depends on data.
+    """
+    before, detect = torch.backends.mha.get_fastpath_enabled(), getattr(transformer, DETECTION, None)
     torch.backends.mha.set_fastpath_enabled(False)
+    setattr(transformer, DETECTION, lambda mask, is_causal=None, size=None: bool(is_causal))
     try:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+        setattr(transformer, DETECTION, detect)
 
 
 def _tensors_alone(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -168,26 +188,87 @@ def _tensors(result: Any) -> Iterator[Tensor]:
             yield from _tensors(getattr(result, field.name))
 
 
-def _first_sample(inputs: tuple[Any, ...], batch_axis: int) -> tuple[Any, ...]:
-    """One sample of a batch; inputs whose batch axes differ in size are taken as they are."""
-    leaves, spec = torch.utils._pytree.tree_flatten(inputs)
-    sizes = {leaf.shape[batch_axis] if leaf.dim() > batch_axis else None for leaf in leaves if isinstance(leaf, Tensor)}
-    if not sizes:
+def _first_sample(inputs: tuple[Any, ...], batch_axis: BatchAxis) -> tuple[Any, ...]:
+    """One sample of a batch; of an input without samples, such as a mask that all share, the whole."""
+    leaves, spec = torch.utils._pytree.tree_flatten(inputs, is_leaf=lambda x: isinstance(x, PackedSequence))
+    if any(isinstance(leaf, PackedSequence) for leaf in leaves):
+        raise PACKED
+    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    if not tensors:
         raise CaptureError(
             "capture needs example inputs",
             "none that is a tensor",
             "Call ax.capture(module, example) with a batch of inputs",
         )
-    if len(sizes) > 1 or None in sizes:
-        return inputs
-    sliced = [leaf.narrow(batch_axis, 0, 1).detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    axes = iter(batch_axes(tensors, batch_axis))
+    sliced = [_one(leaf, next(axes)) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     return torch.utils._pytree.tree_unflatten(sliced, spec)
+
+
+def batch_axes(tensors: Sequence[Tensor], batch_axis: BatchAxis) -> tuple[int | None, ...]:
+    """The axis of each input along which samples lie; None where all samples share it.
+
+    Of one axis for all, the inputs have it that are as long there as the first.
+
+    Raises:
+        CaptureError: There is not one entry a tensor, or an axis that a tensor does not have.
+    """
+    if not isinstance(batch_axis, int):
+        axes = tuple(batch_axis)
+        fits = [axis is None or 0 <= axis < tensor.dim() for tensor, axis in zip(tensors, axes, strict=False)]
+        if len(axes) != len(tensors) or not all(fits):
+            came = f"{axes} for inputs of shapes {[tuple(tensor.shape) for tensor in tensors]}"
+            raise CaptureError(
+                "batch_axis has an axis for every tensor among the inputs, or None", came, "Give one each"
+            )
+        return axes
+    sizes = [tensor.shape[batch_axis] if tensor.dim() > batch_axis else None for tensor in tensors]
+    first = next((size for size in sizes if size is not None), None)
+    return tuple(batch_axis if size is not None and size == first else None for size in sizes)
+
+
+def _axis_of_first(batch_axis: BatchAxis) -> int:
+    """The axis of samples in hidden values: that of the first input that has one."""
+    return batch_axis if isinstance(batch_axis, int) else next((axis for axis in batch_axis if axis is not None), 0)
+
+
+def _one(tensor: Tensor, axis: int | None) -> Tensor:
+    return tensor.detach() if axis is None else tensor.narrow(axis, 0, 1).detach()
+
+
+def _check_first_sample(module: nn.Module, whole: tuple[Any, ...], one: tuple[Any, ...], axis: int) -> None:
+    """Where there are several inputs, that the first sample alone is what it is among the others.
+
+    Raises:
+        CaptureError: It is not: an input has been cut that all samples share, or one that has samples has not.
+    """
+    leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(whole) if isinstance(leaf, Tensor)]
+    alone = [leaf for leaf in torch.utils._pytree.tree_leaves(one) if isinstance(leaf, Tensor)]
+    if len(leaves) < 2 or all(a.shape == b.shape for a, b in zip(leaves, alone, strict=True)):
+        return
+    try:
+        together = module(*whole[0], **whole[1])
+    except Exception:  # noqa: BLE001 - what the module cannot do with the example is said by the export
+        return
+    rule = "an example's inputs have their samples along one axis"
+    remedy = "Pass a batch of one sample, or name the axis of each input: batch_axis=(0, None) for one that all share"
+    shapes = f"inputs of shapes {', '.join(str(tuple(leaf.shape)) for leaf in leaves)}"
+    try:
+        single = module(*one[0], **one[1])
+    except Exception as error:
+        raise CaptureError(rule, f"{shapes}, of which the first sample alone does not run", remedy) from error
+    for a, b in zip(together, single, strict=True):
+        of_first = a.narrow(axis, 0, 1) if a.dim() > axis else a
+        if of_first.shape == b.shape and not torch.allclose(of_first.float(), b.float(), 1e-2, 1e-3, equal_nan=True):
+            raise CaptureError(rule, f"{shapes}, of which the first sample alone has another result", remedy)
 
 
 def _failure(error: Exception) -> CaptureError:
     """One error for the many that exporting can end in."""
     text = str(error)
     where = _users_place(error)
+    if _packs(error):
+        return PACKED
     if "data-dependent" in text.lower() or "DataDependent" in type(error).__name__:
         return CaptureError(
             "a program has no control flow that depends on data",
@@ -202,16 +283,28 @@ def _failure(error: Exception) -> CaptureError:
     )
 
 
+def _packs(error: BaseException) -> bool:
+    """Whether an error comes from packing sequences of several lengths."""
+    frames = _frames(error)
+    inside = any(f.filename.endswith("nn/modules/rnn.py") for f in frames) and "FakeTensor" in str(error)
+    return inside or any(f.name in ("pack_padded_sequence", "pack_sequence") for f in frames)
+
+
 def _users_place(error: BaseException) -> str:
     """The innermost frame of the traceback, or of its causes, that is neither torch's nor ours."""
-    places = []
-    pending: list[BaseException] = [error]
-    while pending:
-        current = pending.pop()
-        frames = traceback.extract_tb(current.__traceback__)
-        places += [f for f in frames if "/torch/" not in f.filename and "/axonometry/program/" not in f.filename]
-        pending += [cause for cause in (current.__cause__, current.__context__) if cause is not None]
+    places = [f for f in _frames(error) if "/torch/" not in f.filename and "/axonometry/program/" not in f.filename]
     if not places:
         return ""
     frame = places[-1]
     return f" at {frame.filename.rsplit('/', 1)[-1]}, line {frame.lineno}: {frame.line}"
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The frames of an error's traceback, then those of its causes."""
+    frames: list[traceback.FrameSummary] = []
+    pending = [error]
+    while pending:
+        current = pending.pop()
+        frames += traceback.extract_tb(current.__traceback__)
+        pending += [cause for cause in (current.__cause__, current.__context__) if cause is not None]
+    return frames

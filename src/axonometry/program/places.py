@@ -29,6 +29,12 @@ _RELABELS = {
 }
 _KEPT = {operator.getitem, *overloads(*"clone contiguous alias detach to _to_copy dropout".split())}
 """Those that move nothing."""
+_NORMS = set(
+    overloads(
+        *"layer_norm native_layer_norm rms_norm group_norm native_group_norm instance_norm batch_norm".split(),
+        *"_native_batch_norm_legit _native_batch_norm_legit_no_training".split(),
+    )
+)
 WITHOUT_VIEWS: dict[Any, Any] = dict.fromkeys((_aten.view.default, _aten._unsafe_view.default), _aten.reshape.default)
 """Calls whose argument must lie in memory as the network's does, and those that do the same wherever it lies."""
 
@@ -64,7 +70,7 @@ def layout(field: fx.Node, activation: fx.Node) -> Tensor | None:
 
 
 def _behind_relabels(fields: Mapping[str, fx.Node]) -> dict[str, fx.Node]:
-    """Nonlinearities that read a sum after its neurons have been laid out anew, or as the first of several results."""
+    """Nonlinearities that read a sum after its neurons have been laid out anew, or after a norm that alone reads it."""
     roots = {node: name for name, node in fields.items()}
     found: dict[str, fx.Node] = {}
     for node in next(iter(roots)).graph.nodes if roots else ():
@@ -73,7 +79,8 @@ def _behind_relabels(fields: Mapping[str, fx.Node]) -> dict[str, fx.Node]:
             continue
         if node.target in _ELEMENTWISE:
             found[roots[source]] = node
-        if node.target in _ELEMENTWISE or (node.target in _RELABELS and _alike(node, source)):
+        normed = node.target in _NORMS and len(source.users) == 1
+        if node.target in _ELEMENTWISE or normed or (node.target in _RELABELS and _alike(node, source)):
             roots[node] = roots[source]
     return found
 

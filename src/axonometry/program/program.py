@@ -86,7 +86,8 @@ class Program:
         activations: By group, the node of the last elementwise nonlinearity on its sums, or of the sums themselves.
         controls: Inputs that are no neurons, such as masks and token ids, with the example's values.
         varying: The nodes that depend on the module's inputs.
-        batch_axis: The axis of the inputs that counts samples; the program is that of one sample.
+        batch_axes: By input of the module, the axis that counts samples, None where all share it; the program is that
+            of one sample.
     """
 
     groups: tuple[Group, ...]
@@ -103,7 +104,7 @@ class Program:
     activations: Mapping[str, fx.Node]
     controls: Mapping[fx.Node, Any]
     varying: frozenset[fx.Node]
-    batch_axis: int
+    batch_axes: Mapping[fx.Node, int | None]
 
     def statics(self, state: Mapping[str, Tensor]) -> Statics:
         """Every value that does not depend on the input, at these weights."""
@@ -165,6 +166,8 @@ class Program:
             What each group receives; groups that receive nothing are left out.
         """
         environment = dict(statics)
+        if reals is not None:
+            environment.update({node: reals[node] for node in self.controlled if node in reals})
         received: dict[str, Tensor] = {}
         for name, node in self.inputs.items():
             if source in (None, name):
@@ -194,6 +197,13 @@ class Program:
                 continue
             environment[step.node] = result
         return received
+
+    @cached_property
+    def controlled(self) -> tuple[fx.Node, ...]:
+        """What steps read besides signals that depends on the sample: masks, lengths, places."""
+        read = (n for step in self.steps if step.live is None for n in _nodes((step.args, step.kwargs)))
+        static = {*self.computed, *self.controls}
+        return tuple(dict.fromkeys(node for node in read if node in static and node in self.varying))
 
     @cached_property
     def loops(self) -> tuple[Loop, ...]:

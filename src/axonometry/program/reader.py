@@ -26,7 +26,7 @@ from axonometry.program.lookup import one_hot
 from axonometry.program.program import Junction, Program, Step
 from axonometry.program.registry import Reading, overloads
 from axonometry.program.rules import find
-from axonometry.program.surgery import depending, shape_of, user_inputs
+from axonometry.program.surgery import depending, is_float, shape_of, user_inputs
 
 Pooling = Literal["mean", "nodes"]
 PARTS = {*overloads("select", "slice", "unbind", "dropout", "clone"), operator.getitem}
@@ -47,7 +47,7 @@ class Reader:
 
     exported: ExportedProgram
     pooling: Pooling
-    batch_axis: int = 0
+    batch_axes: tuple[int | None, ...] = (0,)
     known: dict[fx.Node, Signal] = field(default_factory=dict)
     readings: dict[fx.Node, Reading] = field(default_factory=dict)
     sources: dict[fx.Node, frozenset[str]] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class Reader:
             activations=self._activations(),
             controls=self.controls,
             varying=frozenset(depending(self.exported, user_inputs(self.exported))),
-            batch_axis=self.batch_axis,
+            batch_axes=self._axes_of_inputs(),
         )
 
     # reading -----------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ class Reader:
         users = user_inputs(self.exported)
         examples = dict(zip(users, torch.utils._pytree.tree_leaves(self.exported.example_inputs), strict=True))
         vectors = {node: node.args[0] for node in self.exported.graph.nodes if node.target is one_hot}
-        signals = [node for node in users if _is_float(node)]
+        signals = [node for node in users if is_float(node) and "control" not in node.meta]
         if not signals and not vectors:
             signals = [node for node in users if isinstance(node.meta.get("val"), Tensor)]
         self.controls = {node: examples[node] for node in users if node not in signals}
@@ -167,7 +167,7 @@ class Reader:
             known = self.known[operand]
             once = len(operand.users) == 1 and sum(a is operand for a in call.node.args) == 1
             fits = reading.kind != "scale" or reading.channel_axis in (None, known.channel_axis)
-            if known.open and once and fits:
+            if known.open and once and fits and "closed" not in operand.meta:
                 absorbed.append(operand)
         return absorbed
 
@@ -344,7 +344,7 @@ class Reader:
                 node, _scaled(reading, shape), (reading.of, *node.args), dict(node.kwargs), self.sources[node], group
             )
         assert reading.read is not None
-        extra = (*_extra(node, "fed_by"), *_extra(node, "permitted"))
+        extra = (*_extra(node, "fed_by"), *_extra(node, "shares"))
         return Step(
             node, reading.read, (*node.args, *extra), dict(node.kwargs), self.sources[node], group, reading.live
         )
@@ -358,7 +358,7 @@ class Reader:
         groups = []
         for node in order:
             name, shape = self.cuts[node], shape_of(node)
-            batch = self._batch_axis(shape)
+            batch = self._batch_axis(node, shape)
             axis = self._input_axis(node) if node in self.inputs.values() else self.known[node].channel_axis
             axis = (1 if len(shape) > 2 else len(shape) - 1) if axis is None else axis
             role: Literal["input", "hidden", "output"] = "output" if name in final else "hidden"
@@ -368,10 +368,19 @@ class Reader:
             groups.append(Group(name, rest, role, axis, module_path(node), node.meta.get("rolled", name)))
         return tuple(groups)
 
-    def _batch_axis(self, shape: Shape) -> int | None:
-        """The axis of the one sample, where a value has one."""
-        axes = [axis for axis in (self.batch_axis, 0) if axis < len(shape) and shape[axis] == 1]
+    def _batch_axis(self, node: fx.Node, shape: Shape) -> int | None:
+        """The axis of the one sample, where a value has one; behind the inputs, that of the first."""
+        own = self._axes_of_inputs().get(node)
+        if own is not None and shape[own] == 1:
+            return own
+        first = next((axis for axis in self.batch_axes if axis is not None), 0)
+        axes = [axis for axis in (first, 0) if axis < len(shape) and shape[axis] == 1]
         return axes[0] if axes else None
+
+    def _axes_of_inputs(self) -> dict[fx.Node, int | None]:
+        tensors = [node for node in user_inputs(self.exported) if isinstance(node.meta.get("val"), Tensor)]
+        axes = self.batch_axes if len(self.batch_axes) == len(tensors) else self.batch_axes[:1] * len(tensors)
+        return dict(zip(tensors, axes, strict=True))
 
     def _input_axis(self, node: fx.Node) -> int | None:
         """Features come last where a linear map reads the input, or one place or time step of it."""
@@ -435,11 +444,6 @@ def _operation_name(node: fx.Node) -> str:
 def _extra(node: fx.Node, name: str) -> tuple[fx.Node, ...]:
     """A node that a call's reading takes besides the call's own arguments."""
     return (node.meta[name],) if name in node.meta else ()
-
-
-def _is_float(node: fx.Node) -> bool:
-    value = node.meta.get("val")
-    return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def _carried(_: Links, signal: Tensor) -> Tensor:

@@ -270,7 +270,7 @@ def _unrolled(
     before.meta["fed_by"], before.meta["kind"] = fields, layer.kind
     if layer.projection is not None:
         after = _linear(graph, after, (layer.projection, None), place, f"{layer.name}.projection")
-        before.meta["fed_by"], before.meta["kind"] = after, "tanh"
+        before.meta["fed_by"], before.meta["kind"], after.meta["closed"] = after, "tanh", True
     return after, memory
 
 

@@ -77,11 +77,12 @@ class InputAxis:
 
 def input_axes(program: Program) -> tuple[InputAxis, ...]:
     """Every tensor that the module takes, in the order of its arguments."""
-    axis, found = program.batch_axis, []
+    found = []
     for node in user_inputs(program.exported):
         value = node.meta.get("val")
         if isinstance(value, Tensor):
-            batched = value.dim() > axis and value.shape[axis] == 1
+            axis = program.batch_axes[node]
+            batched = axis is not None and value.dim() > axis and value.shape[axis] == 1
             found.append(InputAxis(node, node.name, tuple(value.shape), value.dtype, axis if batched else None))
     return tuple(found)
 

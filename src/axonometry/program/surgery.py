@@ -40,6 +40,12 @@ def shape_of(node: fx.Node) -> tuple[int, ...]:
     return tuple(first_value(node).shape)
 
 
+def is_float(node: fx.Node) -> bool:
+    """Whether a node's value is a floating-point tensor."""
+    value = node.meta.get("val")
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
 def user_inputs(exported: ExportedProgram) -> list[fx.Node]:
     """The placeholders of the module's own inputs, in order."""
     placeholders = [node for node in exported.graph.nodes if node.op == "placeholder"]

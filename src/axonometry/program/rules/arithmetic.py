@@ -10,7 +10,8 @@ from torch import Tensor, fx
 
 from axonometry.program.call import Call
 from axonometry.program.links import Links
-from axonometry.program.registry import Gain, Reading, overloads, resolver
+from axonometry.program.registry import Gain, Read, Reading, overloads, resolver
+from axonometry.program.rules.attention import of_softmax
 
 aten = torch.ops.aten
 
@@ -70,7 +71,7 @@ def products(call: Call) -> Reading:
     division = call.name != "mul"
     a, b = call.args[:2]
     if call.is_signal(a) and call.is_signal(b):
-        return _of_signals(call, a, b)
+        return _of_signals(call, a, b) if call.same_root() else of_softmax(call) or _of_signals(call, a, b)
     if call.is_signal(b):
         if division:
             return call.carried()
@@ -123,7 +124,13 @@ def extremes(call: Call) -> Reading:
         return call.carried()
     if call.same_root():
         return call.composite()
-    return Reading("wiring", lambda links, a, b: (a + b) * links(0.5))
+    larger = call.name in ("maximum", "max")
+
+    def live(a: Tensor, b: Tensor) -> Read:
+        first = a >= b if larger else a <= b
+        return lambda links, a, b: torch.where(first, a, b)
+
+    return Reading("wiring", lambda links, a, b: (a + b) * links(0.5), live=live)
 
 
 @resolver(*overloads("lerp"))

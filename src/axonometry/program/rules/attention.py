@@ -13,20 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from axonometry.program.attention import permitted_by
+from axonometry.program.attention import FUSED, WRITTEN, equal_shares, operands_of, permitted_by
 from axonometry.program.call import Call
 from axonometry.program.links import Links
-from axonometry.program.registry import Read, Reading, overloads, resolver
+from axonometry.program.registry import Read, Reading, resolver
 from axonometry.program.surgery import shape_of
 
-aten = torch.ops.aten
-FUSED = overloads("scaled_dot_product_attention")
 
-
-def uniform(links: Links, permitted: Tensor) -> Tensor:
-    """Equal weights over the permitted entries of the last axis, 0 elsewhere and in rows without any."""
-    mask = permitted.to(links.dtype)
-    return mask * links(mask.sum(-1, keepdim=True).clamp(min=1).reciprocal())
+def links_of(links: Links, weights: Tensor) -> Tensor:
+    """Weights between tokens as links; what is 0 is masked and no link."""
+    weights = weights.to(links.dtype)
+    return links(weights) * (weights != 0)
 
 
 def probabilities(
@@ -41,7 +38,8 @@ def probabilities(
         scores = scores.masked_fill(~_causal(query.shape[-2], key.shape[-2], scores.device), -math.inf)
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
-    return torch.softmax(scores, -1).nan_to_num()
+    weights = torch.softmax(scores, -1)
+    return weights.masked_fill((scores == -math.inf).all(-1, keepdim=True), 0.0)
 
 
 def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
@@ -57,9 +55,10 @@ def shares_of(node: fx.Node) -> Callable[..., Tensor] | None:
     """How a call's probabilities follow from the real values of its arguments; None where it is no attention."""
     if node.target in FUSED:
         return partial(_fused_shares, heads=_heads(node))
-    if "permitted" not in node.meta:
+    if "shares" not in node.meta:
         return None
-    return lambda *args, **_: args[1][0] if node.target is aten.einsum.default else args[0]
+    place, written = node.meta["weights_at"], node.target in WRITTEN
+    return lambda *args, **_: args[1][place] if written else args[place]
 
 
 def _fused_shares(
@@ -96,7 +95,8 @@ def scaled_dot_product_attention(call: Call) -> Reading:
         allowed = _causal(*tokens, v.device) if causal else torch.ones(*tokens, dtype=torch.bool, device=v.device)
         if known:
             allowed = allowed & permitted_by(rest[0] if rest else named["attn_mask"])
-        return uniform(links, allowed) @ _repeated(v, heads)
+        allowed = allowed.to(links.dtype)
+        return links_of(links, equal_shares(allowed, -1)) @ _repeated(v, heads)
 
     def live(*args: Any, **named: Any) -> Read:
         weights = shares(*args, **named)  # type: ignore[misc]
@@ -110,17 +110,18 @@ def of_softmax(call: Call) -> Reading | None:
     shares = shares_of(call.node)
     if shares is None:
         return None
-    operation, written = call.operation, call.operation is aten.einsum.default
-    operands = call.args[1] if written else call.args[:2]
+    operation, written, place = call.operation, call.operation in WRITTEN, call.node.meta["weights_at"]
 
     def product(weights: Tensor, args: tuple[Any, ...]) -> Tensor:
-        return operation(args[0], [weights, args[1][1]]) if written else operation(weights, args[1])
+        signal = (args[1] if written else args)[1 - place]
+        pair = [weights, signal] if place == 0 else [signal, weights]
+        return operation(args[0], pair) if written else operation(*pair)
 
     def read(links: Links, *args: Any) -> Tensor:
-        return product(uniform(links, args[-1]), args)
+        return product(links_of(links, args[-1]), args)
 
     def live(*args: Any) -> Read:
         weights = shares(*args)
         return lambda links, *now: product(links(weights), now)
 
-    return Reading("wiring", read, reads=(operands[1],), live=live)
+    return Reading("wiring", read, reads=(operands_of(call.node)[1 - place],), live=live)
