@@ -67,7 +67,7 @@ def curves(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> go.Fig
     low, high = _limits(values)
     figure.update_yaxes(range=[low, high])
     if log:
-        figure.update_xaxes(type="log", exponentformat="power")
+        figure.update_xaxes(type="log", exponentformat="power", dtick="D2")
     return figure
 
 

@@ -37,8 +37,10 @@ def results_page(results: Results, *, command: str = "axonometry paper lin2025")
 
 
 def _finding(found: Finding) -> tuple[Block, ...]:
-    rows = tuple((one.words, one.verdict, one.evidence) for one in found.statements)
-    statements = Table(("statement", "verdict", "numbers"), rows, "The paper's statements")
+    statements = Facts(
+        {one.words: f"{one.verdict}. {one.evidence[:1].upper()}{one.evidence[1:]}." for one in found.statements},
+        "The paper's statements",
+    )
     sheets = (Table(sheet.columns, sheet.rows, sheet.title, sheet.caption) for sheet in found.sheets)
     return (
         Prose((found.setup + diverged(found)).replace("*", ""), found.title),

@@ -17,7 +17,8 @@ HOW = f"""\
 
 - Brackets are {LEVEL:.0%} intervals of Student's t over seeds. A seed draws the initial parameters, the training
   samples, their order and their noise. **Three seeds are little**: the interval reaches 2.5 standard deviations of the
-  three to either side, and nothing but a large difference can be decided. Differences are taken seed by seed.
+  three to either side, also beyond what a number can be, and nothing but a large difference can be decided.
+  Differences are taken seed by seed.
 - A statement *holds here* where the interval of the number that it is about lies on its side, *does not hold here*
   where it lies on the other, and is *undecided* otherwise, also where settings contradict each other. What is counted
   seed by seed must be so in every seed to hold, in none not to. *Here* is these networks, sizes and data; no
@@ -72,7 +73,7 @@ def in_short(results: Results) -> list[str]:
         words = []
         for verdict in ("holds here", "does not hold here", "undecided"):
             mine = [statement.words for statement in found.statements if statement.verdict == verdict]
-            words += [f"*{verdict}*: {'; '.join(_lower(one) for one in mine)}"] if mine else []
+            words += [f"*{verdict.capitalize()}*: {'; '.join(_lower(one) for one in mine)}"] if mine else []
         counted = f"{found.networks} networks, {_seeds(found.seeds)}"
         lines.append(f"**{found.name}** ({counted}). {'. '.join(words)}.")
     if results.missing:
@@ -126,7 +127,7 @@ def _full(results: Results) -> str:
     planned = [item for found in results.findings for item in items(found.name, "full", SEEDS["full"])]
     done = sum(found.operations for found in results.findings)
     seconds = sum(found.seconds for found in results.findings)
-    wanted = sum(operations(item, item.training.steps) for item in planned)
+    wanted = sum(operations(item, float(item.training.steps)) for item in planned)
     return (
         f"The scale `full` (the paper's sizes where they are known, all images, {len(planned):,} networks, "
         f"{SEEDS['full']} seeds) was not run. Its training takes {wanted / done:,.0f} times the multiplications, "
