@@ -131,8 +131,6 @@ def grokking(scale: Scale, seed: int) -> Iterable[Item]:
     )
     for decay, steps in {"small": ((0.3, 6000),), "full": ((0.3, 100_000), (0.01, 100_000))}[scale]:
         yield _omnigrok(scale, seed, decay, steps, both)
-    if scale == "small" and seed == 0:
-        yield _omnigrok(scale, seed, 0.01, 30_000, both)
 
 
 def _omnigrok(scale: Scale, seed: int, decay: float, steps: int, measures: tuple[str, ...]) -> Item:
