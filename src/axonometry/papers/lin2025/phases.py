@@ -35,7 +35,7 @@ def read(outcomes: Sequence[Outcome]) -> Finding:
     setup = (
         f"{layers} hidden layers of {wide} ReLU neurons on {first.task.n_train:,} images of {first.task.name}, "
         f"{first.training.steps:,} updates of {first.training.batch} images. Weights begin as N(0, 2/fan_in), not from "
-        "the paper's U(±1/√fan_in), from which SGD does not leave chance in so few updates. Ranks of "
+        "the paper's U(±1/√fan_in), from which SGD did not leave chance in trials of as many. Ranks of "
         f"{min(first.plan.ranked, first.task.n_test):,} test images."
     )
     statements = (_rates(cells), _all(outcomes), _reversal(cells), _first_rises(cells))
