@@ -112,8 +112,8 @@ def _setup(cells: Mapping[str, list[Outcome]]) -> str:
         )
     return (
         f"{'; '.join(parts)}. Images as in Omnigrok but in float32; its own decay, 0.01 over 100,000 updates, is left "
-        "to the full scale. Addition is of two numbers as one-hot vectors side by side, and noise on the samples is noise "
-        "on these. *Before* is the last measured moment up to where training accuracy reaches "
+        "to the full scale. Addition is of two numbers as one-hot vectors side by side, and noise on the samples is "
+        "noise on these. *Before* is the last measured moment up to where training accuracy reaches "
         f"{MEMORISED:.0%} (known), *the jump* that nearest to where half of what the test accuracy gains from there is "
         f"gained, *after* the end; without a gain of {JUMP} there is no jump, and late it is from {LATE:g} times the "
         "updates until known. The mean basin is over single samples' own amplitudes, misclassified ones counting 0."
