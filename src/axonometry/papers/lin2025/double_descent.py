@@ -91,6 +91,14 @@ def _statements(widths: Widths, threshold: int | None) -> list[Statement]:
         f"{of(widths[wide], _error).text('.3f')} at width {wide}; rises by {rise.text('.3f')}, falls by "
         f"{fall.text('.3f')}"
     )
+    if peak == before:
+        narrow = min(widths)
+        evidence = (
+            f"threshold at width {threshold}. The mean error falls from width to width: "
+            f"{of(widths[narrow], _error).text('.3f')} at width {narrow}, "
+            f"{of(widths[threshold], _error).text('.3f')} at the threshold, {of(widths[wide], _error).text('.3f')} at "
+            f"width {wide}"
+        )
     verdict: Verdict = "undecided"
     if rise.low > 0 and fall.low > 0:
         verdict = "holds here"

@@ -92,7 +92,10 @@ def _together(words: str, outcomes: Sequence[Outcome], first: Value, second: Val
         rhos.append(correlation([first(o) for o in mine], [second(o) for o in mine]))
     one = estimate(rhos)
     verdict: Verdict = (one if rises else Estimate(-one.value, -one.high, -one.low, one.n)).verdict()
-    evidence = f"Spearman's ρ over {len(outcomes) // len(seeds)} batch sizes, mean over seeds: {one.text()}"
+    evidence = (
+        f"Spearman's ρ over {len(outcomes) // len(seeds)} batch sizes, mean over seeds: {one.text()}; nothing but the "
+        "batch is varied, so that no cause is shown"
+    )
     return Statement(words, verdict, evidence)
 
 

@@ -108,7 +108,7 @@ def _setup(cells: Mapping[str, list[Outcome]]) -> str:
         parts.append(
             f"*{name}*: {hidden} hidden ReLU neurons, {item.task.n_train:,} training samples, AdamW "
             f"({item.training.learning_rate:g}, decay {item.training.weight_decay:g}), {item.training.loss}, "
-            f"{item.training.steps:,} updates, n = {len(some)}"
+            f"{item.training.steps:,} updates looked at {len(some[0].curve)} times, n = {len(some)}"
         )
     return (
         f"{'; '.join(parts)}. Images as in Omnigrok but in float32; its own decay, 0.01 over 100,000 updates, is left "
@@ -191,7 +191,9 @@ def _modes(cells: Mapping[str, list[Outcome]]) -> Statement:
             f"{change.text()}; order-preserving rate {_at(some, kept, 0).text()}, then {_at(some, kept, 2).text()}"
         )
     return Statement(
-        "The first layer preserves order more (its gradient rises) with the jump", _joint(verdicts), "; ".join(words)
+        "Before the jump order is preserved less (the NPT phase): the first layer's gradient rises with it",
+        _joint(verdicts),
+        "; ".join(words),
     )
 
 
