@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics import activity, neuron_activation, tally as tally_module
 from axonometry.metrics.tally import Tally
 from axonometry.populations import LeNet
-from axonometry.program.live import live_batches
+from axonometry.program.live import LiveBatch, live_batches
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 6))
 
@@ -90,6 +92,19 @@ def test_one_batch_or_many(batches: list[Tensor]) -> None:
     torch.testing.assert_close(many.mean(), one.mean(), rtol=1e-6, atol=1e-7 * size)
     torch.testing.assert_close(many.variance(), one.variance(), rtol=1e-5, atol=1e-12 * size**2)
     assert torch.equal(many.histogram, one.histogram)
+
+
+@given(streams())
+def test_joined_tallies_are_one(batches: list[Tensor]) -> None:
+    joined, one = tallied(batches[:1], bounds=(0.0, 1.0)), tallied([torch.cat(batches)], bounds=(0.0, 1.0))
+    if batches[1:]:
+        joined.join(tallied(batches[1:], bounds=(0.0, 1.0)))
+    size = float(one.maximum.abs().maximum(one.minimum.abs()).max())
+    torch.testing.assert_close(joined.mean(), one.mean(), rtol=1e-6, atol=1e-7 * size)
+    torch.testing.assert_close(joined.variance(), one.variance(), rtol=1e-5, atol=1e-12 * size**2)
+    for name in ("minimum", "maximum", "zeros", "low", "high", "histogram"):
+        assert torch.equal(getattr(joined, name), getattr(one, name))
+    assert joined.count == one.count
 
 
 def test_blocks_are_carried_over_to_one_centre(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,19 +229,57 @@ def test_a_sample_that_is_not_finite_is_named() -> None:
         neuron_activation(graph, samples, batch_size=8)
 
 
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_several_threads_change_nothing_but_rounding() -> None:
+    model, samples = LeNet((1, 28, 28)).eval(), torch.rand(43, 1, 28, 28)
+    graph = ax.capture(model, samples)
+    several, again = (neuron_activation(graph, samples, batch_size=5) for _ in range(2))
+    one = neuron_activation(graph, samples, batch_size=43)
+    assert torch.get_num_threads() == 3
+    for name in one.mean:
+        assert torch.equal(several.mean[name], again.mean[name])
+        assert torch.equal(several.variance[name], again.variance[name])
+        torch.testing.assert_close(several.mean[name], one.mean[name], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(several.variance[name], one.variance[name], rtol=1e-4, atol=1e-9)
+        assert several.dead[name] == one.dead[name]
+        assert several.pooled[name].kurtosis == pytest.approx(one.pooled[name].kurtosis, rel=1e-3)
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize("places", [(29, 3), (17, 16), (39,)])
+def test_the_first_sample_that_is_not_finite_is_named_whichever_thread_meets_it(places: tuple[int, ...]) -> None:
+    model, samples = network(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), torch.rand(40, 2)
+    graph = ax.capture(model, samples)
+    samples[list(places), 0] = math.nan
+    with pytest.raises(SamplesError, match=rf"sample {min(places)}, .* first in layer 'input', at 1 of 2 neurons"):
+        neuron_activation(graph, samples, batch_size=2)
+    assert torch.get_num_threads() == 3
+
+
 def test_memory_does_not_grow_with_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = ax.capture(LeNet((1, 28, 28)), torch.zeros(1, 1, 28, 28))
     alive: dict[int, weakref.ref[Any]] = {}
-    original, peaks = activity.live_batches, []
+    original, peaks = activity.over_live_batches, []
 
-    def counted(*args: Any, **choices: Any) -> Any:
-        for batch in original(*args, **choices):
+    def watched(graph: Any, samples: Any, function: Any, **choices: Any) -> Any:
+        def counted(batch: LiveBatch, lane: int) -> Any:
             for tensor in [*batch.fields.values(), *batch.activations.values()]:
                 alive[id(tensor)] = weakref.ref(tensor)
+            gc.collect()  # the wrappers that check annotations make circles
             peaks.append(sum(reference() is not None for reference in alive.values()))
-            yield batch
+            return function(batch, lane)
 
-    monkeypatch.setattr(activity, "live_batches", counted)
+        return original(graph, samples, counted, **choices)
+
+    monkeypatch.setattr(activity, "over_live_batches", watched)
     neuron_activation(graph, (torch.rand(4, 1, 28, 28) for _ in range(12)))
     assert len(peaks) == 12
     assert max(peaks) == max(peaks[:3])  # later batches find no more tensors alive than the first ones

@@ -11,6 +11,7 @@ formulas were not seen. Sparsity, dead and saturated neurons are [our choice].
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields as fields_of
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,7 +21,7 @@ from torch import Tensor
 from axonometry.errors import NonfiniteError, ValuesError
 from axonometry.metrics.modes.functions import activation_functions
 from axonometry.metrics.tally import Tally
-from axonometry.program.live import LiveBatch, field_nodes, live_batches, refuse_nonfinite
+from axonometry.program.live import LiveBatch, field_nodes, over_live_batches, refuse_nonfinite
 from axonometry.program.samples import Samples
 from axonometry.statistics import Moments
 from axonometry.values import NodeValues
@@ -167,15 +168,22 @@ def tallied(
         SamplesError: The samples do not fit; a NonfiniteError where one is NaN or infinite at a neuron.
     """
     bounds = {} if bounds is None else bounds
-    tallies: dict[str, Tally] = {}
-    n_samples = 0
-    for batch in live_batches(graph, samples, **reading):
+    lanes: defaultdict[int, dict[str, Tally]] = defaultdict(dict)
+
+    def count(batch: LiveBatch, lane: int) -> int:
+        tallies = lanes[lane]
         for group, value in values(batch).items():
             if not tallies.setdefault(group, Tally(bounds.get(group))).add(value):
                 refuse_nonfinite(batch)
                 _refuse(batch, group, value)
-        n_samples += batch.size
-    return _statistics(n_samples, tallies, {group.name: group.shape for group in graph.groups})
+        return batch.size
+
+    n_samples = sum(over_live_batches(graph, samples, count, **reading))
+    first, *others = (lanes[lane] for lane in sorted(lanes))
+    for other in others:
+        for group, tally in first.items():
+            tally.join(other[group])
+    return _statistics(n_samples, first, {group.name: group.shape for group in graph.groups})
 
 
 def rows_of(graph: NeuralGraph, take: Callable[[], NeuronStatistics]) -> Iterator[tuple[str, str, float]]:

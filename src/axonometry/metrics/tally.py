@@ -75,6 +75,14 @@ class Tally:
         size = _BLOCK.get(rows.device.type, _BLOCK_ELSEWHERE)
         return all(self._add(block) for block in rows.split(max(1, size // max(1, rows.shape[1]))))
 
+    def join(self, other: Tally) -> None:
+        """Count in the samples of another tally of the same neurons."""
+        self.powers += _rebased(other.powers, other.centre - self.centre, other.count)
+        self.minimum = torch.minimum(self.minimum, other.minimum)
+        self.maximum = torch.maximum(self.maximum, other.maximum)
+        for name in ("count", "zeros", "low", "high", "histogram"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def _add(self, block: Tensor) -> bool:
         x = block if block.dtype == torch.float64 else block.float()
         low, high = x.amin(0), x.amax(0)

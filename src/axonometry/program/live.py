@@ -10,32 +10,28 @@ Fields are what the network computes, in its own precision and in evaluation mod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from axonometry.errors import NonfiniteError, SamplesError, ValuesError
+from axonometry.errors import NonfiniteError, SamplesError
 from axonometry.program.description import Shape
-from axonometry.program.places import (
-    WITHOUT_VIEWS,
-    activation_nodes,
-    field_nodes,
-    layout,
-)
-from axonometry.program.program import Program, Statics
-from axonometry.program.samples import InputAxis, Samples, batches_of, input_axes
+from axonometry.program.lanes import MOST, in_lanes
+from axonometry.program.places import WITHOUT_VIEWS, activation_nodes, field_nodes
+from axonometry.program.plan import Plan, default_batch_size, plan_of
+from axonometry.program.program import Statics
+from axonometry.program.samples import Samples, batches_of
 
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph
 
-__all__ = ["LiveBatch", "activation_nodes", "field_nodes", "live_batches", "refuse_nonfinite"]
-BYTES_PER_BATCH = {"cpu": 2**24, "cuda": 2**29}
-"""What all values of one batch may take together where no batch size is given: CPUs like them near their caches."""
+__all__ = ["LiveBatch", "activation_nodes", "field_nodes", "live_batches", "over_live_batches", "refuse_nonfinite"]
+Result = TypeVar("Result")
 _aten = torch.ops.aten
 
 
@@ -100,21 +96,78 @@ def live_batches(
         SamplesError: There are no samples, or they do not have the captured input's shape or dtype.
         ValuesError: A group does not exist, or the graph is a mapped one.
     """
-    plan = _plan(graph, groups, tuple(nodes))
-    if not fields:
-        wanted = {*plan.activations.values(), *plan.nodes}
-        plan = replace(plan, fields={}, calls=_schedule(graph.program, wanted))
-    statics = graph._statics
-    batch_size = _batch_size(plan, graph.device) if batch_size is None else batch_size
+    reading = _reading(graph, groups, nodes, fields=fields)
+    for start, inputs in _cut(reading, samples, batch_size):
+        yield _batch(reading, start, inputs)
+
+
+def over_live_batches(
+    graph: NeuralGraph,
+    samples: Samples,
+    function: Callable[[LiveBatch, int], Result],
+    *,
+    batch_size: int | None = None,
+    **choices: Any,
+) -> Iterator[Result]:
+    """What a function makes of each batch of :func:`live_batches`, in order; on CPUs several batches are run at once.
+
+    Batches are run at once if there are several, more than one thread, and more than one sample fits into a batch.
+
+    Args:
+        graph: The network at one snapshot; not one of its mapped graphs.
+        samples: What the module takes, as for :func:`live_batches`.
+        function: Takes a batch and the number of its lane, from 0; two calls in one lane never overlap, calls in
+            different lanes do. What it sums up, it keeps apart by lane.
+        batch_size: Samples run at once in one lane.
+        **choices: ``groups``, ``nodes`` and ``fields``, as for :func:`live_batches`.
+
+    Raises:
+        SamplesError: As for :func:`live_batches`, or what the function raised for the first batch for which it did.
+    """
+    reading = _reading(graph, **choices)
+    cut = _cut(reading, samples, batch_size)
+    small = default_batch_size(reading.plan, graph.device) > 1
+    lanes = min(torch.get_num_threads(), MOST) if graph.device.type == "cpu" and small else 1
+
+    def work(item: tuple[int, tuple[Tensor, ...]], lane: int) -> Result:
+        return function(_batch(reading, *item), lane)
+
+    with _attention(graph.device):  # of the whole process: lanes that set and restored it would meet
+        yield from in_lanes(work, cut, lanes)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """All that batches have in common."""
+
+    plan: Plan
+    statics: Statics
+    device: torch.device
+
+
+def _reading(graph: NeuralGraph, *wanted: Any, **choices: Any) -> _Reading:
+    return _Reading(plan_of(graph, *wanted, **choices), graph._statics, graph.device)
+
+
+def _cut(reading: _Reading, samples: Samples, batch_size: int | None) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
+    """Batches of inputs, each with the number of its first sample."""
+    batch_size = default_batch_size(reading.plan, reading.device) if batch_size is None else batch_size
     if batch_size < 1:
         raise SamplesError("a batch has at least one sample", str(batch_size), "Leave batch_size out")
     start = 0
-    for inputs in batches_of(samples, plan.inputs, batch_size, graph.device):
-        size = next(len(x) for x, axis in zip(inputs, plan.axes(inputs), strict=True) if axis is not None)
-        yield LiveBatch(start, size, *_run(plan, statics, inputs))
-        start += size
+    for inputs in batches_of(samples, reading.plan.inputs, batch_size, reading.device):
+        yield start, inputs
+        start += _size(reading.plan, inputs)
     if not start:
         raise SamplesError("a live reading needs samples", "none", "Pass at least one sample")
+
+
+def _size(plan: Plan, inputs: tuple[Tensor, ...]) -> int:
+    return next(len(x) for x, axis in zip(inputs, plan.axes(inputs), strict=True) if axis is not None)
+
+
+def _batch(reading: _Reading, start: int, inputs: tuple[Tensor, ...]) -> LiveBatch:
+    return LiveBatch(start, _size(reading.plan, inputs), *_run(reading.plan, reading.statics, inputs))
 
 
 def refuse_nonfinite(batch: LiveBatch) -> None:
@@ -141,82 +194,16 @@ def refuse_nonfinite(batch: LiveBatch) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The calls that a live reading runs, in order, each with the values that nothing reads after it."""
-
-    program: Program
-    inputs: tuple[InputAxis, ...]
-    calls: tuple[tuple[fx.Node, tuple[fx.Node, ...]], ...]
-    fields: Mapping[str, fx.Node]
-    activations: Mapping[str, fx.Node]
-    layouts: Mapping[str, Tensor]
-    nodes: tuple[fx.Node, ...]
-
-    def axes(self, inputs: tuple[Tensor, ...]) -> tuple[int | None, ...]:
-        """For ``vmap``: 0 where an input has a value a sample, None where all samples share it."""
-        return tuple(None if axis.is_shared(x) else 0 for axis, x in zip(self.inputs, inputs, strict=True))
-
-
-def _plan(graph: NeuralGraph, groups: Iterable[str] | None, nodes: tuple[fx.Node, ...]) -> _Plan:
-    if graph._maps:
-        raise ValuesError(
-            "samples run through the network itself",
-            "a graph with mapped weights, such as graph.abs()",
-            "Pass the graph that it was made from",
-        )
-    program = graph.program
-    inputs = input_axes(program)
-    fields = field_nodes(program)
-    if groups is not None:
-        groups = list(groups)
-        for name in groups:
-            if name not in fields:
-                raise ValuesError(
-                    "a live reading is of groups with local fields", repr(name), f"There are: {', '.join(fields)}"
-                )
-        fields = {name: node for name, node in fields.items() if name in groups}
-    followed = activation_nodes(program)
-    activations = {name: followed.get(name, node) for name, node in fields.items()}
-    moved = {name: layout(fields[name], activations[name]) for name in fields if name in followed}
-    layouts = {name: places.to(graph.device) for name, places in moved.items() if places is not None}
-    calls = _schedule(program, {*fields.values(), *activations.values(), *nodes})
-    return _Plan(program, inputs, calls, fields, activations, layouts, nodes)
-
-
 def _first(value: Any) -> Any:
     """A norm's or a pooling's result without the statistics or indices that come with it."""
     return value[0] if isinstance(value, (tuple, list)) else value
-
-
-def _schedule(program: Program, wanted: set[fx.Node]) -> tuple[tuple[fx.Node, tuple[fx.Node, ...]], ...]:
-    """The calls between the inputs and what is wanted, each with the values to be freed after it."""
-    nodes, varying = list(program.exported.graph.nodes), program.varying
-    needed = set(wanted)
-    for node in reversed(nodes):
-        if node in needed:
-            needed.update(operand for operand in node.all_input_nodes if operand in varying)
-    calls = [node for node in nodes if node in needed and node in varying and node.op == "call_function"]
-    last = {operand: call for call in calls for operand in call.all_input_nodes if operand in varying}
-    return tuple((c, tuple(v for v in c.all_input_nodes if last.get(v) is c and v not in wanted)) for c in calls)
-
-
-def _batch_size(plan: _Plan, device: torch.device) -> int:
-    sizes = [_bytes(node) for node, _ in plan.calls] + [_bytes(axis.node) for axis in plan.inputs]
-    return max(1, BYTES_PER_BATCH.get(device.type, BYTES_PER_BATCH["cuda"]) // max(1, sum(sizes)))
-
-
-def _bytes(node: fx.Node) -> int:
-    value = node.meta["val"]
-    parts = value if isinstance(value, (tuple, list)) else [value]
-    return sum(part.numel() * part.element_size() for part in parts if isinstance(part, Tensor))
 
 
 Found = tuple[dict[str, Tensor], dict[str, Tensor], dict[fx.Node, Any]]
 
 
 @torch.no_grad()
-def _run(plan: _Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
+def _run(plan: Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
     """One batch: fields and activations, the samples first, then the group's shape; and what else is wanted."""
     wanted = list(dict.fromkeys([*plan.fields.values(), *plan.activations.values(), *plan.nodes]))
 
