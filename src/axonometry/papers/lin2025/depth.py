@@ -35,7 +35,7 @@ def read(outcomes: Sequence[Outcome]) -> Finding:
     """What the networks say of the paper's statements."""
     series, first = _series(outcomes), outcomes[0].item
     setup = (
-        f"ReLU networks on {first.task.n_train:,} images of {first.task.name}, {first.training.steps:,} updates of "
+        f"ReLU networks on {first.task.n_train:,} images of {first.task.title}, {first.training.steps:,} updates of "
         f"{first.training.batch} images by Adam ({first.training.learning_rate:g}) at every depth: how fast a depth "
         "learns is part of its accuracy here. *he*: weights begin as N(0, 2/fan_in); *torch*: as U(±1/√fan_in), the "
         f"paper's. Basins on {min(first.plan.samples, first.task.n_test)} test images. Among networks of at least "

@@ -60,7 +60,7 @@ def read(outcomes: Sequence[Outcome]) -> Finding:
     """What the networks say; the paper's own set-up was not seen."""
     widths, first = _widths(outcomes), outcomes[0].item
     setup = (
-        f"One hidden layer of ReLU neurons on {first.task.n_train:,} images of {first.task.name}, "
+        f"One hidden layer of ReLU neurons on {first.task.n_train:,} images of {first.task.title}, "
         f"{first.task.label_noise:.0%} of them with a false label; {first.training.steps:,} updates of "
         f"{first.training.batch} images by Adam ({first.training.learning_rate:g}). Double descent stands in the "
         "abstracts of the paper's versions 1 and 2; how it was set up there was not seen, so that this is our choice. "

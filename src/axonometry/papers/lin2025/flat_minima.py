@@ -52,7 +52,7 @@ def read(outcomes: Sequence[Outcome]) -> Finding:
     cells, first = by_cell(sorted(outcomes, key=lambda o: o.item.training.batch)), outcomes[0].item
     setup = (
         f"{len(first.network.widths)} hidden layers of {first.network.widths[0]} ReLU neurons on "
-        f"{first.task.n_train:,} images of {first.task.name} by Adam ({first.training.learning_rate:g}), each until "
+        f"{first.task.n_train:,} images of {first.task.title} by Adam ({first.training.learning_rate:g}), each until "
         f"its loss on training images is at most {first.training.enough:g} nats, so that batches are compared at one "
         "loss and not after one number of updates or epochs. The paper's set-up is not known to us. Weight basins and "
         f"sharpness on {first.plan.samples} images; sharpness is the largest eigenvalue of the Hessian of the cross "

@@ -39,6 +39,11 @@ class Task:
     label_noise: float = 0.0
     modulus: int = 0
 
+    @property
+    def title(self) -> str:
+        """The data set's name as it is written."""
+        return self.name.upper() if self.name == "mnist" else self.name
+
 
 @dataclass(frozen=True)
 class Network:

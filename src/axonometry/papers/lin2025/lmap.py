@@ -38,7 +38,7 @@ def read(outcomes: Sequence[Outcome]) -> Finding:
     first = outcomes[0].item
     setup = (
         f"One hidden layer of {first.network.widths[0]} neurons, tanh or none (the paper: 2048), on "
-        f"{first.task.name}, {first.training.steps:,} updates of {first.training.batch} images by Adam "
+        f"{first.task.title}, {first.training.steps:,} updates of {first.training.batch} images by Adam "
         f"({first.training.learning_rate:g}), whatever the number of images. The L-Map is the trained tanh network "
         "with every tanh replaced by the identity, its biases kept. Accuracies and ranks on "
         f"{min(first.plan.ranked, first.task.n_test):,} test images."

@@ -38,7 +38,10 @@ def results_page(results: Results, *, command: str = "axonometry paper lin2025")
 
 def _finding(found: Finding) -> tuple[Block, ...]:
     statements = Facts(
-        {one.words: f"{one.verdict}. {one.evidence[:1].upper()}{one.evidence[1:]}." for one in found.statements},
+        {
+            one.words: f"{one.verdict.capitalize()}. {one.evidence[:1].upper()}{one.evidence[1:]}."
+            for one in found.statements
+        },
         "The paper's statements",
     )
     sheets = (Table(sheet.columns, sheet.rows, sheet.title, sheet.caption) for sheet in found.sheets)

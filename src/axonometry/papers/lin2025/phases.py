@@ -33,7 +33,7 @@ def read(outcomes: Sequence[Outcome]) -> Finding:
     cells, first = by_cell(outcomes), outcomes[0].item
     layers, wide = len(first.network.widths), first.network.widths[0]
     setup = (
-        f"{layers} hidden layers of {wide} ReLU neurons on {first.task.n_train:,} images of {first.task.name}, "
+        f"{layers} hidden layers of {wide} ReLU neurons on {first.task.n_train:,} images of {first.task.title}, "
         f"{first.training.steps:,} updates of {first.training.batch} images. Weights begin as N(0, 2/fan_in), not from "
         "the paper's U(±1/√fan_in), from which SGD did not leave chance in trials of as many. Ranks of "
         f"{min(first.plan.ranked, first.task.n_test):,} test images."
