@@ -19,10 +19,13 @@ from torch import Tensor
 from axonometry.statistics import Moments
 
 PATTERNS = 2**16
-_BLOCK = {"cpu": 2**19}
+_BLOCK = {"cpu": 2**18}
 """Numbers in a block: so few that they stay in the processor's cache; on an accelerator every block costs launches."""
 _BLOCK_ELSEWHERE = 2**26
-_FAR, _NEAR = 1e9, 1e-9
+_FAR, _NEAR = 1e8, 1e-9
+"""Distances from the centre whose powers neither run over nor vanish in float32."""
+_LOSS = 0.75
+"""Where the squared mean distance is more than this share of the mean square, the variance is too small a difference."""
 TINY = 2.0**-125
 """Numbers smaller than this are 0 to the sketch."""
 NEAR_BOUND = 0.01
@@ -72,8 +75,44 @@ class Tally:
             Whether all values are finite; where not, the tally is of no more use.
         """
         rows = values.detach().reshape(len(values), -1)
-        size = _BLOCK.get(rows.device.type, _BLOCK_ELSEWHERE)
-        return all(self._add(block) for block in rows.split(max(1, size // max(1, rows.shape[1]))))
+        rows = rows if rows.dtype == torch.float64 else rows.float()
+        if not self.count:
+            self._begin(rows)
+        rounded = torch.empty(rows.shape, dtype=torch.bfloat16, device=rows.device)
+        size = max(1, _BLOCK.get(rows.device.type, _BLOCK_ELSEWHERE) // max(1, rows.shape[1]))
+        blocks = [self._block(x, to) for x, to in zip(rows.split(size), rounded.split(size), strict=True)]
+        lows, highs, sums = (torch.stack(parts) for parts in zip(*blocks, strict=True))
+        low, high, total = lows.amin(0), highs.amax(0), sums.sum(0, dtype=torch.float64)
+        count, powers = self.count + len(rows), self.powers + total[:4]
+        width = torch.maximum(high - self.centre, self.centre - low).max()
+        lost = (powers[0] * powers[0] > _LOSS * count * powers[1]).any()
+        least, finite, width, lost = torch.stack([low.min(), (high - low).isfinite().all(), width, lost]).tolist()
+        if not finite and not bool((low.isfinite() & high.isfinite()).all()):
+            return False
+        if lost or not (width == 0 or _NEAR < width < _FAR):
+            powers = self.powers + sum(_careful(x.double(), self.centre) for x in rows.split(size))
+        self.count, self.powers = count, powers
+        self.minimum, self.maximum = torch.minimum(self.minimum, low), torch.maximum(self.maximum, high)
+        self.zeros += total[4]
+        if self.bounds is not None:
+            self.low += total[5]
+            self.high += total[6]
+        self._sketch(rounded.view(torch.int16).reshape(-1), signed=least < 0)
+        return True
+
+    def _block(self, x: Tensor, rounded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Extremes and sums per neuron of some samples: four powers about the centre, zeros, values at the bounds."""
+        rounded.copy_(x + self.specks)
+        distance = x - self.centre.to(x.dtype)
+        power = distance * distance
+        sums = [distance.sum(0), power.sum(0), distance.mul_(power).sum(0), power.mul_(power).sum(0)]
+        sums.append(torch.eq(x, 0, out=power).sum(0))
+        if self.bounds is not None:
+            lower, upper = self.bounds
+            margin = NEAR_BOUND * (upper - lower)
+            sums.append(torch.le(x, lower + margin, out=power).sum(0))
+            sums.append(torch.ge(x, upper - margin, out=power).sum(0))
+        return x.amin(0), x.amax(0), torch.stack(sums)
 
     def join(self, other: Tally) -> None:
         """Count in the samples of another tally of the same neurons."""
@@ -83,43 +122,17 @@ class Tally:
         for name in ("count", "zeros", "low", "high", "histogram"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
-    def _add(self, block: Tensor) -> bool:
-        x = block if block.dtype == torch.float64 else block.float()
-        low, high = x.amin(0), x.amax(0)
-        reach, spread, least = torch.stack(
-            [torch.maximum(low.abs(), high.abs()).max(), (high - low).max(), low.min()]
-        ).tolist()
-        if not math.isfinite(reach):
-            return False
-        if reach > _FAR or spread < _NEAR:  # where powers of float32 run over or vanish
-            x = x.double()
-        if not self.count:
-            self._begin(x)
-        scratch = torch.empty_like(x)
-        self.minimum, self.maximum = torch.minimum(self.minimum, low), torch.maximum(self.maximum, high)
-        self.zeros += torch.eq(x, 0, out=scratch).sum(0)
-        if self.bounds is not None:
-            lower, upper = self.bounds
-            margin = NEAR_BOUND * (upper - lower)
-            self.low += torch.le(x, lower + margin, out=scratch).sum(0)
-            self.high += torch.ge(x, upper - margin, out=scratch).sum(0)
-        self._sketch(torch.add(x, self.specks, out=scratch), signed=least < 0)
-        mean = x.mean(0)
-        self.powers += _rebased(_power_sums(x, mean, scratch), mean.double() - self.centre, len(x))
-        self.count += len(x)
-        return True
-
-    def _sketch(self, block: Tensor, *, signed: bool) -> None:
-        """Count the values, rounded to bfloat16, by their bits; those of non-negative numbers need no widening."""
-        patterns = block.to(torch.bfloat16).view(torch.int16).reshape(-1)
+    def _sketch(self, patterns: Tensor, *, signed: bool) -> None:
+        """Count values that are rounded to bfloat16, by their bits; those of non-negative numbers need no widening."""
         if signed:
             self.histogram += torch.bincount(patterns.to(torch.int32).add_(2**15), minlength=PATTERNS)
         else:
             self.histogram[2**15 :] += torch.bincount(patterns, minlength=2**15)
 
-    def _begin(self, x: Tensor) -> None:
-        neurons, device = x.shape[1], x.device
-        self.centre = x.mean(0).double()
+    def _begin(self, rows: Tensor) -> None:
+        neurons, device = rows.shape[1], rows.device
+        # exact where a neuron does not change, so that its distances are 0
+        self.centre = torch.minimum(torch.maximum(rows.mean(0), rows.amin(0)), rows.amax(0)).double()
         self.powers = torch.zeros(4, neurons, dtype=torch.float64, device=device)
         self.minimum = torch.full((neurons,), math.inf, dtype=torch.float64, device=device)
         self.maximum = torch.full((neurons,), -math.inf, dtype=torch.float64, device=device)
@@ -180,12 +193,11 @@ class Tally:
         return [exact.get(rank, value) for rank, value in zip(ranks, rounded, strict=True)]
 
 
-def _power_sums(x: Tensor, centre: Tensor, scratch: Tensor) -> Tensor:
-    """Sums over axis 0 of (x - centre)^k for k = 1..4, in float64."""
-    d = x - centre
-    square = torch.mul(d, d, out=scratch)
-    sums = [d.sum(0), square.sum(0), d.mul_(square).sum(0), square.mul_(square).sum(0)]
-    return torch.stack(sums).double()
+def _careful(x: Tensor, centre: Tensor) -> Tensor:
+    """Sums over axis 0 of (x - centre)^k for k = 1..4, by way of x's own mean."""
+    mean = x.mean(0)
+    distance = x - mean
+    return _rebased(torch.stack([(distance**k).sum(0) for k in range(1, 5)]), mean - centre, len(x))
 
 
 def _rebased(sums: Tensor, shift: Tensor, count: int) -> Tensor:
