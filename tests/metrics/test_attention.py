@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import axonometry as ax
-from axonometry.errors import ValuesError
-from axonometry.metrics.attention import attention_strength
+from axonometry.errors import NonfiniteError, ValuesError
+from axonometry.metrics.attention import attention_rows, attention_strength
 from axonometry.testing import randomise
 
 
@@ -104,3 +104,45 @@ def test_in_the_catalogue() -> None:
 def test_a_network_without_attention() -> None:
     with pytest.raises(ValuesError, match="has attention"):
         attention_strength(ax.capture(nn.Linear(2, 2), torch.zeros(1, 2)), torch.zeros(3, 2))
+
+
+class Written(nn.Module):
+    """Two attentions, written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for value in (self.first, self.second):
+            x = (x @ x.transpose(1, 2)).softmax(-1) @ value(x)
+        return x
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("batch_size", [1, 4, None])
+def test_a_sample_that_is_not_finite_is_named(bad: float, batch_size: int | None) -> None:
+    x = torch.randn(7, 4, 3)
+    graph = ax.capture(Written(), x[:1])
+    x[5, 2, 1] = x[6, 0, 0] = bad
+    first = next(iter(attention_strength(graph, x[:5], batch_size=batch_size).sent))
+    with pytest.raises(NonfiniteError, match=rf"sample 5, .* first in layer '{first}'"):
+        attention_strength(graph, x, batch_size=batch_size)
+
+
+def test_a_sample_that_is_not_finite_is_named_where_attention_is_one_call() -> None:
+    x = torch.randn(3, 4, 3)
+    x[1, 3, 0] = math.nan
+    with pytest.raises(NonfiniteError, match="sample 1, "):
+        attention_strength(ax.capture(Zero(None, causal=True), x[:1]), x)
+
+
+def test_a_table_has_nan_where_a_sample_is_not_finite() -> None:
+    x = torch.randn(7, 4, 3)
+    graph = ax.capture(Written(), x[:1])
+    good = list(attention_rows(graph, x))
+    x[5] = math.nan
+    rows = list(attention_rows(graph, x))
+    assert [row[:2] for row in rows] == [row[:2] for row in good]
+    assert all(math.isfinite(row[2]) for row in good)
+    assert all(math.isnan(row[2]) for row in rows)

@@ -175,6 +175,17 @@ def test_half_precision(dtype: torch.dtype, mode: Mode) -> None:
         assert error <= 0.02 * float(mean.abs().mean()) + 0.01, name
 
 
+@pytest.mark.parametrize("mode", ["out", "inout", "abs"])
+def test_what_a_half_precision_neuron_sends_may_be_larger_than_half_precision(mode: Mode) -> None:
+    network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Linear(1, 100, bias=False)).half()
+    with torch.no_grad():
+        network[0].weight.fill_(1000.0)
+        network[1].weight.fill_(2.0)
+    samples = torch.ones(3, 1).half()
+    found = neuron_strength(ax.capture(network, samples), samples, mode)
+    assert found.mean["0"].tolist() == [200_000.0 + (0.0 if mode == "out" else 1000.0)]
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_size_of_batches_changes_nothing(mode: Mode) -> None:
     network, samples = LeNet((1, 16, 16)).double().eval(), torch.rand(7, 1, 16, 16).double()

@@ -10,18 +10,19 @@ formulas were not seen; in- and out-strength of tokens are [our choice] (definit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
 
-from axonometry.errors import ValuesError
+from axonometry.errors import NonfiniteError, ValuesError
 from axonometry.program.call import module_path
-from axonometry.program.live import live_batches
+from axonometry.program.live import LiveBatch, live_batches
 from axonometry.program.rules.attention import shares_of
-from axonometry.statistics import moments
+from axonometry.statistics import Moments, moments
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def attention_strength(graph: NeuralGraph, samples: Samples, *, batch_size: int 
 
     Raises:
         ValuesError: The network has no attention.
-        SamplesError: The samples do not fit.
+        SamplesError: The samples do not fit; a NonfiniteError where one has a probability that is NaN.
     """
     attentions = _attentions(graph)
     if not attentions:
@@ -70,8 +71,10 @@ def attention_strength(graph: NeuralGraph, samples: Samples, *, batch_size: int 
     count = 0
     for batch in live_batches(graph, samples, batch_size=batch_size, groups=(), nodes=tuple(needed)):
         count += batch.size
-        for name, node in attentions.items():
-            found = _of_batch(graph, node, batch.values)
+        weights = {name: _probabilities(graph, node, batch.values) for name, node in attentions.items()}
+        _refuse_nonfinite(batch, weights)
+        for name in attentions:
+            found = _sums(weights[name])
             sums[name] = [a + b for a, b in zip(sums[name], found, strict=True)] if name in sums else found
     parts = zip(*([total / count for total in sums[name]] for name in attentions), strict=True)
     return AttentionStrength(*(NodeValues(dict(zip(attentions, part, strict=True))) for part in parts))
@@ -80,7 +83,8 @@ def attention_strength(graph: NeuralGraph, samples: Samples, *, batch_size: int 
 def attention_rows(graph: NeuralGraph, samples: Samples) -> Iterator[tuple[str, str, float]]:
     """Attention, statistic and value for a table: moments of what tokens send, and the mean entropy.
 
-    A network without attention has no rows.
+    A network without attention has no rows. All are NaN where a sample is not finite: a recorder must not end a
+    training.
 
     Args:
         graph: The network at one snapshot.
@@ -89,9 +93,15 @@ def attention_rows(graph: NeuralGraph, samples: Samples) -> Iterator[tuple[str, 
     Raises:
         SamplesError: The samples do not fit.
     """
-    if not _attentions(graph):
+    attentions = _attentions(graph)
+    if not attentions:
         return
-    found = attention_strength(graph, samples)
+    try:
+        found = attention_strength(graph, samples)
+    except NonfiniteError:
+        statistics = (*(part.name for part in fields(Moments)), "entropy")
+        yield from ((name, statistic, math.nan) for name in attentions for statistic in statistics)
+        return
     for name, sent in found.sent.items():
         for statistic, value in asdict(moments(sent)).items():
             yield name, statistic, float(value)
@@ -118,8 +128,8 @@ def _needed(graph: NeuralGraph, node: fx.Node) -> list[fx.Node]:
 
 
 @torch.no_grad()
-def _of_batch(graph: NeuralGraph, node: fx.Node, values: Any) -> list[Tensor]:
-    """Row sums, column sums and entropies, summed over the samples."""
+def _probabilities(graph: NeuralGraph, node: fx.Node, values: Any) -> Tensor:
+    """Of shape (samples, heads, queries, keys)."""
     varying, statics = _needed(graph, node), graph._statics
 
     def one(given: list[Any]) -> Tensor:
@@ -131,5 +141,24 @@ def _of_batch(graph: NeuralGraph, node: fx.Node, values: Any) -> list[Tensor]:
             weights = shares_of(node)(*args, **kwargs)  # type: ignore[misc]
         return weights.reshape(-1, *weights.shape[-2:])
 
-    weights = torch.func.vmap(one)([values[n] for n in varying]).double()
+    return torch.func.vmap(one)([values[n] for n in varying]).double()
+
+
+def _sums(weights: Tensor) -> list[Tensor]:
+    """Row sums, column sums and entropies, summed over the samples."""
     return [weights.sum((0, -1)), weights.sum((0, -2)), torch.special.entr(weights).sum((0, -1))]
+
+
+def _refuse_nonfinite(batch: LiveBatch, weights: dict[str, Tensor]) -> None:
+    found = []
+    for place, (name, probabilities) in enumerate(weights.items()):
+        bad = ~probabilities.flatten(1).isfinite().all(1)
+        if bool(bad.any()):
+            found.append((int(bad.int().argmax()), place, name))
+    if found:
+        index, _, name = min(found)
+        raise NonfiniteError(
+            "every sample's attention is finite",
+            f"sample {batch.start + index}, whose probabilities are NaN or infinite first in layer {name!r}",
+            "Look at that sample and at the layer's weights, or leave the sample out",
+        )

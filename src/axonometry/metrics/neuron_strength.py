@@ -73,7 +73,8 @@ def _signed(graph: NeuralGraph, flow: _Flow, mode: Mode) -> Callable[[LiveBatch]
     def values(batch: LiveBatch) -> By:
         sent, found = flow.sent(batch), {}
         for name, activation in batch.activations.items():
-            out = activation * (sent[name] + world[name]).to(activation.dtype)
+            weight = sent[name] + world[name]  # at least in float32, which a sum over links needs
+            out = activation.to(torch.promote_types(activation.dtype, weight.dtype)) * weight
             found[name] = out if mode == "out" else batch.fields[name] + out
         return found
 
