@@ -137,7 +137,10 @@ def _trend(series: Series, basin: str, words: str, *, grows: bool) -> Statement:
         deep = max((layers(o) for o in some if accuracy(o) >= LEARNED), default=0)
         found.append(f"{_name(key)}: {one.text()} (up to {deep} layers)")
     verdict: Verdict = verdicts[0] if len(set(verdicts)) == 1 else "undecided"
-    return Statement(words, verdict, f"Spearman's ρ of depth and amplitude, mean over seeds. {'; '.join(found)}")
+    counted = f"it surely does in {verdicts.count('holds here')} of {len(verdicts)} series, surely the opposite in "
+    counted += f"{verdicts.count('does not hold here')}"
+    evidence = f"Spearman's ρ of depth and amplitude, mean over seeds: {counted}. {'; '.join(found)}"
+    return Statement(words, verdict, evidence)
 
 
 def _classes(outcomes: Sequence[Outcome]) -> Statement:

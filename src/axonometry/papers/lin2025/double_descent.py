@@ -106,9 +106,15 @@ def _statements(widths: Widths, threshold: int | None) -> list[Statement]:
         verdict = "does not hold here"
     return [
         Statement("The test error descends, rises to a peak, and descends again", verdict, evidence),
-        _beyond(widths, threshold, "Past the threshold the sample basin grows with the width", _samples),
-        _beyond(widths, threshold, "Past the threshold the weight basin grows with the width", _weights),
-        _beyond(widths, threshold, "Past the threshold the first layer's gradient falls", _steepness, grows=False),
+        _beyond(widths, threshold, "Our question: past the threshold the sample basin grows with the width", _samples),
+        _beyond(widths, threshold, "Our question: past the threshold the weight basin grows with the width", _weights),
+        _beyond(
+            widths,
+            threshold,
+            "Our question: past the threshold the first layer's gradient falls",
+            _steepness,
+            grows=False,
+        ),
     ]
 
 
@@ -127,7 +133,7 @@ def _beyond(widths: Widths, threshold: int, words: str, value: Value, *, grows: 
     signed = change if grows else Estimate(-change.value, -change.high, -change.low, change.n)
     evidence = (
         f"{of(widths[threshold], value).text()} at width {threshold}, {of(widths[wide], value).text()} at width "
-        f"{wide}, change {change.text()} (our question, not the paper's statement)"
+        f"{wide}, change {change.text()}"
     )
     return Statement(words, signed.verdict(), evidence)
 

@@ -129,7 +129,7 @@ def grokking(scale: Scale, seed: int) -> Iterable[Item]:
         Training("adamw", 3e-3, modulus**2, steps, weight_decay=1.0),
         Plan(spread(steps, 40, 10), spread(steps, 12, 30), both, sizes.samples, sizes.ranked),
     )
-    for decay, steps in {"small": ((0.3, 6000),), "full": ((0.3, 100_000), (0.01, 100_000))}[scale]:
+    for decay, steps in {"small": ((0.3, 6000), (0.1, 15_000)), "full": ((0.3, 100_000), (0.01, 100_000))}[scale]:
         yield _omnigrok(scale, seed, decay, steps, both)
 
 
