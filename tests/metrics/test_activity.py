@@ -210,6 +210,41 @@ def test_saturated_is_95_percent_at_one_bound(share: float, expected: int) -> No
     assert neuron_activation(graph, half).saturated["0"] == 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "parts"), [(nn.LSTM, [0, 0, -1, 0]), (nn.GRU, [0, 0, -1]), (nn.RNN, [-1])], ids=["lstm", "gru", "rnn"]
+)
+def test_saturated_units_of_recurrent_layers(kind: Any, parts: list[int]) -> None:
+    # Every part, with biases of -9, 0, 9: sigmoid and tanh at the lower bound, nowhere near one, at the upper one.
+    layer = kind(2, 3, batch_first=True)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+        layer.bias_ih_l0.copy_(torch.tensor([-9.0, 0.1, 9.0]).repeat(len(parts)))
+    samples = torch.randn(20, 4, 2)
+    graph = ax.capture(nn.ModuleDict({"body": layer})["body"], samples[:1])
+    found = neuron_activation(graph, samples)
+    (name,) = found.saturated
+    assert found.saturated[name] == 4 * 2 * len(parts)
+    assert sorted({round(x) for x in found.minimum[name].reshape(-1).tolist()}) == sorted({0, 1, *parts})
+
+
+@pytest.mark.parametrize("bias", [-0.5, 0.5])
+def test_the_middle_of_a_tanh_gate_is_no_bound(bias: float) -> None:
+    # tanh(0) = 0 would be the lower bound of a sigmoid, and sigmoid(0.5) is near no bound of its own.
+    cell = nn.GRU(1, 1, batch_first=True)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.zero_()
+        cell.bias_ih_l0.copy_(torch.tensor([bias, bias, 0.0]))
+    samples = torch.randn(20, 3, 1)
+    assert list(neuron_activation(ax.capture(cell, samples[:1]), samples).saturated.values()) == [0]
+
+
+def test_a_recurrent_layer_of_relus_has_no_bounds() -> None:
+    layer, samples = nn.RNN(2, 3, nonlinearity="relu", batch_first=True), torch.randn(9, 4, 2)
+    assert neuron_activation(ax.capture(layer, samples[:1]), samples).saturated == {}
+
+
 def test_a_loader_gives_what_the_tensor_gives() -> None:
     model, samples = LeNet((1, 28, 28)).eval(), torch.rand(23, 1, 28, 28)
     graph = ax.capture(model, samples)

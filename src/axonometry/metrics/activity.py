@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from torch import Tensor
 
 from axonometry.errors import NonfiniteError, ValuesError
-from axonometry.metrics.modes.functions import activation_functions
-from axonometry.metrics.tally import Tally
+from axonometry.metrics.modes.functions import activation_functions, gate_bounds
+from axonometry.metrics.tally import Bounds, Tally
 from axonometry.program.live import LiveBatch, field_nodes, over_live_batches, refuse_nonfinite
 from axonometry.program.samples import Samples
 from axonometry.statistics import Moments
@@ -143,7 +143,9 @@ def neuron_activation(graph: NeuralGraph, samples: Samples, *, batch_size: int |
     ([1.5, 0.5], [0.25, 0.75])
     """
     functions = activation_functions(graph.program)
-    bounds = {name: function.bounds for name, function in functions.items() if function.bounded}
+    bounds: dict[str, Bounds] = {name: function.bounds for name, function in functions.items() if function.bounded}
+    for name, (lower, upper) in gate_bounds(graph.program).items():
+        bounds[name] = lower.to(graph.device), upper.to(graph.device)
     return tallied(graph, samples, lambda batch: batch.activations, batch_size=batch_size, bounds=bounds, fields=False)
 
 
@@ -152,7 +154,7 @@ def tallied(
     samples: Samples,
     values: Callable[[LiveBatch], Mapping[str, Tensor]],
     *,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
+    bounds: Mapping[str, Bounds] | None = None,
     **reading: Any,
 ) -> NeuronStatistics:
     r"""Statistics of anything that a batch of samples says of every neuron.
@@ -161,7 +163,7 @@ def tallied(
         graph: The network at one snapshot.
         samples: What the module takes.
         values: From a batch, by group, a tensor of shape (n, \*shape of the group).
-        bounds: By group, the least and greatest value of a bounded activation.
+        bounds: By group, the least and greatest value of a bounded activation, of all neurons or per neuron.
         **reading: What :func:`~axonometry.program.live.live_batches` is told of how many at once and what of them.
 
     Raises:

@@ -25,13 +25,17 @@ _BLOCK_ELSEWHERE = 2**26
 _FAR, _NEAR = 1e8, 1e-9
 """Distances from the centre whose powers neither run over nor vanish in float32."""
 _LOSS = 0.75
-"""Where the squared mean distance is more than this share of the mean square, the variance is too small a difference."""
+"""Where the squared mean is more than this share of the mean square, their difference, the variance, loses digits."""
 TINY = 2.0**-125
 """Numbers smaller than this are 0 to the sketch."""
 NEAR_BOUND = 0.01
 """A value is at a bound within this share of the range of its activation [our choice]."""
 SATURATED = 0.95
 """A neuron is saturated where this share of the samples lies at one of its bounds [our choice]."""
+
+
+Bounds = tuple[float | Tensor, float | Tensor]
+"""Least and greatest value of an activation: of all neurons, or per neuron."""
 
 
 @dataclass
@@ -53,7 +57,7 @@ class Tally:
             would all wait for the same count to be written.
     """
 
-    bounds: tuple[float, float] | None = None
+    bounds: Bounds | None = None
     count: int = 0
     centre: Tensor = field(default_factory=lambda: torch.empty(0))
     powers: Tensor = field(default_factory=lambda: torch.empty(0))

@@ -21,6 +21,7 @@ from axonometry.metrics.modes.order import Array
 from axonometry.program.live import activation_nodes, field_nodes
 from axonometry.program.program import Program
 from axonometry.program.recurrence import activated
+from axonometry.program.surgery import shape_of
 
 _RISING = frozenset("sigmoid tanh softplus log_sigmoid selu celu exp exp2 expm1 sinh asinh atan erf".split())
 _LEFT_ALONE = frozenset(
@@ -86,6 +87,20 @@ def activation_functions(program: Program) -> dict[str, ActivationFunction]:
     return {name: _function(node, ends.get(name, node)) for name, node in field_nodes(program).items()}
 
 
+def gate_bounds(program: Program) -> dict[str, tuple[Tensor, Tensor]]:
+    """Least and greatest value of every neuron, one after another, in the groups of gated recurrent layers.
+
+    Their neurons are of two kinds: gates between 0 and 1, and candidates for a memory or state between -1 and 1.
+    """
+    found = {}
+    for name, node in activation_nodes(program).items():
+        if node.target is activated and node.args[1] in ("lstm", "gru"):
+            ends = torch.full(shape_of(node), math.inf)
+            kind = str(node.args[1])
+            found[name] = activated(-ends, kind).reshape(-1), activated(ends, kind).reshape(-1)
+    return found
+
+
 def _function(field: fx.Node, end: fx.Node) -> ActivationFunction:
     if end is field:
         return ActivationFunction()
@@ -131,6 +146,8 @@ def _rises(call: fx.Node) -> bool:
 
 def _bounds(call: fx.Node) -> tuple[float, float]:
     name = _name(call)
+    if call.target is activated:  # all alike only without gates; for those there is gate_bounds
+        return _BOUNDS.get(str(call.args[1]), _UNBOUNDED)
     if name in ("hardtanh", "clamp", "clip"):
         default = (-1.0, 1.0) if name == "hardtanh" else (None, None)
         ends = [*call.args[1:3], *default[len(call.args) - 1 :]]
