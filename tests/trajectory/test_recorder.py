@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, RunError
+from axonometry.metrics import neuron_activation
 from axonometry.metrics.catalogue import CATALOGUE, measure
 from axonometry.program import NeuralGraph, capture
-from axonometry.trajectory import Recorder, load, recorder, verify
+from axonometry.trajectory import Recorder, load, recorder, remeasure, verify
 from axonometry.trajectory.choices import unwrapped
 
 
@@ -640,3 +641,59 @@ def test_a_record_is_cheap(tmp_path: Path, small: nn.Module, example: Tensor) ->
             recorder.record(step, loss=0.5)
             times.append(time.process_time() - begun)
     assert sorted(times)[6] < 0.15
+
+
+MEASURED = ("link_weights", "neuron_activation")
+
+
+class TimeFirst(nn.Module):
+    """Torch's own order of axes, and a mask that is passed by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.LSTM(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor, *, gain: Tensor) -> Tensor:
+        return self.head(self.body(x)[0] * gain)
+
+
+def test_a_network_that_needs_more_than_an_example(tmp_path: Path) -> None:
+    model, x, gain = TimeFirst(), torch.randn(5, 7, 3), torch.ones(5, 7, 1)
+    graph = capture(model, x[:, :1], batch_axis=1, gain=gain[:, :1])
+    samples = {"x": x, "gain": gain}
+    with Recorder(tmp_path / "run", model, graph=graph, measures=MEASURED, samples=samples) as recorder:
+        for step in range(2):
+            recorder.record(step)
+            with torch.no_grad():
+                model.head.weight.mul_(2)
+    run = load(tmp_path / "run", graph=graph)
+    assert run.description.samples["count"] == 7
+    assert torch.equal(run.graph(1).state["head.weight"] * 2, model.head.weight)
+    expected = neuron_activation(run.graph(1), samples).pooled["head"].mean
+    table = run.metrics.set_index(["metric", "step", "group", "statistic"])["value"]
+    assert table["neuron_activation", 1, "head", "mean"] == pytest.approx(expected)
+    again = remeasure(run, "neuron_strength", samples=samples)
+    assert set(again.metrics["metric"]) == {*MEASURED, "neuron_strength"}
+    assert again.graph(0).groups == run.groups
+
+
+def test_example_or_graph(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
+    folder, graph = tmp_path / "run", capture(small, example)
+    with pytest.raises(ConfigurationError, match="by its graph; got both"):
+        Recorder(folder, small, example, graph=graph)
+    with pytest.raises(ConfigurationError, match=r"by its graph; got neither\. .*graph=axonometry\.capture"):
+        Recorder(folder, small)
+    with pytest.raises(ConfigurationError, match=r"captured from the model itself.*other tensors for conv1\.weight"):
+        Recorder(folder, copy.deepcopy(small), graph=graph)
+    with pytest.raises(ConfigurationError, match="mapped weights"):
+        Recorder(folder, small, graph=graph.abs())
+    assert not folder.exists()
+    with Recorder(folder, small, graph=graph) as recorder:
+        recorder.record(0)
+    with pytest.raises(ConfigurationError, match="got both"):
+        load(folder, small, example, graph=graph)
+    with pytest.raises(ConfigurationError, match="got neither"):
+        load(folder, small).graph(0)
+    with pytest.raises(RunError, match="other groups"):
+        load(folder, graph=capture(nn.Linear(2, 2), torch.zeros(1, 2))).graph(0)
+    assert load(folder, small, example).graph(0).groups == load(folder, graph=graph).graph(0).groups

@@ -28,6 +28,42 @@ def unwrapped(model: nn.Module) -> nn.Module:
             return model
 
 
+def own_graph(model: nn.Module, example_inputs: tuple[Any, ...], graph: NeuralGraph | None) -> NeuralGraph | None:
+    """The graph that the user captured with choices of their own; None where the model is captured from the example.
+
+    Raises:
+        ConfigurationError: Both were given, or neither, or the graph is another model's.
+    """
+    if (graph is None) == (not example_inputs):
+        raise ConfigurationError(
+            "a network is known by an example of its inputs or by its graph",
+            "neither" if graph is None else "both",
+            "Pass what its forward takes, or graph=axonometry.capture(...) with the choices that it needs",
+        )
+    if graph is None:
+        return None
+    own, constants = tensors_of(model), graph.program.exported.constants
+    names = [name for name in dict.fromkeys(graph.program.names.values()) if name not in constants]
+    others = [name for name in names if name not in own or not _is_same(own[name], graph.state[name])]
+    if others or graph._maps:
+        raise ConfigurationError(
+            "the graph is captured from the model itself, as it is now",
+            f"one with other tensors for {', '.join(others)}" if others else "one with mapped weights",
+            "Capture the model once it is on its device and of its type",
+        )
+    return graph
+
+
+def _is_same(tensor: Tensor, other: Tensor) -> bool:
+    """Whether two tensors share their memory, so that one changes with the other."""
+    return (tensor.data_ptr(), tensor.shape, tensor.dtype, tensor.device) == (
+        other.data_ptr(),
+        other.shape,
+        other.dtype,
+        other.device,
+    )
+
+
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     """The tensors of a model's state dict, as they are, without a copy."""
     return {name: value.detach() for name, value in model.state_dict().items() if isinstance(value, Tensor)}

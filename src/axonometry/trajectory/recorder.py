@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from axonometry.errors import RunError
 from axonometry.metrics.catalogue import measure
-from axonometry.program import capture
+from axonometry.program import NeuralGraph, capture
 from axonometry.program.samples import Samples
 from axonometry.trajectory import store
 from axonometry.trajectory.begin import begin, saved
@@ -22,6 +22,7 @@ from axonometry.trajectory.choices import (
     known_measures,
     listed,
     numbers,
+    own_graph,
     sample_set,
     selected,
     tensors_of,
@@ -80,6 +81,8 @@ class Recorder:
         folder: Where the run is recorded; it is made if it is not there.
         model: The network, in any mode; also inside ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel``.
         example_inputs: What the model's forward takes, as for :func:`axonometry.capture`.
+        graph: Instead of the example, ``axonometry.capture(model, ...)`` with what it needs besides: inputs by name,
+            ``batch_axis``, ``pooling``.
         measures: Names out of ``axonometry.metrics.catalogue``.
         layers: Names of groups and synapses to measure, or patterns such as ``conv*``; None for all. Weights are kept
             for all layers in any case.
@@ -91,7 +94,8 @@ class Recorder:
         resume: Whether to go on with the run that the folder holds, if it holds one.
 
     Raises:
-        ConfigurationError: A measure or a layer does not exist, or a measure needs samples and there are none.
+        ConfigurationError: A measure or a layer does not exist, a measure needs samples and there are none, or there is
+            no example, or one besides the graph, or the graph is another model's.
         SamplesError: The samples do not fit the network.
         RunError: The folder holds a run (without ``resume``), is being written by another recorder, or holds another
             network's run.
@@ -103,6 +107,7 @@ class Recorder:
         folder: str | Path,
         model: nn.Module,
         *example_inputs: Any,
+        graph: NeuralGraph | None = None,
         measures: str | Iterable[str] = MEASURES,
         layers: str | Iterable[str] | None = None,
         keep_weights: bool = True,
@@ -114,7 +119,8 @@ class Recorder:
         self._model = unwrapped(model)
         measures = known_measures(listed(measures))
         layers = None if layers is None else listed(layers)
-        self._graph = capture(self._model, *example_inputs)
+        graph = own_graph(self._model, example_inputs, graph)
+        self._graph = capture(self._model, *example_inputs) if graph is None else graph
         self._names = selected(self._graph, layers)
         description = store.describe(
             self._graph, measures=measures, layers=layers, keep_weights=keep_weights, configuration=configuration

@@ -33,7 +33,8 @@ def remeasure(
     Args:
         run: A run that came to its end.
         measures: Names out of ``axonometry.metrics.CATALOGUE``.
-        graph: The captured network, at any weights; the run's own module is captured where None.
+        graph: The captured network, at any weights; where None, what the run was loaded with: its graph, or its module,
+            which is captured.
         samples: What the network is run on, for the measures that need samples; those of the run, where it has any.
 
     Returns:
@@ -47,13 +48,18 @@ def remeasure(
     measures = known_measures(listed(measures))
     lock = FolderLock(run.folder)
     try:
-        run = replace(load(run.folder), _module=run._module, _example_inputs=run._example_inputs)
+        run = _anew(run)
         missing = [name for name in measures if name not in run.description.measures]
         if missing:
             _measure(run, missing, graph, samples)
     finally:
         lock.release()
-    return load(run.folder, run._module, *run._example_inputs) if run._module else load(run.folder)
+    return _anew(run)
+
+
+def _anew(run: Trajectory) -> Trajectory:
+    """The run as it is now, with the network that it was loaded with."""
+    return load(run.folder, run._module, *run._example_inputs, graph=run._graph)
 
 
 def _measure(run: Trajectory, measures: list[str], graph: NeuralGraph | None, samples: Samples | None) -> None:

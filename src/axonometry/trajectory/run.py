@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from axonometry.errors import RunError
+from axonometry.errors import ConfigurationError, RunError
 from axonometry.program import Coverage, Group, NeuralGraph, Synapse, Wire, capture
 from axonometry.trajectory import store
-from axonometry.trajectory.choices import unwrapped
+from axonometry.trajectory.choices import own_graph, unwrapped
 from axonometry.trajectory.state import read_state
 from axonometry.trajectory.tables import read_table, steps_in
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def load(folder: str | Path, module: nn.Module | None = None, *example_inputs: Any) -> Trajectory:
+def load(
+    folder: str | Path, module: nn.Module | None = None, *example_inputs: Any, graph: NeuralGraph | None = None
+) -> Trajectory:
     """Open a recorded run; nothing in the folder is changed, and a run under way may be opened too.
 
     Only numbers and text are read from the folder, no code: a run from a stranger is safe to open. This is why
@@ -31,13 +33,20 @@ def load(folder: str | Path, module: nn.Module | None = None, *example_inputs: A
         folder: What a :class:`Recorder` wrote.
         module: The network, with any weights, for :meth:`Trajectory.graph`.
         example_inputs: What its forward takes.
+        graph: Instead of the module and the example, the network as :func:`axonometry.capture` captured it, with any
+            weights.
 
     Raises:
         RunError: The folder is no run, is damaged, or of a newer format.
+        ConfigurationError: Both a module and a graph were given.
     """
+    if graph is not None and (module is not None or example_inputs):
+        raise ConfigurationError(
+            "a run's network is known by its module or by its graph", "both", "Leave the module and the example out"
+        )
     folder = Path(folder)
     description = store.read_description(folder)
-    return Trajectory(folder, steps_in(folder), description, module, example_inputs)
+    return Trajectory(folder, steps_in(folder), description, module, example_inputs, graph)
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +64,7 @@ class Trajectory:
     description: store.Description
     _module: nn.Module | None = None
     _example_inputs: tuple[Any, ...] = ()
+    _graph: NeuralGraph | None = None
 
     def __repr__(self) -> str:
         reach = f"{len(self.steps)} steps, {self.steps[0]} to {self.steps[-1]}" if self.steps else "no step"
@@ -127,13 +137,17 @@ class Trajectory:
 
     @cached_property
     def _captured(self) -> NeuralGraph:
-        if self._module is None:
+        if self._graph is not None:
+            graph = self._graph
+        elif self._module is not None:
+            own_graph(self._module, self._example_inputs, None)
+            graph = capture(unwrapped(self._module), *self._example_inputs)
+        else:
             raise RunError(
                 "a graph is read from the run's weights and the network's own code",
                 "a run loaded without its module",
                 "Load it with: axonometry.load(folder, module, example_input)",
             )
-        graph = capture(unwrapped(self._module), *self._example_inputs)
         if (graph.groups, graph.synapses, graph.wires) != (self.groups, self.synapses, self.wires):
             raise RunError(
                 f"the module is the one recorded in {self.folder}",
