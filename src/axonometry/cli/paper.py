@@ -145,7 +145,7 @@ def lin2025(
         typer.Option(help="Only lmap, phases, depth, flat-minima, grokking or double-descent; may be repeated."),
     ] = None,
     scale: Annotated[
-        Literal["small", "full"], typer.Option(help="Half an hour on two cores, or the paper's sizes, for GPUs.")
+        Literal["small", "full"], typer.Option(help="Half an hour of processor time, or the paper's sizes.")
     ] = "small",
     seeds: Annotated[int | None, typer.Option(min=1, help="Networks of each kind: 3, or 5 at the full scale.")] = None,
     folder: Annotated[Path, typer.Option(help="Where the outcomes go.")] = Path("runs/lin2025"),

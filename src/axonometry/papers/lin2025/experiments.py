@@ -66,7 +66,7 @@ def run(  # noqa: PLR0913 - what, how large, where, and who is told
 
     Args:
         experiments: Names in :data:`READERS`; all where None.
-        scale: ``"small"``: about half an hour on two cores. ``"full"``: the paper's sizes, days on two cores.
+        scale: ``"small"``: half an hour of processor time. ``"full"``: the paper's sizes, over a hundred times that.
         seeds: Networks of each kind; 3 at the small scale, 5 at the full one, where None.
         folder: Where outcomes are kept; what is there is not trained again.
         data: Directory of the data sets' files; ``$AXONOMETRY_DATA`` where None.

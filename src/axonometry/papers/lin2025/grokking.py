@@ -115,8 +115,8 @@ def _setup(cells: Mapping[str, list[Outcome]]) -> str:
     return (
         f"{'; '.join(parts)}. Images as in Omnigrok but in float32.{_decays(cells)} Addition is of two numbers as "
         "one-hot vectors side by side, and noise on the samples is noise on these. *Before* is the last measured "
-        f"moment up to where training accuracy reaches {MEMORISED:.0%} (known), *the jump* that nearest to where half of "
-        f"what the test accuracy gains from there is gained, *after* the end; without a gain of {JUMP} there is no "
+        f"moment up to where training accuracy reaches {MEMORISED:.0%} (known), *the jump* that nearest to where half "
+        f"of what the test accuracy gains from there is gained, *after* the end; without a gain of {JUMP} there is no "
         f"jump, and late it is from {LATE:g} times the updates until known. The mean basin is over single samples' own "
         "amplitudes, misclassified ones counting 0; whether it changes is judged, not its size."
     )

@@ -131,6 +131,6 @@ def _full(results: Results) -> str:
     return (
         f"The scale `full` (the paper's sizes where they are known, all images, {len(planned):,} networks, "
         f"{SEEDS['full']} seeds) was not run. Its training takes {wanted / done:,.0f} times the multiplications, "
-        f"at this call's speed about {wanted / done * seconds / 3600:,.0f} hours of processor time; measuring on more "
-        "samples comes on top. It is for a GPU or a cluster."
+        f"at these networks' speed about {wanted / done * seconds / 3600:,.0f} hours of processor time; measuring on "
+        "more samples comes on top. It is for a GPU or a cluster."
     )
