@@ -146,6 +146,73 @@ def test_several_inputs_in_every_form() -> None:
         assert torch.equal(fields["right"], right)
 
 
+class Nested(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, batch: dict[str, Tensor], state: Any, flag: bool = True, *, extra: Tensor) -> Tensor:
+        first, (second, third) = state
+        return self.head(batch["x"] + 2 * batch["y"] + 3 * first + 4 * second + 5 * third + 6 * extra)
+
+
+class OneDict(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.head(batch["x"] - batch["y"])
+
+
+def test_samples_are_nested_as_the_example_was() -> None:
+    network, (x, y, a, b, c, d) = Nested(), torch.randn(6, 5, 3)
+    one = torch.zeros(1, 3)
+    graph = ax.capture(network, {"x": one, "y": one}, (one, (one, one)), extra=one)
+    expected = network({"x": x, "y": y}, (a, (b, c)), extra=d).detach()
+    batch, state = {"y": y, "x": x}, (a, (b, c))
+    flat = {"batch_x": x, "batch_y": y, "state_0": a, "state_1_0": b, "state_1_1": c, "extra": d}
+    named = {"state": [a, [b, c]], "extra": d, "batch": batch}
+    for samples in ((batch, state, d), flat, named, [(batch, state, d, torch.arange(5))], iter([named])):
+        fields, _ = read(graph, samples, batch_size=2)
+        torch.testing.assert_close(fields["head"], expected)
+    for wrong in ((batch, d, state), (batch, state), (batch, state, d, d), {"batch": batch}, (x, y), x):
+        with pytest.raises(SamplesError, match=r"nested as the example.*Pass batch\['x'\], .*state\[1\]\[1\], extra"):
+            read(graph, wrong)
+
+
+def test_a_module_of_one_dict() -> None:
+    network, x, y = OneDict(), torch.randn(5, 3), torch.randn(5, 3)
+    graph = ax.capture(network, {"x": x[:1], "y": y[:1]})
+    for samples in (
+        {"x": x, "y": y},
+        ({"x": x, "y": y},),
+        {"batch": {"x": x, "y": y}},
+        {"batch_x": x, "batch_y": y},
+        DataLoader([{"x": one, "y": other, "label": 1} for one, other in zip(x, y, strict=True)], batch_size=2),
+        [({"x": x, "y": y}, torch.arange(5))],
+    ):
+        torch.testing.assert_close(read(graph, samples)[0]["head"], network({"x": x, "y": y}).detach())
+    for wrong in ({"x": x}, {"x": x, "y": y, "z": x}, {"x": x, "y": [1]}, (x, y)):
+        with pytest.raises(SamplesError, match=r"nested as the example.*Pass batch\['x'\], batch\['y'\]"):
+            read(graph, wrong)
+
+
+def test_a_module_of_a_tuple_in_a_tuple() -> None:
+    class Pair(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(3, 2)
+
+        def forward(self, pair: Any) -> Tensor:
+            return self.head(pair[0] - pair[1])
+
+    network, x, y = Pair(), torch.randn(5, 3), torch.randn(5, 3)
+    graph = ax.capture(network, (x[:1], y[:1]))
+    for samples in ((x, y), ((x, y),), {"pair": (x, y)}, [(x, y)], [((x, y), torch.arange(5))]):
+        torch.testing.assert_close(read(graph, samples)[0]["head"], network((x, y)).detach())
+
+
 def test_a_stream_is_read_as_one_tensor_is() -> None:
     network, samples = LeNet((1, 28, 28)).eval(), torch.randn(11, 1, 28, 28)
     graph = ax.capture(network, samples)

@@ -81,8 +81,9 @@ def live_batches(
     Args:
         graph: The network at one snapshot; not one of its mapped graphs.
         samples: What the module takes, with many samples along its batch axis: a tensor; a tuple of tensors for several
-            inputs; a mapping from the forward's argument names; or an iterable of such batches, as a DataLoader is, for
-            data larger than memory. What a batch of an iterable holds behind the inputs (labels) is left alone.
+            inputs; a mapping from the forward's argument names; containers nested as in the captured example; or an
+            iterable of such batches, as a DataLoader is, for data larger than memory. What a batch of an iterable holds
+            behind the inputs (labels) is left alone.
         batch_size: Samples run at once; by default as many as keep a batch's values small. It changes the result by
             rounding only.
         groups: Names of the groups that are wanted; all by default.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.export import ExportedProgram
+from torch.utils._pytree import tree_flatten_with_path, tree_leaves, tree_map
 
 from axonometry.errors import SamplesError
 from axonometry.program.description import Shape
@@ -15,7 +18,9 @@ from axonometry.program.program import Program
 from axonometry.program.surgery import user_inputs
 
 Samples = Any
-"""A tensor, a tuple or list of tensors, a mapping of tensors, or an iterable of any of these."""
+"""A tensor, a tuple or list or mapping of tensors, what is nested as the captured example, or an iterable of these."""
+_KEYS = ("idx", "key", "name")
+"""What torch calls a place in a sequence, a key of a mapping, a field."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class InputAxis:
         dtype: Its type as captured.
         axis: The axis along which the samples lie; None where the capture had no batch axis for this input, so that
             samples are stacked in front.
+        path: Where the example that was captured had it: the name of the forward's argument, then keys and places.
     """
 
     node: fx.Node
@@ -36,6 +42,7 @@ class InputAxis:
     shape: Shape
     dtype: torch.dtype
     axis: int | None
+    path: tuple[Any, ...] = ()
 
     def is_shared(self, given: Tensor) -> bool:
         """Whether one value serves all samples."""
@@ -78,13 +85,24 @@ class InputAxis:
 def input_axes(program: Program) -> tuple[InputAxis, ...]:
     """Every tensor that the module takes, in the order of its arguments."""
     found = []
-    for node in user_inputs(program.exported):
+    for node, path in zip(user_inputs(program.exported), _paths(program.exported), strict=True):
         value = node.meta.get("val")
         if isinstance(value, Tensor):
             axis = program.batch_axes[node]
             batched = axis is not None and value.dim() > axis and value.shape[axis] == 1
-            found.append(InputAxis(node, node.name, tuple(value.shape), value.dtype, axis if batched else None))
+            found.append(InputAxis(node, node.name, tuple(value.shape), value.dtype, axis if batched else None, path))
     return tuple(found)
+
+
+def _paths(exported: ExportedProgram) -> list[tuple[Any, ...]]:
+    """By leaf of the example, where it lies."""
+    signature = exported.module_call_graph[0].signature
+    names = dict(enumerate(signature.forward_arg_names or [] if signature else []))
+    found = []
+    for keys, _ in tree_flatten_with_path(exported.example_inputs)[0]:
+        named, argument, *inside = (getattr(key, next(n for n in _KEYS if hasattr(key, n))) for key in keys)
+        found.append((argument if named else names.get(argument, str(argument)), *inside))
+    return found
 
 
 def batches_of(
@@ -126,6 +144,8 @@ def _given(samples: Samples, inputs: tuple[InputAxis, ...]) -> Iterator[tuple[Te
 
 def _inputs(batch: Any, inputs: tuple[InputAxis, ...], *, exact: bool) -> tuple[Tensor, ...]:
     names = [known.name for known in inputs]
+    if any(len(known.path) > 1 for known in inputs) and not (isinstance(batch, Mapping) and set(names) <= set(batch)):
+        return tuple(known.stacked(x) for known, x in zip(inputs, _nested(batch, inputs, exact=exact), strict=True))
     if isinstance(batch, Mapping):
         missing = [name for name in names if name not in batch]
         unknown = [str(name) for name in batch if name not in names] if exact else []
@@ -139,6 +159,43 @@ def _inputs(batch: Any, inputs: tuple[InputAxis, ...], *, exact: bool) -> tuple[
         came = f"{len(batch)} of them"
         raise SamplesError(f"the module takes {len(inputs)} tensors ({', '.join(names)})", came, "Pass one for each")
     return tuple(known.stacked(given) for known, given in zip(inputs, batch, strict=False))
+
+
+def _nested(batch: Any, inputs: tuple[InputAxis, ...], *, exact: bool) -> list[Any]:
+    """The inputs out of what is nested as the captured example: its arguments in order, by name, or the only one."""
+    arguments = list(dict.fromkeys(known.path[0] for known in inputs))
+    forms: list[Any] = [batch]
+    if isinstance(batch, (tuple, list)):
+        forms.append(dict(zip(arguments, batch, strict=False)))
+    if len(arguments) == 1:
+        forms.append({arguments[0]: batch})
+    for form in forms:
+        try:
+            found = [reduce(_inside, known.path, form) for known in inputs]
+        except LookupError:
+            continue
+        n_tensors = sum(isinstance(x, Tensor) for x in tree_leaves(batch))
+        if all(isinstance(x, Tensor) for x in found) and (n_tensors == len(inputs) or not exact):
+            return found
+    paths = ", ".join(known.path[0] + "".join(f"[{key!r}]" for key in known.path[1:]) for known in inputs)
+    raise SamplesError(
+        "samples are nested as the example that was captured",
+        str(tree_map(lambda x: tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__, batch)),
+        f"Pass {paths}",
+    )
+
+
+def _inside(value: Any, key: Any) -> Any:
+    """What a container holds at a place.
+
+    Raises:
+        LookupError: It is none, or holds nothing there.
+    """
+    if isinstance(value, Mapping) or (isinstance(value, (tuple, list)) and isinstance(key, int)):
+        return value[key]
+    if isinstance(value, Tensor) or not hasattr(value, str(key)):
+        raise LookupError(key)
+    return getattr(value, str(key))
 
 
 def _without(shape: Shape, axis: int) -> Shape:
