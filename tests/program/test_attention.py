@@ -201,6 +201,21 @@ def test_pooling_by_attention_however_it_is_written(form: str) -> None:
     torch.testing.assert_close(sent, (scores + before + read).mean(0))
 
 
+@pytest.mark.parametrize("average", [True, False])
+def test_returned_probabilities_make_no_outputs(average: bool) -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.mix(x, x, x, average_attn_weights=average)
+
+    graph = ax.capture(randomise(Both()), torch.zeros(1, T, WIDTH, dtype=torch.float64))
+    roles = {group.name: group.role for group in graph.groups}
+    assert [name for name, role in roles.items() if role == "output"] == ["mix.out_proj"]
+
+
 def test_products_of_two_signals_without_a_softmax_link_both() -> None:
     """Linear attention: (q k') v, term by term."""
 

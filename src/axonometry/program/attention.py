@@ -29,6 +29,7 @@ MOVED = set(
         *"transpose permute t movedim swapaxes swapdims select slice".split(),
     )
 )
+AVERAGED = {*overloads("mean"), *MOVED}
 POINTWISE = set(overloads(*"add sub rsub mul div masked_fill where clamp tanh".split()))
 
 
@@ -60,6 +61,17 @@ def find_attention(exported: ExportedProgram) -> None:
                 node.meta["softmax"] = _softmax_behind(operands[found[0]])
 
 
+def is_attention(node: fx.Node) -> bool:
+    """Whether a value is the probabilities of an attention, or their mean over heads."""
+    while node.target in AVERAGED:
+        operand = node.args[0]
+        if not isinstance(operand, fx.Node):
+            return False
+        node = operand
+    softmax = _softmax_behind(node)
+    return softmax is not None and _weighs(softmax)
+
+
 def operands_of(node: fx.Node) -> tuple[Any, ...]:
     """What a product multiplies."""
     operands: Any = node.args[1] if node.target in WRITTEN else node.args[:2]
@@ -84,7 +96,7 @@ def _masks_only(node: fx.Node) -> bool:
         value = pending.pop()
         for user in value.users:
             fused = user.target in FUSED and value not in user.args[:3]
-            if fused or (user.target in SOFTMAX and _is_attention(user)):
+            if fused or (user.target in SOFTMAX and _weighs(user)):
                 masked = True
             elif user.target in MOVED | POINTWISE:
                 pending.append(user)
@@ -93,7 +105,7 @@ def _masks_only(node: fx.Node) -> bool:
     return masked
 
 
-def _is_attention(softmax: fx.Node) -> bool:
+def _weighs(softmax: fx.Node) -> bool:
     """Whether a softmax is multiplied with something."""
     pending = [softmax]
     while pending:

@@ -18,6 +18,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from axonometry.errors import CaptureError
+from axonometry.program.attention import is_attention
 from axonometry.program.call import Call, Signal, module_path
 from axonometry.program.coverage import account
 from axonometry.program.description import Group, Shape, Synapse, Wire
@@ -71,8 +72,10 @@ class Reader:
             elif node.op == "call_function":
                 self._call(node)
             elif node.op == "output":
-                self.outputs = [n for n in node.all_input_nodes if n in self.known]
-                for operand in self.outputs:
+                returned = [n for n in node.all_input_nodes if n in self.known]
+                # probabilities of attention that are returned beside a result make no outputs of queries and keys
+                self.outputs = [n for n in returned if not is_attention(n)] or returned
+                for operand in returned:
                     self._cut(operand)
         if not self.cuts or len(self.cuts) == len(self.inputs):
             raise CaptureError(
@@ -268,13 +271,19 @@ class Reader:
         return [n for n in node.all_input_nodes if n in self.known and (reading.reads is None or n in reading.reads)]
 
     def _synapse_name(self, node: fx.Node, reading: Reading) -> str:
-        """The module that holds the weight where the call is its own; else the parameter's name."""
+        """The module that calls where all weights are its own, one weight immediately; else the parameter's name."""
         if node.meta.get("label"):
             return str(node.meta["label"])
         path, parameters = module_path(node), self._parameters(node, reading)
-        own = [any(name.startswith(path + ".") for name in self._all_names(parameter)) for parameter in parameters]
+        inside = path + "."
+        own = [any(name.startswith(inside) for name in self._all_names(parameter)) for parameter in parameters]
         if path and all(own):
-            return path
+            names = (
+                [name.removeprefix(inside) for name in self._all_names(parameters[0])] if len(parameters) == 1 else []
+            )
+            deeper = names and all("." in name and not name.startswith("parametrizations.") for name in names)
+            if not deeper:
+                return path
         stem = parameters[0].split(".parametrizations.")[0] if parameters else ""
         return stem.removesuffix(".weight").removesuffix(".weight_orig") or path or node.name
 
