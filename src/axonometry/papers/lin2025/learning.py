@@ -62,8 +62,7 @@ class Work:
 
     def __call__(self, item: Item) -> None:
         """Train the item, measure it, and write its outcome whole."""
-        with reproducible():
-            outcome = carry_out(item, self.data)
+        outcome = carry_out(item, self.data)
         with replacing(path_of(item, self.folder)) as partial:
             partial.write_text(outcome.to_json(), encoding="utf-8")
 
@@ -82,6 +81,8 @@ def read_outcome(item: Item, folder: Path) -> Outcome | None:
 def carry_out(item: Item, data: str | Path | None = None) -> Outcome:
     """Train a network and measure it before, at its moments and at the end; where it diverges, that is the end.
 
+    The outcome is that of one thread, whatever the caller's number of threads.
+
     Args:
         item: The network.
         data: Directory of the data sets' files; ``$AXONOMETRY_DATA`` where None.
@@ -89,6 +90,11 @@ def carry_out(item: Item, data: str | Path | None = None) -> Outcome:
     Raises:
         DataError: The data set is not there.
     """
+    with reproducible():
+        return _carried_out(item, data)
+
+
+def _carried_out(item: Item, data: str | Path | None) -> Outcome:
     begin = time.process_time()
     samples = samples_of(item.task, item.seed, data)
     model = network_of(item.network, samples.train.shape[1], samples.n_classes, item.seed)
