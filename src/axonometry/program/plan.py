@@ -17,7 +17,7 @@ from axonometry.program.samples import InputAxis, input_axes
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph
 
-BYTES_PER_BATCH = {"cpu": 2**24, "cuda": 2**29}
+BYTES_PER_BATCH = {"cpu": 2**25, "cuda": 2**29}
 """What all values of one batch may take together where no batch size is given: CPUs like them near their caches."""
 
 
