@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from axonometry.papers.ijcai2024 import Results as Discrimination
     from axonometry.papers.lin2025.experiments import Results as Experiments
 
+Report = Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")]
+Table = Annotated[Path | None, typer.Option(help="Also write the findings as Markdown to this file.")]
+Data = Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
 app = typer.Typer(help="Repeat a paper's experiment, from training to report.", no_args_is_help=True)
 
 
@@ -28,10 +33,10 @@ def ictai2021(
         Literal["small", "full"], typer.Option(help="Minutes on two cores, or the paper's 36,000 networks.")
     ] = "small",
     folder: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs/ictai2021"),
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
-    table: Annotated[Path | None, typer.Option(help="Also write the findings as Markdown to this file.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    report: Report = None,
+    table: Table = None,
+    data: Data = None,
+    as_json: AsJson = False,
 ) -> None:
     """La Malfa et al. 2021: do accurate networks have other link weights, node strengths, layer fluctuations?
 
@@ -67,11 +72,11 @@ def cikm2022(
         Literal["small", "full"], typer.Option(help="Two hours on two cores, or the paper's sizes, for GPUs.")
     ] = "small",
     folder: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs/cikm2022"),
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
-    table: Annotated[Path | None, typer.Option(help="Also write the findings as Markdown to this file.")] = None,
+    report: Report = None,
+    table: Table = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that predict.")] = 1,
-    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
 ) -> None:
     """Vahedian et al. 2021: do a few epochs of a network's graph tell how accurate it becomes?
 
@@ -106,10 +111,10 @@ def ijcai2024(
         Literal["small", "full"], typer.Option(help="Half an hour on two cores, or 4,800 networks on all images.")
     ] = "small",
     folder: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs/ijcai2024"),
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
-    table: Annotated[Path | None, typer.Option(help="Also write the findings as Markdown to this file.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    report: Report = None,
+    table: Table = None,
+    data: Data = None,
+    as_json: AsJson = False,
 ) -> None:
     """La Malfa et al. 2022, 2024: do five measures tell networks of different size, type, task... apart?
 
@@ -149,13 +154,13 @@ def lin2025(
     ] = "small",
     seeds: Annotated[int | None, typer.Option(min=1, help="Networks of each kind: 3, or 5 at the full scale.")] = None,
     folder: Annotated[Path, typer.Option(help="Where the outcomes go.")] = Path("runs/lin2025"),
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
+    report: Report = None,
     table: Annotated[
         Path | None, typer.Option(help="Also write the findings as Markdown to this file, its figures beside it.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that train; as many as cores.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
 ) -> None:
     """Lin et al. 2025: neuron modes, linear maps and attraction basins in six experiments.
 
