@@ -60,11 +60,27 @@ def neuron_strength(
         raise ConfigurationError(
             "a neuron's strength is of its links in, out, both, or absolute", repr(mode), f"Choose one of {MODES}"
         )
+    values, nodes = strength_of_samples(graph, mode)
+    return tallied(graph, samples, values, batch_size=batch_size, nodes=nodes)
+
+
+def strength_of_samples(
+    graph: NeuralGraph, mode: Mode = "inout"
+) -> tuple[Callable[[LiveBatch], By], tuple[fx.Node, ...]]:
+    """How the strengths of single samples follow from a live batch, for who wants them before they are pooled.
+
+    Args:
+        graph: The network at one snapshot.
+        mode: As for :func:`neuron_strength`.
+
+    Returns:
+        A function from a batch to strengths by group, of the shapes of its fields; and the ``nodes`` that
+        :func:`~axonometry.program.live.live_batches` has to be asked for.
+    """
     if mode == "in":
-        return tallied(graph, samples, lambda batch: batch.fields, batch_size=batch_size)
+        return lambda batch: batch.fields, ()
     flow = _Flow(graph.abs() if mode == "abs" else graph)
-    values = _absolute(graph, flow) if mode == "abs" else _signed(graph, flow, mode)
-    return tallied(graph, samples, values, batch_size=batch_size, nodes=flow.nodes)
+    return _absolute(graph, flow) if mode == "abs" else _signed(graph, flow, mode), flow.nodes
 
 
 def _signed(graph: NeuralGraph, flow: _Flow, mode: Mode) -> Callable[[LiveBatch], By]:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from axonometry.metrics import link_samples, node_strength
+from axonometry.metrics.neuron_strength import strength_of_samples
 from axonometry.papers.keeping import kept
 from axonometry.populations.training import Progress
 from axonometry.program.live import live_batches
@@ -118,22 +119,20 @@ def measured_values(graph: NeuralGraph, samples: Tensor) -> dict[str, dict[str, 
 def live_values(graph: NeuralGraph, samples: Tensor) -> dict[str, dict[str, Tensor]]:
     """Neuron strength and neuron activation of every sample, by layer.
 
-    Neuron strength is z + a Σ_j w_j: what a neuron receives, its bias with it, and what it sends along all its links
-    (definitions 2, our choice of the default). Attention mixes tokens evenly in the second term, as the graph does.
-
     Args:
         graph: The network at one snapshot.
         samples: Inputs.
     """
-    _, sent = graph.strengths()
+    strength, nodes = strength_of_samples(graph)
     strengths: dict[str, list[Tensor]] = {}
     activations: dict[str, list[Tensor]] = {}
-    for batch in live_batches(graph, samples):
+    for batch in live_batches(graph, samples, nodes=nodes):
+        found = strength(batch)
         for group, activation in batch.activations.items():
             activations.setdefault(group, []).append(activation)
-            strengths.setdefault(group, []).append(batch.fields[group] + activation * sent[group])
-    found = {"neuron_strength": strengths, "neuron_activation": activations}
-    return {name: {group: torch.cat(parts) for group, parts in of.items()} for name, of in found.items()}
+            strengths.setdefault(group, []).append(found[group])
+    both = {"neuron_strength": strengths, "neuron_activation": activations}
+    return {name: {group: torch.cat(parts) for group, parts in of.items()} for name, of in both.items()}
 
 
 def scaled_strength(graph: NeuralGraph) -> dict[str, Tensor]:
