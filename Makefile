@@ -1,18 +1,24 @@
 # make demo   a page that shows how a population of networks learned, in report.html
 # make test   the test suite
+# make quick  the tests that take no training of seconds: the loop of daily work
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+# One process a core, each with one thread: two threads a process on two cores would wait for each other. Processes take a test
+# from whoever has most left, so that modules stay together for as long as possible and their fixtures are made once.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 # What the API reference covers: all of it but the command line, which docs/cli.md describes.
 MODULES := axonometry $(filter-out axonometry.cli,$(patsubst src/axonometry/%/__init__.py,axonometry.%,$(wildcard src/axonometry/*/__init__.py))) \
            axonometry.errors axonometry.statistics axonometry.values
 
-.PHONY: help setup demo test lint format bench docs clean
+.PHONY: help setup demo test quick lint format bench docs clean
 
 help:
 	@echo "make demo    train a population of small networks and write report.html"
 	@echo "make test    run the tests"
+	@echo "make quick   run the tests that are not marked slow, for the loop of daily work"
 	@echo "make lint    check style, types and import directions"
 	@echo "make format  bring the code into the style that lint checks"
 	@echo "make bench   measure speed against the claims in docs/benchmarks.md"
@@ -38,7 +44,10 @@ demo: $(BIN)/.installed
 	$(BIN)/axonometry demo --report report.html
 
 test: $(BIN)/.installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+quick: $(BIN)/.installed-dev
+	$(PYTEST) -m "not slow"
 
 lint: $(BIN)/.installed-dev
 	$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""What all tests share: the image data, a browser, seeds, and Hypothesis's profile."""
+"""What all tests share: image data, a browser, seeds, one thread a process, and folders that are made once for all."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, Page
 
@@ -23,6 +24,10 @@ settings.register_profile(
     "axonometry", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("axonometry")
+
+# Under pytest-xdist there is a process a core: a second thread each would take the other process's core.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
 
 
 def skip_or_fail(reason: str) -> NoReturn:
@@ -36,6 +41,28 @@ def skip_or_fail(reason: str) -> NoReturn:
 def _seeded() -> None:
     """Every test starts from the same random numbers, whatever ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A folder that is filled by whichever process of the session asks for it first, and only read from then on.
+
+    ``made_once("digits", lambda folder: train(configuration, folder / "a"))`` trains once, however many workers
+    pytest-xdist runs: the others wait at the lock. Every worker has its own base directory, below one that all share.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        place, done = shared / f"once-{name}", shared / f"once-{name}.done"
+        with FileLock(shared / f"once-{name}.lock"):
+            if not done.exists():
+                place.mkdir()
+                make(place)
+                done.touch()
+        return place
+
+    return folder
 
 
 @pytest.fixture(scope="session")
