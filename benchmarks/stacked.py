@@ -17,7 +17,7 @@ from axonometry.populations.datasets import load
 from axonometry.populations.layers import dropouts
 from axonometry.populations.schedule import optimiser_of
 from axonometry.populations.stacked import train_stacked
-from axonometry.populations.stacked.feed import StackedFeed
+from axonometry.populations.stacked.sampling import StackedSampler
 from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.training import initial_network
 from benchmarks.timing import Row
@@ -52,7 +52,7 @@ def _updates(runs: Sequence[RunConfiguration]) -> float:
     stack = Stack(networks[0], runs, networks=networks, optimisers=optimisers, step=0, device=device)
     labels = data.train_labels.expand(len(runs), -1)
     units = [layer.units for layer in dropouts(networks[0])]
-    feed = StackedFeed(runs, data.train_inputs, labels, units=units, device=device)
+    feed = StackedSampler(runs, data.train_inputs, labels, units=units, device=device)
     for batch in feed.batches(0, 10):  # not counted: kernels are chosen and memory is asked for
         stack.update(*batch)
     torch.cuda.synchronize()

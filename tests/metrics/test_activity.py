@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import axonometry as ax
 from axonometry.errors import SamplesError, ValuesError
-from axonometry.metrics import activity, neuron_activation, tally as tally_module
-from axonometry.metrics.tally import Tally
+from axonometry.metrics import activity, neuron_activation, streaming_moments as tally_module
+from axonometry.metrics.streaming_moments import StreamingMoments
 from axonometry.populations import LeNet
 from axonometry.program.live import LiveBatch, live_batches
 
@@ -42,8 +42,8 @@ def streams(draw: st.DrawFn) -> list[Tensor]:
     return [values[a:b] for a, b in zip([0, *cuts], cuts, strict=False) if b > a]
 
 
-def tallied(batches: list[Tensor], **choices: Any) -> Tally:
-    tally = Tally(**choices)
+def tallied(batches: list[Tensor], **choices: Any) -> StreamingMoments:
+    tally = StreamingMoments(**choices)
     assert all(tally.add(batch) for batch in batches)
     return tally
 
@@ -138,7 +138,7 @@ def test_numbers_near_the_end_of_float32() -> None:
 def test_a_tally_says_that_a_number_is_not_finite(bad: float) -> None:
     values = torch.randn(50, 3)
     values[31, 1] = bad
-    assert not Tally().add(values)
+    assert not StreamingMoments().add(values)
 
 
 def network(*layers: nn.Module) -> nn.Sequential:

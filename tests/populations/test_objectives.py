@@ -11,7 +11,7 @@ from torch import nn
 from axonometry.errors import ConfigurationError
 from axonometry.populations import RunConfiguration, load_population, objectives, train, train_population, train_stacked
 from axonometry.populations.datasets import Dataset, load
-from axonometry.populations.objectives import loss_of, n_outputs, reconstruction, scores
+from axonometry.populations.objectives import evaluate_network, loss_of, n_outputs, reconstruction
 from axonometry.populations.stacked import stacks
 
 QUICK = {"epochs": 1, "train_fraction": 0.1, "test_fraction": 0.2, "batch_size": 16}
@@ -72,9 +72,12 @@ def test_batches_change_nothing_and_the_mode_is_put_back(monkeypatch: pytest.Mon
 
 def test_performance_is_called_by_its_name() -> None:
     x, labels = images(), torch.zeros(40, dtype=torch.int64)
-    assert list(scores("cross-entropy", Constant(torch.tensor([2.0, 1.0])), x, labels)) == ["accuracy", "loss"]
-    assert scores("cross-entropy", Constant(torch.tensor([2.0, 1.0])), x, labels)["accuracy"] == 1.0
-    assert list(scores("bce", Constant(torch.zeros(6)), x, labels)) == ["variance_explained", "loss"]
+    assert list(evaluate_network("cross-entropy", Constant(torch.tensor([2.0, 1.0])), x, labels)) == [
+        "accuracy",
+        "loss",
+    ]
+    assert evaluate_network("cross-entropy", Constant(torch.tensor([2.0, 1.0])), x, labels)["accuracy"] == 1.0
+    assert list(evaluate_network("bce", Constant(torch.zeros(6)), x, labels)) == ["variance_explained", "loss"]
 
 
 @pytest.fixture(scope="module")

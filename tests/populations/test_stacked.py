@@ -22,7 +22,7 @@ from axonometry.populations import (
     train_population,
     train_stacked,
 )
-from axonometry.populations.feed import Feed
+from axonometry.populations.sampling import BatchSampler
 from axonometry.populations.schedule import optimiser_of
 from axonometry.populations.stacked import alike, run as stacked, together
 from axonometry.populations.stacked.descent import MEMORIES, Rates, descend
@@ -177,7 +177,7 @@ class Loop:
         self.runs = [configuration(seed=n, learning_rate=r, **common, **rates) for n, r in enumerate(self.RATES)]
         self.data = data
         self.batches = [
-            [(inputs.double(), labels) for inputs, labels in islice(Feed(run, data).batches(0), self.UPDATES)]
+            [(inputs.double(), labels) for inputs, labels in islice(BatchSampler(run, data).batches(0), self.UPDATES)]
             for run in self.runs
         ]
 

@@ -22,8 +22,8 @@ from axonometry.errors import ConfigurationError, DataError, RunError
 from axonometry.populations import objectives, training
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset, load
-from axonometry.populations.feed import Feed
-from axonometry.populations.objectives import evaluate
+from axonometry.populations.objectives import accuracy_and_loss
+from axonometry.populations.sampling import BatchSampler
 from axonometry.populations.schedule import segments
 from axonometry.populations.training import initial_network, train
 from axonometry.trajectory import Trajectory
@@ -130,7 +130,7 @@ def test_one_epoch_by_hand(tmp_path: Path, small: Dataset, changes: dict[str, ob
     second = {name: torch.zeros_like(w) for name, w in weights.items()}
     rate, decay, losses = configuration.learning_rate, configuration.weight_decay, []
     assert rate is not None
-    for number, (inputs, labels) in enumerate(islice(Feed(configuration, small).batches(0), 3), start=1):
+    for number, (inputs, labels) in enumerate(islice(BatchSampler(configuration, small).batches(0), 3), start=1):
         network.double().load_state_dict(weights)
         network.zero_grad()
         loss = F.cross_entropy(network(inputs.double()), labels)
@@ -210,18 +210,20 @@ def test_a_convolutional_network_learns(tmp_path: Path, digits: Dataset) -> None
 def test_evaluation_puts_the_mode_back(digits: Dataset) -> None:
     network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(64, 10))
     network[0].eval()
-    accuracies = {evaluate(network.train(mode), digits.test_inputs, digits.test_labels) for mode in (True, False)}
+    accuracies = {
+        accuracy_and_loss(network.train(mode), digits.test_inputs, digits.test_labels) for mode in (True, False)
+    }
     assert len(accuracies) == 1
     assert not network.training
-    evaluate(network.train(), digits.test_inputs, digits.test_labels)
+    accuracy_and_loss(network.train(), digits.test_inputs, digits.test_labels)
     assert network.training
 
 
 def test_evaluation_in_batches(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     network = initial_network(QUICK, digits)
-    whole = evaluate(network, digits.test_inputs, digits.test_labels)
+    whole = accuracy_and_loss(network, digits.test_inputs, digits.test_labels)
     monkeypatch.setattr(objectives, "_TEST_BATCH", 7)
-    accuracy, loss = evaluate(network, digits.test_inputs, digits.test_labels)
+    accuracy, loss = accuracy_and_loss(network, digits.test_inputs, digits.test_labels)
     assert accuracy == whole[0]
     assert loss == pytest.approx(whole[1], rel=1e-6)
 
@@ -314,14 +316,14 @@ from axonometry.populations import objectives, training
 from axonometry.populations.configuration import RunConfiguration
 
 if sys.argv[3] == "in the middle of an epoch":
-    evaluate, calls = objectives.evaluate, iter(range(2))
+    accuracy_and_loss, calls = objectives.accuracy_and_loss, iter(range(2))
 
     def evaluate_or_die(*arguments):
         if next(calls, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
-        return evaluate(*arguments)
+        return accuracy_and_loss(*arguments)
 
-    objectives.evaluate = evaluate_or_die
+    objectives.accuracy_and_loss = evaluate_or_die
     progress = None
 else:
     progress = lambda done, total, words: os.kill(os.getpid(), signal.SIGKILL)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from axonometry.errors import NonfiniteError, ValuesError
 from axonometry.metrics.modes.functions import activation_functions, gate_bounds
-from axonometry.metrics.tally import Bounds, Tally
+from axonometry.metrics.streaming_moments import Bounds, StreamingMoments
 from axonometry.program.live import LiveBatch, field_nodes, over_live_batches, refuse_nonfinite
 from axonometry.program.samples import Samples
 from axonometry.statistics import Moments
@@ -63,7 +63,7 @@ class NeuronStatistics:
     pooled: Mapping[str, Moments]
     dead: Mapping[str, int]
     saturated: Mapping[str, int]
-    _tallies: Mapping[str, Tally]
+    _tallies: Mapping[str, StreamingMoments]
 
     def moments(self) -> pd.DataFrame:
         """A tidy frame with the columns group, statistic and value.
@@ -170,12 +170,12 @@ def tallied(
         SamplesError: The samples do not fit; a NonfiniteError where one is NaN or infinite at a neuron.
     """
     bounds = {} if bounds is None else bounds
-    lanes: defaultdict[int, dict[str, Tally]] = defaultdict(dict)
+    lanes: defaultdict[int, dict[str, StreamingMoments]] = defaultdict(dict)
 
     def count(batch: LiveBatch, lane: int) -> int:
         tallies = lanes[lane]
         for group, value in values(batch).items():
-            if not tallies.setdefault(group, Tally(bounds.get(group))).add(value):
+            if not tallies.setdefault(group, StreamingMoments(bounds.get(group))).add(value):
                 refuse_nonfinite(batch)
                 _refuse(batch, group, value)
         return batch.size
@@ -214,14 +214,16 @@ def _refuse(batch: LiveBatch, group: str, values: Tensor) -> NoReturn:
     )
 
 
-def _statistics(n_samples: int, tallies: dict[str, Tally], shapes: Mapping[str, tuple[int, ...]]) -> NeuronStatistics:
-    def per_neuron(value: Callable[[Tally], Tensor]) -> NodeValues:
+def _statistics(
+    n_samples: int, tallies: dict[str, StreamingMoments], shapes: Mapping[str, tuple[int, ...]]
+) -> NeuronStatistics:
+    def per_neuron(value: Callable[[StreamingMoments], Tensor]) -> NodeValues:
         return NodeValues({name: value(tally).double().reshape(shapes[name]) for name, tally in tallies.items()})
 
     return NeuronStatistics(
         n_samples=n_samples,
-        mean=per_neuron(Tally.mean),
-        variance=per_neuron(Tally.variance),
+        mean=per_neuron(StreamingMoments.mean),
+        variance=per_neuron(StreamingMoments.variance),
         minimum=per_neuron(lambda tally: tally.minimum),
         maximum=per_neuron(lambda tally: tally.maximum),
         sparsity=per_neuron(lambda tally: tally.zeros / tally.count),

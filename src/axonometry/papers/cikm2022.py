@@ -24,8 +24,8 @@ from axonometry.papers.pruning import Design, compare_pruners, summary
 from axonometry.populations import Population, train_population
 from axonometry.populations.training import Progress
 from axonometry.predict import Evaluation, RunTable, evaluate, importances, learning_curve, read_runs, transfer
-from axonometry.predict.evaluation import Plan as Folds, judged
-from axonometry.predict.sets import CONFIGURATION, CURVE, MOVEMENT, PARAMETER, Column
+from axonometry.predict.evaluation import Plan as Folds, score_predictions
+from axonometry.predict.feature_sets import CONFIGURATION, CURVE, MOVEMENT, PARAMETER, FeatureName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,7 +232,7 @@ def _read(plan: Plan, population: Population, place: Path, progress: Progress | 
 def _frame(runs: Sequence[Trajectory], per_group: bool | None, progress: Progress | None) -> pd.DataFrame:
     found = read_runs(runs, epochs=max(HORIZONS), per_group=per_group, progress=progress)
     # Runs may have been recorded with further measures, some of them and others not.
-    named = {name: Column.of(str(name)) for name in found.features}
+    named = {name: FeatureName.parse(str(name)) for name in found.features}
     read = [name for name, column in named.items() if column is None or column.family in _FAMILIES]
     return found.features[read].assign(**{_FINAL: found.final_accuracy, _GROUP: found.groups})
 
@@ -269,10 +269,10 @@ def _finding(
         )
         for name, epochs in asked
     ]
-    median = judged(pd.concat(found, ignore_index=True), table, folds)
+    median = score_predictions(pd.concat(found, ignore_index=True), table, folds)
     name = plans[0].subject or names[0]
     if plans[0].grid == "paper":
-        learned = judged(median.predictions, table, replace(folds, threshold=LEARNED))
+        learned = score_predictions(median.predictions, table, replace(folds, threshold=LEARNED))
         return Finding(name, title, median, learned, None, None)
     if not large:
         return Finding(name, title, median, None, None, None)

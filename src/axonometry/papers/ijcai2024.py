@@ -25,7 +25,7 @@ from axonometry.papers.ijcai2024_apart import Reading, asked, choices, group_of,
 from axonometry.papers.ijcai2024_features import read_cell
 from axonometry.papers.ijcai2024_plans import QUESTIONS, SCALES, Cell, Question
 from axonometry.populations import Population, RunConfiguration, train_population
-from axonometry.populations.objectives import PERFORMANCE
+from axonometry.populations.objectives import EVALUATION_METRICS
 from axonometry.populations.training import Progress, dataset_of
 from axonometry.report.samples import curve, varies
 
@@ -146,7 +146,7 @@ def _reading(
 
 
 def _performance_name(configuration: RunConfiguration) -> str:
-    return PERFORMANCE[1] if configuration.reconstructs else PERFORMANCE[0]
+    return EVALUATION_METRICS[1] if configuration.reconstructs else EVALUATION_METRICS[0]
 
 
 def _described(cells: Sequence[Cell], population: Population) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from axonometry.populations.initialisers import (
     initialise as initialise,
 )
 from axonometry.populations.networks import Convolutional as Convolutional, FullyConnected as FullyConnected
-from axonometry.populations.objectives import evaluate as evaluate
+from axonometry.populations.objectives import accuracy_and_loss as accuracy_and_loss
 from axonometry.populations.population import (
     AccuracyBin as AccuracyBin,
     Population as Population,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
 
-PERFORMANCE = ("accuracy", "variance_explained")
+EVALUATION_METRICS = ("accuracy", "variance_explained")
 """What is recorded as performance: of classification, of reconstruction."""
 
 _TEST_BATCH = 1000
@@ -44,7 +44,7 @@ def loss_of(objective: str, outputs: Tensor, inputs: Tensor, labels: Tensor, red
     return F.mse_loss(outputs, wanted, reduction=reduction)
 
 
-def scores(objective: str, network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, float]:
+def evaluate_network(objective: str, network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, float]:
     """What is recorded of a network on test data: its performance, called by its name, and the mean loss.
 
     Args:
@@ -54,11 +54,11 @@ def scores(objective: str, network: nn.Module, inputs: Tensor, labels: Tensor) -
         labels: Their classes.
     """
     if objective == "cross-entropy":
-        return dict(zip(("accuracy", "loss"), evaluate(network, inputs, labels), strict=True))
+        return dict(zip(("accuracy", "loss"), accuracy_and_loss(network, inputs, labels), strict=True))
     return dict(zip(("variance_explained", "loss"), reconstruction(network, inputs, objective), strict=True))
 
 
-def evaluate(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[float, float]:
+def accuracy_and_loss(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[float, float]:
     """Accuracy and mean cross entropy of a network in evaluation mode; its mode is put back."""
     correct, loss = 0, 0.0
     outputs = _outputs(network, inputs)

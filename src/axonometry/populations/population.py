@@ -17,8 +17,8 @@ from torch import Tensor
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.metrics.catalogue import needing_samples
 from axonometry.populations import datasets
-from axonometry.populations.account import Account
 from axonometry.populations.configuration import RunConfiguration
+from axonometry.populations.progress_tracker import ProgressTracker
 from axonometry.populations.stacked import run_stacked, stacks
 from axonometry.populations.training import N_SAMPLES, SCALARS, Progress, Stop, is_complete, network_of, silent
 from axonometry.populations.workers import Data, Work, failure, n_cores, run_locally
@@ -232,16 +232,16 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
     missing = [c for name, c in named.items() if not is_complete(c, folder / name)]
     for dataset in {} if isinstance(data, datasets.Dataset) else dict.fromkeys(c.dataset for c in missing):
         datasets.require(dataset, None if data is None else str(data))
-    account = Account(len(named), len(named) - len(missing), progress or silent)
+    tracker = ProgressTracker(len(named), len(named) - len(missing), progress or silent)
     work = Work(folder, data, tuple(measures), stop)
     if executor is None and workers is None and torch.cuda.is_available():
-        run_stacked([one for one in missing if stacks(one)], work, account.ended, say=account.say)
-        run_locally([one for one in missing if not stacks(one)], work, account.ended, workers=n_cores())
+        run_stacked([one for one in missing if stacks(one)], work, tracker.ended, say=tracker.say)
+        run_locally([one for one in missing if not stacks(one)], work, tracker.ended, workers=n_cores())
     elif executor is None:
-        run_locally(missing, work, account.ended, workers=workers or n_cores())
+        run_locally(missing, work, tracker.ended, workers=workers or n_cores())
     else:
-        _run_elsewhere(missing, work, executor, account)
-    account.require_success(folder)
+        _run_elsewhere(missing, work, executor, tracker)
+    tracker.require_success(folder)
     return Population(folder, {name: load(folder / name) for name in named})
 
 
@@ -260,7 +260,7 @@ def load_population(folder: str | Path) -> Population:
 
 
 def _run_elsewhere(
-    configurations: Sequence[RunConfiguration], work: Work, executor: Executor, account: Account
+    configurations: Sequence[RunConfiguration], work: Work, executor: Executor, tracker: ProgressTracker
 ) -> None:
     futures: dict[Future[None], RunConfiguration] = {}
     try:
@@ -268,13 +268,13 @@ def _run_elsewhere(
             try:
                 futures[executor.submit(work, configuration)] = configuration
             except BrokenExecutor as error:
-                account.ended(configuration, f"{type(error).__name__}: {error}")
+                tracker.ended(configuration, f"{type(error).__name__}: {error}")
         for future in as_completed(futures):
             try:
                 wrong = failure(future)
             except CancelledError:
                 wrong = "its executor cancelled it"
-            account.ended(futures[future], wrong)
+            tracker.ended(futures[future], wrong)
     finally:
         for future in futures:
             future.cancel()

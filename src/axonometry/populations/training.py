@@ -18,10 +18,10 @@ from axonometry.metrics.catalogue import needing_samples
 from axonometry.populations import datasets
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
-from axonometry.populations.feed import Feed, used_images
 from axonometry.populations.initialisers import initialise
 from axonometry.populations.layers import draw_noise
-from axonometry.populations.objectives import PERFORMANCE, loss_of, n_outputs, scores
+from axonometry.populations.objectives import EVALUATION_METRICS, evaluate_network, loss_of, n_outputs
+from axonometry.populations.sampling import BatchSampler, used_images
 from axonometry.populations.schedule import optimiser_of, segments
 from axonometry.populations.seeds import generator
 from axonometry.populations.text import require_text
@@ -35,7 +35,7 @@ Progress = Callable[[int, int, str], object]
 Stop = Callable[[Trajectory], bool]
 """Called with a run after each of its records; true ends the run there."""
 
-SCALARS = (*PERFORMANCE, "loss", "train_loss", "epoch")
+SCALARS = (*EVALUATION_METRICS, "loss", "train_loss", "epoch")
 """What is recorded beside the measures: accuracy (of reconstruction the share of variance explained) and loss on the
 test images, loss while training, epochs done."""
 
@@ -177,24 +177,26 @@ def _train(
     total = plan[-1].stop if plan else 0
     reached = recorder.restore(optimiser)
     if reached is None:
-        before = scores(configuration.objective, network, dataset.test_inputs, dataset.test_labels)
+        before = evaluate_network(configuration.objective, network, dataset.test_inputs, dataset.test_labels)
         recorder.record(0, optimizer=optimiser, **before, epoch=0.0)
     left = [segment for segment in plan if segment.step > (reached or 0)]
-    updates = enumerate(Feed(configuration, dataset).batches(left[0].start), left[0].start) if left else iter(())
+    updates = (
+        enumerate(BatchSampler(configuration, dataset).batches(left[0].start), left[0].start) if left else iter(())
+    )
     words = ""
     for segment in left:
         if stop is not None and stop(load(recorder.folder)):
             break
         shown = _reporting(islice(updates, segment.stop - segment.start), total, words, progress)
         train_loss = _update(configuration, network, optimiser, shown) / (segment.stop - segment.start)
-        found = scores(configuration.objective, network, dataset.test_inputs, dataset.test_labels)
+        found = evaluate_network(configuration.objective, network, dataset.test_inputs, dataset.test_labels)
         recorder.record(segment.step, optimizer=optimiser, **found, train_loss=train_loss, epoch=segment.epoch)
         words = _in_words(found)
         progress(segment.stop, total, words)
 
 
 def _in_words(found: Mapping[str, float]) -> str:
-    name = next(name for name in PERFORMANCE if name in found)
+    name = next(name for name in EVALUATION_METRICS if name in found)
     return f"{name.replace('_', ' ')} {found[name]:.3f}"
 
 

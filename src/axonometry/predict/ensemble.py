@@ -1,4 +1,4 @@
-"""Many learners in one prediction, each judged on runs that it did not see."""
+"""Many learners in one prediction, each scored on runs that it did not see."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from axonometry.predict.learners import Forest, Kernel, Kind, Matrix, Ranks, learned
+from axonometry.predict.learners import Forest, Kernel, Kind, Matrix, RankGaussTransformer, learned
 
 KERNEL_COLUMNS = 64
 """A kernel machine measures distances over all columns alike: among hundreds it sees little, and costs most."""
@@ -29,7 +29,7 @@ class Fold:
         weights: What each learner counts; they are at least 0 and add up to 1.
     """
 
-    ranks: tuple[Ranks, ...]
+    ranks: tuple[RankGaussTransformer, ...]
     learners: tuple[tuple[Forest | Kernel, ...], ...]
     weights: Float[np.ndarray, " learners"]
 
@@ -125,7 +125,7 @@ def stacking_weights(
 
 
 def _learned(views: Sequence[Matrix], targets: Matrix, *, trees: int, seed: int) -> Fold:
-    ranks = tuple(Ranks.of(view) for view in views)
+    ranks = tuple(RankGaussTransformer.of(view) for view in views)
     learners = tuple(
         tuple(learned(kind, rank(view), targets, trees=trees, seed=seed) for kind in kinds_of(view.shape[1]))
         for rank, view in zip(ranks, views, strict=True)

@@ -12,12 +12,12 @@ from jaxtyping import Float
 
 from axonometry.errors import PredictionError
 from axonometry.predict.ensemble import Ensemble, fitted
+from axonometry.predict.feature_sets import FEATURE_SETS, columns_for
 from axonometry.predict.features import Progress, RunTable
 from axonometry.predict.folds import fold_numbers
 from axonometry.predict.scores import resamples, scores
-from axonometry.predict.sets import SETS, views
 
-EVALUATED = (*SETS, "graph+curve")
+EVALUATED = (*FEATURE_SETS, "graph+curve")
 """What is compared unless the user says otherwise."""
 
 Values = Float[np.ndarray, "_ _"]
@@ -101,7 +101,8 @@ def evaluate(
     chosen = {(name, horizon): columns_of(table, name, horizon) for name in sets for horizon in horizons}
     inside = [cuts[job.repeat] == job.fold for job in jobs]
     work = (
-        work_of(table, chosen[job.features, job.epochs], ~new, new, plan) for job, new in zip(jobs, inside, strict=True)
+        fit_task(table, chosen[job.features, job.epochs], ~new, new, plan)
+        for job, new in zip(jobs, inside, strict=True)
     )
     truth = table.final_accuracy.to_numpy(dtype=float)
     rows: list[pd.DataFrame] = []
@@ -111,7 +112,7 @@ def evaluate(
         frame = pd.DataFrame({"run": table.features.index[new], "truth": truth[new], "predicted": predicted})
         rows.append(frame.assign(**asdict(job)))
     predictions = pd.concat(rows, ignore_index=True)
-    return judged(predictions, table, plan)
+    return score_predictions(predictions, table, plan)
 
 
 def available(table: RunTable, epochs: int) -> list[str]:
@@ -119,7 +120,7 @@ def available(table: RunTable, epochs: int) -> list[str]:
     found = []
     for name in EVALUATED:
         with suppress(PredictionError):
-            views(map(str, table.features), name, epochs)
+            columns_for(map(str, table.features), name, epochs)
             found.append(name)
     return found
 
@@ -135,7 +136,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Work:
+class FitTask:
     """What a worker process gets: the views of the training rows and of the rows to predict."""
 
     train: tuple[Values, ...]
@@ -156,10 +157,12 @@ class Work:
 
 def columns_of(table: RunTable, features: str, epochs: int) -> list[Values]:
     """The columns of each view of a feature set."""
-    return [table.features[view].to_numpy(dtype=float) for view in views(map(str, table.features), features, epochs)]
+    return [
+        table.features[view].to_numpy(dtype=float) for view in columns_for(map(str, table.features), features, epochs)
+    ]
 
 
-def work_of(table: RunTable, chosen: Sequence[Values], known: np.ndarray, new: np.ndarray, plan: Plan) -> Work:
+def fit_task(table: RunTable, chosen: Sequence[Values], known: np.ndarray, new: np.ndarray, plan: Plan) -> FitTask:
     """The work of predicting some rows from others.
 
     Args:
@@ -171,19 +174,19 @@ def work_of(table: RunTable, chosen: Sequence[Values], known: np.ndarray, new: n
     """
     targets = table.final_accuracy.to_numpy(dtype=float)[:, None]
     train, test = tuple(view[known] for view in chosen), tuple(view[new] for view in chosen)
-    return Work(train, targets[known], tuple(table.groups[known]), test, plan)
+    return FitTask(train, targets[known], tuple(table.groups[known]), test, plan)
 
 
-def done(work: Iterable[Work], workers: int) -> Iterator[Float[np.ndarray, " rows"]]:
+def done(work: Iterable[FitTask], workers: int) -> Iterator[Float[np.ndarray, " rows"]]:
     """The predictions in order, each as soon as it is there."""
     if workers == 1:
         return (one() for one in work)
     from sklearn.utils.parallel import Parallel, delayed
 
-    return iter(Parallel(workers, return_as="generator")(delayed(Work.__call__)(one) for one in work))
+    return iter(Parallel(workers, return_as="generator")(delayed(FitTask.__call__)(one) for one in work))
 
 
-def judged(predictions: pd.DataFrame, table: RunTable, plan: Plan) -> Evaluation:
+def score_predictions(predictions: pd.DataFrame, table: RunTable, plan: Plan) -> Evaluation:
     """Predictions of all rows of a table with their scores and intervals.
 
     Args:

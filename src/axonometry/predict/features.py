@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from axonometry.errors import PredictionError
-from axonometry.predict.sets import CENTRALITY, CONFIGURATION, CURVE, DEGREE, MOVEMENT, PARAMETER, families_of
+from axonometry.predict.feature_sets import CENTRALITY, CONFIGURATION, CURVE, DEGREE, MOVEMENT, PARAMETER, families_of
 from axonometry.trajectory import Trajectory, load
 from axonometry.trajectory.movement import weight_values
 from axonometry.trajectory.summary import Key, snapshot_steps, temporal_values
@@ -39,7 +39,7 @@ class RunTable:
     """Many runs, ready for prediction.
 
     Attributes:
-        features: A row a run; see :mod:`axonometry.predict.sets` for what the names say.
+        features: A row a run; see :mod:`axonometry.predict.feature_sets` for what the names say.
         final_accuracy: The accuracy at the last recorded step.
         groups: The configuration without its seed: runs of one group never stand on both sides of a fold.
     """

@@ -17,8 +17,8 @@ import numpy as np
 
 from axonometry.errors import PredictionError
 from axonometry.predict.ensemble import Ensemble, Fold, kinds_of
-from axonometry.predict.horizon import Horizon
-from axonometry.predict.learners import Forest, Kernel, Ranks
+from axonometry.predict.horizon_model import HorizonModel
+from axonometry.predict.learners import Forest, Kernel, RankGaussTransformer
 from axonometry.trajectory.files import replacing
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _taken_apart(horizon: Horizon) -> dict[str, Any]:
+def _taken_apart(horizon: HorizonModel) -> dict[str, Any]:
     ensemble = horizon.ensemble
     return {
         "views": [np.asarray(view) for view in horizon.views],
@@ -132,7 +132,7 @@ def _taken_apart(horizon: Horizon) -> dict[str, Any]:
     }
 
 
-def _fields(part: Ranks | Forest | Kernel) -> dict[str, Any]:
+def _fields(part: RankGaussTransformer | Forest | Kernel) -> dict[str, Any]:
     return {field.name: _plain(getattr(part, field.name)) for field in fields(part)}
 
 
@@ -154,7 +154,7 @@ def _predictor(content: Any) -> AccuracyPredictor:
     return predictor
 
 
-def _horizon(of: Any, columns: int) -> Horizon:
+def _horizon(of: Any, columns: int) -> HorizonModel:
     views = tuple(np.asarray(view, dtype=np.int64) for view in of["views"])
     folds = tuple(_fold(fold, [len(view) for view in views]) for fold in of["folds"])
     targets, out_of_fold = (np.asarray(of[name], dtype=np.float64) for name in ("targets", "out_of_fold"))
@@ -162,11 +162,11 @@ def _horizon(of: Any, columns: int) -> Horizon:
     inside = all(_within(view, columns) for view in views) and _within(fold_of, len(folds))
     if not inside or targets.shape != out_of_fold.shape or fold_of.shape != targets.shape[:1]:
         raise PredictionError("a predictor's parts have sizes that go together", "sizes that do not", _REMEDY)
-    return Horizon(views, Ensemble(folds, fold_of, out_of_fold, targets))
+    return HorizonModel(views, Ensemble(folds, fold_of, out_of_fold, targets))
 
 
 def _fold(of: Any, widths: list[int]) -> Fold:
-    ranks = tuple(Ranks(**part) for part in of["ranks"])
+    ranks = tuple(RankGaussTransformer(**part) for part in of["ranks"])
     learners = []
     for rank, width, parts in zip(ranks, widths, of["learners"], strict=True):
         rank.check(width)

@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from axonometry.errors import PredictionError
+from axonometry.predict.feature_sets import FeatureName, parts_of
 from axonometry.predict.features import (
     Run,
     RunTable,
@@ -20,11 +21,10 @@ from axonometry.predict.features import (
     one_architecture,
     opened_runs,
 )
-from axonometry.predict.sets import Column, parts_of
 from axonometry.trajectory import Trajectory
 
 GROUPS_PER_FOLD = 2
-"""Each learner is judged on two configurations or more: one alone says nothing of how it ranks runs."""
+"""Each learner is scored on two configurations or more: one alone says nothing of how it ranks runs."""
 
 
 def check_choices(choices: Mapping[str, Any]) -> None:
@@ -58,7 +58,7 @@ def runs_of(given: Any) -> list[Run]:
 
 def is_named(table: Any) -> bool:
     """Whether a table has columns of ours, of which a feature set can be chosen."""
-    return isinstance(table, pd.DataFrame) and any(Column.of(str(name)) for name in table.columns)
+    return isinstance(table, pd.DataFrame) and any(FeatureName.parse(str(name)) for name in table.columns)
 
 
 def has_groups(table: Any) -> bool:
@@ -112,7 +112,7 @@ def grouped(groups: Iterable[Hashable] | None, runs: int, folds: int) -> list[Ha
 
 
 def require_enough(runs: int, groups: int, folds: int) -> None:
-    """There are enough configurations for every learner to be judged on some that it did not see.
+    """There are enough configurations for every learner to be scored on some that it did not see.
 
     Args:
         runs: How many runs there are.
@@ -126,7 +126,7 @@ def require_enough(runs: int, groups: int, folds: int) -> None:
     if groups < least:
         raise PredictionError(
             f"a predictor of {folds} folds needs {least} runs of different configurations, two a fold, "
-            "so that every learner is judged on runs that it did not see",
+            "so that every learner is scored on runs that it did not see",
             f"{runs} sample{'s' * (runs != 1)} of {groups} configuration{'s' * (groups != 1)}",
             f"Train {least - groups} more; a useful predictor takes a hundred",
         )

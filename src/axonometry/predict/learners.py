@@ -28,7 +28,7 @@ _SHARE, _MOST_TRIED = 0.2, 100  # of the columns, that a split is chosen from; m
 
 
 @dataclass(frozen=True)
-class Ranks:
+class RankGaussTransformer:
     """Each column by its rank among the training rows, laid on a normal law: no unit and no outlier matters.
 
     What is NaN, in training or later, counts as less than everything, so that networks that have diverged stand apart.
@@ -42,7 +42,7 @@ class Ranks:
     grid: Float[np.ndarray, "levels used"]
 
     @classmethod
-    def of(cls, values: Matrix) -> Ranks:
+    def of(cls, values: Matrix) -> RankGaussTransformer:
         """The ranks of training rows; columns that are constant are left out, but for one if all are."""
         ordered = np.sort(_ordered(values), axis=0)
         varies = np.flatnonzero(ordered[0] < ordered[-1])

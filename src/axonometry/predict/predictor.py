@@ -13,10 +13,11 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from axonometry.predict.design_matrix import DesignMatrix, epoch_by_epoch
 from axonometry.predict.ensemble import fitted
 from axonometry.predict.features import Run, RunTable, feature_table, read_runs
 from axonometry.predict.folds import fold_numbers
-from axonometry.predict.horizon import Horizon, places
+from axonometry.predict.horizon_model import HorizonModel, places
 from axonometry.predict.inputs import (
     check_choices,
     grouped,
@@ -27,7 +28,6 @@ from axonometry.predict.inputs import (
     thresholds_of,
     training,
 )
-from axonometry.predict.rows import Rows, epoch_by_epoch
 from axonometry.predict.stopping import StopBelow
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
     ``features``, and any other numeric table, of which it uses all columns.
 
     Args:
-        features: A feature set, or several joined by +; see ``axonometry.predict.SETS``.
+        features: A feature set, or several joined by +; see ``axonometry.predict.FEATURE_SETS``.
         epochs: The most epochs that are looked at.
         task: ``"regression"`` predicts the final accuracy, ``"classification"`` its class, 0 for the lowest.
         classes: Of classification: into how many classes of equal size the training runs fall, 2 for above or below
@@ -118,7 +118,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         for epochs, views in places(self.columns_, self.features, self.epochs, named=self.named_).items():
             seen = [values[:, view] for view in views]
             ensemble = fitted(seen, targets, fold_of, trees=self.trees, seed=self.random_state)
-            self.horizons_[epochs] = Horizon(views, ensemble)
+            self.horizons_[epochs] = HorizonModel(views, ensemble)
         self.bounds_ = (0.0, 1.0) if y.min() >= 0 and y.max() <= 1 else (-np.inf, np.inf)
         return self
 
@@ -147,7 +147,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             PredictionError: As for :meth:`predict`.
             RunError: A run is damaged.
         """
-        return probabilities(self._rows(runs).predicted(self.horizons_, Horizon.predict))
+        return probabilities(self._rows(runs).predicted(self.horizons_, HorizonModel.predict))
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
     def predict_interval(self, runs: Any, level: float = 0.9) -> pd.DataFrame:
@@ -269,7 +269,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         self.classes_ = np.arange(len(self.thresholds_) + 1)
         return indicators(y, self.thresholds_)
 
-    def _rows(self, runs: Any) -> Rows:
+    def _rows(self, runs: Any) -> DesignMatrix:
         """New runs, or a table of them, in the columns of the fit."""
         check_is_fitted(self)
         if given := runs_of(runs):
@@ -278,6 +278,8 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             )
         runs = runs.features if isinstance(runs, RunTable) else runs
         if self.named_ and isinstance(runs, pd.DataFrame):
-            return Rows.of(runs, self.columns_, self.horizons_)
+            return DesignMatrix.of(runs, self.columns_, self.horizons_)
         values = validate_data(self, runs, dtype=np.float64, ensure_all_finite=False, reset=False)
-        return Rows(values, np.full(len(values), self.epochs), getattr(runs, "index", pd.RangeIndex(len(values))))
+        return DesignMatrix(
+            values, np.full(len(values), self.epochs), getattr(runs, "index", pd.RangeIndex(len(values)))
+        )

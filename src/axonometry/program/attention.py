@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 
+from axonometry.program.fx_utils import depending, insert, is_float, shape_of, user_inputs
 from axonometry.program.lookup import one_hot
 from axonometry.program.registry import overloads
-from axonometry.program.surgery import depending, insert, is_float, shape_of, user_inputs
 
 aten = torch.ops.aten
 

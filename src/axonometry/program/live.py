@@ -21,8 +21,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from axonometry.errors import NonfiniteError, SamplesError
 from axonometry.program.description import Shape
-from axonometry.program.lanes import MOST, in_lanes
-from axonometry.program.places import WITHOUT_VIEWS, activation_nodes, field_nodes
+from axonometry.program.observation_points import WITHOUT_VIEWS, activation_nodes, field_nodes
+from axonometry.program.parallel import MAX_THREADS, parallel_map
 from axonometry.program.plan import Plan, default_batch_size, plan_of
 from axonometry.program.program import Statics
 from axonometry.program.samples import Samples, batches_of
@@ -128,13 +128,13 @@ def over_live_batches(
     reading = _reading(graph, **choices)
     cut = _cut(reading, samples, batch_size)
     small = default_batch_size(reading.plan, graph.device) > 1
-    lanes = min(torch.get_num_threads(), MOST) if graph.device.type == "cpu" and small else 1
+    lanes = min(torch.get_num_threads(), MAX_THREADS) if graph.device.type == "cpu" and small else 1
 
     def work(item: tuple[int, tuple[Tensor, ...]], lane: int) -> Result:
         return function(_batch(reading, *item), lane)
 
     with _attention(graph.device):  # of the whole process: lanes that set and restored it would meet
-        yield from in_lanes(work, cut, lanes)
+        yield from parallel_map(work, cut, lanes)
 
 
 @dataclass(frozen=True)

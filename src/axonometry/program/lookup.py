@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 
-from axonometry.program.surgery import depending, insert, shape_of, user_inputs
+from axonometry.program.fx_utils import depending, insert, shape_of, user_inputs
 
 aten = torch.ops.aten
 

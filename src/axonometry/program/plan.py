@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from axonometry.errors import ValuesError
-from axonometry.program.places import activation_nodes, field_nodes, layout
+from axonometry.program.observation_points import activation_nodes, field_nodes, layout
 from axonometry.program.program import Program
 from axonometry.program.samples import InputAxis, input_axes
 

@@ -12,9 +12,9 @@ from torch import Tensor, fx
 from torch.export import ExportedProgram
 
 from axonometry.program.description import Coverage, Group, Kernel, Shape, Synapse, Wire
+from axonometry.program.fx_utils import shape_of
 from axonometry.program.links import Links
 from axonometry.program.registry import Read, Reading
-from axonometry.program.surgery import shape_of
 
 Statics = dict[fx.Node, Any]
 
@@ -58,7 +58,7 @@ class Loop:
 
 
 @dataclass(frozen=True)
-class Junction:
+class SynapseSite:
     """How a synapse sits in the program: its call, its rule, and the scales between it and the sum it feeds."""
 
     node: fx.Node
@@ -99,7 +99,7 @@ class Program:
     shapes: Mapping[str, Shape]
     names: Mapping[fx.Node, str]
     computed: tuple[fx.Node, ...]
-    junctions: Mapping[str, Junction]
+    junctions: Mapping[str, SynapseSite]
     exported: ExportedProgram
     activations: Mapping[str, fx.Node]
     controls: Mapping[fx.Node, Any]

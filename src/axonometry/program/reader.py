@@ -22,12 +22,12 @@ from axonometry.program.attention import is_attention
 from axonometry.program.call import Call, Signal, module_path
 from axonometry.program.coverage import account
 from axonometry.program.description import Group, Shape, Synapse, Wire
+from axonometry.program.fx_utils import depending, is_float, shape_of, user_inputs
 from axonometry.program.links import Links
 from axonometry.program.lookup import one_hot
-from axonometry.program.program import Junction, Program, Step
+from axonometry.program.program import Program, Step, SynapseSite
 from axonometry.program.registry import Reading, overloads
 from axonometry.program.rules import find
-from axonometry.program.surgery import depending, is_float, shape_of, user_inputs
 
 Pooling = Literal["mean", "nodes"]
 PARTS = {*overloads("select", "slice", "unbind", "dropout", "clone"), operator.getitem}
@@ -433,9 +433,9 @@ class Reader:
                 wires.append(Wire(name, kind, tuple(sorted(sources, key=order.__getitem__)), 0))
         return tuple(wires)
 
-    def _junction(self, node: fx.Node) -> Junction:
+    def _junction(self, node: fx.Node) -> SynapseSite:
         scales = tuple((scale, self.readings[scale]) for scale in self.scales.get(node, []))
-        return Junction(node, self.readings[node], scales, self.factors.get(node, 1.0))
+        return SynapseSite(node, self.readings[node], scales, self.factors.get(node, 1.0))
 
 
 def parameters_of(node: fx.Node, names: dict[fx.Node, str]) -> list[str]:

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from axonometry.errors import CaptureError
 from axonometry.program.call import module_path
-from axonometry.program.surgery import insert, shape_of
+from axonometry.program.fx_utils import insert, shape_of
 
 aten = torch.ops.aten
 LAYERS = {aten.lstm.input: "lstm", aten.gru.input: "gru", aten.rnn_tanh.input: "tanh", aten.rnn_relu.input: "relu"}

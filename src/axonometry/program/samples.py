@@ -14,8 +14,8 @@ from torch.utils._pytree import tree_flatten_with_path, tree_leaves, tree_map
 
 from axonometry.errors import SamplesError
 from axonometry.program.description import Shape
+from axonometry.program.fx_utils import user_inputs
 from axonometry.program.program import Program
-from axonometry.program.surgery import user_inputs
 
 Samples = Any
 """A tensor, a tuple or list or mapping of tensors, what is nested as the captured example, or an iterable of these."""

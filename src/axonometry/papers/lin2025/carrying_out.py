@@ -8,7 +8,7 @@ from pathlib import Path
 from axonometry.papers.lin2025.items import Item, Outcome
 from axonometry.papers.lin2025.learning import Work, path_of, read_outcome
 from axonometry.populations import datasets
-from axonometry.populations.account import Account
+from axonometry.populations.progress_tracker import ProgressTracker
 from axonometry.populations.training import Progress, silent
 from axonometry.populations.workers import n_cores, run_locally
 
@@ -38,15 +38,15 @@ def outcomes(
     missing = sorted((item for item in items if not path_of(item, folder).exists()), key=lambda item: item.seed)
     for name in {item.task.name for item in missing} & set(datasets.NAMES):
         datasets.require(name, data)
-    account = Account(len(items), len(items) - len(missing), progress or silent)
+    tracker = ProgressTracker(len(items), len(items) - len(missing), progress or silent)
     work = Work(folder, data)
     workers = workers or n_cores()
     if workers > 1 and len(missing) > 1:
-        run_locally(missing, work, account.ended, workers=workers)
+        run_locally(missing, work, tracker.ended, workers=workers)
     else:
         for item in missing:
-            account.say(item.cell)
+            tracker.say(item.cell)
             work(item)
-            account.ended(item, None)
-    account.require_success(folder)
+            tracker.ended(item, None)
+    tracker.require_success(folder)
     return [found for item in items if (found := read_outcome(item, folder)) is not None]

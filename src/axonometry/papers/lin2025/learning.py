@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from axonometry.papers.lin2025.items import ADDITION, Item, Network, Outcome, Task, Training
 from axonometry.papers.lin2025.measuring import Measuring
 from axonometry.populations import datasets
-from axonometry.populations.feed import order
+from axonometry.populations.sampling import order
 from axonometry.populations.seeds import derive, generator
 from axonometry.populations.training import reproducible
 from axonometry.trajectory.files import replacing

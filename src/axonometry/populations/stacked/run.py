@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from axonometry.errors import AxonometryError, ConfigurationError
-from axonometry.populations.account import Account
 from axonometry.populations.configuration import OPTIMISERS, RunConfiguration
 from axonometry.populations.families import FAMILIES
 from axonometry.populations.layers import dropouts
+from axonometry.populations.progress_tracker import ProgressTracker
 from axonometry.populations.schedule import optimiser_of
 from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.stacked.together import run_together
@@ -76,10 +76,10 @@ def train_stacked(  # noqa: PLR0913 - what, where to, on what, and what of it
     folder = Path(folder)
     named = {configuration.identity: configuration for configuration in configurations}
     missing = [c for name, c in named.items() if not is_complete(c, folder / name)]
-    account = Account(len(named), len(named) - len(missing), progress or silent)
+    tracker = ProgressTracker(len(named), len(named) - len(missing), progress or silent)
     work = Work(folder, data, tuple(measures), stop)
-    run_stacked(missing, work, account.ended, device=device, at_once=at_once, say=account.say)
-    account.require_success(folder)
+    run_stacked(missing, work, tracker.ended, device=device, at_once=at_once, say=tracker.say)
+    tracker.require_success(folder)
     return {name: load(folder / name) for name in named}
 
 

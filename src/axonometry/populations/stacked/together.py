@@ -13,10 +13,10 @@ from torch.optim import Optimizer
 from axonometry.errors import AxonometryError
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
-from axonometry.populations.feed import used_images
 from axonometry.populations.layers import dropouts
+from axonometry.populations.sampling import used_images
 from axonometry.populations.schedule import Segment, optimiser_of, segments
-from axonometry.populations.stacked.feed import StackedFeed
+from axonometry.populations.stacked.sampling import StackedSampler
 from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.training import (
     Stop,
@@ -196,9 +196,9 @@ def _stack(members: Sequence[Member], device: torch.device, step: int) -> Stack:
     )
 
 
-def _feed(members: Sequence[Member], device: torch.device) -> StackedFeed:
+def _feed(members: Sequence[Member], device: torch.device) -> StackedSampler:
     widest = max(members, key=lambda member: member.configuration.dropout)
-    return StackedFeed(
+    return StackedSampler(
         [member.configuration for member in members],
         members[0].dataset.train_inputs,
         torch.stack([member.dataset.train_labels for member in members]),

@@ -15,9 +15,9 @@ from torch import Tensor, fx
 
 from axonometry.program.attention import FUSED, WRITTEN, equal_shares, operands_of, permitted_by
 from axonometry.program.call import Call
+from axonometry.program.fx_utils import shape_of
 from axonometry.program.links import Links
 from axonometry.program.registry import Read, Reading, resolver
-from axonometry.program.surgery import shape_of
 
 
 def links_of(links: Links, weights: Tensor) -> Tensor:

@@ -17,11 +17,11 @@ import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-MOST = 8
+MAX_THREADS = 8
 """Lanes at most: Python itself runs one at a time, and each lane holds a batch."""
 
 
-def in_lanes(function: Callable[[Item, int], Result], items: Iterable[Item], lanes: int) -> Iterator[Result]:
+def parallel_map(function: Callable[[Item, int], Result], items: Iterable[Item], lanes: int) -> Iterator[Result]:
     """Results of a function for each item, in their order; item i is worked on in lane i modulo their number.
 
     The items are drawn by the calling thread, one a lane ahead. One item alone, and one lane, are worked on by the

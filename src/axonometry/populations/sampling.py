@@ -30,7 +30,7 @@ def used_images(configuration: RunConfiguration, dataset: Dataset) -> Dataset:
     return replace(
         dataset,
         train_inputs=dataset.train_inputs[:n_train],
-        train_labels=_noisy(configuration, dataset.train_labels[:n_train], dataset.n_classes),
+        train_labels=add_label_noise(configuration, dataset.train_labels[:n_train], dataset.n_classes),
         test_inputs=dataset.test_inputs[:n_test],
         test_labels=dataset.test_labels[:n_test],
     )
@@ -41,7 +41,7 @@ def _part(fraction: float, n: int) -> int:
     return max(1, int(n * fraction + 1e-9))
 
 
-def _noisy(configuration: RunConfiguration, labels: Tensor, n_classes: int) -> Tensor:
+def add_label_noise(configuration: RunConfiguration, labels: Tensor, n_classes: int) -> Tensor:
     """The labels, a part of them replaced by another class, each other class as likely."""
     if not configuration.label_noise or n_classes < 2:
         return labels
@@ -65,12 +65,12 @@ def augmentation(seed: int, n: int, epoch: int) -> tuple[Int[Tensor, "n 2"], Boo
     return moves, torch.rand(n, generator=source) < 0.5
 
 
-def framed(inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c height width"]:
+def padded_for_crop(inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c height width"]:
     """Images with zeros around them, to be cut out anew."""
     return F.pad(inputs, (_MARGIN,) * 4)
 
 
-def pictures(
+def random_crop(
     inputs: Shaped[Tensor, "n ..."],
     chosen: Int[Tensor, "*batch"],
     moves: Int[Tensor, "*images 2"] | None = None,
@@ -79,7 +79,7 @@ def pictures(
     """Chosen images, cut out anew of their frames where moves are given; shape (..., C, H, W).
 
     Args:
-        inputs: All images, :func:`framed` where moves are given.
+        inputs: All images, :func:`padded_for_crop` where moves are given.
         chosen: Numbers of images.
         moves: What :func:`augmentation` gave, of all images; or of as many sets of all images as ``chosen`` has rows.
         flips: Likewise.
@@ -99,7 +99,7 @@ def _each(values: Tensor, chosen: Int[Tensor, "networks batch"]) -> Tensor:
     return values[torch.arange(len(chosen), device=chosen.device)[:, None], chosen]
 
 
-class Feed:
+class BatchSampler:
     """The batches of one run.
 
     Args:
@@ -111,7 +111,7 @@ class Feed:
         self._configuration, self._inputs, self._labels = configuration, dataset.train_inputs, dataset.train_labels
         self._augmented = configuration.augmentation == "crop-flip"
         if self._augmented:
-            self._inputs = framed(self._inputs)
+            self._inputs = padded_for_crop(self._inputs)
 
     @property
     def per_epoch(self) -> int:
@@ -125,5 +125,5 @@ class Feed:
             seed, n = self._configuration.seed, len(self._labels)
             moves, flips = augmentation(seed, n, epoch) if self._augmented else (None, None)
             for chosen in order(seed, n, epoch).split(self._configuration.batch_size)[skipped:]:
-                yield pictures(self._inputs, chosen, moves, flips), self._labels.index_select(0, chosen)
+                yield random_crop(self._inputs, chosen, moves, flips), self._labels.index_select(0, chosen)
             epoch, skipped = epoch + 1, 0

@@ -15,7 +15,7 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from axonometry.populations.configuration import RunConfiguration
-from axonometry.populations.feed import augmentation, framed, order, pictures
+from axonometry.populations.sampling import augmentation, order, padded_for_crop, random_crop
 from axonometry.populations.seeds import generator
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ _AHEAD = 8
 """Updates whose dropout noise is drawn while a GPU works, by as many threads."""
 
 
-class StackedFeed:
+class StackedSampler:
     """The batches of runs that go through as many images in batches of one size.
 
     The images are on the device once, whatever the number of networks; an epoch's order and moves are sent there as a
@@ -55,7 +55,7 @@ class StackedFeed:
         self._augmented = configurations[0].augmentation == "crop-flip"
         self._inputs, self._labels = inputs.to(device), labels.to(device)
         if self._augmented:
-            self._inputs = framed(self._inputs)
+            self._inputs = padded_for_crop(self._inputs)
 
         self._epoch: tuple[int, Tensor, Tensor | None, Tensor | None] | None = None
 
@@ -76,7 +76,7 @@ class StackedFeed:
                 every, moves, flips = self._drawn(epoch)
                 chosen = every[:, index * size : (index + 1) * size]
                 sent = [part.to(self._device, non_blocking=True) for part in numbers]
-                yield pictures(self._inputs, chosen, moves, flips), self._labels.gather(1, chosen), sent
+                yield random_crop(self._inputs, chosen, moves, flips), self._labels.gather(1, chosen), sent
 
     def _drawn(self, epoch: int) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """The order of every run's images in an epoch, and how they are cut out."""

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from axonometry.program.fx_utils import first_value
 from axonometry.program.lookup import one_hot
 from axonometry.program.program import Program
 from axonometry.program.registry import overloads
-from axonometry.program.surgery import first_value
 
 _aten = torch.ops.aten
 _ELEMENTWISE = set(

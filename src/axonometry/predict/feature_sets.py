@@ -21,7 +21,7 @@ CURVE = (ACCURACY, "loss", "train_loss")
 DEGREE = ("channel_degree", "weighted_degree")
 CENTRALITY = ("channel_centrality", "eigenvector_centrality")
 
-SETS = {
+FEATURE_SETS = {
     "degree": "weighted degrees, epoch by epoch, and their changes",
     "centrality": "eigenvector centralities, epoch by epoch, and their changes",
     "graph": "all that is measured on the graph, epoch by epoch, its changes, and how the weights moved",
@@ -35,7 +35,7 @@ SETS = {
 
 
 @dataclass(frozen=True)
-class Column:
+class FeatureName:
     """What a column's name says.
 
     Attributes:
@@ -51,7 +51,7 @@ class Column:
     change: bool
 
     @classmethod
-    def of(cls, name: str) -> Column | None:
+    def parse(cls, name: str) -> FeatureName | None:
         """The column of a name; None for a name that is not one of ours."""
         head, at, tail = name.rpartition("@")
         epoch, minus, since = tail.partition("-")
@@ -67,9 +67,9 @@ def parts_of(name: str) -> list[str]:
         PredictionError: One of them does not exist.
     """
     parts = [part.strip() for part in name.split("+")] if isinstance(name, str) else [repr(name)]
-    unknown = [part for part in parts if part not in SETS]
+    unknown = [part for part in parts if part not in FEATURE_SETS]
     if unknown:
-        remedy = f"There are: {', '.join(SETS)}; join them by +"
+        remedy = f"There are: {', '.join(FEATURE_SETS)}; join them by +"
         raise PredictionError("features are named sets", repr(", ".join(unknown)), remedy)
     return parts
 
@@ -96,10 +96,10 @@ def families_of(name: str | None, held: Iterable[str]) -> set[str]:
         "curve": set(CURVE),
         "hyperparameters": {CONFIGURATION},
     }
-    return set().union(*(families[part] for part in (SETS if name is None else parts_of(name))))
+    return set().union(*(families[part] for part in (FEATURE_SETS if name is None else parts_of(name))))
 
 
-def views(columns: Iterable[str], name: str, epochs: int) -> list[list[str]]:
+def columns_for(columns: Iterable[str], name: str, epochs: int) -> list[list[str]]:
     """The columns of each set that a name joins, and all together where there are several.
 
     Args:
@@ -110,14 +110,14 @@ def views(columns: Iterable[str], name: str, epochs: int) -> list[list[str]]:
     Raises:
         PredictionError: There is no such set, or the table has no column of it.
     """
-    known = {column: parsed for column in columns if (parsed := Column.of(column)) and parsed.epoch <= epochs}
+    known = {column: parsed for column in columns if (parsed := FeatureName.parse(column)) and parsed.epoch <= epochs}
     found = []
     for part in parts_of(name):
         chosen = [column for column, parsed in known.items() if _belongs(parsed, part, epochs)]
         if not chosen:
             families = sorted({parsed.family for parsed in known.values()}) or ["none"]
             raise PredictionError(
-                f"the features {part!r} after {epochs} epochs: {SETS[part]}",
+                f"the features {part!r} after {epochs} epochs: {FEATURE_SETS[part]}",
                 f"a table with {', '.join(families)}",
                 "Record what is missing, or: axonometry runs measure FOLDER --measure NAME; or choose other features",
             )
@@ -126,7 +126,7 @@ def views(columns: Iterable[str], name: str, epochs: int) -> list[list[str]]:
     return found if len(found) == 1 else [*found, together]
 
 
-def _belongs(column: Column, part: str, epochs: int) -> bool:
+def _belongs(column: FeatureName, part: str, epochs: int) -> bool:
     graph = column.family not in {CONFIGURATION, PARAMETER, *CURVE}
     now = column.epoch == epochs
     return {

@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from axonometry.predict.ensemble import Ensemble
+from axonometry.predict.feature_sets import columns_for
 from axonometry.predict.folds import cv_plus
-from axonometry.predict.sets import views
 
 
 @dataclass(frozen=True)
-class Horizon:
+class HorizonModel:
     """What was fitted for one number of known epochs.
 
     Attributes:
@@ -66,6 +66,6 @@ def places(
         return {epochs: (np.arange(len(columns)),)}
     place = {str(name): number for number, name in enumerate(columns)}
     return {
-        known: tuple(np.array([place[name] for name in view]) for view in views(place, features, known))
+        known: tuple(np.array([place[name] for name in view]) for view in columns_for(place, features, known))
         for known in range(1, epochs + 1)
     }

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from axonometry.errors import PredictionError
-from axonometry.predict.evaluation import Evaluation, Plan, Work, columns_of, done, judged, work_of
+from axonometry.predict.evaluation import Evaluation, FitTask, Plan, columns_of, done, fit_task, score_predictions
+from axonometry.predict.feature_sets import FeatureName, columns_for
 from axonometry.predict.features import Progress, RunTable
 from axonometry.predict.folds import fold_numbers
-from axonometry.predict.sets import Column, views
 
 
 def transfer(
@@ -41,11 +41,11 @@ def transfer(
         for horizon in dict.fromkeys(epochs):
             known, new = (tuple(columns_of(table, name, horizon)) for table in both)
             targets = train.final_accuracy.to_numpy(dtype=float)[:, None]
-            predicted = Work(known, targets, tuple(train.groups), new, plan)()
+            predicted = FitTask(known, targets, tuple(train.groups), new, plan)()
             truth = test.final_accuracy.to_numpy(dtype=float)
             frame = pd.DataFrame({"run": test.features.index, "truth": truth, "predicted": predicted})
             rows.append(frame.assign(features=name, epochs=horizon, repeat=0, fold=0))
-    return judged(pd.concat(rows, ignore_index=True), test, plan)
+    return score_predictions(pd.concat(rows, ignore_index=True), test, plan)
 
 
 def learning_curve(
@@ -82,14 +82,14 @@ def learning_curve(
         work = []
         for fold in range(plan.folds):
             kept = _some_groups(table, cut != fold, size, seed=plan.seed + fold)
-            work.append(work_of(table, chosen, kept, cut == fold, plan))
+            work.append(fit_task(table, chosen, kept, cut == fold, plan))
         for fold, predicted in enumerate(done(work, plan.workers)):
             fits += 1
             if progress is not None:
                 progress(fits, len(places) * plan.folds, f"{size} runs, {name}")
             inside = cut == fold
             rows.append(_frame(table, inside, predicted).assign(features=name, epochs=horizon, repeat=0, fold=fold))
-        parts.append(judged(pd.concat(rows, ignore_index=True), table, plan).scores.assign(size=size))
+        parts.append(score_predictions(pd.concat(rows, ignore_index=True), table, plan).scores.assign(size=size))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -98,7 +98,7 @@ def importances(
     features: str = "graph",
     epochs: int = 1,
     *,
-    by: Callable[[Column], str] = lambda column: column.family,
+    by: Callable[[FeatureName], str] = lambda column: column.family,
     plan: Plan | None = None,
     shuffles: int = 5,
 ) -> pd.DataFrame:
@@ -122,7 +122,7 @@ def importances(
     """
     plan = plan or Plan()
     cut = fold_numbers(list(table.groups), plan.folds, plan.seed)
-    names = views(map(str, table.features), features, epochs)
+    names = columns_for(map(str, table.features), features, epochs)
     families = [[_family(name, by) for name in view] for view in names]
     truth = table.final_accuracy.to_numpy(dtype=float)
     every = list(dict.fromkeys(family for view in families for family in view))
@@ -131,7 +131,7 @@ def importances(
     random = np.random.default_rng(plan.seed)
     for fold in range(plan.folds):
         inside = cut == fold
-        ensemble = work_of(table, chosen, ~inside, inside, plan).ensemble()
+        ensemble = fit_task(table, chosen, ~inside, inside, plan).ensemble()
         test = [view[inside] for view in chosen]
         predicted[0][:, inside] = ensemble(test)[:, 0]
         for shuffle in range(shuffles):
@@ -152,8 +152,8 @@ def importances(
     return frame.sort_values("loss", ascending=False, ignore_index=True)
 
 
-def _family(name: str, by: Callable[[Column], str]) -> str:
-    column = Column.of(name)
+def _family(name: str, by: Callable[[FeatureName], str]) -> str:
+    column = FeatureName.parse(name)
     assert column is not None  # views only returns such
     return by(column)
 

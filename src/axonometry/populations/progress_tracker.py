@@ -11,7 +11,7 @@ from axonometry.populations.workers import Job
 _FAILURES_SHOWN = 5
 
 
-class Account:
+class ProgressTracker:
     """Counts the runs that have ended, keeps what went wrong, and reports both.
 
     Args:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from axonometry.program.lanes import in_lanes
+from axonometry.program.parallel import parallel_map
 
 
 @given(st.integers(0, 12), st.integers(1, 5))
 def test_results_come_in_order_and_a_lane_is_one_thread(n: int, lanes: int) -> None:
-    found = list(in_lanes(lambda item, lane: (item, lane, threading.get_ident()), range(n), lanes))
+    found = list(parallel_map(lambda item, lane: (item, lane, threading.get_ident()), range(n), lanes))
     assert [item for item, _, _ in found] == list(range(n))
     several = lanes > 1 and n > 1
     assert [lane for _, lane, _ in found] == [i % lanes if several else 0 for i in range(n)]
@@ -27,7 +27,7 @@ def test_results_come_in_order_and_a_lane_is_one_thread(n: int, lanes: int) -> N
 
 def test_lanes_work_at_once() -> None:
     meeting = threading.Barrier(3, timeout=30)
-    assert list(in_lanes(lambda item, _: meeting.wait() >= 0 and item, range(6), 3)) == list(range(6))
+    assert list(parallel_map(lambda item, _: meeting.wait() >= 0 and item, range(6), 3)) == list(range(6))
 
 
 def test_items_are_drawn_a_lane_ahead() -> None:
@@ -38,7 +38,7 @@ def test_items_are_drawn_a_lane_ahead() -> None:
             drawn.append(i)
             yield i
 
-    for i, _ in enumerate(in_lanes(lambda item, _: item, items(), 2)):
+    for i, _ in enumerate(parallel_map(lambda item, _: item, items(), 2)):
         assert len(drawn) <= i + 3
 
 
@@ -54,14 +54,14 @@ def test_the_error_of_the_first_item_is_raised_and_the_rest_is_dropped() -> None
         raise ValueError(str(item))
 
     with pytest.raises(ValueError, match=r"^0$"):
-        list(in_lanes(work, range(50), 2))
+        list(parallel_map(work, range(50), 2))
     assert max(begun) < 4
 
 
 def test_what_torch_has_of_threads_is_left_as_it_was() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(4)
-    assert set(in_lanes(lambda *_: torch.get_num_threads(), range(6), 2)) == {2}
+    assert set(parallel_map(lambda *_: torch.get_num_threads(), range(6), 2)) == {2}
     assert torch.get_num_threads() == 4
     fresh: list[int] = []
     thread = threading.Thread(target=lambda: fresh.append(torch.get_num_threads()))

@@ -11,16 +11,16 @@ from jaxtyping import Float, Int
 from sklearn.utils.validation import check_array
 
 from axonometry.errors import PredictionError
+from axonometry.predict.feature_sets import CONFIGURATION
 from axonometry.predict.features import KNOWN, Run, chosen_texts, epochs_of, feature_table, opened_runs
-from axonometry.predict.horizon import Horizon
-from axonometry.predict.sets import CONFIGURATION
+from axonometry.predict.horizon_model import HorizonModel
 
 MOST_NAMED = 3
 """How many missing columns an error names."""
 
 
 @dataclass(frozen=True)
-class Rows:
+class DesignMatrix:
     """Runs to be predicted.
 
     Attributes:
@@ -34,7 +34,7 @@ class Rows:
     names: pd.Index
 
     @classmethod
-    def of(cls, table: pd.DataFrame, columns: Sequence[Hashable], horizons: Mapping[int, Horizon]) -> Rows:
+    def of(cls, table: pd.DataFrame, columns: Sequence[Hashable], horizons: Mapping[int, HorizonModel]) -> DesignMatrix:
         """The rows of a table with named columns.
 
         Args:
@@ -54,8 +54,8 @@ class Rows:
 
     def predicted(
         self,
-        horizons: Mapping[int, Horizon],
-        predict: Callable[[Horizon, Float[np.ndarray, "some columns"]], Float[np.ndarray, "some ..."]],
+        horizons: Mapping[int, HorizonModel],
+        predict: Callable[[HorizonModel, Float[np.ndarray, "some columns"]], Float[np.ndarray, "some ..."]],
     ) -> Float[np.ndarray, "rows ..."]:
         """Each row predicted by what was fitted for its number of known epochs.
 
@@ -77,7 +77,7 @@ class Rows:
         return result
 
 
-def require_columns(table: pd.DataFrame, columns: Sequence[Hashable], horizons: Sequence[Horizon]) -> None:
+def require_columns(table: pd.DataFrame, columns: Sequence[Hashable], horizons: Sequence[HorizonModel]) -> None:
     """A table has the columns that a prediction looks at; a text that no new run's configuration has may be missing.
 
     Args:

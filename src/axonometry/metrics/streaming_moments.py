@@ -39,7 +39,7 @@ Bounds = tuple[float | Tensor, float | Tensor]
 
 
 @dataclass
-class Tally:
+class StreamingMoments:
     """What is kept of one group's values while samples stream by.
 
     Attributes:
@@ -118,7 +118,7 @@ class Tally:
             sums.append(torch.ge(x, upper - margin, out=power).sum(0))
         return x.amin(0), x.amax(0), torch.stack(sums)
 
-    def join(self, other: Tally) -> None:
+    def join(self, other: StreamingMoments) -> None:
         """Count in the samples of another tally of the same neurons."""
         self.powers += _rebased(other.powers, other.centre - self.centre, other.count)
         self.minimum = torch.minimum(self.minimum, other.minimum)

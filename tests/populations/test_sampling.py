@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, strategies as st
 
 from axonometry.populations import Dataset, RunConfiguration
-from axonometry.populations.feed import Feed, used_images
+from axonometry.populations.sampling import BatchSampler, used_images
 
 
 def pictures(n: int, *, classes: int = 10, size: int = 6) -> Dataset:
@@ -49,9 +49,9 @@ def test_as_many_labels_are_wrong_as_asked_and_every_wrong_one_is_another_class(
 def test_batches_depend_on_the_number_of_the_update_alone(augmentation: str, start: int) -> None:
     asked = configuration(augmentation=augmentation)
     data = used_images(asked, pictures(25))
-    whole = list(islice(Feed(asked, data).batches(0), 12))
+    whole = list(islice(BatchSampler(asked, data).batches(0), 12))
     assert [len(labels) for _, labels in whole] == [7, 7, 7, 4] * 3
-    for (inputs, labels), (again, labels_again) in zip(whole[start:], Feed(asked, data).batches(start)):
+    for (inputs, labels), (again, labels_again) in zip(whole[start:], BatchSampler(asked, data).batches(start)):
         assert inputs.equal(again)
         assert labels.equal(labels_again)
 
@@ -64,7 +64,7 @@ def numbered(n: int) -> Dataset:
 
 def shown(asked: RunConfiguration, n: int, start: int, updates: int) -> list[list[float]]:
     """The numbers of the images of some updates."""
-    return [inputs.flatten().tolist() for inputs, _ in islice(Feed(asked, numbered(n)).batches(start), updates)]
+    return [inputs.flatten().tolist() for inputs, _ in islice(BatchSampler(asked, numbered(n)).batches(start), updates)]
 
 
 @given(n=st.integers(1, 60), batch=st.integers(1, 20), start=st.integers(0, 30))
@@ -72,7 +72,7 @@ def test_an_epoch_shows_every_image_once_wherever_the_batches_start(n: int, batc
     asked, per_epoch = configuration(batch_size=batch), ceil(n / batch)
     whole = shown(asked, n, 0, start + per_epoch)
     assert shown(asked, n, start, per_epoch) == whole[start:]
-    assert Feed(asked, numbered(n)).per_epoch == per_epoch
+    assert BatchSampler(asked, numbered(n)).per_epoch == per_epoch
     for first in range(0, len(whole) - per_epoch + 1, per_epoch):
         assert sorted(chain(*whole[first : first + per_epoch])) == list(range(n))
 
@@ -84,7 +84,7 @@ def test_the_order_changes_with_epoch_and_seed() -> None:
 
 def test_an_epoch_shows_every_image_once() -> None:
     data = pictures(25)
-    feed = Feed(configuration(), data)
+    feed = BatchSampler(configuration(), data)
     shown = torch.cat([inputs for inputs, _ in islice(feed.batches(0), feed.per_epoch)])
     assert sorted(shown.flatten(1)[:, 0].tolist()) == sorted(data.train_inputs.flatten(1)[:, 0].tolist())
 
@@ -92,8 +92,8 @@ def test_an_epoch_shows_every_image_once() -> None:
 def test_cut_out_images_are_windows_of_the_padded_image_turned_or_not() -> None:
     data = pictures(40)
     asked = configuration(augmentation="crop-flip", batch_size=40)
-    order = next(iter(Feed(configuration(batch_size=40), data).batches(0)))[0]
-    shown = next(iter(Feed(asked, data).batches(0)))[0]
+    order = next(iter(BatchSampler(configuration(batch_size=40), data).batches(0)))[0]
+    shown = next(iter(BatchSampler(asked, data).batches(0)))[0]
     found = set()
     for image, original in zip(shown, order, strict=True):
         padded = torch.nn.functional.pad(original, (4, 4, 4, 4))
