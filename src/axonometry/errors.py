@@ -56,6 +56,13 @@ class RunError(AxonometryError):
     """A run folder is damaged, of a newer format, or in use."""
 
 
+class WriteError(RunError):
+    """A file could not be written; what was in its place before is intact.
+
+    A kind of :class:`RunError`, so that whoever catches the errors of a recording catches a full disk too.
+    """
+
+
 class CheckpointError(AxonometryError):
     """A checkpoint file is damaged, unsafe or of an unknown kind."""
 

@@ -20,7 +20,7 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given, strategies as st
 
-from axonometry.errors import AxonometryError, MissingExtraError
+from axonometry.errors import AxonometryError, MissingExtraError, WriteError
 from axonometry.report import Drawing, Facts, Figure, Key, Page, Panel, Prose, Tab, Table, palette, render
 from axonometry.report.render import number, sort_key, unique_slugs
 
@@ -239,7 +239,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
         raise OSError("No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(WriteError, match="No space left"):
         small_page().write(path)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["page.html"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from axonometry.progress import Progress
 from axonometry.statistics import Moments, moments
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ def weight_moments(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor,
         yield name, tensor, moments(entries, median=False)
 
 
-def weight_table(
-    tensors: Mapping[str, Tensor], *, progress: Callable[[int, int, str], object] | None = None
-) -> pd.DataFrame:
+def weight_table(tensors: Mapping[str, Tensor], *, progress: Progress | None = None) -> pd.DataFrame:
     """A row for each tensor: tensor, shape, dtype, and the link-weight statistics that ``link_weights`` has of a graph.
 
     Args:

@@ -9,6 +9,7 @@ import typer
 
 from axonometry.cli import terminal
 from axonometry.cli.networks import network_of
+from axonometry.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +91,7 @@ def _table(
     return wide.reindex(index=rows[index].unique(), columns=rows[columns].unique()).reset_index()
 
 
-def _checkpoint(path: Path, move: terminal.Progress) -> dict[str, Any]:
+def _checkpoint(path: Path, move: Progress) -> dict[str, Any]:
     from axonometry.checkpoints import open_checkpoint, weight_table
 
     checkpoint = open_checkpoint(path)

@@ -12,6 +12,7 @@ from axonometry.cli import terminal
 from axonometry.cli.networks import module_at
 from axonometry.cli.runs import run_folders
 from axonometry.errors import ConfigurationError, RunError
+from axonometry.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +80,7 @@ def basins(
 
 
 def _runs(
-    place: str, choices: Choices, data: Path | None, move: terminal.Progress
+    place: str, choices: Choices, data: Path | None, move: Progress
 ) -> Iterator[tuple[list[StepBasins], Callable[[], Planes]]]:
     """Of every run in a folder: its basins, and what makes its planes."""
     from axonometry.report.basins_study import measured_run, planes_of
@@ -91,7 +92,7 @@ def _runs(
 
 
 def _own(
-    place: str, dataset: str | None, choices: Choices, data: Path | None, move: terminal.Progress
+    place: str, dataset: str | None, choices: Choices, data: Path | None, move: Progress
 ) -> Iterator[tuple[list[StepBasins], Callable[[], Planes]]]:
     """The same of a network of the user's own."""
     from axonometry.populations import datasets

@@ -11,6 +11,7 @@ import typer
 from axonometry.cli import terminal
 from axonometry.cli.runs import run_folders
 from axonometry.errors import PredictionError
+from axonometry.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +142,7 @@ def _opened(folders: list[Path]) -> list[Trajectory]:
 
 
 def _predictions(
-    predictor: AccuracyPredictor, runs: list[Trajectory], level: float, progress: terminal.Progress
+    predictor: AccuracyPredictor, runs: list[Trajectory], level: float, progress: Progress
 ) -> pd.DataFrame:
     """A row a run: how many epochs were looked at, prediction, lower and upper end."""
     from axonometry.predict import feature_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
@@ -24,12 +24,11 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from axonometry.progress import Progress
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import JustifyMethod
-
-Progress = Callable[[int, int, str], None]
-"""What the library's long functions accept: they call it with how much is done, of how much, and what is being done."""
 
 BAD_INPUT = 2
 INTERRUPTED = 130

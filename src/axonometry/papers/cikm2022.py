@@ -22,10 +22,10 @@ from axonometry.papers.cikm2022_plans import SCALES, Plan
 from axonometry.papers.keeping import kept
 from axonometry.papers.pruning import Design, compare_pruners, summary
 from axonometry.populations import Population, train_population
-from axonometry.populations.training import Progress
 from axonometry.predict import Evaluation, RunTable, evaluate, importances, learning_curve, read_runs, transfer
 from axonometry.predict.evaluation import Plan as Folds, score_predictions
 from axonometry.predict.feature_sets import CONFIGURATION, CURVE, MOVEMENT, PARAMETER, FeatureName
+from axonometry.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import numpy as np
 from axonometry.metrics import jeffreys_divergence
 from axonometry.papers import association, readings
 from axonometry.papers.readings import Place, Values
-from axonometry.populations.training import Progress
+from axonometry.progress import Progress
 from axonometry.report import samples as densities_of
 from axonometry.report.study import labels
 

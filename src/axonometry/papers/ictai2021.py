@@ -22,7 +22,7 @@ from axonometry.errors import ConfigurationError
 from axonometry.papers.ensembles import Ensemble, ensemble
 from axonometry.papers.individual import Individual, individual
 from axonometry.populations import RunConfiguration, draw, ictai2021, ictai2021_cnn_ensemble, train_population
-from axonometry.populations.training import Progress
+from axonometry.progress import Progress
 
 EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 """Accuracy bins: tenths, the highest one halved."""

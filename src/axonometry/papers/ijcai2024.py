@@ -26,7 +26,8 @@ from axonometry.papers.ijcai2024_features import read_cell
 from axonometry.papers.ijcai2024_plans import QUESTIONS, SCALES, Cell, Question
 from axonometry.populations import Population, RunConfiguration, train_population
 from axonometry.populations.objectives import EVALUATION_METRICS
-from axonometry.populations.training import Progress, dataset_of
+from axonometry.populations.training import dataset_of
+from axonometry.progress import Progress
 from axonometry.report.samples import curve, varies
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from torch import Tensor
 from axonometry.metrics import link_samples, node_strength
 from axonometry.metrics.neuron_strength import strength_of_samples
 from axonometry.papers.keeping import kept
-from axonometry.populations.training import Progress
 from axonometry.program.live import live_batches
+from axonometry.progress import Progress
 from axonometry.statistics import moments
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from axonometry.files import atomic_write
 from axonometry.predict import RunTable
-from axonometry.trajectory.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +31,7 @@ def kept(folder: Path, inputs: tuple[object, ...], compute: Callable[[], pd.Data
     if path.exists():
         return pd.read_parquet(path)
     table = compute()
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
+    with atomic_write(path, parents=True) as partial:
         table.to_parquet(partial)
     return table
 

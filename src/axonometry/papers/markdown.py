@@ -7,6 +7,8 @@ import platform
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from axonometry.files import write_text
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table.
@@ -39,6 +41,4 @@ def machine(seconds: float, trained: int, total: int) -> str:
 
 def write(text: str, markdown_path: str | Path) -> None:
     """Write a page; folders on the way are made."""
-    path = Path(markdown_path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_text(Path(markdown_path), text + "\n", parents=True)

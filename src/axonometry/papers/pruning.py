@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,12 @@ from axonometry.integrations.optuna import pruners, replay
 from axonometry.populations import Population
 from axonometry.predict import AccuracyPredictor, RunTable, read_runs
 from axonometry.predict.features import KNOWN
+from axonometry.progress import Progress
 from axonometry.trajectory import Trajectory
 from axonometry.trajectory.summary import snapshot_steps
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Progress = Callable[[int, int, str], object]
-"""Called with studies done, out of how many, and a few words."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from axonometry.metrics import link_samples, measure, node_strength
-from axonometry.populations.training import Progress
+from axonometry.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,9 +20,10 @@ from axonometry.populations import datasets
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.progress_tracker import ProgressTracker
 from axonometry.populations.stacked import run_stacked, stacks
-from axonometry.populations.training import N_SAMPLES, SCALARS, Progress, Stop, is_complete, network_of, silent
+from axonometry.populations.training import N_SAMPLES, SCALARS, Stop, is_complete, network_of
 from axonometry.populations.workers import Data, Work, failure, n_cores, run_locally
 from axonometry.program import NeuralGraph, capture
+from axonometry.progress import Progress, silent
 from axonometry.trajectory import Trajectory, load, remeasure
 from axonometry.trajectory.recorder import MEASURES
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from axonometry.errors import RunError
-from axonometry.populations.training import Progress
 from axonometry.populations.workers import Job
+from axonometry.progress import Progress
 
 _FAILURES_SHOWN = 5
 

@@ -25,12 +25,10 @@ from axonometry.populations.sampling import BatchSampler, used_images
 from axonometry.populations.schedule import optimiser_of, segments
 from axonometry.populations.seeds import generator
 from axonometry.populations.text import require_text
+from axonometry.progress import Progress, silent
 from axonometry.trajectory import Recorder, Trajectory, load
 from axonometry.trajectory.recorder import MEASURES
 from axonometry.trajectory.state import random_state, set_random_state
-
-Progress = Callable[[int, int, str], object]
-"""Called with what is done, out of what, and a few words."""
 
 Stop = Callable[[Trajectory], bool]
 """Called with a run after each of its records; true ends the run there."""
@@ -246,10 +244,6 @@ def _reporting(
             progress(number, total, words)
             reported = time.monotonic()
         yield number, batch
-
-
-def silent(done: int, total: int, words: str) -> None:
-    """Progress that nobody is told of."""
 
 
 @contextmanager

@@ -11,8 +11,9 @@ import pandas as pd
 from axonometry.errors import PredictionError
 from axonometry.predict.evaluation import Evaluation, FitTask, Plan, columns_of, done, fit_task, score_predictions
 from axonometry.predict.feature_sets import FeatureName, columns_for
-from axonometry.predict.features import Progress, RunTable
+from axonometry.predict.features import RunTable
 from axonometry.predict.folds import fold_numbers
+from axonometry.progress import Progress
 
 
 def transfer(

@@ -13,9 +13,10 @@ from jaxtyping import Float
 from axonometry.errors import PredictionError
 from axonometry.predict.ensemble import Ensemble, fitted
 from axonometry.predict.feature_sets import FEATURE_SETS, columns_for
-from axonometry.predict.features import Progress, RunTable
+from axonometry.predict.features import RunTable
 from axonometry.predict.folds import fold_numbers
 from axonometry.predict.scores import resamples, scores
+from axonometry.progress import Progress
 
 EVALUATED = (*FEATURE_SETS, "graph+curve")
 """What is compared unless the user says otherwise."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, log10, nan
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from axonometry.errors import PredictionError
 from axonometry.predict.feature_sets import CENTRALITY, CONFIGURATION, CURVE, DEGREE, MOVEMENT, PARAMETER, families_of
+from axonometry.progress import Progress
 from axonometry.trajectory import Trajectory, load
 from axonometry.trajectory.movement import weight_values
 from axonometry.trajectory.summary import Key, snapshot_steps, temporal_values
@@ -19,8 +20,6 @@ from axonometry.trajectory.summary import Key, snapshot_steps, temporal_values
 if TYPE_CHECKING:
     import pandas as pd
 
-Progress = Callable[[int, int, str], object]
-"""Called with what is done, out of what, and a few words."""
 
 Run = Trajectory | str | Path
 """A run, or the folder that holds it."""

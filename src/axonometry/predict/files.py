@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from axonometry.errors import PredictionError
+from axonometry.files import atomic_write
 from axonometry.predict.ensemble import Ensemble, Fold, kinds_of
 from axonometry.predict.horizon_model import HorizonModel
 from axonometry.predict.learners import Forest, Kernel, RankGaussTransformer
-from axonometry.trajectory.files import replacing
 
 if TYPE_CHECKING:
     from axonometry.predict.predictor import AccuracyPredictor
@@ -58,7 +58,7 @@ def save(predictor: AccuracyPredictor, path: Path) -> None:
         "horizons": {str(epochs): _taken_apart(horizon) for epochs, horizon in predictor.horizons_.items()},
     }
     body = skops.io.dumps(content)
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(b"%s %d %s\n%s" % (_MAGIC, FORMAT, hashlib.sha256(body).hexdigest().encode(), body))
 
 

@@ -22,10 +22,10 @@ from axonometry.metrics import (
 )
 from axonometry.metrics.basins import SamplePlane, Sharpness, WeightPlane
 from axonometry.metrics.basins.classifier import examined
-from axonometry.metrics.basins.sample_noise import Progress
 from axonometry.populations import RunConfiguration
 from axonometry.populations.datasets import Dataset
 from axonometry.populations.training import dataset_of, initial_network
+from axonometry.progress import Progress
 from axonometry.report.axes import evenly
 from axonometry.trajectory import Trajectory
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from axonometry.errors import AxonometryError
+from axonometry.files import write_text
 from axonometry.report import palette
 from axonometry.report.render import environment, unique_slugs
 
@@ -173,23 +174,15 @@ class Page:
         )
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page, beside its place first and then renamed, so that nobody ever sees half of it.
+        """Write the page, complete or not at all; missing folders are made.
 
         Raises:
+            WriteError: The file cannot be written.
             MissingExtraError: plotly or jinja2 is not installed.
         """
         target = Path(path)
         text = self.html()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_text(target, text, parents=True)
         return target
 
     def _has_figures(self) -> bool:

@@ -7,8 +7,9 @@ from pathlib import Path
 from torch import Tensor
 
 from axonometry.errors import RunError
+from axonometry.files import PARTIAL, discard_partial
 from axonometry.trajectory import store
-from axonometry.trajectory.files import LOCK, PARTIAL, FolderLock
+from axonometry.trajectory.lock import LOCK, FolderLock, unwritable
 from axonometry.trajectory.state import Tree, read_state
 from axonometry.trajectory.tables import steps_in
 
@@ -27,14 +28,13 @@ def begin(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(
-            "a run is recorded into a folder that can be written", str(error), "Choose another folder"
-        ) from error
+        raise RunError(*unwritable(folder, error)) from error
     lock = FolderLock(folder)
     try:
         if (folder / store.DESCRIPTION).exists():
             return lock, *_continue(folder, description, resume=resume)
         _require_empty(folder)
+        discard_partial(folder)
         store.write_description(folder, description)
         return lock, description, ()
     except BaseException:

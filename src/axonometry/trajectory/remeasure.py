@@ -13,7 +13,7 @@ from axonometry.metrics.catalogue import measure
 from axonometry.program.samples import Samples
 from axonometry.trajectory import store
 from axonometry.trajectory.choices import known_measures, listed, sample_set, selected
-from axonometry.trajectory.files import FolderLock
+from axonometry.trajectory.lock import FolderLock
 from axonometry.trajectory.run import Trajectory, load
 from axonometry.trajectory.tables import extend
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import RunError
-from axonometry.trajectory.files import replacing
+from axonometry.files import atomic_write
 
 Tree = Any
 """Tensors, numbers, strings and None in lists, tuples and dictionaries."""
@@ -36,7 +36,7 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], tree: Tree = None) ->
     content, tied = _once({**tensors, **inside})
     notes = {"names": json.dumps(list(tensors)), "tied": json.dumps(tied), "tree": json.dumps(skeleton)}
     notes["crc32"] = _checksum(content, notes)
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         _save(content, partial, notes)
 
 

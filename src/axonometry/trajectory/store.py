@@ -22,8 +22,8 @@ from typing import Any, TypeVar
 import torch
 
 from axonometry.errors import RunError
+from axonometry.files import discard_partial, write_text
 from axonometry.program import Coverage, Group, NeuralGraph, Synapse, Wire
-from axonometry.trajectory.files import replacing
 from axonometry.trajectory.state import damaged
 from axonometry.trajectory.tables import is_step
 
@@ -121,8 +121,7 @@ def software() -> dict[str, str]:
 
 def write_description(folder: Path, description: Description) -> None:
     """Write ``run.json``, whole or not at all."""
-    with replacing(folder / DESCRIPTION) as partial:
-        partial.write_text(json.dumps(asdict(description), indent=1) + "\n", encoding="utf-8")
+    write_text(folder / DESCRIPTION, json.dumps(asdict(description), indent=1) + "\n")
 
 
 def read_description(folder: Path) -> Description:
@@ -198,6 +197,7 @@ def resume_path(folder: Path, step: int) -> Path:
 
 def discard_leftovers(folder: Path, steps: tuple[int, ...]) -> None:
     """Remove what a killed recorder left of a step that never became whole, and states that nothing continues from."""
+    discard_partial(folder)
     for room, kept in ((SNAPSHOTS, steps), (RESUME, steps[-1:])):
         for path in (folder / room).glob("*.safetensors"):
             if is_step(path.stem) and int(path.stem) not in kept:

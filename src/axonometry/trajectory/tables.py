@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from axonometry.trajectory.files import replacing
+from axonometry.files import atomic_write
 from axonometry.trajectory.state import damaged
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _write(path: Path, table: pa.Table, steps: Iterable[int], *, compression: st
     # The steps are named apart from the rows, of which a step may have none. Parquet's own checksums cover the rows.
     named = json.dumps(list(steps)).encode()
     table = table.replace_schema_metadata({_STEPS: b"%08x %s" % (zlib.crc32(named), named)})
-    with replacing(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         pq.write_table(table, file, compression=compression, write_page_checksum=True)
 
 

@@ -18,8 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from axonometry.metrics.basins.classifier import examined
-from axonometry.metrics.basins.sample_noise import NoisySamples, Progress, Steps
+from axonometry.metrics.basins.sample_noise import NoisySamples, Steps
 from axonometry.metrics.basins.search import Search
+from axonometry.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ our choice. Accuracy may rise again beyond s*.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -24,8 +24,7 @@ from axonometry.errors import SamplesError
 from axonometry.metrics.basins.basin import Basin, basin_of
 from axonometry.metrics.basins.classifier import Classifier, classes_of, examined, logits_of
 from axonometry.metrics.basins.search import Search, level, on_grid, refined
-
-Progress = Callable[[int, int, str], None]
+from axonometry.progress import Progress
 
 _UNIT = 256
 """Samples times draws whose noise is drawn in one piece: the numbers do not depend on how many are passed at once."""

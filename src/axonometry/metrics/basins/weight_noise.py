@@ -23,8 +23,9 @@ from torch.func import functional_call, vmap
 from axonometry.errors import WeightsError
 from axonometry.metrics.basins.basin import Basin, basin_of
 from axonometry.metrics.basins.classifier import Classifier, classes_of, examined, logits_of
-from axonometry.metrics.basins.sample_noise import Progress, Steps, mixed
+from axonometry.metrics.basins.sample_noise import Steps, mixed
 from axonometry.metrics.basins.search import Search, level, on_grid, refined
+from axonometry.progress import Progress
 
 _KEPT = 2**26
 """Random numbers that are kept from one amplitude to the next; more are drawn again each time."""

@@ -14,6 +14,7 @@ from axonometry.metrics.modes.ranks import rank_distribution
 from axonometry.metrics.modes.tails import linear_truncation
 from axonometry.program.live import live_batches
 from axonometry.program.samples import Samples
+from axonometry.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,7 @@ def modes_over_time(
     samples: Samples,
     labels: Tensor | None = None,
     *,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """The three measures of a network at several steps of its training.
 

@@ -9,8 +9,8 @@ from axonometry.papers.lin2025.items import Item, Outcome
 from axonometry.papers.lin2025.learning import Work, path_of, read_outcome
 from axonometry.populations import datasets
 from axonometry.populations.progress_tracker import ProgressTracker
-from axonometry.populations.training import Progress, silent
 from axonometry.populations.workers import n_cores, run_locally
+from axonometry.progress import Progress, silent
 
 
 def outcomes(

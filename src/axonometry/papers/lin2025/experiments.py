@@ -15,7 +15,7 @@ from axonometry.papers.lin2025.finding import Finding
 from axonometry.papers.lin2025.items import Item, Outcome
 from axonometry.papers.lin2025.learning import path_of
 from axonometry.papers.lin2025.plans import EXPERIMENTS, SEEDS, Scale, items
-from axonometry.populations.training import Progress
+from axonometry.progress import Progress
 
 READERS: Mapping[str, Callable[[Sequence[Outcome]], Finding]] = {
     "lmap": lmap.read,

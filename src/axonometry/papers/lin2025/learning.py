@@ -16,13 +16,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from axonometry.files import write_text
 from axonometry.papers.lin2025.items import ADDITION, Item, Network, Outcome, Task, Training
 from axonometry.papers.lin2025.measuring import Measuring
 from axonometry.populations import datasets
 from axonometry.populations.sampling import order
 from axonometry.populations.seeds import derive, generator
 from axonometry.populations.training import reproducible
-from axonometry.trajectory.files import replacing
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "identity": nn.Identity}
 _LOOKED_AT = 2000
@@ -63,8 +63,7 @@ class Work:
     def __call__(self, item: Item) -> None:
         """Train the item, measure it, and write its outcome whole."""
         outcome = carry_out(item, self.data)
-        with replacing(path_of(item, self.folder)) as partial:
-            partial.write_text(outcome.to_json(), encoding="utf-8")
+        write_text(path_of(item, self.folder), outcome.to_json())
 
 
 def path_of(item: Item, folder: Path) -> Path:

@@ -18,8 +18,9 @@ from axonometry.populations.progress_tracker import ProgressTracker
 from axonometry.populations.schedule import optimiser_of
 from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.stacked.together import run_together
-from axonometry.populations.training import Progress, Stop, dataset_of, initial_network, is_complete, silent
+from axonometry.populations.training import Stop, dataset_of, initial_network, is_complete
 from axonometry.populations.workers import Data, Report, Work
+from axonometry.progress import Progress, silent
 from axonometry.trajectory import Trajectory, load
 from axonometry.trajectory.recorder import MEASURES
 
