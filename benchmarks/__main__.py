@@ -12,10 +12,23 @@ from pathlib import Path
 import torch
 
 from axonometry.errors import DataError
-from benchmarks import architectures, basins, centrality, live, loops, modes, products, recording, stacked, starting
+from benchmarks import (
+    architectures,
+    basins,
+    capturing,
+    centrality,
+    live,
+    loops,
+    modes,
+    products,
+    recording,
+    stacked,
+    starting,
+)
 from benchmarks.timing import Row
 
 SECTIONS = {
+    "capturing": capturing.capturing,
     "resnet-18": products.resnet_18,
     "resnet-50": products.resnet_50,
     "loops": loops.convolutional_network,

@@ -42,7 +42,7 @@ def test_an_error_while_writing_leaves_the_old_file(tmp_path: Path, error: BaseE
             partial.write_text("half of the n")
             raise error
 
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error), match=f"^{error}$"):
         write()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]

@@ -77,9 +77,8 @@ def test_fluctuation_is_the_spread_of_the_strengths() -> None:
 
 
 def test_unknown_measures_are_refused_with_the_names_that_there_are() -> None:
-    with pytest.raises(
-        ConfigurationError, match=r"named as in the catalogue; got 'strenght'\. There are: link_weights, node"
-    ):
+    words = r"named as in the catalogue; got 'strenght'\. There are: link_weights, node"
+    with pytest.raises(ConfigurationError, match=words):
         measure(example_a(), ["strenght"])
 
 

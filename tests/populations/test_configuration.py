@@ -91,7 +91,7 @@ def test_what_is_left_out_becomes_the_usual() -> None:
 
 
 def test_frozen() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(FrozenInstanceError, match="seed"):
         RunConfiguration().seed = 1  # type: ignore[misc]
 
 

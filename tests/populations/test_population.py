@@ -334,9 +334,9 @@ def test_loading_finds_whole_and_unfinished_runs(tmp_path: Path, trained: Popula
     train_population(QUICK[:2], tmp_path, executor=Inline())
 
     def stop(done: int, total: int, words: str) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("now")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"^now$"):
         train(QUICK[2], tmp_path / QUICK[2].identity, progress=stop)
     (tmp_path / "notes").mkdir()
     (tmp_path / "README").write_text("mine")

@@ -341,12 +341,12 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, after: int, begin: Callable[[],
 
     def record(self: together.Recorder, *arguments: Any, **more: Any) -> None:
         if next(calls, None) is None:
-            raise _StopError
+            raise _StopError("here")
         real(self, *arguments, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(together.Recorder, "record", record)
-        with pytest.raises(_StopError):
+        with pytest.raises(_StopError, match=r"^here$"):
             begin()
 
 
@@ -502,9 +502,8 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     (tmp_path / configurations[1].identity).mkdir(parents=True)
     (tmp_path / configurations[1].identity / "mine.txt").write_text("mine")
     reports: list[tuple[int, int, str]] = []
-    with pytest.raises(
-        RunError, match=rf"got 1 of 4 that were not: {configurations[1].identity} \(RunError: a new run"
-    ):
+    words = rf"got 1 of 4 that were not: {configurations[1].identity} \(RunError: a new run"
+    with pytest.raises(RunError, match=words):
         together_(configurations, tmp_path, data, progress=lambda *report: reports.append(report))
     assert reports[-1][:2] == (4, 4)
     others = [c for c in configurations if c is not configurations[1]]

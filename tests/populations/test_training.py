@@ -272,7 +272,7 @@ def stop_at(n: int) -> Callable[[int, int, str], None]:
 
     def progress(done: int, total: int, words: str) -> None:
         if words and next(calls, None) is None:
-            raise _StopError
+            raise _StopError("here")
 
     return progress
 
@@ -294,7 +294,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
     configuration = RunConfiguration(epochs=2, batch_size=64, record_every=10)
     whole = train(configuration, tmp_path / "whole", data=digits)
     for stop in stops:
-        with pytest.raises(_StopError):
+        with pytest.raises(_StopError, match=r"^here$"):
             train(configuration, tmp_path / "cut", data=digits, progress=stop_at(stop))
         torch.manual_seed(stop + 17)
     assert not difference(whole, train(configuration, tmp_path / "cut", data=digits))
@@ -303,7 +303,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
 def test_running_statistics_go_on_too(tmp_path: Path, small: Dataset) -> None:
     configuration = RunConfiguration(dataset="small", family="resnet-18", batch_size=8, max_steps=4, record_every=2)
     whole = train(configuration, tmp_path / "whole", data=small)
-    with pytest.raises(_StopError):
+    with pytest.raises(_StopError, match=r"^here$"):
         train(configuration, tmp_path / "cut", data=small, progress=stop_at(0))
     assert not difference(whole, train(configuration, tmp_path / "cut", data=small))
     means = [snapshot["layer4.1.bn2.running_mean"] for snapshot in whole.snapshots.values()]

@@ -83,9 +83,12 @@ def test_control_flow_that_depends_on_data(kind: str) -> None:
     assert len(message) < 600, "one error, not the exporter's pages"
 
 
-@pytest.mark.parametrize("kind", ["nonzero", "bug"])
-def test_what_else_fails_is_a_capture_error(kind: str) -> None:
-    with pytest.raises(CaptureError):
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("nonzero", "its indices or values depend on the input"), ("bug", "invalid for input of size 3")],
+)
+def test_what_else_fails_is_a_capture_error(kind: str, words: str) -> None:
+    with pytest.raises(CaptureError, match=words):
         capture(Outer(kind), torch.randn(1, 3))
 
 
@@ -95,9 +98,13 @@ def test_the_example_does_not_fit_the_module() -> None:
     assert isinstance(caught.value.__cause__, Exception)
 
 
-@pytest.mark.parametrize("examples", [(), (torch.randn(1, 3), torch.randn(1, 3))])
-def test_too_few_and_too_many_examples(examples: tuple[Tensor, ...]) -> None:
-    with pytest.raises(CaptureError):
+@pytest.mark.parametrize(
+    ("examples", "words"),
+    [((), "capture needs example inputs; got none"), ((torch.randn(1, 3), torch.randn(1, 3)), "too many positional")],
+    ids=["few", "many"],
+)
+def test_too_few_and_too_many_examples(examples: tuple[Tensor, ...], words: str) -> None:
+    with pytest.raises(CaptureError, match=words):
         capture(nn.Sequential(nn.Linear(3, 2)), *examples)
 
 
@@ -112,7 +119,7 @@ def test_pooling_has_two_readings() -> None:
 
 
 def test_an_error_survives_the_way_between_processes() -> None:
-    with pytest.raises(AxonometryError) as caught:
+    with pytest.raises(AxonometryError, match="cumprod") as caught:
         capture(Outer("unknown"), torch.randn(1, 3))
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value)
@@ -173,7 +180,7 @@ def test_a_snapshot_of_another_network(graph: NeuralGraph) -> None:
         graph.at({**state, "first.bias": torch.zeros(4)})
     with pytest.raises(WeightsError, match=r"head\.weight.*\(2, 3\).*\(3, 2\)"):
         graph.at({**state, "head.weight": torch.zeros(3, 2)})
-    with pytest.raises(WeightsError):
+    with pytest.raises(WeightsError, match=r"holds every parameter and buffer of the network; got none called"):
         graph.at({})
 
 

@@ -103,7 +103,7 @@ def test_the_model_and_the_world_do_not_notice(tmp_path: Path, small: nn.Module,
         assert equal(before, everything())
         recorder.record(0, optimizer=optimizer, loss=1.0)
         assert equal(before, everything())
-        with pytest.raises(RunError):
+        with pytest.raises(RunError, match="steps increase; got 0 after 0"):
             recorder.record(0)
         assert equal(before, everything())
     assert equal(before, everything())
@@ -330,9 +330,8 @@ def test_two_recorders_at_once(tmp_path: Path, small: nn.Module, example: Tensor
     with Recorder(tmp_path / "run", small, example) as first:
         first.record(0)
         for resume in (False, True):
-            with pytest.raises(
-                RunError, match=r"another process is writing .*: one recorder writes a run folder at a time"
-            ):
+            words = r"another process is writing .*: one recorder writes a run folder at a time"
+            with pytest.raises(RunError, match=words):
                 Recorder(tmp_path / "run", small, example, resume=resume)
         first.record(1)
     assert load(tmp_path / "run").steps == (0, 1)
@@ -347,9 +346,9 @@ def test_what_was_recorded_before_an_interruption_stays_and_the_lock_goes(
         with Recorder(tmp_path / "run", small, example) as recorder:
             recorder.record(0, loss=1.0)
             recorder.record(1, loss=0.5)
-            raise error
+            raise error("in the middle")
 
-    with pytest.raises(error):
+    with pytest.raises(error, match=r"^in the middle$"):
         train()
     run = load(tmp_path / "run")
     assert (run.steps, run.complete) == ((0, 1), False)
@@ -389,9 +388,9 @@ def test_a_run_that_goes_on_is_not_complete_until_it_ends_again(
         with Recorder(folder, small, example, resume=True) as recorder:
             recorder.record(1)
             assert not load(folder).complete
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("now")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"^now$"):
         go_on()
     assert not load(folder).complete
     Recorder(folder, small, example, resume=True).close()
@@ -541,9 +540,8 @@ def test_an_optimizer_whose_state_cannot_be_stored_is_refused_and_the_step_may_b
             return {"closure": len}
 
     with Recorder(tmp_path / "run", small, example) as recorder:
-        with pytest.raises(
-            RunError, match=r"got builtin_function_or_method at the state\.optimizer\.optimizer\.closure"
-        ):
+        words = r"got builtin_function_or_method at the state\.optimizer\.optimizer\.closure"
+        with pytest.raises(RunError, match=words):
             recorder.record(0, optimizer=Odd(small.parameters(), 0.1))
         recorder.record(0)
     assert load(tmp_path / "run").steps == (0,)

@@ -57,8 +57,8 @@ def test_a_kill_between_table_and_description_leaves_nothing_twice(
 ) -> None:
     run = record(tmp_path / "run", measures=("link_weights",))
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write_description", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
+        patch.setattr(store, "write_description", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt("now")))
+        with pytest.raises(KeyboardInterrupt, match=r"^now$"):
             remeasure(run, "node_strength")
     whole = again(ax.load(run.folder, network(), EXAMPLE), "node_strength")
     early = record(tmp_path / "early", measures=("link_weights", "node_strength"))

@@ -57,9 +57,8 @@ def changed(folder: Path, **changes: Any) -> None:
 def test_a_newer_format_says_so_in_one_line(tmp_path: Path, description: Description) -> None:
     write_description(tmp_path, description)
     changed(tmp_path, format=FORMAT + 1, groups="something that we do not know")
-    with pytest.raises(
-        RunError, match=rf"reads runs up to format {FORMAT}; got .*run\.json of format {FORMAT + 1}"
-    ) as caught:
+    words = rf"reads runs up to format {FORMAT}; got .*run\.json of format {FORMAT + 1}"
+    with pytest.raises(RunError, match=words) as caught:
         read_description(tmp_path)
     assert "\n" not in str(caught.value)
     assert "pip install --upgrade axonometry" in str(caught.value)
@@ -140,9 +139,8 @@ def test_an_older_format_is_brought_up_when_read(
 
 def test_going_on_needs_the_same_run(tmp_path: Path, description: Description) -> None:
     other = replace(description, measures=(), configuration={"lr": 0.2}, groups=description.groups[1:])
-    with pytest.raises(
-        RunError, match=r"as it was begun in .*; got something else for the network, measures, configuration"
-    ):
+    words = r"as it was begun in .*; got something else for the network, measures, configuration"
+    with pytest.raises(RunError, match=words):
         store.continued(description, other, tmp_path)
     silent = replace(description, configuration=None)
     assert store.continued(description, silent, tmp_path) == description
@@ -151,6 +149,6 @@ def test_going_on_needs_the_same_run(tmp_path: Path, description: Description) -
 
 
 def test_all_errors_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(errors.AxonometryError) as caught:
+    with pytest.raises(errors.AxonometryError, match=r"run\.json") as caught:
         read_description(tmp_path)
     assert "\n" not in str(caught.value)

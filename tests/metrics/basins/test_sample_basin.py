@@ -235,7 +235,7 @@ def test_the_model_is_left_as_it_was(breaks: bool) -> None:
     samples, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
     state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
     if breaks:
-        with pytest.raises(SamplesError):
+        with pytest.raises(SamplesError, match="labels number the logits, from 0; got the label 3"):
             sample_basin(model, samples, labels + 1)
     else:
         sample_basin(model, samples, labels)

@@ -48,7 +48,7 @@ def test_over_time() -> None:
 def test_a_network_that_diverged_has_no_numbers(weight: float) -> None:
     graph = network()
     graph = graph.at({**graph.state, "0.weight": torch.full((6, 5), weight), "2.weight": torch.full((4, 6), 1e38)})
-    with pytest.raises(SamplesError):
+    with pytest.raises(SamplesError, match="every sample is finite at every neuron; got sample 0"):
         ax.neuron_modes(graph, SAMPLES)
     for rows, fine in (
         (list(mode_rows(graph, SAMPLES)), list(mode_rows(network(), SAMPLES))),
