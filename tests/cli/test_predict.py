@@ -27,7 +27,7 @@ def test_fit_and_apply(run, population: Path, tmp_path: Path) -> None:
     under_way = record(tmp_path / "under-way", seed=3, epochs=1, end=False)
     rows = run("predict", "apply", out, population, under_way, "--json").json
     assert len(rows) == 13
-    assert all(row["lower"] <= row["prediction"] <= row["upper"] for row in rows)
+    assert all(row["low"] <= row["prediction"] <= row["high"] for row in rows)
     loaded = AccuracyPredictor.load(out)
     assert rows[3]["prediction"] == pytest.approx(loaded.predict([population / "03"])[0])
     assert "with 90% intervals" in run("predict", "apply", out, population).out

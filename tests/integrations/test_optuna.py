@@ -32,7 +32,7 @@ class Foreseen:
         self.levels.add(level)
         upper = list(self.uppers[str(run)])
         index = pd.Index(range(1, len(upper) + 1), name="epoch")
-        return pd.DataFrame({"prediction": upper, "lower": upper, "upper": upper}, index=index)
+        return pd.DataFrame({"prediction": upper, "low": upper, "high": upper}, index=index)
 
 
 def epochs_of(pruner: optuna.pruners.BasePruner, curves: Mapping[str, Sequence[float]]) -> list[int]:

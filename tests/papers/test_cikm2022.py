@@ -26,7 +26,7 @@ from axonometry.papers.cikm2022_table import in_short, page, write_results
 from axonometry.papers.pruning import Design
 from axonometry.populations import cikm2022 as paper_grid, hard_grid
 from axonometry.predict import Evaluation, RunTable, transfer
-from axonometry.predict.evaluation import Plan as Folds
+from axonometry.predict.evaluation import EvaluationPlan as Folds
 from axonometry.report import Figure
 from axonometry.trajectory import recorder
 
@@ -200,7 +200,7 @@ def text_of(value: Mapping[Any, Any]) -> str:
     """An estimate with its interval as the page writes it."""
     if np.isnan(value["value"]):
         return "–"
-    return f"{value['value']:.3f} [{value['lower']:.3f}, {value['upper']:.3f}]"
+    return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
 
 
 def tables(text: str) -> dict[str, list[list[str]]]:
@@ -220,7 +220,7 @@ def tables(text: str) -> dict[str, list[list[str]]]:
 def marked(frame: pd.DataFrame, start: float) -> pd.DataFrame:
     """The frame with numbers that say of which row they are."""
     value = start + np.arange(len(frame)) / 1000
-    return frame.assign(value=value, lower=value - 0.5, upper=value + 0.5)
+    return frame.assign(value=value, low=value - 0.5, high=value + 0.5)
 
 
 def distinct(results: Results) -> Results:
@@ -336,14 +336,14 @@ def test_the_claims_are_made_of_the_numbers(results: Results) -> None:
 @pytest.mark.parametrize(("gap", "words"), [(0.1, "intervals apart"), (-0.1, "intervals not apart")])
 def test_apart_means_apart(results: Results, gap: float, words: str) -> None:
     hard = results.findings[0]
-    scores = hard.median.scores.assign(value=0.5, lower=0.4, upper=0.6)
-    scores.loc[scores["features"] == "graph", ["value", "lower", "upper"]] = [0.8 + gap, 0.6 + gap, 0.9 + gap]
+    scores = hard.median.scores.assign(value=0.5, low=0.4, high=0.6)
+    scores.loc[scores["features"] == "graph", ["value", "low", "high"]] = [0.8 + gap, 0.6 + gap, 0.9 + gap]
     shown = replace(results, findings=(replace(hard, median=replace(hard.median, scores=scores)),), transfers=())
     assert in_short(shown)[0].count(f"({words};") == 2
 
 
 @pytest.mark.parametrize(
-    ("lower", "upper", "words"),
+    ("low", "high", "words"),
     [
         (-0.2, 0.1, "is never surely worse than the curves alone, and surely better for: nothing"),
         (-0.2, -0.1, "is worse in 4 cases than the curves alone, and surely better for: nothing"),
@@ -354,20 +354,20 @@ def test_apart_means_apart(results: Results, gap: float, words: str) -> None:
         ),
     ],
 )
-def test_harm_is_said(results: Results, lower: float, upper: float, words: str) -> None:
+def test_harm_is_said(results: Results, low: float, high: float, words: str) -> None:
     hard = results.findings[0]
-    differences = hard.median.differences.assign(lower=lower, upper=upper)
+    differences = hard.median.differences.assign(low=low, high=high)
     shown = replace(
         results, findings=(replace(hard, median=replace(hard.median, differences=differences)),), transfers=()
     )
     assert words in in_short(shown)[1]
 
 
-@pytest.mark.parametrize(("lower", "words"), [(0.94, "above 93%"), (0.92, "not surely above 93%")])
-def test_the_papers_claim_is_held_against_the_lower_end(results: Results, lower: float, words: str) -> None:
+@pytest.mark.parametrize(("low", "words"), [(0.94, "above 93%"), (0.92, "not surely above 93%")])
+def test_the_papers_claim_is_held_against_the_lower_end(results: Results, low: float, words: str) -> None:
     flat = results.findings[1]
     assert flat.learned is not None
-    scores = flat.learned.scores.assign(value=0.95, lower=lower, upper=0.97)
+    scores = flat.learned.scores.assign(value=0.95, low=low, high=0.97)
     shown = replace(results, findings=(replace(flat, learned=replace(flat.learned, scores=scores)),), transfers=())
     assert f"right side of *learned* (20.0%; {words};" in in_short(shown)[0]
 

@@ -34,7 +34,7 @@ from axonometry.papers.ijcai2024_page import _centre, results_page
 from axonometry.papers.ijcai2024_plans import DRAWN, QUESTIONS, Cell, Question, full, small
 from axonometry.papers.ijcai2024_table import KINDS, in_short, page, verdict, write_results
 from axonometry.populations import Architecture, draw, hard_grid
-from axonometry.predict.evaluation import Plan as Folds
+from axonometry.predict.evaluation import EvaluationPlan as Folds
 from axonometry.program import capture
 from axonometry.report import Figure
 from axonometry.trajectory import recorder

@@ -84,7 +84,7 @@ def test_a_planted_relation_is_used(frame: pd.DataFrame) -> None:
     found = summary(frame, resamples=200).set_index(["pruner", "quantity"])
     # The weights say after one epoch how good the run becomes; its accuracies say nothing.
     assert found.loc[("predicted", "kept"), "value"] == 1
-    assert found.loc[("predicted", "saved_at_equal_best"), "lower"] > 0.15
+    assert found.loc[("predicted", "saved_at_equal_best"), "low"] > 0.15
     assert found.loc[("median", "kept"), "value"] < 1
 
 
@@ -158,9 +158,9 @@ def test_the_summary_by_hand() -> None:
         {"saved": 0.5, "kept": 0.75, "lost": 0.025, "saved_at_equal_best": (0.2 + 0.6 + 0.8) / 3}
     )
     assert found["studies"].to_dict() == {"saved": 4, "kept": 4, "lost": 4, "saved_at_equal_best": 3}
-    assert (found["lower"] <= found["value"]).all()
-    assert (found["value"] <= found["upper"]).all()
-    assert found.loc["saved", "lower"] < 0.35
+    assert (found["low"] <= found["value"]).all()
+    assert (found["value"] <= found["high"]).all()
+    assert found.loc["saved", "low"] < 0.35
     generous = summary(frame, within=0.1 + 1e-9, resamples=10).set_index("quantity")
     assert generous.loc["kept", "value"] == 1
 

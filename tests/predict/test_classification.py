@@ -12,10 +12,10 @@ from sklearn.metrics import roc_auc_score
 from axonometry.errors import PredictionError
 from axonometry.predict import classification
 from axonometry.predict.classification import indicators, macro_auc, out_of_fold
-from axonometry.predict.evaluation import Plan
+from axonometry.predict.evaluation import EvaluationPlan
 from axonometry.predict.scores import resamples
 
-QUICK = Plan(folds=3, inner_folds=2, trees=5)
+QUICK = EvaluationPlan(folds=3, inner_folds=2, trees=5)
 
 
 @settings(deadline=None)
@@ -66,7 +66,7 @@ def test_nothing_is_learned_from_a_rows_own_group(monkeypatch: pytest.MonkeyPatc
     groups = [f"draw {i % 9}" for i in range(27)]
     features = np.array([[float(group.split()[1])] for group in groups])
     learned: list[set[float]] = []
-    fitted = classification.fitted
+    fitted = classification.fit_ensemble
 
     def spy(views: Sequence[np.ndarray], *arguments: object, **more: object) -> object:
         ensemble = fitted(views, *arguments, **more)  # type: ignore[arg-type]
@@ -79,7 +79,7 @@ def test_nothing_is_learned_from_a_rows_own_group(monkeypatch: pytest.MonkeyPatc
 
         return predict
 
-    monkeypatch.setattr(classification, "fitted", spy)
+    monkeypatch.setattr(classification, "fit_ensemble", spy)
     found = out_of_fold(features, [i % 2 for i in range(27)], groups, QUICK)
     assert len(learned) == 3
     assert set.union(*learned) == set(map(float, range(9)))

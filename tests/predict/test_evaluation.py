@@ -11,12 +11,12 @@ from scipy.stats import kendalltau
 from sklearn.metrics import r2_score, roc_auc_score
 
 from axonometry.errors import PredictionError
-from axonometry.predict import Plan, evaluate, importances, learning_curve, transfer
+from axonometry.predict import EvaluationPlan, evaluate, importances, learning_curve, transfer
 from axonometry.predict.folds import fold_numbers
 from axonometry.predict.scores import resamples, scores
 from tests.predict.synthetic import table
 
-LIGHT = Plan(folds=4, inner_folds=3, trees=6, resamples=200)
+LIGHT = EvaluationPlan(folds=4, inner_folds=3, trees=6, resamples=200)
 
 
 @given(st.lists(st.integers(0, 12), min_size=20, max_size=60), st.integers(2, 4), st.integers(0, 5))
@@ -58,11 +58,11 @@ def test_all_feature_sets_share_the_folds_and_groups_are_whole() -> None:
 def test_a_planted_relation_is_worth_more_than_the_curve_and_noise_is_worth_nothing() -> None:
     found = evaluate(table(80), ("degree", "curve", "degree+curve"), (1,), plan=LIGHT)
     difference = found.differences.set_index(["features", "score"])
-    assert difference.loc[("degree", "r2"), "lower"] > 0
-    assert difference.loc[("degree+curve", "r2"), "lower"] > 0
+    assert difference.loc[("degree", "r2"), "low"] > 0
+    assert difference.loc[("degree+curve", "r2"), "low"] > 0
     noise = evaluate(table(80, planted=False), ("degree",), (1,), plan=LIGHT).scores.set_index("score")
     assert noise.loc["r2", "value"] < 0.05
-    assert noise.loc["auc", "lower"] < 0.5 < noise.loc["auc", "upper"]
+    assert noise.loc["auc", "low"] < 0.5 < noise.loc["auc", "high"]
 
 
 def test_transfer_learning_curve_and_importances() -> None:

@@ -56,7 +56,7 @@ def test_intervals_cover_at_their_level() -> None:
     for seed in range(6):
         train, test = table(60, seed=seed, noise=0.1), table(100, seed=100 + seed, noise=0.1)
         interval = AccuracyPredictor("degree", **LIGHT).fit(train).predict_interval(test.features, 0.8)
-        covered.append(((interval["lower"] <= test.final_accuracy) & (test.final_accuracy <= interval["upper"])).mean())
+        covered.append(((interval["low"] <= test.final_accuracy) & (test.final_accuracy <= interval["high"])).mean())
     # 600 new runs; the level itself varies by about 0.05 a training set of 60.
     assert 0.73 < np.mean(covered) < 0.92
 
@@ -148,6 +148,6 @@ def test_a_predictor_fitted_to_a_table_reads_runs_alike(folders: list[Path], per
 
 
 def test_stop_below_the_upper_end(fitted: AccuracyPredictor, folders: list[Path]) -> None:
-    upper = fitted.predict_interval([folders[0]])["upper"].iloc[0]
+    upper = fitted.predict_interval([folders[0]])["high"].iloc[0]
     assert fitted.stop_below(upper + 1e-9)(folders[0])
     assert not fitted.stop_below(upper)(ax.load(folders[0]))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import axonometry as ax
-from axonometry.predict import AccuracyPredictor, Evaluation, Plan, evaluate
+from axonometry.predict import AccuracyPredictor, Evaluation, EvaluationPlan, evaluate
 from axonometry.report import Figure, Page, Table
 from axonometry.report.forecast import MOST_TABS, accuracies, forecast_page, history_figure, overview_blocks
 from axonometry.report.prediction import evaluation_page, importance_figure
@@ -21,7 +21,7 @@ SHOWN = ("graph", "degree", "curve", "graph+curve")
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
-    plan = Plan(folds=3, inner_folds=2, trees=3, resamples=40)
+    plan = EvaluationPlan(folds=3, inner_folds=2, trees=3, resamples=40)
     return evaluate(table(30), SHOWN, (1, 2), plan=plan)
 
 
@@ -53,8 +53,8 @@ def test_scores_are_drawn_as_they_are(evaluation: Evaluation) -> None:
     (curve,) = (trace for trace in r2.figure.data if trace.name == "curve")
     rows = evaluation.scores.query("features == 'curve' and score == 'r2'")
     np.testing.assert_allclose(curve.y, rows["value"], rtol=1e-6)
-    np.testing.assert_allclose(curve.y + curve.error_y.array, rows["upper"], rtol=1e-5)
-    np.testing.assert_allclose(curve.y - curve.error_y.arrayminus, rows["lower"], rtol=1e-4)
+    np.testing.assert_allclose(curve.y + curve.error_y.array, rows["high"], rtol=1e-5)
+    np.testing.assert_allclose(curve.y - curve.error_y.arrayminus, rows["low"], rtol=1e-4)
 
 
 def test_every_run_is_a_dot_at_truth_and_prediction(evaluation: Evaluation) -> None:
@@ -68,7 +68,7 @@ def test_every_run_is_a_dot_at_truth_and_prediction(evaluation: Evaluation) -> N
 
 
 def test_without_the_reference_there_are_no_differences() -> None:
-    plan = Plan(folds=2, inner_folds=2, trees=2, resamples=10)
+    plan = EvaluationPlan(folds=2, inner_folds=2, trees=2, resamples=10)
     found = evaluate(table(16), ("degree",), (1,), plan=plan)
     titles = [figure.title for figure in drawn(evaluation_page(found, facts={}))]
     assert titles == ["What is known after each epoch", "Prediction and truth, after 1 epoch"]
@@ -88,17 +88,17 @@ def test_a_run_under_way_says_what_it_is_predicted_to_become(
     facts, figure, _ = forecast.tabs[-1].blocks
     expected = predictor.predict_interval([runs[-1]], 0.8).iloc[0]
     assert facts.items["predicted final accuracy"] == f"{expected['prediction']:.1%}"
-    assert facts.items["80% interval"] == f"{expected['lower']:.1%} to {expected['upper']:.1%}"
+    assert facts.items["80% interval"] == f"{expected['low']:.1%} to {expected['high']:.1%}"
     assert "accuracy now" in facts.items
     assert "final accuracy" in forecast.tabs[1].blocks[0].items
     ends, *lines = figure.panels[0].figure.data
-    np.testing.assert_allclose(ends.y, [expected["lower"], expected["upper"]], rtol=1e-6)
+    np.testing.assert_allclose(ends.y, [expected["low"], expected["high"]], rtol=1e-6)
     assert [line.name for line in lines] == ["predicted final accuracy", "accuracy so far"]
     assert list(lines[1].x) == [0, 1]
 
 
 def test_the_band_follows_the_history() -> None:
-    columns = {"prediction": [0.5, 0.6], "lower": [0.3, 0.5], "upper": [0.7, 0.8]}
+    columns = {"prediction": [0.5, 0.6], "low": [0.3, 0.5], "high": [0.7, 0.8]}
     history = pd.DataFrame(columns, index=pd.Index([1, 2], name="epoch"))
     band, line = history_figure(history, pd.Series(dtype="float64")).data
     np.testing.assert_allclose(band.x, [1, 2, 2, 1])
@@ -118,7 +118,7 @@ def test_of_many_runs_there_is_the_table_alone(predictor: AccuracyPredictor, run
 
 def test_more_intervals_than_a_screen_holds_are_thinned_and_said() -> None:
     values = np.linspace(0, 1, 200)
-    columns = {"prediction": values, "lower": values - 0.1, "upper": values + 0.1}
+    columns = {"prediction": values, "low": values - 0.1, "high": values + 0.1}
     predictions = pd.DataFrame(columns, index=[f"run{number}" for number in range(200)])
     _, figure, shown = overview_blocks(predictions, level=0.9)
     (trace,) = figure.panels[0].figure.data

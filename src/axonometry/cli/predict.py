@@ -46,7 +46,7 @@ def fit(
         predictor.save(out)
     rows = [
         {"epochs": known, "r2": r2, "columns": horizon.n_columns}
-        for known, horizon in predictor.horizons_.items()
+        for known, horizon in predictor.models_.items()
         for r2 in [horizon.ensemble.r2()]
     ]
     if as_json:
@@ -76,7 +76,7 @@ def evaluate(
         needed = "+".join(features) if features else None
         table = predict.read_runs(_whole(runs), epochs=epochs, features=needed, progress=move)
         chosen = features or predict.available(table, epochs)
-        plan = predict.Plan(folds=folds, workers=workers)
+        plan = predict.EvaluationPlan(folds=folds, workers=workers)
         found = predict.evaluate(table, chosen, range(1, epochs + 1), plan=plan, progress=move)
         if report is not None:
             from axonometry.report.prediction import evaluation_page
@@ -144,7 +144,7 @@ def _opened(folders: list[Path]) -> list[Trajectory]:
 def _predictions(
     predictor: AccuracyPredictor, runs: list[Trajectory], level: float, progress: Progress
 ) -> pd.DataFrame:
-    """A row a run: how many epochs were looked at, prediction, lower and upper end."""
+    """A row a run: how many epochs were looked at, prediction, low and high end."""
     from axonometry.predict import feature_table
     from axonometry.predict.features import KNOWN
 

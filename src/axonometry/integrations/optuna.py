@@ -32,7 +32,7 @@ class Predictor(Protocol):
     """What the pruner needs of :class:`axonometry.predict.AccuracyPredictor`."""
 
     def history(self, run: str | Path, level: float = 0.9) -> pd.DataFrame:
-        """A row a whole epoch, from 1: prediction, lower, upper."""
+        """A row a whole epoch, from 1: prediction, low, high."""
         ...
 
 
@@ -104,9 +104,9 @@ class AccuracyPruner(BasePruner):
         if len(completed) < self._startup or trial.last_step is None or trial.last_step < self._warmup:
             return False
         best = max(trial.value for trial in completed if trial.value is not None)
-        uppers = self._predictor.history(trial.user_attrs[RUN], self._level)["upper"].iloc[: trial.last_step]
+        highs = self._predictor.history(trial.user_attrs[RUN], self._level)["high"].iloc[: trial.last_step]
         # Only whole epochs count: what is NaN is not below.
-        return len(uppers) >= self._patience and bool((uppers.iloc[-self._patience :] < best).all())
+        return len(highs) >= self._patience and bool((highs.iloc[-self._patience :] < best).all())
 
 
 def pruners(predictor: Predictor, epochs: int, *, level: float = 0.9) -> dict[str, BasePruner]:

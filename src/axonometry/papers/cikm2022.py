@@ -23,7 +23,7 @@ from axonometry.papers.keeping import kept
 from axonometry.papers.pruning import Design, compare_pruners, summary
 from axonometry.populations import Population, train_population
 from axonometry.predict import Evaluation, RunTable, evaluate, importances, learning_curve, read_runs, transfer
-from axonometry.predict.evaluation import Plan as Folds, score_predictions
+from axonometry.predict.evaluation import EvaluationPlan as Folds, score_predictions
 from axonometry.predict.feature_sets import CONFIGURATION, CURVE, MOVEMENT, PARAMETER, FeatureName
 from axonometry.progress import Progress
 

@@ -72,14 +72,14 @@ def _transfers(results: Results) -> tuple[Block, ...]:
     )
     panels = []
     for (unseen, epochs), part in rows[rows["score"] == "auc"].groupby(["unseen", "epochs"], sort=False):
-        estimates = part.rename(columns={"features": "name", "lower": "low", "upper": "high"}).assign(series="AUC")
+        estimates = part.rename(columns={"features": "name"}).assign(series="AUC")
         words = f"{unseen}, {epochs} epoch{'s' * (epochs != 1)}"
         panels.append(intervals(estimates, x="AUC", reference=0.5, title=words))
     caption = (
         "Learned from one kind of networks, predicted for another, with features that any network has. The threshold "
         f"is {cikm2022.LEARNED:.0%} for architectures and widths, the median for data sets."
     )
-    table = rows[["unseen", "features", "epochs", "score", "value", "lower", "upper"]]
+    table = rows[["unseen", "features", "epochs", "score", "value", "low", "high"]]
     return Figure("On which side of the threshold", tuple(panels), caption), Table.of(table, title="All scores")
 
 

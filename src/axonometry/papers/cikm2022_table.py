@@ -104,7 +104,7 @@ def _degree_claim(found: Finding) -> str:
             words.append(f"no number for *{which}* ({evaluation.threshold:.1%}), where all runs are on one side")
             continue
         degree, curve = (_score(evaluation, name, known, "accuracy") for name in ("degree", "curve"))
-        above = "above" if degree["lower"] > PAPERS_ACCURACY else "not surely above"
+        above = "above" if degree["low"] > PAPERS_ACCURACY else "not surely above"
         words.append(
             f"{_interval(degree)} of the runs on the right side of *{which}* ({evaluation.threshold:.1%}; {above} "
             f"{PAPERS_ACCURACY:.0%}; always saying the larger class {larger:.3f}; curve {_interval(curve)})"
@@ -125,7 +125,7 @@ def _hard_claims(found: Finding) -> list[str]:
     parts = []
     for score, name in (("r2", "R²"), ("auc", "AUC")):
         graph, curve, last = (_score(found.median, which, 1, score) for which in ("graph", "curve", "last-accuracy"))
-        apart = "intervals apart" if graph["lower"] > curve["upper"] else "intervals not apart"
+        apart = "intervals apart" if graph["low"] > curve["high"] else "intervals not apart"
         difference = _score(found.median, "graph", 1, score, differences=True)
         parts.append(
             f"{name} {_interval(graph)} from the graph and {_interval(curve)} from the learning curves ({apart}; "
@@ -133,8 +133,8 @@ def _hard_claims(found: Finding) -> list[str]:
         )
     rows = found.median.differences
     both = rows[(rows["features"] == "graph+curve") & rows["score"].isin(["r2", "auc"])]
-    worse = both[both["upper"] < 0]
-    better = both[both["lower"] > 0]
+    worse = both[both["high"] < 0]
+    better = both[both["low"] > 0]
     lines = [f"**{found.title}** (n = {n}), after one epoch: {'; '.join(parts)}."]
     harm = "is never surely worse than" if worse.empty else f"is worse in {len(worse)} cases than"
     gain = ", ".join(f"{_NAMES[str(row['score'])]} after {row['epochs']}" for _, row in better.iterrows())
@@ -247,10 +247,10 @@ def _score(
 ) -> dict[str, float]:
     rows = evaluation.differences if differences else evaluation.scores
     row = rows[(rows["features"] == name) & (rows["epochs"] == epochs) & (rows["score"] == score)].iloc[0]
-    return {key: float(row[key]) for key in ("value", "lower", "upper")}
+    return {key: float(row[key]) for key in ("value", "low", "high")}
 
 
 def _interval(row: Mapping[Any, Any]) -> str:
     if row["value"] != row["value"]:
         return "–"
-    return f"{row['value']:.3f} [{row['lower']:.3f}, {row['upper']:.3f}]"
+    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"

@@ -14,7 +14,7 @@ from axonometry.papers.ijcai2024_features import BASELINE, CONTROL, MEASURES
 from axonometry.papers.keeping import kept
 from axonometry.populations import RunConfiguration
 from axonometry.predict.classification import macro_auc, out_of_fold
-from axonometry.predict.evaluation import Plan as Folds
+from axonometry.predict.evaluation import EvaluationPlan as Folds
 from axonometry.predict.scores import resamples
 from axonometry.progress import Progress
 

@@ -107,7 +107,7 @@ def summary(
         seed: Of the bootstrap.
 
     Returns:
-        A row a pruner and quantity: value, lower, upper, studies. Quantities: ``saved``, the share of epochs that was
+        A row a pruner and quantity: value, low, high, studies. Quantities: ``saved``, the share of epochs that was
         not trained; ``kept``, the share of studies that found the best; ``lost``, accuracy below the best of all;
         ``saved_at_equal_best``, the share saved in the studies that found the best.
     """
@@ -124,9 +124,9 @@ def summary(
         for quantity in ("saved", "kept", "lost", "saved_at_equal_best"):
             values = [study[quantity].dropna().to_numpy() for _, study in part.groupby("split")]
             values = [some for some in values if len(some)]
-            value, lower, upper = _interval(values, level, resamples, np.random.default_rng(seed))
-            rows.append((pruner, quantity, value, lower, upper, sum(map(len, values))))
-    return pd.DataFrame(rows, columns=["pruner", "quantity", "value", "lower", "upper", "studies"])
+            value, low, high = _interval(values, level, resamples, np.random.default_rng(seed))
+            rows.append((pruner, quantity, value, low, high, sum(map(len, values))))
+    return pd.DataFrame(rows, columns=["pruner", "quantity", "value", "low", "high", "studies"])
 
 
 @dataclass(frozen=True)

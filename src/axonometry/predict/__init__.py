@@ -14,7 +14,7 @@ from axonometry.predict.analysis import (  # noqa: E402
 )
 from axonometry.predict.evaluation import (  # noqa: E402 - after the extra was looked for, so that its absence is said
     Evaluation as Evaluation,
-    Plan as Plan,
+    EvaluationPlan as EvaluationPlan,
     available as available,
     evaluate as evaluate,
 )

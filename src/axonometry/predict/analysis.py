@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 
 from axonometry.errors import PredictionError
-from axonometry.predict.evaluation import Evaluation, FitTask, Plan, columns_of, done, fit_task, score_predictions
+from axonometry.predict.evaluation import (
+    Evaluation,
+    EvaluationPlan,
+    FitTask,
+    fit_task,
+    run_fit_tasks,
+    score_predictions,
+    view_values,
+)
 from axonometry.predict.feature_sets import FeatureName, columns_for
 from axonometry.predict.features import RunTable
 from axonometry.predict.folds import fold_numbers
@@ -17,7 +25,12 @@ from axonometry.progress import Progress
 
 
 def transfer(
-    train: RunTable, test: RunTable, features: Iterable[str], epochs: Iterable[int], *, plan: Plan | None = None
+    train: RunTable,
+    test: RunTable,
+    features: Iterable[str],
+    epochs: Iterable[int],
+    *,
+    plan: EvaluationPlan | None = None,
 ) -> Evaluation:
     """Learn from some runs and predict others: of another architecture, width or data set.
 
@@ -34,13 +47,13 @@ def transfer(
     Raises:
         PredictionError: There are too few runs, or the tables share no column of a feature set.
     """
-    plan = plan or Plan()
+    plan = plan or EvaluationPlan()
     shared = [name for name in train.features if name in set(test.features)]
     both = [replace(table, features=table.features[shared]) for table in (train, test)]
     rows = []
     for name in dict.fromkeys(features):
         for horizon in dict.fromkeys(epochs):
-            known, new = (tuple(columns_of(table, name, horizon)) for table in both)
+            known, new = (tuple(view_values(table, name, horizon)) for table in both)
             targets = train.final_accuracy.to_numpy(dtype=float)[:, None]
             predicted = FitTask(known, targets, tuple(train.groups), new, plan)()
             truth = test.final_accuracy.to_numpy(dtype=float)
@@ -55,7 +68,7 @@ def learning_curve(
     features: Iterable[str] = ("graph", "curve", "graph+curve"),
     epochs: Iterable[int] = (1,),
     *,
-    plan: Plan | None = None,
+    plan: EvaluationPlan | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """The scores by the number of configurations that were learned from; every fold is predicted as in ``evaluate``.
@@ -74,17 +87,17 @@ def learning_curve(
     Raises:
         PredictionError: A size is larger than what lies outside a fold, or there are too few runs.
     """
-    plan = plan or Plan()
+    plan = plan or EvaluationPlan()
     cut = fold_numbers(list(table.groups), plan.folds, plan.seed)
     places = [(size, name, horizon) for size in sizes for name in features for horizon in epochs]
     parts, fits = [], 0
     for size, name, horizon in places:
-        chosen, rows = columns_of(table, name, horizon), []
+        chosen, rows = view_values(table, name, horizon), []
         work = []
         for fold in range(plan.folds):
             kept = _some_groups(table, cut != fold, size, seed=plan.seed + fold)
             work.append(fit_task(table, chosen, kept, cut == fold, plan))
-        for fold, predicted in enumerate(done(work, plan.workers)):
+        for fold, predicted in enumerate(run_fit_tasks(work, plan.workers)):
             fits += 1
             if progress is not None:
                 progress(fits, len(places) * plan.folds, f"{size} runs, {name}")
@@ -100,7 +113,7 @@ def importances(
     epochs: int = 1,
     *,
     by: Callable[[FeatureName], str] = lambda column: column.family,
-    plan: Plan | None = None,
+    plan: EvaluationPlan | None = None,
     shuffles: int = 5,
 ) -> pd.DataFrame:
     """How much R2 is lost on runs that were not learned from when a family of features is shuffled among them.
@@ -121,13 +134,13 @@ def importances(
     Raises:
         PredictionError: There are too few runs, or the table has not the columns.
     """
-    plan = plan or Plan()
+    plan = plan or EvaluationPlan()
     cut = fold_numbers(list(table.groups), plan.folds, plan.seed)
     names = columns_for(map(str, table.features), features, epochs)
     families = [[_family(name, by) for name in view] for view in names]
     truth = table.final_accuracy.to_numpy(dtype=float)
     every = list(dict.fromkeys(family for view in families for family in view))
-    chosen = columns_of(table, features, epochs)
+    chosen = view_values(table, features, epochs)
     predicted = np.empty((len(every) + 1, shuffles, len(truth)))
     random = np.random.default_rng(plan.seed)
     for fold in range(plan.folds):

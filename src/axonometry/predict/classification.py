@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from axonometry.errors import PredictionError
-from axonometry.predict.ensemble import fitted
-from axonometry.predict.evaluation import Plan
+from axonometry.predict.ensemble import fit_ensemble
+from axonometry.predict.evaluation import EvaluationPlan
 from axonometry.predict.folds import fold_numbers
 from axonometry.predict.scores import area_under_curve
 
@@ -18,7 +18,7 @@ def out_of_fold(
     features: Float[np.ndarray, "rows columns"],
     labels: Sequence[Hashable],
     groups: Sequence[Hashable],
-    plan: Plan | None = None,
+    plan: EvaluationPlan | None = None,
 ) -> Float[np.ndarray, "rows classes"]:
     """How much each row looks like each class, by learners that saw no row of its group.
 
@@ -37,7 +37,7 @@ def out_of_fold(
     Raises:
         PredictionError: There are fewer than two classes, or too few groups for the folds.
     """
-    plan = plan or Plan()
+    plan = plan or EvaluationPlan()
     targets = indicators(labels)
     found = np.zeros_like(targets)
     for repeat in range(plan.repeats):
@@ -46,7 +46,7 @@ def out_of_fold(
             new = fold_of == fold
             inside = [group for group, held in zip(groups, new, strict=True) if not held]
             inner = fold_numbers(inside, min(plan.inner_folds, len(set(inside))), plan.seed)
-            ensemble = fitted([features[~new]], targets[~new], inner, trees=plan.trees, seed=plan.seed)
+            ensemble = fit_ensemble([features[~new]], targets[~new], inner, trees=plan.trees, seed=plan.seed)
             found[new] += ensemble([features[new]]) / plan.repeats
     return found
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array
 
 from axonometry.errors import PredictionError
 from axonometry.predict.feature_sets import CONFIGURATION
-from axonometry.predict.features import KNOWN, Run, chosen_texts, epochs_of, feature_table, opened_runs
+from axonometry.predict.features import KNOWN, Run, epochs_of, feature_table, fill_one_hot, open_runs
 from axonometry.predict.horizon_model import HorizonModel
 
 MOST_NAMED = 3
@@ -34,7 +34,9 @@ class DesignMatrix:
     names: pd.Index
 
     @classmethod
-    def of(cls, table: pd.DataFrame, columns: Sequence[Hashable], horizons: Mapping[int, HorizonModel]) -> DesignMatrix:
+    def from_table(
+        cls, table: pd.DataFrame, columns: Sequence[Hashable], horizons: Mapping[int, HorizonModel]
+    ) -> DesignMatrix:
         """The rows of a table with named columns.
 
         Args:
@@ -49,10 +51,10 @@ class DesignMatrix:
         full = np.full(len(table), float(most))
         known = np.minimum(table[KNOWN].to_numpy(dtype=float) if KNOWN in table else full, most).astype(int)
         require_columns(table, columns, [h for epochs, h in horizons.items() if epochs <= known.max(initial=0)])
-        chosen = chosen_texts(table.reindex(columns=list(columns)))
+        chosen = fill_one_hot(table.reindex(columns=list(columns)))
         return cls(check_array(chosen, dtype=np.float64, ensure_all_finite=False), known, table.index)
 
-    def predicted(
+    def predict_rows(
         self,
         horizons: Mapping[int, HorizonModel],
         predict: Callable[[HorizonModel, Float[np.ndarray, "some columns"]], Float[np.ndarray, "some ..."]],
@@ -113,7 +115,7 @@ def epoch_by_epoch(run: Run, epochs: int, *, per_group: bool, features: str) -> 
         PredictionError: The run has not a whole epoch yet.
         RunError: The run is damaged.
     """
-    (opened,) = opened_runs(run)
+    (opened,) = open_runs(run)
     reached = min(epochs, epochs_of(opened))
     if reached < 1:
         raise PredictionError("a prediction needs a whole epoch", f"{opened.folder} without", "Wait for its first")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from axonometry.predict.learners import Forest, Kernel, Kind, Matrix, RankGaussTransformer, learned
+from axonometry.predict.learners import Forest, Kernel, Kind, Matrix, RankGaussTransformer, fit_learner
 
 KERNEL_COLUMNS = 64
 """A kernel machine measures distances over all columns alike: among hundreds it sees little, and costs most."""
@@ -80,7 +80,7 @@ class Ensemble:
         return float(1 - errors / max(np.square(self.targets - self.targets.mean(axis=0)).sum(), 1e-300))
 
 
-def fitted(
+def fit_ensemble(
     views: Sequence[Matrix], targets: Matrix, fold_of: Int[np.ndarray, " rows"], *, trees: int = 40, seed: int = 0
 ) -> Ensemble:
     """Fit the learners.
@@ -96,7 +96,7 @@ def fitted(
     folds, each = [], np.empty((count, *targets.shape))
     for number in range(int(fold_of.max()) + 1):
         inside = fold_of == number
-        fold = _learned([view[~inside] for view in views], targets[~inside], trees=trees, seed=seed + number)
+        fold = _fit_fold([view[~inside] for view in views], targets[~inside], trees=trees, seed=seed + number)
         each[:, inside] = fold.each([view[inside] for view in views])
         folds.append(fold)
     weighted = []
@@ -124,10 +124,10 @@ def stacking_weights(
     return weights / weights.sum()
 
 
-def _learned(views: Sequence[Matrix], targets: Matrix, *, trees: int, seed: int) -> Fold:
+def _fit_fold(views: Sequence[Matrix], targets: Matrix, *, trees: int, seed: int) -> Fold:
     ranks = tuple(RankGaussTransformer.of(view) for view in views)
     learners = tuple(
-        tuple(learned(kind, rank(view), targets, trees=trees, seed=seed) for kind in kinds_of(view.shape[1]))
+        tuple(fit_learner(kind, rank(view), targets, trees=trees, seed=seed) for kind in kinds_of(view.shape[1]))
         for rank, view in zip(ranks, views, strict=True)
     )
     count = sum(map(len, learners))

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from axonometry.errors import PredictionError
-from axonometry.predict.ensemble import Ensemble, fitted
+from axonometry.predict.ensemble import Ensemble, fit_ensemble
 from axonometry.predict.feature_sets import FEATURE_SETS, columns_for
 from axonometry.predict.features import RunTable
 from axonometry.predict.folds import fold_numbers
@@ -25,7 +25,7 @@ Values = Float[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """How an evaluation is done.
 
     Attributes:
@@ -58,7 +58,7 @@ class Evaluation:
     """What came out.
 
     Attributes:
-        scores: A row a feature set, number of known epochs and score: value, lower, upper.
+        scores: A row a feature set, number of known epochs and score: value, low, high.
         differences: The same for the score minus the reference's on the same resamples.
         predictions: A row a run, feature set, number of known epochs and repeat: fold, truth, predicted.
         threshold: From which final accuracy on a run is good.
@@ -75,7 +75,7 @@ def evaluate(
     features: Iterable[str] = EVALUATED,
     epochs: Iterable[int] = (1, 2, 3, 4, 5),
     *,
-    plan: Plan | None = None,
+    plan: EvaluationPlan | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Predict every run from others, with every feature set after every number of epochs, in the same folds.
@@ -90,7 +90,7 @@ def evaluate(
     Raises:
         PredictionError: There are too few runs, or the table has not the columns of a feature set.
     """
-    plan, sets, horizons = plan or Plan(), list(dict.fromkeys(features)), list(dict.fromkeys(epochs))
+    plan, sets, horizons = plan or EvaluationPlan(), list(dict.fromkeys(features)), list(dict.fromkeys(epochs))
     cuts = [fold_numbers(list(table.groups), plan.folds, plan.seed + repeat) for repeat in range(plan.repeats)]
     jobs = [
         Job(name, horizon, repeat, fold)
@@ -99,7 +99,7 @@ def evaluate(
         for repeat in range(plan.repeats)
         for fold in range(plan.folds)
     ]
-    chosen = {(name, horizon): columns_of(table, name, horizon) for name in sets for horizon in horizons}
+    chosen = {(name, horizon): view_values(table, name, horizon) for name in sets for horizon in horizons}
     inside = [cuts[job.repeat] == job.fold for job in jobs]
     work = (
         fit_task(table, chosen[job.features, job.epochs], ~new, new, plan)
@@ -107,7 +107,7 @@ def evaluate(
     )
     truth = table.final_accuracy.to_numpy(dtype=float)
     rows: list[pd.DataFrame] = []
-    for job, new, predicted in zip(jobs, inside, done(work, plan.workers), strict=True):
+    for job, new, predicted in zip(jobs, inside, run_fit_tasks(work, plan.workers), strict=True):
         if progress is not None:
             progress(len(rows) + 1, len(jobs), f"{job.features}, epoch {job.epochs}")
         frame = pd.DataFrame({"run": table.features.index[new], "truth": truth[new], "predicted": predicted})
@@ -144,26 +144,28 @@ class FitTask:
     targets: Values
     groups: tuple[object, ...]
     test: tuple[Values, ...]
-    plan: Plan = field(default_factory=Plan)
+    plan: EvaluationPlan = field(default_factory=EvaluationPlan)
 
     def ensemble(self) -> Ensemble:
         """What is learned of the training rows."""
         fold_of = fold_numbers(self.groups, min(self.plan.inner_folds, len(set(self.groups))), self.plan.seed)
-        return fitted(self.train, self.targets, fold_of, trees=self.plan.trees, seed=self.plan.seed)
+        return fit_ensemble(self.train, self.targets, fold_of, trees=self.plan.trees, seed=self.plan.seed)
 
     def __call__(self) -> Float[np.ndarray, " rows"]:
         """Predictions of the rows."""
         return self.ensemble()(self.test)[:, 0]
 
 
-def columns_of(table: RunTable, features: str, epochs: int) -> list[Values]:
+def view_values(table: RunTable, features: str, epochs: int) -> list[Values]:
     """The columns of each view of a feature set."""
     return [
         table.features[view].to_numpy(dtype=float) for view in columns_for(map(str, table.features), features, epochs)
     ]
 
 
-def fit_task(table: RunTable, chosen: Sequence[Values], known: np.ndarray, new: np.ndarray, plan: Plan) -> FitTask:
+def fit_task(
+    table: RunTable, chosen: Sequence[Values], known: np.ndarray, new: np.ndarray, plan: EvaluationPlan
+) -> FitTask:
     """The work of predicting some rows from others.
 
     Args:
@@ -178,7 +180,7 @@ def fit_task(table: RunTable, chosen: Sequence[Values], known: np.ndarray, new: 
     return FitTask(train, targets[known], tuple(table.groups[known]), test, plan)
 
 
-def done(work: Iterable[FitTask], workers: int) -> Iterator[Float[np.ndarray, " rows"]]:
+def run_fit_tasks(work: Iterable[FitTask], workers: int) -> Iterator[Float[np.ndarray, " rows"]]:
     """The predictions in order, each as soon as it is there."""
     if workers == 1:
         return (one() for one in work)
@@ -187,7 +189,7 @@ def done(work: Iterable[FitTask], workers: int) -> Iterator[Float[np.ndarray, " 
     return iter(Parallel(workers, return_as="generator")(delayed(FitTask.__call__)(one) for one in work))
 
 
-def score_predictions(predictions: pd.DataFrame, table: RunTable, plan: Plan) -> Evaluation:
+def score_predictions(predictions: pd.DataFrame, table: RunTable, plan: EvaluationPlan) -> Evaluation:
     """Predictions of all rows of a table with their scores and intervals.
 
     Args:
@@ -221,12 +223,12 @@ def _table(found: Mapping[tuple[str, int], Mapping[str, np.ndarray]], level: flo
         for (name, epochs), of in found.items()
         for score, values in of.items()
     ]
-    return pd.DataFrame(rows, columns=["features", "epochs", "score", "value", "lower", "upper"])
+    return pd.DataFrame(rows, columns=["features", "epochs", "score", "value", "low", "high"])
 
 
 def _percentiles(values: np.ndarray, tail: float) -> tuple[float, float]:
     known = values[np.isfinite(values)]
     if not len(known):
         return float("nan"), float("nan")
-    lower, upper = np.quantile(known, [tail, 1 - tail])
-    return float(lower), float(upper)
+    low, high = np.quantile(known, [tail, 1 - tail])
+    return float(low), float(high)

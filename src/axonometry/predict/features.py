@@ -72,7 +72,7 @@ def read_runs(
     """
     import pandas as pd
 
-    opened = opened_runs(runs)
+    opened = open_runs(runs)
     table = feature_table(opened, epochs=epochs, per_group=per_group, features=features, progress=progress)
     accuracies = pd.Series([final_accuracy(run) for run in opened], index=table.index, name="final_accuracy")
     groups = pd.Series([configuration_group(run) for run in opened], index=table.index, name="group")
@@ -110,7 +110,7 @@ def feature_table(
     """
     import pandas as pd
 
-    opened = opened_runs(runs)
+    opened = open_runs(runs)
     each = one_architecture(opened) if per_group is None else per_group
     rows = []
     for number, run in enumerate(opened):
@@ -119,7 +119,7 @@ def feature_table(
         known = min(epochs, epochs_of(run)) if under_way else epochs
         rows.append(run_features(run, known, per_group=each, features=features))
     frame = pd.DataFrame(rows, index=pd.Index(names_of(opened), name="run", dtype="str")).astype("float64")
-    return chosen_texts(frame)
+    return fill_one_hot(frame)
 
 
 def run_features(run: Trajectory, epochs: int, *, per_group: bool, features: str | None = None) -> dict[str, float]:
@@ -145,18 +145,18 @@ def run_features(run: Trajectory, epochs: int, *, per_group: bool, features: str
         values |= temporal_values(run, measures, epochs=epochs)
     if wanted & {MOVEMENT, PARAMETER} and epochs > 0:
         values |= weight_values(run, epochs, parameters=PARAMETER in wanted, movement=MOVEMENT in wanted)
-    values = values if per_group else _any_depth(values)
+    values = values if per_group else _over_groups(values)
     row = {KNOWN: float(epochs)} | {key.name: value for key, value in values.items()} | _curve(run, epochs, wanted)
     return row | (_configuration(run.configuration or {}) if CONFIGURATION in wanted else {})
 
 
-def chosen_texts(frame: pd.DataFrame) -> pd.DataFrame:
+def fill_one_hot(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with 0 for every text that a run's configuration does not have."""
     texts = [name for name in map(str, frame) if "=" in name and name.startswith(CONFIGURATION)]
     return frame.fillna(dict.fromkeys(texts, 0.0))
 
 
-def opened_runs(runs: Run | Iterable[Run]) -> list[Trajectory]:
+def open_runs(runs: Run | Iterable[Run]) -> list[Trajectory]:
     """The runs, opened where a folder is named.
 
     Raises:
@@ -251,7 +251,7 @@ def _flat(configuration: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
             yield prefix + key, json.dumps(value) if isinstance(value, list) else value
 
 
-def _any_depth(values: Mapping[Key, float]) -> dict[Key, float]:
+def _over_groups(values: Mapping[Key, float]) -> dict[Key, float]:
     """The numbers of the whole network, and for each measure how they spread over its groups, in the groups' order."""
     whole = {key: value for key, value in values.items() if not key.group}
     inside: dict[Key, list[float]] = {}

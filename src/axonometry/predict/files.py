@@ -55,7 +55,7 @@ def save(predictor: AccuracyPredictor, path: Path) -> None:
     content = {
         "choices": {name: _plain(value) for name, value in predictor.get_params(deep=False).items()},
         "state": state,
-        "horizons": {str(epochs): _taken_apart(horizon) for epochs, horizon in predictor.horizons_.items()},
+        "horizons": {str(epochs): _state_of(horizon) for epochs, horizon in predictor.models_.items()},
     }
     body = skops.io.dumps(content)
     with atomic_write(path) as partial:
@@ -114,7 +114,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _taken_apart(horizon: HorizonModel) -> dict[str, Any]:
+def _state_of(horizon: HorizonModel) -> dict[str, Any]:
     ensemble = horizon.ensemble
     return {
         "views": [np.asarray(view) for view in horizon.views],
@@ -150,7 +150,7 @@ def _predictor(content: Any) -> AccuracyPredictor:
     if predictor.named_:
         predictor.feature_names_in_ = np.array(predictor.columns_, dtype=object)
     columns = len(predictor.columns_)
-    predictor.horizons_ = {int(epochs): _horizon(of, columns) for epochs, of in content["horizons"].items()}
+    predictor.models_ = {int(epochs): _horizon(of, columns) for epochs, of in content["horizons"].items()}
     return predictor
 
 

@@ -34,7 +34,7 @@ class HorizonModel:
         return self.ensemble(self.look(values))
 
     def interval(self, values: Float[np.ndarray, "rows columns"], level: float) -> Float[np.ndarray, "rows 3"]:
-        """The first target of new rows, with the lower and upper end of its CV+ interval.
+        """The first target of new rows, with the low and high end of its CV+ interval.
 
         Raises:
             PredictionError: There were too few training rows for the level.
@@ -48,7 +48,7 @@ class HorizonModel:
         return len(np.unique(np.concatenate(self.views)))
 
 
-def places(
+def view_indices(
     columns: Sequence[str | int], features: str, epochs: int, *, named: bool
 ) -> dict[int, tuple[Int[np.ndarray, " _"], ...]]:
     """By number of known epochs, the places of the columns of each view; one view of all columns that say nothing.

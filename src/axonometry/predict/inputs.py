@@ -19,7 +19,7 @@ from axonometry.predict.features import (
     feature_table,
     final_accuracy,
     one_architecture,
-    opened_runs,
+    open_runs,
 )
 from axonometry.trajectory import Trajectory
 
@@ -66,7 +66,7 @@ def has_groups(table: Any) -> bool:
     return is_named(table) and not any(".(" in str(name) for name in table.columns)
 
 
-def training(runs: Any, y: Any, groups: Any, choices: Mapping[str, Any]) -> tuple[Any, Any, Any, bool]:
+def training_data(runs: Any, y: Any, groups: Any, choices: Mapping[str, Any]) -> tuple[Any, Any, Any, bool]:
     """What is learned from: a table, the targets, the groups, and whether neuron groups have columns of their own.
 
     Args:
@@ -80,7 +80,7 @@ def training(runs: Any, y: Any, groups: Any, choices: Mapping[str, Any]) -> tupl
         RunError: A run is damaged or has not come so far.
     """
     if given := runs_of(runs):
-        opened, each = opened_runs(given), choices["per_group"]
+        opened, each = open_runs(given), choices["per_group"]
         each = one_architecture(opened) if each is None else each
         table = feature_table(opened, epochs=choices["epochs"], per_group=each, features=choices["features"])
         y = [final_accuracy(run) for run in opened] if y is None else y
@@ -93,7 +93,7 @@ def training(runs: Any, y: Any, groups: Any, choices: Mapping[str, Any]) -> tupl
     return runs, y, groups, has_groups(runs)
 
 
-def grouped(groups: Iterable[Hashable] | None, runs: int, folds: int) -> list[Hashable]:
+def check_groups(groups: Iterable[Hashable] | None, runs: int, folds: int) -> list[Hashable]:
     """The group of each run; every run is one where None.
 
     Args:
@@ -132,7 +132,7 @@ def require_enough(runs: int, groups: int, folds: int) -> None:
         )
 
 
-def thresholds_of(classes: int | Sequence[float], y: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " thresholds"]:
+def class_thresholds(classes: int | Sequence[float], y: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " thresholds"]:
     """The accuracies at which a new class begins.
 
     Args:
@@ -152,12 +152,14 @@ def thresholds_of(classes: int | Sequence[float], y: Float[np.ndarray, " rows"])
     return found
 
 
-def indicators(y: Float[np.ndarray, " rows"], thresholds: Float[np.ndarray, " n"]) -> Float[np.ndarray, "rows classes"]:
+def class_indicators(
+    y: Float[np.ndarray, " rows"], thresholds: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "rows classes"]:
     """1 for the class of each accuracy; one on a threshold belongs to the class above it."""
     return (np.digitize(y, thresholds)[:, None] == np.arange(len(thresholds) + 1)).astype(np.float64)
 
 
 def probabilities(scores: Float[np.ndarray, "rows classes"]) -> Float[np.ndarray, "rows classes"]:
-    """Least-squares class indicators as probabilities: inside 0 to 1, and adding up to 1."""
+    """Least-squares class class_indicators as probabilities: inside 0 to 1, and adding up to 1."""
     inside = scores.clip(1e-6, 1.0)
     return inside / inside.sum(axis=1, keepdims=True)

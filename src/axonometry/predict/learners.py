@@ -111,7 +111,7 @@ class Forest:
     depth: int
 
     @classmethod
-    def grown(cls, scores: Matrix, targets: Matrix, *, trees: int, seed: int) -> Forest:
+    def grow(cls, scores: Matrix, targets: Matrix, *, trees: int, seed: int) -> Forest:
         """Trees grown on training rows."""
         from sklearn.ensemble import ExtraTreesRegressor
 
@@ -220,10 +220,10 @@ class Kernel:
 Kind = Literal["trees", "kernel"]
 
 
-def learned(kind: Kind, scores: Matrix, targets: Matrix, *, trees: int, seed: int) -> Forest | Kernel:
+def fit_learner(kind: Kind, scores: Matrix, targets: Matrix, *, trees: int, seed: int) -> Forest | Kernel:
     """A learner of a kind, fitted to training rows."""
     if kind == "trees":
-        return Forest.grown(scores, targets, trees=trees, seed=seed)
+        return Forest.grow(scores, targets, trees=trees, seed=seed)
     return Kernel.fitted(scores, targets)
 
 

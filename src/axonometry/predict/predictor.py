@@ -14,19 +14,19 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from axonometry.predict.design_matrix import DesignMatrix, epoch_by_epoch
-from axonometry.predict.ensemble import fitted
+from axonometry.predict.ensemble import fit_ensemble
 from axonometry.predict.features import Run, RunTable, feature_table, read_runs
 from axonometry.predict.folds import fold_numbers
-from axonometry.predict.horizon_model import HorizonModel, places
+from axonometry.predict.horizon_model import HorizonModel, view_indices
 from axonometry.predict.inputs import (
     check_choices,
-    grouped,
-    indicators,
+    check_groups,
+    class_indicators,
+    class_thresholds,
     is_named,
     probabilities,
     runs_of,
-    thresholds_of,
-    training,
+    training_data,
 )
 from axonometry.predict.stopping import StopBelow
 
@@ -63,7 +63,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         random_state: Seed of folds and trees.
 
     Attributes:
-        horizons_: By number of known epochs, what was fitted.
+        models_: By number of known epochs, what was fitted.
         columns_: Names of the columns; numbers for a table without.
         per_group_: Whether neuron groups have features of their own.
         thresholds_: Of classification: the accuracies at which a new class begins.
@@ -109,16 +109,16 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         choices = self.get_params(deep=False)
         check_choices(choices)
-        table, y, groups, self.per_group_ = training(runs, y, groups, choices)
+        table, y, groups, self.per_group_ = training_data(runs, y, groups, choices)
         values, y = self._checked(table, y)
-        groups = grouped(groups, len(y), self.folds)
+        groups = check_groups(groups, len(y), self.folds)
         targets = self._targets(y)
         fold_of = fold_numbers(groups, self.folds, self.random_state)
-        self.horizons_ = {}
-        for epochs, views in places(self.columns_, self.features, self.epochs, named=self.named_).items():
+        self.models_ = {}
+        for epochs, views in view_indices(self.columns_, self.features, self.epochs, named=self.named_).items():
             seen = [values[:, view] for view in views]
-            ensemble = fitted(seen, targets, fold_of, trees=self.trees, seed=self.random_state)
-            self.horizons_[epochs] = HorizonModel(views, ensemble)
+            ensemble = fit_ensemble(seen, targets, fold_of, trees=self.trees, seed=self.random_state)
+            self.models_[epochs] = HorizonModel(views, ensemble)
         self.bounds_ = (0.0, 1.0) if y.min() >= 0 and y.max() <= 1 else (-np.inf, np.inf)
         return self
 
@@ -134,7 +134,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         if self.task == "classification":
             return self.predict_proba(runs).argmax(axis=1)
-        return self._rows(runs).predicted(self.horizons_, lambda horizon, rows: horizon.predict(rows)[:, 0])
+        return self._rows(runs).predict_rows(self.models_, lambda horizon, rows: horizon.predict(rows)[:, 0])
 
     @available_if(_is("classification"))  # type: ignore[untyped-decorator]
     def predict_proba(self, runs: Any) -> Float[np.ndarray, "rows classes"]:
@@ -147,7 +147,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             PredictionError: As for :meth:`predict`.
             RunError: A run is damaged.
         """
-        return probabilities(self._rows(runs).predicted(self.horizons_, HorizonModel.predict))
+        return probabilities(self._rows(runs).predict_rows(self.models_, HorizonModel.predict))
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
     def predict_interval(self, runs: Any, level: float = 0.9) -> pd.DataFrame:
@@ -158,16 +158,16 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             level: Part of new runs, of configurations drawn as the training runs' were, that shall lie inside.
 
         Returns:
-            A row a run: prediction, lower, upper; inside 0 to 1 where all training accuracies are.
+            A row a run: prediction, low, high; inside 0 to 1 where all training accuracies are.
 
         Raises:
             PredictionError: There were too few training runs for the level; or as for :meth:`predict`.
             RunError: A run is damaged.
         """
         new = self._rows(runs)
-        found = new.predicted(self.horizons_, lambda horizon, rows: horizon.interval(rows, level))
+        found = new.predict_rows(self.models_, lambda horizon, rows: horizon.interval(rows, level))
         found[:, 1:] = found[:, 1:].clip(*self.bounds_)
-        return pd.DataFrame(found, index=new.names, columns=["prediction", "lower", "upper"])
+        return pd.DataFrame(found, index=new.names, columns=["prediction", "low", "high"])
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
     def history(self, run: Run, level: float = 0.9) -> pd.DataFrame:
@@ -178,7 +178,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             level: As for :meth:`predict_interval`.
 
         Returns:
-            A row an epoch, from 1: prediction, lower, upper.
+            A row an epoch, from 1: prediction, low, high.
 
         Raises:
             PredictionError: The run has not a whole epoch yet.
@@ -245,7 +245,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         return load(Path(path))
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "horizons_")
+        return hasattr(self, "models_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -265,9 +265,9 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
     def _targets(self, y: Float[np.ndarray, " rows"]) -> Float[np.ndarray, "rows targets"]:
         if self.task == "regression":
             return y[:, None]
-        self.thresholds_ = thresholds_of(self.classes, y)
+        self.thresholds_ = class_thresholds(self.classes, y)
         self.classes_ = np.arange(len(self.thresholds_) + 1)
-        return indicators(y, self.thresholds_)
+        return class_indicators(y, self.thresholds_)
 
     def _rows(self, runs: Any) -> DesignMatrix:
         """New runs, or a table of them, in the columns of the fit."""
@@ -278,7 +278,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             )
         runs = runs.features if isinstance(runs, RunTable) else runs
         if self.named_ and isinstance(runs, pd.DataFrame):
-            return DesignMatrix.of(runs, self.columns_, self.horizons_)
+            return DesignMatrix.from_table(runs, self.columns_, self.models_)
         values = validate_data(self, runs, dtype=np.float64, ensure_all_finite=False, reset=False)
         return DesignMatrix(
             values, np.full(len(values), self.epochs), getattr(runs, "index", pd.RangeIndex(len(values)))

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
-from axonometry.predict.features import Run, epochs_of, opened_runs
+from axonometry.predict.features import Run, epochs_of, open_runs
 from axonometry.trajectory import Recorder, Trajectory
 
 
@@ -16,7 +16,7 @@ class PredictsIntervals(Protocol):
     """A fitted :class:`axonometry.AccuracyPredictor` of regression."""
 
     def predict_interval(self, runs: list[Trajectory], level: float = ...) -> pd.DataFrame:
-        """Prediction, lower and upper end for each run."""
+        """Prediction, low and high end for each run."""
         ...
 
 
@@ -43,7 +43,7 @@ class StopBelow:
         Raises:
             RunError: The run is damaged, or was recorded without what the predictor needs.
         """
-        (opened,) = opened_runs(run.folder if isinstance(run, Recorder) else run)
+        (opened,) = open_runs(run.folder if isinstance(run, Recorder) else run)
         if not opened.steps or epochs_of(opened) < 1:
             return False
-        return bool(self.predictor.predict_interval([opened], self.level)["upper"].iloc[0] < self.threshold)
+        return bool(self.predictor.predict_interval([opened], self.level)["high"].iloc[0] < self.threshold)

@@ -41,7 +41,7 @@ def forecast_page(
     Args:
         predictor: Fitted, of regression.
         runs: The runs.
-        predictions: Of ``predictor.predict_interval``, in the runs' order: prediction, lower, upper, by name; what
+        predictions: Of ``predictor.predict_interval``, in the runs' order: prediction, low, high, by name; what
             other columns it has are in the table too.
         level: Of the intervals.
         command: What repeats it.
@@ -58,7 +58,7 @@ def forecast_page(
     if len(runs) <= MOST_TABS:
         tabs += [Tab(name, run_blocks(predictor, run, level=level)) for name, run in zip(names, runs, strict=True)]
     title = "What they will become" if len(runs) > 1 else f"What {names[0]} will become"
-    learned = len(predictor.horizons_[min(predictor.horizons_)].ensemble.targets)
+    learned = len(predictor.models_[min(predictor.models_)].ensemble.targets)
     facts = {"features": predictor.features, "learned from": f"{learned:,} runs", "level": f"{level:.0%}"}
     return Page(title, "Final accuracy, predicted from the epochs so far.", tuple(tabs), facts, command)
 
@@ -77,7 +77,7 @@ def overview_blocks(predictions: pd.DataFrame, *, level: float) -> tuple[Block, 
         "median prediction": f"{rows['prediction'].median():.1%}",
     }
     drawn = rows.iloc[evenly(len(rows), MOST_DRAWN)]
-    columns = {"run": "name", "prediction": "value", "lower": "low", "upper": "high"}
+    columns = {"run": "name", "prediction": "value"}
     estimates = drawn.rename(columns=columns).assign(series=PREDICTED)
     panel = intervals(estimates, x=PREDICTED, reference=float(rows["prediction"].median()))
     panel.figure.update_xaxes(tickformat=".0%")
@@ -107,7 +107,7 @@ def run_blocks(predictor: AccuracyPredictor, run: Trajectory, *, level: float = 
     facts = {
         "epochs looked at": int(history.index[-1]),
         PREDICTED: f"{last['prediction']:.1%}",
-        f"{level:.0%} interval": f"{last['lower']:.1%} to {last['upper']:.1%}",
+        f"{level:.0%} interval": f"{last['low']:.1%} to {last['high']:.1%}",
     }
     if len(recorded):
         facts["final accuracy" if run.complete else "accuracy now"] = f"{recorded.iloc[-1]:.1%}"
@@ -145,7 +145,7 @@ def history_figure(history: pd.DataFrame, recorded: pd.Series) -> go.Figure:
     """Predicted final accuracy with its interval, and the accuracy so far, over the epochs.
 
     Args:
-        history: Of ``AccuracyPredictor.history``: prediction, lower, upper, by epoch.
+        history: Of ``AccuracyPredictor.history``: prediction, low, high, by epoch.
         recorded: Accuracies by epoch.
     """
     figure = blank("epoch", "accuracy on test data")
@@ -154,7 +154,7 @@ def history_figure(history: pd.DataFrame, recorded: pd.Series) -> go.Figure:
     if len(epochs) > 1:
         figure.add_scatter(
             x=np.concatenate([epochs, epochs[::-1]]),
-            y=small(np.concatenate([history["upper"], history["lower"][::-1]])),
+            y=small(np.concatenate([history["high"], history["low"][::-1]])),
             fill="toself",
             fillcolor=palette.faint(accent, 0.14),
             line={"width": 0, "color": accent},
@@ -163,7 +163,7 @@ def history_figure(history: pd.DataFrame, recorded: pd.Series) -> go.Figure:
             legendgroup=PREDICTED,
         )
     else:
-        low, high = history["lower"], history["upper"]
+        low, high = history["low"], history["high"]
         ends = {"x": np.repeat(epochs, 2), "y": small([*low, *high]), "mode": "lines", "hoverinfo": "skip"}
         figure.add_scatter(**ends, line={"width": 2, "color": accent}, legendgroup=PREDICTED)
     lines = ((epochs, history["prediction"], accent, PREDICTED), (recorded.index, recorded, ink, SO_FAR))

@@ -85,7 +85,7 @@ def scores_over_epochs(found: pd.DataFrame, score: str) -> go.Figure:
     """A line a feature set over the number of known epochs, with its intervals.
 
     Args:
-        found: Columns features, epochs, score, value, lower, upper.
+        found: Columns features, epochs, score, value, low, high.
         score: Which score.
 
     Returns:
@@ -96,7 +96,7 @@ def scores_over_epochs(found: pd.DataFrame, score: str) -> go.Figure:
     figure = blank("epochs known", "")
     for place, (name, colour) in enumerate(colours(names).items()):
         part = rows[rows["features"] == name].sort_values("epochs")
-        value, low, high = (part[column].to_numpy(dtype=float) for column in ("value", "lower", "upper"))
+        value, low, high = (part[column].to_numpy(dtype=float) for column in ("value", "low", "high"))
         main = name in MAIN
         figure.add_scatter(
             x=part["epochs"] + 0.03 * (place - (len(names) - 1) / 2),
@@ -113,7 +113,7 @@ def scores_over_epochs(found: pd.DataFrame, score: str) -> go.Figure:
         )
     figure.update_xaxes(tickvals=sorted(rows["epochs"].unique()))
     if score in {"r2", "auc", "accuracy", "tau"} and len(rows):
-        least = max(float(np.nanmin(rows["lower"])), -0.25 if score in {"r2", "tau"} else 0.4)
+        least = max(float(np.nanmin(rows["low"])), -0.25 if score in {"r2", "tau"} else 0.4)
         figure.update_yaxes(range=[least - 0.03, 1.01])
     return figure
 
@@ -194,11 +194,11 @@ def _differences(evaluation: Evaluation) -> Figure:
     """How much better than the curve, on the same runs."""
     rows = evaluation.differences[evaluation.differences["score"] == "r2"]
     reference = sorted(set(evaluation.scores["features"]) - set(rows["features"]))[0]
-    ends = np.concatenate([rows["lower"], rows["upper"], [0.0]])
+    ends = np.concatenate([rows["low"], rows["high"], [0.0]])
     low, high = (float(end) for end in (np.nanmin(ends), np.nanmax(ends)))
     limits, panels = (low - 0.03 * (high - low), high + 0.03 * (high - low)), []
     for epochs, part in rows.groupby("epochs"):
-        estimates = part.rename(columns={"features": "name", "lower": "low", "upper": "high"}).assign(series="")
+        estimates = part.rename(columns={"features": "name"}).assign(series="")
         title = f"after {epochs} epoch{'s' * (int(str(epochs)) > 1)}"
         panels.append(intervals(estimates, x=f"R² more than {reference}", reference=0.0, limits=limits, title=title))
     caption = f"R² minus that of {reference} on the same draws of runs: right of the line is better than {reference}."

@@ -12,8 +12,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 from torch import Tensor
 
-from axonometry import statistics
-from axonometry.statistics import Moments, moments
+from axonometry.statistics import Moments, descriptive, moments
 
 
 def oracle(values: Tensor) -> Moments:
@@ -181,5 +180,5 @@ def test_any_numbers_shift_and_scale(x: np.ndarray, shift: float, scale: float) 
 def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     values, gain = torch.randn(301, 17) + 3, torch.rand(301, 1)
     whole = moments(values, gain=gain)
-    monkeypatch.setattr(statistics, "_BLOCK", 64)
+    monkeypatch.setattr(descriptive, "_BLOCK", 64)
     assert_close(moments(values, gain=gain), whole, 1e-6)

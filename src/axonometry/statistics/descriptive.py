@@ -200,5 +200,5 @@ def _median(values: Tensor, gain: Tensor | None, precision: torch.dtype) -> floa
     finite = values[values.isfinite()].cpu().numpy()
     half = len(finite) // 2
     ordered = np.partition(finite, half)
-    upper = float(ordered[half])
-    return upper if len(finite) % 2 else (upper + float(ordered[:half].max())) / 2
+    middle = float(ordered[half])
+    return middle if len(finite) % 2 else (middle + float(ordered[:half].max())) / 2
