@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import nn
 
+from axonometry.experiments import association
 from axonometry.metrics import layer_fluctuation
-from axonometry.papers import association, ensembles
+from axonometry.papers import ensembles
 from axonometry.papers.ensembles import Ensemble, ensemble
 from axonometry.papers.individual import individual
 from axonometry.papers.readings import VALUES, values_of

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from axonometry.errors import ConfigurationError
-from axonometry.papers import association, ensembles, ictai2021
+from axonometry.experiments import association
+from axonometry.papers import ensembles, ictai2021
 from axonometry.papers.ictai2021 import Plan, Results, carry_out, full, small
 from axonometry.papers.ictai2021_page import results_page
 from axonometry.papers.ictai2021_table import write_results

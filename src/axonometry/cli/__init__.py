@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from axonometry import __version__
-from axonometry.cli import analyze, basins, demo, modes, paper, predict, runs, terminal
+from axonometry.cli import analyze, basins, demo, experiment, modes, paper, predict, runs, terminal
 from axonometry.errors import AxonometryError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command()(modes.modes)
 app.add_typer(runs.app, name="runs")
 app.add_typer(predict.app, name="predict")
 app.add_typer(paper.app, name="paper")
+app.command()(experiment.experiment)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

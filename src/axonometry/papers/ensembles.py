@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from axonometry.experiments import association
 from axonometry.metrics import jeffreys_divergence
-from axonometry.papers import association, readings
+from axonometry.papers import readings
 from axonometry.papers.readings import Place, Values
 from axonometry.progress import Progress
 from axonometry.report import samples as densities_of

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axonometry.papers import association, ensembles, readings
+from axonometry.experiments import association
+from axonometry.papers import ensembles, readings
 from axonometry.papers.markdown import machine, table, write
+from axonometry.statistics import LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +33,7 @@ HOW = f"""\
 - AUC is how often a number is greater in a network of the high third (by accuracy) than in one of the low third: 0.5
   says nothing, 0 and 1 tell them apart without error. The numbers were chosen beforehand: mean and standard deviation
   of each layer's link weights and node strengths; the standard deviation of strength is the layer fluctuation.
-- Brackets hold {association.LEVEL:.0%} intervals: {association.DRAWS:,} bootstrap draws of networks, seeded, for one
+- Brackets hold {LEVEL:.0%} intervals: {association.DRAWS:,} bootstrap draws of networks, seeded, for one
   number at a time. p is Mann-Whitney's, adjusted by Holm's method for all rows of its table.
 - Divergence is Jeffreys', in nats, between the values of a layer pooled over the high third and over the low third
   (up to {readings.VALUES:,} values of each network). *Relabelled* is the greatest of {ensembles.RELABELLINGS} random

@@ -49,9 +49,26 @@ class Estimate:
         """
         if math.isnan(self.value):
             return "–"
-        interval = "" if math.isnan(self.low) else f" [{self.low:{form}}, {self.high:{form}}]"
-        numbers = f"{self.value:{form}}{interval}".replace("-", "−")
+        value, low, high = (_signed(f"{one:{form}}") for one in (self.value, self.low, self.high))
+        numbers = value if math.isnan(self.low) else f"{value} [{low}, {high}]"
         return numbers + (f", {self.n:,} {self.unit}".rstrip() if sample else "")
+
+    def __str__(self) -> str:
+        """The value with its interval to three digits, as tables show it."""
+        return self.text(".3f")
+
+    def __neg__(self) -> Estimate:
+        """The estimate of the opposite number.
+
+        >>> -Estimate(1.0, 0.5, 2.0, 3)
+        Estimate(value=-1.0, low=-2.0, high=-0.5, n=3, unit='')
+        """
+        return Estimate(-self.value, -self.high, -self.low, self.n, self.unit)
+
+
+def _signed(number: str) -> str:
+    """A number with a minus sign; a zero has none."""
+    return number.replace("-", "−") if number.strip("-0.") else number.removeprefix("-")
 
 
 def mean_estimate(values: Iterable[float], *, level: float = LEVEL, unit: str = "") -> Estimate:

@@ -7,36 +7,20 @@ neurons or weights inside them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from axonometry.experiments.estimate import estimate_of_draws
+from axonometry.statistics import Estimate
+
 Numbers = NDArray[np.float64]
 
 DRAWS = 2000
 """Bootstrap draws behind an interval."""
-LEVEL = 0.95
 FEWEST = 3
 """Networks that a stratum must have to say anything about ranks inside it."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its bootstrap interval; all NaN where there is nothing to estimate it from.
-
-    Attributes:
-        value: From the networks as they are.
-        low: Lower end of the interval.
-        high: Upper end.
-        n: Networks that it comes from.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
 
 
 def rank_correlation(x: Numbers, y: Numbers, strata: Sequence[object] | None = None, *, seed: int = 0) -> Estimate:
@@ -68,7 +52,8 @@ def rank_correlation(x: Numbers, y: Numbers, strata: Sequence[object] | None = N
         drawn = np.concatenate([part[generator.integers(len(part), size=(DRAWS, len(part)))], part[None]])
         a, b = _centred_ranks(x[drawn]), _centred_ranks(y[drawn])
         sums += [(a * b).sum(1), (a * a).sum(1), (b * b).sum(1)]
-    return _estimate(_ratio(sums[0], np.sqrt(sums[1] * sums[2])), sum(map(len, parts)))
+    ratios = _ratio(sums[0], np.sqrt(sums[1] * sums[2]))
+    return estimate_of_draws(float(ratios[-1]), ratios[:-1], sum(map(len, parts)))
 
 
 def separation(low: Numbers, high: Numbers, *, seed: int = 0) -> Estimate:
@@ -91,7 +76,8 @@ def separation(low: Numbers, high: Numbers, *, seed: int = 0) -> Estimate:
         for part in (low, high)
     ]
     ranks = _ranks(np.concatenate(draws, axis=1))[:, len(low) :].sum(1)
-    return _estimate((ranks / len(high) - (len(high) + 1) / 2) / len(low), len(low) + len(high))
+    areas = (ranks / len(high) - (len(high) + 1) / 2) / len(low)
+    return estimate_of_draws(float(areas[-1]), areas[:-1], len(low) + len(high))
 
 
 def rank_test(low: Numbers, high: Numbers) -> float:
@@ -131,12 +117,3 @@ def _centred_ranks(values: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, "d
 
 def _ratio(top: Numbers, bottom: Numbers) -> Numbers:
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
-
-
-def _estimate(values: Numbers, n: int) -> Estimate:
-    """The last value is the sample's own; draws without variation are left out."""
-    drawn = values[:-1][~np.isnan(values[:-1])]
-    if not len(drawn) or np.isnan(values[-1]):
-        return Estimate(float(values[-1]), np.nan, np.nan, n)
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(values[-1]), float(low), float(high), n)

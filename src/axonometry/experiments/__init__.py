@@ -1,0 +1,35 @@
+"""Experiments: networks at several scales, one table of measurements, sections with claims and verdicts.
+
+An :class:`Experiment` is declared once; :func:`run` trains, resumes, measures, caches and reads it, and the results are
+printed, or written as Markdown, JSON or an HTML page, without a line of the experiment's own. A whole one is
+``examples/experiment.py``.
+"""
+
+from axonometry.experiments.association import (
+    holm as holm,
+    rank_correlation as rank_correlation,
+    rank_test as rank_test,
+    separation as separation,
+)
+from axonometry.experiments.estimate import (
+    estimate_of_draws as estimate_of_draws,
+    estimate_of_row as estimate_of_row,
+    paired_estimate as paired_estimate,
+)
+from axonometry.experiments.experiment import (
+    Context as Context,
+    Experiment as Experiment,
+    Measurements as Measurements,
+    Scale as Scale,
+    Trial as Trial,
+    TrialResult as TrialResult,
+    measure_population as measure_population,
+    trials_of as trials_of,
+)
+from axonometry.experiments.markdown import markdown as markdown, write_markdown as write_markdown
+from axonometry.experiments.page import results_page as results_page
+from axonometry.experiments.plain import plain as plain
+from axonometry.experiments.running import Results as Results, run as run
+from axonometry.experiments.section import Claim as Claim, LineChart as LineChart, Section as Section, joint as joint
+from axonometry.report.page import Figure as Figure, Table as Table
+from axonometry.statistics import Estimate as Estimate, mean_estimate as mean_estimate

@@ -1,0 +1,124 @@
+"""Results as a Markdown page: every number with its n, charts as pictures beside it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from axonometry.experiments.running import QUANTILES, Results
+from axonometry.experiments.section import RULE, LineChart, Section
+from axonometry.report.page import Table
+from axonometry.report.render import number
+
+
+def write_markdown(results: Results, path: str | Path, *, command: str = "") -> None:
+    """Write what was run, what was found, and how to repeat it; charts go into a folder of the page's name beside it.
+
+    Args:
+        results: Of :func:`axonometry.experiments.run`.
+        path: The page; folders on the way are made.
+        command: What repeats it.
+    """
+    path = Path(path)
+    for name, section in results.sections.items():
+        for file, chart in _charts(name, section):
+            _write(path.parent / path.stem / file, chart.svg())
+    _write(path, markdown(results, command=command, figures=path.stem))
+
+
+def markdown(results: Results, *, command: str = "", figures: str = "figures") -> str:
+    """The page's text.
+
+    Args:
+        results: Of :func:`axonometry.experiments.run`.
+        command: What repeats it.
+        figures: Folder of the charts.
+    """
+    experiment = results.experiment
+    by = f"Written by `{command}` (scale: {results.scale}); do not edit." if command else f"Scale: {results.scale}."
+    parts = [
+        f"# {experiment.title}",
+        f"{by} {machine(results)}",
+        experiment.about,
+        "## In short",
+        "\n".join(f"- {line}" for line in in_short(results)),
+        "## How to read it",
+        f"- {RULE}" if not experiment.how else f"- {RULE}\n{experiment.how.strip()}",
+        *(text for name, section in results.sections.items() for text in _section(name, section, figures)),
+        "## What was trained",
+        _table(conditions_table(results)),
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def in_short(results: Results) -> list[str]:
+    """A line a claim: its verdict, its words, its numbers; and what was not run."""
+    lines = [
+        f"**{claim.verdict.capitalize()}** ({name}): {claim.words}. {claim.numbers[:1].upper()}{claim.numbers[1:]}."
+        for name, section in results.sections.items()
+        for claim in section.claims
+    ]
+    if results.not_run:
+        lines.append(f"Not run in this call: {', '.join(results.not_run)}.")
+    return lines
+
+
+def machine(results: Results) -> str:
+    """How long a call took, how many networks it trained, and where."""
+    import torch
+
+    return (
+        f"This call took {results.seconds / 60:.1f} minutes and trained {results.trained} of {results.networks} "
+        f"networks, on {os.cpu_count()} cores ({platform.machine()}, {platform.system()}), "
+        f"Python {platform.python_version()}, torch {torch.__version__}."
+    )
+
+
+def conditions_table(results: Results) -> Table:
+    """What was trained, a row a condition."""
+    frame = results.conditions
+    spread = ", ".join(QUANTILES)
+    cells = frame.assign(performance=frame["performance"].str.replace("_", " "))
+    return Table.of(cells, title="What was trained", caption=f"Performance on test data: {spread}.")
+
+
+def _section(name: str, section: Section, figures: str) -> Iterator[str]:
+    yield f"## {section.title}"
+    yield section.setup
+    if section.claims:
+        rows = ((claim.words, f"**{claim.verdict}**", claim.numbers) for claim in section.claims)
+        yield markdown_table(("claim", "verdict", "numbers"), rows)
+    for file, chart in _charts(name, section):
+        yield f"![{chart.title}]({figures}/{file})"
+        yield f"*{chart.title}: {chart.y}.* {chart.caption} Bands are the intervals.".replace("  ", " ")
+    for table in section.tables:
+        yield f"**{table.title}.** {table.caption}".strip()
+        yield _table(table)
+
+
+def _charts(name: str, section: Section) -> list[tuple[str, LineChart]]:
+    charts = [one for one in section.figures if isinstance(one, LineChart)]
+    return [(f"{name}-{place}.svg", chart) for place, chart in enumerate(charts, 1)]
+
+
+def _table(table: Table) -> str:
+    return markdown_table(table.columns, table.rows)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table.
+
+    >>> print(markdown_table(["a", "b"], [[1, 0.123456]]))
+    | a | b |
+    | --- | --- |
+    | 1 | 0.1235 |
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(number(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,64 @@
+"""Results as an HTML page: the claims first, then a tab a section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from axonometry.experiments.markdown import conditions_table
+from axonometry.experiments.running import Results
+from axonometry.experiments.section import RULE, LineChart, Section, counts
+from axonometry.report import definitions
+from axonometry.report.page import Block, Facts, Page, Prose, Tab, Table
+
+
+def results_page(results: Results, *, command: str = "") -> Page:
+    """The page of an experiment.
+
+    Args:
+        results: Of :func:`axonometry.experiments.run`.
+        command: What repeats it.
+
+    Raises:
+        MissingExtraError: plotly is not installed.
+    """
+    experiment = results.experiment
+    tabs = [Tab("In short", tuple(_short(results)))]
+    tabs += [
+        Tab(name.replace("-", " ").capitalize(), tuple(_section(found))) for name, found in results.sections.items()
+    ]
+    if experiment.defined:
+        tabs.append(definitions.tab(experiment.defined))
+    facts = {"scale": results.scale, "networks": results.networks, "seconds": round(results.seconds)}
+    return Page(experiment.title, experiment.about, tuple(tabs), facts, command)
+
+
+def _short(results: Results) -> Iterator[Block]:
+    facts = {"networks": results.networks, "conditions": len(results.conditions)}
+    yield Facts(facts | counts(results.claims), prominent=True)
+    rows = tuple(
+        (name, claim.words, claim.verdict, claim.numbers)
+        for name, section in results.sections.items()
+        for claim in section.claims
+    )
+    yield Table(("section", "claim", "verdict", "numbers"), rows, "Claims", RULE.replace("*", ""))
+    if results.not_run:
+        yield Prose(f"Not run in this call: {', '.join(results.not_run)}.")
+    yield conditions_table(results)
+    if results.experiment.how:
+        yield Prose(_paragraphs(results.experiment.how), "How to read it")
+
+
+def _paragraphs(bullets: str) -> str:
+    """Markdown's list as paragraphs, which the page writes."""
+    return bullets.strip().removeprefix("- ").replace("\n- ", "\n\n").replace("*", "")
+
+
+def _section(section: Section) -> Iterator[Block]:
+    yield Prose(section.setup.replace("*", ""), section.title)
+    if section.claims:
+        yield Table(
+            ("claim", "verdict", "numbers"), tuple((c.words, c.verdict, c.numbers) for c in section.claims), "Claims"
+        )
+    for figure in section.figures:
+        yield from (figure.figure(),) if isinstance(figure, LineChart) else figure()
+    yield from section.tables

@@ -1,0 +1,230 @@
+"""Running an experiment: its networks are trained or resumed, measured, and read into sections."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from axonometry.errors import ConfigurationError
+from axonometry.experiments.experiment import (
+    Context,
+    Experiment,
+    Measurements,
+    Scale,
+    Trial,
+    recorded,
+    section_name,
+)
+from axonometry.experiments.section import Claim, Section
+from axonometry.populations import Population, train_population
+from axonometry.populations.objectives import EVALUATION_METRICS
+from axonometry.progress import Progress, prefixed, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUANTILES = {"least": 0.0, "lower": 0.25, "median": 0.5, "upper": 0.75, "most": 1.0}
+"""Of a condition's performance on test data."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an experiment found.
+
+    Attributes:
+        experiment: The experiment.
+        scale: Name of the scale.
+        sections: By name; those that were asked for.
+        conditions: A row a condition: condition, title, networks, seeds, parameters, performance (its name), least,
+            lower, median, upper, most.
+        measurements: What the sections were read from.
+        trained: Networks that this call trained; the others were there.
+        seconds: Duration of the call.
+    """
+
+    experiment: Experiment
+    scale: str
+    sections: Mapping[str, Section]
+    conditions: pd.DataFrame
+    measurements: Measurements
+    trained: int
+    seconds: float
+
+    @property
+    def networks(self) -> int:
+        """How many networks it comes from."""
+        return len({(trial.population, trial.configuration.identity) for trial in self.measurements.trials})
+
+    def section(self, name: str) -> Section:
+        """One of the sections.
+
+        Raises:
+            ConfigurationError: There is none of that name.
+        """
+        if name not in self.sections:
+            remedy = f"Choose from: {', '.join(self.sections)}"
+            raise ConfigurationError("the results have the section", repr(name), remedy)
+        return self.sections[name]
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Those of all sections."""
+        return tuple(claim for section in self.sections.values() for claim in section.claims)
+
+    @property
+    def not_run(self) -> tuple[str, ...]:
+        """Names of the sections that were not asked for."""
+        return tuple(name for name in self.experiment.section_names if name not in self.sections)
+
+
+def run(  # noqa: PLR0913 - what, how large, where, by whom, and who is told
+    experiment: Experiment,
+    scale: str = "small",
+    *,
+    folder: str | Path,
+    only: Iterable[str] = (),
+    seeds: int | None = None,
+    data: str | Path | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Train an experiment's networks, or resume them, measure them and read the sections.
+
+    Whatever is there already, a whole run or a table, is not computed again; after any interruption the same call
+    resumes.
+
+    Args:
+        experiment: What to run.
+        scale: Name of one of its scales.
+        folder: Where runs and tables go: a folder a population, a run a configuration, and ``tables``.
+        only: Names of sections; all where empty. Networks that these do not need are not trained.
+        seeds: Number of seeds; the scale's own where None.
+        data: Directory of the data sets' files; ``$AXONOMETRY_DATA`` where None.
+        workers: Processes that train and compute. None: a process a core trains, one computes.
+        executor: Where to train instead.
+        progress: Called with what is done, out of what, and a few words.
+
+    Raises:
+        ConfigurationError: There is no such scale or section, or no seed.
+        DataError: A data set's file is missing.
+        RunError: Runs failed, or the folder holds something else.
+    """
+    start, chosen = time.monotonic(), _chosen(experiment, scale, seeds)
+    names = _sections(experiment, only)
+    context = Context(
+        chosen,
+        chosen.seeds if seeds is None else seeds,
+        Path(folder) / "tables",
+        data,
+        workers or 1,
+        progress or silent,
+    )
+    trials = [t for t in chosen.trials(context.seeds) if not t.sections or set(t.sections) & set(names)]
+    places = {Path(folder) / trial.population / trial.configuration.identity for trial in trials}
+    trained = sum(not (place / "metrics.parquet").exists() for place in places)
+    training = {"data": data, "executor": executor, "workers": None if executor else workers}
+    populations = _trained(experiment, trials, Path(folder), context, training)
+    found = Measurements(tuple(trials), populations, _measured(experiment, trials, populations, context), context)
+    sections = {
+        name: make(replace(found.for_section(name), context=context.saying(name)))
+        for make in experiment.sections
+        if (name := section_name(make)) in names
+    }
+    return Results(
+        experiment,
+        scale,
+        sections,
+        _conditions(trials, populations, context),
+        found,
+        trained,
+        time.monotonic() - start,
+    )
+
+
+def _chosen(experiment: Experiment, scale: str, seeds: int | None) -> Scale:
+    if scale not in experiment.scales:
+        remedy = f"Choose from: {', '.join(experiment.scales)}"
+        raise ConfigurationError("the experiment has its scales", repr(scale), remedy)
+    if seeds is not None and seeds < 1:
+        raise ConfigurationError("`seeds` is at least 1", str(seeds), "Two are the least that give an interval")
+    return experiment.scales[scale]
+
+
+def _sections(experiment: Experiment, only: Iterable[str]) -> tuple[str, ...]:
+    wanted, names = tuple(only), experiment.section_names
+    for name in wanted:
+        if name not in names:
+            raise ConfigurationError("the experiment has its sections", repr(name), f"Choose from: {', '.join(names)}")
+    return wanted or names
+
+
+def _grouped(trials: Iterable[Trial], *attributes: str) -> dict[Any, list[Trial]]:
+    groups: dict[Any, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(tuple(getattr(trial, name) for name in attributes), []).append(trial)
+    return groups
+
+
+def _trained(
+    experiment: Experiment, trials: Sequence[Trial], folder: Path, context: Context, training: Mapping[str, Any]
+) -> dict[str, Population]:
+    """The populations of the trials, each with all measures that one of its trials or the experiment asks for."""
+    populations = {}
+    for (name,), mine in _grouped(trials, "population").items():
+        always = () if callable(experiment.measure) else experiment.measure
+        asked = tuple(dict.fromkeys([*always, *(measure for trial in mine for measure in trial.measures)]))
+        measures = asked or ("link_weights",)
+        populations[name] = train_population(
+            [trial.configuration for trial in mine],
+            folder / name,
+            measures=measures,
+            progress=prefixed(f"training {context.title(name)}", context.progress),
+            **training,
+        ).measured(measures, prefixed(f"measuring {context.title(name)}", context.progress))
+    return populations
+
+
+def _measured(
+    experiment: Experiment, trials: Sequence[Trial], populations: Mapping[str, Population], context: Context
+) -> dict[tuple[str, str], pd.DataFrame]:
+    frames = {}
+    for (name, condition), mine in _grouped(trials, "population", "condition").items():
+        runs = populations[name].runs
+        networks = replace(
+            populations[name], runs={t.configuration.identity: runs[t.configuration.identity] for t in mine}
+        )
+        if callable(experiment.measure):
+            saying = context.saying(f"measuring {context.title(condition or name)}")
+            also = (context.options, str(context.data))
+            frames[name, condition] = context.cached(experiment.measure, networks, also=also, unkeyed=(saying,))
+        else:
+            frames[name, condition] = recorded(networks)
+    return frames
+
+
+def _conditions(trials: Sequence[Trial], populations: Mapping[str, Population], context: Context) -> pd.DataFrame:
+    """What was trained: a row a condition, with the spread of its performance."""
+    import pandas as pd
+
+    rows = []
+    for (name, condition), mine in _grouped(trials, "population", "condition").items():
+        population, names = populations[name], [trial.configuration.identity for trial in mine]
+        performance = EVALUATION_METRICS[1 if mine[0].configuration.reconstructs else 0]
+        first = population.runs[names[0]]
+        snapshot = first.snapshots[first.steps[0]] if first.snapshots else {}
+        spread = population.frame.loc[names, performance].quantile(list(QUANTILES.values()))
+        about = {
+            "condition": condition or name,
+            "title": context.title(condition or name),
+            "networks": len(names),
+            "seeds": len({trial.configuration.seed for trial in mine}),
+            "parameters": sum(tensor.numel() for tensor in snapshot.values()),
+            "performance": performance,
+        }
+        rows.append(about | dict(zip(QUANTILES, spread, strict=True)))
+    return pd.DataFrame(rows)

@@ -1,0 +1,126 @@
+"""Tables that are cached: found again from the same inputs and code, computed anew from any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from axonometry.experiments.cache import cached, fingerprint, source_of
+from axonometry.experiments.loading import load_module
+from axonometry.predict import RunTable
+
+TABLE = RunTable(
+    pd.DataFrame({"accuracy@1": [0.1, 0.2]}, index=["a", "b"]),
+    pd.Series([0.5, 0.6], index=["a", "b"]),
+    pd.Series(["x", "y"], index=["a", "b"]),
+)
+
+
+class Counter:
+    """How often a table was computed."""
+
+    calls = 0
+
+
+def compute(*inputs: object) -> pd.DataFrame:
+    Counter.calls += 1
+    return pd.DataFrame({"value": [1.5, float("nan")]})
+
+
+@pytest.fixture(autouse=True)
+def _from_zero() -> None:
+    Counter.calls = 0
+
+
+def test_computed_once(tmp_path: Path) -> None:
+    tables = [cached(tmp_path / "new", compute, TABLE, "sets", 3) for _ in range(2)]
+    pd.testing.assert_frame_equal(*tables)
+    assert Counter.calls == 1
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        (TABLE, "sets", 4),
+        (TABLE, "other", 3),
+        (replace(TABLE, features=TABLE.features + 1e-12), "sets", 3),
+        (replace(TABLE, features=TABLE.features.set_axis(["a", "c"])), "sets", 3),
+        (replace(TABLE, features=TABLE.features.set_axis(["accuracy@2"], axis=1)), "sets", 3),
+        (replace(TABLE, final_accuracy=TABLE.final_accuracy + 0.1), "sets", 3),
+        (replace(TABLE, groups=pd.Series(["x", "x"], index=["a", "b"])), "sets", 3),
+        (TABLE, ("sets", 3)),
+    ],
+)
+def test_any_other_input_is_computed_anew(tmp_path: Path, inputs: tuple[object, ...]) -> None:
+    cached(tmp_path, compute, TABLE, "sets", 3)
+    cached(tmp_path, compute, *inputs)
+    assert Counter.calls == 2
+
+
+def test_arrays_count_by_their_numbers_and_their_shape() -> None:
+    values = np.arange(4.0)
+    same, other = fingerprint(compute, values.copy()), fingerprint(compute, values + 1e-15)
+    assert fingerprint(compute, values) == same != other
+    assert fingerprint(compute, values.reshape(2, 2)) != same
+    assert fingerprint(compute, np.array(["a", "b"], dtype=object)) != fingerprint(compute, np.array(["a", "c"]))
+
+
+def test_what_changes_nothing_is_no_part_of_the_key(tmp_path: Path) -> None:
+    cached(tmp_path, compute, 1, unkeyed=(print,))
+    cached(tmp_path, compute, 1, unkeyed=(repr,))
+    assert Counter.calls == 1
+    cached(tmp_path, compute, 1, also="the scale's options")
+    assert Counter.calls == 2
+
+
+def test_nothing_half_written(tmp_path: Path) -> None:
+    def fails(_: object) -> pd.DataFrame:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cached(tmp_path, fails, "a")
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+CODE = """
+import pandas as pd
+FACTOR = 2
+class Scaled:
+    def of(self, x): return FACTOR * x
+def helper(x): return Scaled().of(x)
+def unused(x): return x
+def table(x): return pd.DataFrame({"value": [helper(one) for one in x]})
+"""
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str], ModuleType]:
+    def write(code: str) -> ModuleType:
+        path = tmp_path / f"{abs(hash(code))}" / "mine.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(code, encoding="utf-8")
+        return load_module(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("FACTOR = 2", "FACTOR = 3"), ("FACTOR * x", "FACTOR + x"), ("Scaled().of(x)", "x"), ("[hel", "[-hel")],
+)
+def test_a_change_of_the_code_counts_however_deep(written: Callable[[str], ModuleType], old: str, new: str) -> None:
+    first, second = fingerprint(written(CODE).table), fingerprint(written(CODE.replace(old, new)).table)
+    assert first == fingerprint(written(CODE).table) != second
+
+
+def test_a_change_beside_the_code_does_not_count(written: Callable[[str], ModuleType]) -> None:
+    changed = CODE.replace("def unused(x): return x", "def unused(x): return 2 * x")
+    assert fingerprint(written(CODE).table) == fingerprint(written(changed).table)
+    assert "def helper" in source_of(written(CODE).table)
+    assert "DataFrame:" not in source_of(written(CODE).table)  # other packages count by the version

@@ -1,0 +1,82 @@
+"""Verdicts: each rule on intervals whose answer is known."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from axonometry.experiments import Claim, Estimate, LineChart, joint
+from axonometry.experiments.section import counts
+
+ABOVE, BELOW, AROUND = Estimate(0.5, 0.25, 0.75, 9), Estimate(-0.5, -0.75, -0.25, 9), Estimate(0.0, -0.1, 0.1, 9)
+ONE_SEED = Estimate(0.5, math.nan, math.nan, 1)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "verdict"),
+    [
+        (ABOVE, "holds here"),
+        (BELOW, "does not hold here"),
+        (AROUND, "undecided"),
+        (ONE_SEED, "undecided"),
+        ([ABOVE, ABOVE], "holds here"),
+        ([ABOVE, AROUND], "holds here in part"),
+        ([ABOVE, BELOW], "holds here in part"),
+        ([BELOW, BELOW], "does not hold here"),
+        ([BELOW, AROUND], "undecided"),
+        ([], "undecided"),
+    ],
+)
+def test_above(evidence: Estimate | list[Estimate], verdict: str) -> None:
+    assert Claim.above("it grows", evidence).verdict == verdict
+    opposite = [-one for one in evidence] if isinstance(evidence, list) else -evidence
+    assert Claim.below("it falls", opposite).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.51, 0.7, "holds here"), (0.5, 0.61, "undecided"), (0.49, 0.59, "does not hold here"), (0.4, 0.6, "undecided")],
+)
+def test_a_margin_between_holding_and_refuted(low: float, high: float, verdict: str) -> None:
+    assert Claim.above("told apart", Estimate(0.5, low, high, 9), 0.5, refuted_below=0.6).verdict == verdict
+
+
+def test_within() -> None:
+    assert Claim.within("alike", AROUND, 0.2).verdict == "holds here"
+    assert Claim.within("alike", Estimate(0.5, 0.3, 0.7, 3), 0.2).verdict == "does not hold here"
+    assert Claim.within("alike", Estimate(0.2, 0.1, 0.3, 3), 0.2).verdict == "undecided"
+    assert Claim.within("alike", ONE_SEED, 1.0).verdict == "undecided"
+
+
+def test_counted() -> None:
+    assert Claim.counted("it jumps", [True, True], numbers="2 of 2").verdict == "holds here"
+    assert Claim.counted("it jumps", [False, False], numbers="0 of 2").verdict == "does not hold here"
+    assert Claim.counted("it jumps", [True, False], numbers="1 of 2").verdict == "undecided"
+    assert Claim.counted("it jumps", [True], numbers="1 of 1").verdict == "undecided"  # one seed decides nothing
+
+
+def test_settings_that_contradict_each_other_decide_nothing() -> None:
+    assert joint(["does not hold here", "does not hold here"]) == "does not hold here"
+    assert joint(["holds here", "does not hold here"]) == "undecided"
+
+
+def test_numbers_are_the_evidence_unless_they_are_told() -> None:
+    assert Claim.above("it grows", [ABOVE, AROUND]).numbers == "0.500 [0.250, 0.750], 0.000 [−0.100, 0.100]"
+    assert Claim.above("it grows", ABOVE, numbers="by half").numbers == "by half"
+
+
+def test_verdicts_are_counted() -> None:
+    claims = [Claim.above("it grows", one) for one in (ABOVE, ABOVE, AROUND)]
+    assert counts(claims) == {"holds here": 2, "undecided": 1}
+
+
+def test_a_chart_of_estimates() -> None:
+    chart = LineChart.of("Accuracy", [("narrow", 8.0, ABOVE), ("narrow", 16.0, ONE_SEED)], "units", "accuracy")
+    expected = pd.DataFrame(
+        {"name": "narrow", "x": [8.0, 16.0], "value": 0.5, "low": [0.25, math.nan], "high": [0.75, math.nan]}
+    )
+    pd.testing.assert_frame_equal(chart.frame, expected)
+    assert chart.svg().startswith("<svg")
+    assert len(chart.figure().panels[0].figure.data) == 2
