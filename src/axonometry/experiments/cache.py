@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from axonometry.files import replacing
+from axonometry.files import atomic_write
 from axonometry.populations import Population
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def cached(
     if path.exists():
         return pd.read_parquet(path)
     table = function(*inputs, *unkeyed)
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
+    with atomic_write(path, parents=True) as partial:
         table.to_parquet(partial)
     return table
 

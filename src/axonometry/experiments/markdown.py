@@ -9,6 +9,7 @@ from pathlib import Path
 
 from axonometry.experiments.running import QUANTILES, Results
 from axonometry.experiments.section import RULE, LineChart, Section
+from axonometry.files import write_text
 from axonometry.report.page import Table
 from axonometry.report.render import number
 
@@ -24,8 +25,8 @@ def write_markdown(results: Results, path: str | Path, *, command: str = "") -> 
     path = Path(path)
     for name, section in results.sections.items():
         for file, chart in _charts(name, section):
-            _write(path.parent / path.stem / file, chart.svg())
-    _write(path, markdown(results, command=command, figures=path.stem))
+            write_text(path.parent / path.stem / file, chart.svg() + "\n", parents=True)
+    write_text(path, markdown(results, command=command, figures=path.stem) + "\n", parents=True)
 
 
 def markdown(results: Results, *, command: str = "", figures: str = "figures") -> str:
@@ -117,8 +118,3 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
     """
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(number(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
