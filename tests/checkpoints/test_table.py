@@ -29,7 +29,7 @@ def test_the_table_is_scipys(tmp_path: Path) -> None:
     save_file(state, tmp_path / "a.safetensors")
     table = weight_table(open_checkpoint(tmp_path / "a.safetensors")).set_index("tensor")
     assert table.columns.tolist() == [
-        *("shape", "dtype", "count", "nonfinite", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")
+        *("shape", "dtype", "scale", "count", "nonfinite", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")
     ]
     assert set(table.index) == set(state)
     for name, tensor in state.items():
@@ -58,6 +58,55 @@ def test_complex_numbers_count_their_parts() -> None:
     row = weight_table({"w": torch.tensor([1 + 2j, 3 - 4j]).conj()}).iloc[0]
     assert (row["count"], row["mean"], row["minimum"], row["maximum"]) == (4, 1.5, -2.0, 4.0)
     assert row["dtype"] == "complex64"
+
+
+SCALED = {
+    "blocks": (torch.randn(300, 200), "w.weight_scale_inv", torch.rand(3, 2) + 0.5, (128, 128)),
+    "rows": (torch.randn(6, 4), "w.weight_scale", torch.rand(6, 1) + 0.5, (1, 4)),
+    "a number a row": (torch.randn(6, 4), "w.weight_scale", torch.rand(6) + 0.5, (1, 4)),
+    "groups of columns": (torch.randn(6, 64), "w.weight_scale", torch.rand(6, 4) + 0.5, (1, 16)),
+    "one": (torch.randn(6, 4), "w.weight_scale", torch.tensor(0.25), (6, 4)),
+    "experts": (torch.randn(2, 256, 128), "w.weight_scale_inv", torch.rand(2, 2, 1) + 0.5, (1, 128, 128)),
+}
+
+
+@pytest.mark.parametrize("case", SCALED)
+def test_codes_of_eight_bits_are_multiplied_with_the_scales_beside_them(tmp_path: Path, case: str) -> None:
+    values, name, scale, block = SCALED[case]
+    codes = (values * 30).to(torch.float8_e4m3fn)
+    save_file({"w.weight": codes, name: scale, "plain": codes.clone()}, tmp_path / "a.safetensors")
+    table = weight_table(open_checkpoint(tmp_path / "a.safetensors")).set_index("tensor")
+    wanted = codes.double()
+    for place in np.ndindex(*values.shape) if scale.numel() > 1 else ():
+        at = tuple(i // side for i, side in zip(place, block, strict=True))
+        wanted[place] *= float(scale.reshape(-1, 1)[at] if scale.dim() == 1 else scale[at])
+    wanted = wanted * float(scale) if scale.numel() == 1 else wanted
+    row = table.loc["w.weight"]
+    assert (row["dtype"], row["scale"]) == ("float8_e4m3fn", f"times {name}")
+    assert row["mean"] == pytest.approx(float(wanted.mean()), rel=1e-5, abs=1e-6)
+    assert (row["minimum"], row["maximum"]) == pytest.approx((float(wanted.min()), float(wanted.max())), rel=1e-6)
+    assert table.loc["plain", "scale"] == table.loc[name, "scale"] == ""
+    assert table.loc["plain", "maximum"] == float(codes.double().max())
+
+
+def test_bytes_of_bitsandbytes_and_codes_that_are_not_understood() -> None:
+    codes = torch.tensor([[127, -127], [64, 0]], dtype=torch.int8)
+    state = {
+        "a.weight": codes,
+        "a.SCB": torch.tensor([2.0, 4.0]),
+        "b.weight": codes,
+        "b.weight_scale": torch.ones(7, 3),
+        "c.qweight": torch.ones(2, 2, dtype=torch.int32),
+        "d_blocks": torch.ones(2, 2, dtype=torch.uint8),
+        "e": codes,
+    }
+    table = weight_table(state).set_index("tensor")
+    assert table.loc["a.weight", "scale"] == "times a.SCB"
+    assert table.loc["a.weight", "maximum"] == pytest.approx(64 / 127 * 4)
+    assert table.loc["a.weight", "minimum"] == pytest.approx(-2)
+    for name in ("b.weight", "c.qweight", "d_blocks"):
+        assert table.loc[name, "scale"] == "codes, not multiplied with their scale"
+    assert table.loc["e", "scale"] == ""
 
 
 def test_it_agrees_with_the_link_weights_of_the_graph() -> None:

@@ -66,6 +66,34 @@ def test_several_paths_in_one_report(run, runs: Path, checkpoint: Path, tmp_path
     assert all(name in page.read_text(encoding="utf-8") for name in ("weights.safetensors", "whole", "b.weight"))
 
 
+def test_all_weights_of_a_file_are_read_and_what_is_left_out_is_said(run, tmp_path: Path) -> None:
+    saved = {"best_loss": torch.tensor(0.5), "generator": {"w": torch.ones(2, 2)}, "epoch": 3}
+    torch.save(saved, tmp_path / "a.pt")
+    outcome = run("analyze", tmp_path / "a.pt", "--json")
+    (found,) = outcome.json
+    assert outcome.code == 0
+    assert [row["tensor"] for row in found["link_weights"]] == ["best_loss", "generator.w"]
+    assert found["left_out"] == ["epoch (none of the weights)"]
+    assert "epoch (none of the weights)" in run("analyze", tmp_path / "a.pt").err
+
+
+def test_a_part_of_the_weights_is_exit_code_3(run, tmp_path: Path) -> None:
+    torch.save({"w": torch.ones(2), "m": torch.ones(2, device="meta")}, tmp_path / "a.pt")
+    outcome = run("analyze", tmp_path / "a.pt", "--json")
+    assert (outcome.code, outcome.json[0]["unread"]) == (3, ["m"])
+    assert "Incomplete: 1 tensors" in run("analyze", tmp_path / "a.pt").err
+    save_file({"a.qweight": torch.ones(2, dtype=torch.int32)}, tmp_path / "q.safetensors")
+    assert run("analyze", tmp_path / "q.safetensors").code == 3
+
+
+def test_scaled_codes_are_shown_as_numbers(run, tmp_path: Path) -> None:
+    codes = torch.tensor([[1.0, 2.0], [4.0, 8.0]]).to(torch.float8_e4m3fn)
+    save_file({"w": codes, "w_scale": torch.tensor([[0.5], [0.25]])}, tmp_path / "a.safetensors")
+    (found,) = run("analyze", tmp_path / "a.safetensors", "--json").json
+    assert (found["link_weights"][0]["maximum"], found["link_weights"][0]["scale"]) == (2.0, "times w_scale")
+    assert "times w_scale" in run("analyze", tmp_path / "a.safetensors").out
+
+
 def test_pickled_code_is_not_run(run, tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self):

@@ -40,11 +40,15 @@ class Contents:
         entries: The tensors by name, in the file's order.
         keys: The keys under which the weights were found in the file's dictionaries; empty where they are at the top.
         left_out: Names, with the reason in brackets, of what is no tensor of weights.
+        unread: Names of tensors among these: they may be weights and could not be read.
+        code: Names of code that the file asks for; nothing of it was run.
     """
 
     entries: dict[str, Entry]
     keys: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
 
 
 class Source(ABC):
@@ -112,12 +116,16 @@ class Checkpoint(Mapping[str, Tensor]):
         kind: ``safetensors``, ``torch`` or ``numpy``; ``sharded`` in front of it for several files.
         keys_within: The keys under which the weights were found in the file's dictionaries, ``("state_dict",)`` say.
         left_out: Names, with the reason in brackets, of what is in the file and not in the mapping.
+        unread: Names of the tensors among these, whose numbers could not be read: the mapping is then not complete.
+        code: Names of the classes and functions that the file asks for and that are not torch's or Python's plain
+            ones; nothing of them was run.
     """
 
     def __init__(self, path: Path, source: Source) -> None:
         self.path, self._source = path, source
         self.kind = source.kind
         self.keys_within, self.left_out = source.contents.keys, source.contents.left_out
+        self.unread, self.code = source.contents.unread, source.contents.code
         self._entries = source.contents.entries
         if not self._entries:
             found = f"{path}, which holds none" + (f" but {', '.join(self.left_out)}" if self.left_out else "")
@@ -165,7 +173,8 @@ def damaged(path: Path, found: object) -> NoReturn:
     cause = found if isinstance(found, Exception) else None
     came = str(found) if cause is None else f"{type(found).__name__}: {found}"
     rule = f"{path} must be a whole file of the kind that its name says"
-    raise CheckpointError(rule, came.strip().splitlines()[0][:300], "Copy or download it again") from cause
+    line = next(iter(came.strip().splitlines()), "")
+    raise CheckpointError(rule, line[:300], "Copy or download it again") from cause
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import math
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,13 @@ from axonometry.checkpoints.checkpoint import Contents, Entry, File, damaged
 if TYPE_CHECKING:
     import numpy as np
 
-_DAMAGE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+LARGEST_RATIO, LARGEST_UNPACKED = 500, 2**28
+"""A compressed array may be this much larger than in the file, or have this many bytes; constant ones shrink a lot."""
+
+_DAMAGE = (
+    *(OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError, OverflowError),
+    *(SyntaxError, TypeError, RecursionError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 
 
 class NpzFile(File[zipfile.ZipFile]):
@@ -35,6 +43,7 @@ class NpzFile(File[zipfile.ZipFile]):
                 name = member.removesuffix(".npy")
                 try:
                     shape, dtype = _header(handle, member)
+                    _require_size(handle.getinfo(member), shape, dtype)
                 except _DAMAGE as error:
                     damaged(self.path, error)
                 if (known := _torch_dtype(dtype)) is None:
@@ -69,6 +78,20 @@ def _header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], np.
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)
     return shape, dtype
+
+
+def _require_size(member: zipfile.ZipInfo, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """A shape and what is in the file go together, before any memory is taken for it.
+
+    Raises:
+        ValueError: They do not.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if any(n < 0 for n in shape) or (size > member.file_size and not dtype.hasobject):
+        raise ValueError(f"{member.filename} of shape {shape}, in {member.file_size:,} bytes")
+    packed = member.compress_size
+    if member.file_size > LARGEST_UNPACKED and member.file_size > LARGEST_RATIO * max(packed, 1):
+        raise ValueError(f"{member.filename}: {packed:,} bytes that unpack to {member.file_size:,}")
 
 
 def _torch_dtype(dtype: np.dtype[Any]) -> torch.dtype | None:

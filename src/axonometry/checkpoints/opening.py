@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from axonometry.checkpoints import kinds
 from axonometry.checkpoints.checkpoint import Checkpoint, Contents, Source, damaged
 from axonometry.checkpoints.npz_file import NpzFile
 from axonometry.checkpoints.safetensors_file import SafetensorsFile
@@ -16,31 +17,29 @@ from axonometry.errors import CheckpointError
 
 INDEX = ".index.json"
 TORCH = (".pt", ".pth", ".bin", ".ckpt")
-ONE_FILE: dict[str, Callable[[Path], Source]] = {
-    ".safetensors": SafetensorsFile,
-    **dict.fromkeys(TORCH, TorchFile),
-    ".npz": NpzFile,
-}
+SUFFIXES = (".safetensors", *TORCH, ".npz")
+"""What files of weights are called; which kind one is, its first bytes say."""
 
 
 def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     """Open weights on disk; tensors are read when asked for, and no code that a file may hold is run.
 
     Args:
-        path: A ``.safetensors`` file; a ``.pt``, ``.pth``, ``.bin`` or ``.ckpt`` file of ``torch.save`` with tensors
-            and plain values in it, read with ``weights_only=True``; a ``.npz`` file; an index (``*.index.json``) of
-            several of these; or a folder with an index, or with nothing but shards.
-        key: The entry of a ``torch.save`` dictionary that holds the weights, where it cannot be found out.
+        path: A file of safetensors, of ``torch.save`` (a state dict, dictionaries around some, a whole module, a
+            TorchScript archive) or of ``numpy.savez``, told by its bytes and not by its name; an index
+            (``*.index.json``) of several of these; or a folder with an index, or with nothing but shards.
+        key: The entry of a ``torch.save`` dictionary whose weights are wanted; all of them where None.
 
     Raises:
-        CheckpointError: There is nothing, the file is of an unknown kind or damaged, or opening it would run code.
+        CheckpointError: There is nothing, or the file is of another kind or damaged.
     """
     path = Path(path)
-    if not path.exists():
-        raise CheckpointError("a checkpoint is a file or a folder", f"{path}, which is not there", "Check the path")
+    if "\0" in str(path) or not path.exists():
+        shown = str(path).replace("\0", "\\0")
+        raise CheckpointError("a checkpoint is a file or a folder", f"{shown}, which is not there", "Check the path")
     if key is not None:
-        if path.suffix not in TORCH:
-            raise CheckpointError(f"key is for files of torch.save ({', '.join(TORCH)})", str(path), "Leave key out")
+        if path.is_dir() or _reader(path) is not TorchFile:
+            raise CheckpointError("key is for files of torch.save", str(path), "Leave key out")
         return Checkpoint(path, TorchFile(path, key))
     if path.is_dir():
         return Checkpoint(path, _folder(path))
@@ -66,6 +65,8 @@ class Shards(Source):
             {name: entry for part in parts for name, entry in part.entries.items()},
             next((part.keys for part in parts if part.keys), ()),
             tuple(left for part in parts for left in part.left_out),
+            tuple(name for part in parts for name in part.unread),
+            tuple(dict.fromkeys(name for part in parts for name in part.code)),
         )
 
     def read(self, name: str) -> Tensor:
@@ -83,23 +84,32 @@ class Shards(Source):
 
 
 def _file(path: Path) -> Source:
-    if path.suffix not in ONE_FILE:
-        kinds = ", ".join((*ONE_FILE, f"*{INDEX}"))
-        raise CheckpointError(
-            f"a checkpoint's kind is known by its name's end ({kinds})", path.name, "Save it as .safetensors"
+    return _reader(path)(path)
+
+
+def _reader(path: Path) -> Callable[[Path], Source]:
+    """What reads a file; where its bytes are none of the kinds', a file cut short is told by its name."""
+    kind = kinds.kind_of(path)
+    if kind == "zip":
+        return (
+            NpzFile if path.suffix == ".npz" or (not kinds.of_torch(path) and path.suffix not in TORCH) else TorchFile
         )
-    return ONE_FILE[path.suffix](path)
+    if kind in ("pickle", "safetensors"):
+        return TorchFile if kind == "pickle" else SafetensorsFile
+    if kind in ("an unknown kind of file", "an empty file") and path.suffix in SUFFIXES:
+        damaged(path, kind)
+    raise kinds.refuse(path, kind)
 
 
 def _folder(path: Path) -> Source:
     indices = sorted(path.glob(f"*{INDEX}"))
-    files = sorted(file for file in path.iterdir() if file.suffix in ONE_FILE)
+    files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
     kinds = {file.suffix for file in files}
     if indices:
         return _index(next((index for index in indices if ".safetensors" in index.suffixes), indices[0]))
     if not files:
         raise CheckpointError(
-            f"a checkpoint's folder holds {', '.join(ONE_FILE)} files", f"{path} with none", "Check the path"
+            f"a checkpoint's folder holds {', '.join(SUFFIXES)} files", f"{path} with none", "Check the path"
         )
     if len(kinds) > 1:
         raise CheckpointError(
@@ -111,10 +121,11 @@ def _folder(path: Path) -> Source:
 
 
 def _index(path: Path) -> Source:
+    kinds.require_file(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         homes = {str(name): str(file) for name, file in content["weight_map"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         damaged(path, error)
     if not homes:
         damaged(path, "no files")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from axonometry.checkpoints.scales import dequantised
 from axonometry.progress import Progress
 from axonometry.statistics import Moments, moments
 
@@ -19,6 +20,7 @@ COLUMNS = (
     "tensor",
     "shape",
     "dtype",
+    "scale",
     "count",
     "nonfinite",
     "mean",
@@ -33,12 +35,20 @@ COLUMNS = (
 def weight_moments(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor, Moments]]:
     """Name, tensor and population moments, tensor by tensor; without the median, which would take most of the time.
 
-    The real and the imaginary parts of complex numbers count as entries.
+    The real and the imaginary parts of complex numbers count as entries. Codes of eight bits with scales beside them
+    are multiplied with these first (:func:`~axonometry.checkpoints.scales.dequantised`).
     """
+    for name, tensor, found, _ in _measured(tensors):
+        yield name, tensor, found
+
+
+def _measured(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor, Moments, str]]:
+    """Name, tensor as it is stored, moments of its numbers, and what these were multiplied with."""
     for name in tensors:
         tensor = tensors[name]
-        entries = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-        yield name, tensor, moments(entries, median=False)
+        numbers, scale = dequantised(name, tensor, tensors)
+        entries = torch.view_as_real(numbers.resolve_conj()) if numbers.is_complex() else numbers
+        yield name, tensor, moments(entries, median=False), scale
 
 
 def weight_table(tensors: Mapping[str, Tensor], *, progress: Progress | None = None) -> pd.DataFrame:
@@ -49,15 +59,15 @@ def weight_table(tensors: Mapping[str, Tensor], *, progress: Progress | None = N
         progress: Called with tensors done, tensors in all, and the name of the last one.
 
     Returns:
-        Columns tensor, shape (such as ``6x1x5x5``; empty for a single number), dtype, count, nonfinite, mean, std,
-        skewness, kurtosis, minimum, maximum.
+        Columns tensor, shape (such as ``6x1x5x5``; empty for a single number), dtype, scale (what codes were multiplied
+        with; empty for plain numbers), count, nonfinite, mean, std, skewness, kurtosis, minimum, maximum.
     """
     import pandas as pd
 
     rows = []
-    for name, tensor, found in weight_moments(tensors):
+    for name, tensor, found, scale in _measured(tensors):
         shape, dtype = "x".join(map(str, tensor.shape)), str(tensor.dtype).removeprefix("torch.")
-        rows.append({"tensor": name, "shape": shape, "dtype": dtype, **asdict(found)})
+        rows.append({"tensor": name, "shape": shape, "dtype": dtype, "scale": scale, **asdict(found)})
         if progress is not None:
             progress(len(rows), len(tensors), name)
     return pd.DataFrame(rows, columns=list(COLUMNS))

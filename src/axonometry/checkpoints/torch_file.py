@@ -1,53 +1,149 @@
-"""Weights in a ``.pt`` file, read by torch's unpickler that makes tensors and nothing else."""
+"""Weights in a file of ``torch.save``, new or old, in a TorchScript archive, or in a plain pickle.
+
+A new file is an archive: ``data.pkl`` says which tensors there are, ``data/0``, ``data/1``, ... are their storages. An
+old one is several pickles, then each storage behind its length. Both are read by :mod:`axonometry.checkpoints.pickles`,
+which runs nothing of the file, and tensor by tensor from the places that the pickle names.
+"""
 
 from __future__ import annotations
 
-import pickle  # noqa: S403 - for the name of its error; nothing is unpickled here
-import re
+import io
+import mmap
+import pickle  # noqa: S403 - for its exceptions
 import struct
-import warnings
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+import zlib
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
+from axonometry.checkpoints import nesting
 from axonometry.checkpoints.checkpoint import Contents, Entry, File, damaged
-from axonometry.errors import CheckpointError
+from axonometry.checkpoints.pickles import read_pickle
+from axonometry.checkpoints.stored import NumpyArray, Storage, lookup, numpy_shape, read_tensor, storage_of
 
-KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "params", "weights")
-"""Where training scripts put the weights, in the order they are looked for."""
+MAGIC = 0x1950A86A20F9469CFC6C
+"""The first number of an old file."""
+LARGEST_PICKLE = 2**30
+"""Bytes of an archive's ``data.pkl``."""
+LARGEST_RATIO = 200
+"""How much larger than in the file a compressed storage may be; torch compresses none, and numbers hardly shrink."""
 
-_DAMAGE = (
-    *(
-        OSError,
-        RuntimeError,
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        EOFError,
-        AssertionError,
-        OverflowError,
-    ),
-    *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile),
+DAMAGE = (
+    *(OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, EOFError, AssertionError),
+    *(OverflowError, RecursionError, MemoryError, NotImplementedError),
+    *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile, zlib.error),
 )
+"""What Python's and torch's readers raise at damaged files."""
 
 
-@dataclass(frozen=True)
-class Weights:
-    """What was found in a file: tensors, the keys that led to them, what is none."""
+class Container(ABC):
+    """A kind of file that ``torch.save`` writes.
 
-    tensors: dict[str, Tensor]
-    keys: tuple[str, ...]
-    left_out: tuple[str, ...]
+    Attributes:
+        content: The object in it, with stand-ins for tensors.
+        asked: Names of code that the file asks for; nothing of it was run.
+    """
+
+    content: Any
+    asked: tuple[str, ...]
+
+    @abstractmethod
+    def read(self, storage: Storage, start: int, count: int) -> Tensor:
+        """So many bytes of a storage from a byte on, as uint8."""
 
 
-class TorchFile(File[Weights]):
-    """A file that ``torch.save`` wrote: a state dict, or dictionaries around one."""
+class Archive(Container):
+    """A zip archive, as torch writes them since 1.6; TorchScript's too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with zipfile.ZipFile(path) as archive:
+            self._members = {member.filename: member for member in archive.infolist()}
+            self.content, self.asked = self._pickle(archive)
+
+    def _pickle(self, archive: zipfile.ZipFile) -> tuple[Any, tuple[str, ...]]:
+        found = sorted((name for name in self._members if name.split("/")[-1] == "data.pkl"), key=len)
+        if not found:
+            raise ValueError("an archive without data.pkl")
+        self._prefix = found[0].removesuffix("data.pkl")
+        self._big = self._text(archive, "byteorder") == "big"
+        if self._members[found[0]].file_size > LARGEST_PICKLE:
+            raise ValueError(f"a pickle of {self._members[found[0]].file_size:,} bytes")
+        return read_pickle(io.BytesIO(archive.read(found[0])), lookup, self._storage)
+
+    def _text(self, archive: zipfile.ZipFile, name: str) -> str:
+        member = self._members.get(self._prefix + name)
+        return archive.read(member).decode("ascii", "replace").strip() if member and member.file_size < 100 else ""
+
+    def _storage(self, pid: Any) -> Storage:
+        found = storage_of(pid)
+        member = self._members.get(f"{self._prefix}data/{found.key}")
+        needed = (found.start + found.numel) * found.dtype.itemsize
+        if member is None or member.file_size < needed:
+            held = 0 if member is None else member.file_size
+            raise ValueError(f"storage {found.key} of {needed:,} bytes, of which the file holds {held:,}")
+        if member.file_size > LARGEST_RATIO * max(member.compress_size, 2**16):
+            raise ValueError(f"storage {found.key}: {member.compress_size:,} bytes that unpack to {member.file_size:,}")
+        return found
+
+    def read(self, storage: Storage, start: int, count: int) -> Tensor:
+        """So many bytes of a storage."""
+        member = self._members[f"{self._prefix}data/{storage.key}"]
+        raw = torch.empty(count, dtype=torch.uint8)
+        if member.compress_type == zipfile.ZIP_STORED:
+            with self._path.open("rb") as file:
+                _fill(raw, file, _begin(file, member) + start)
+        else:
+            with zipfile.ZipFile(self._path) as archive, archive.open(member) as stream:
+                _fill(raw, stream, start)
+        return _swapped(raw, storage.dtype) if self._big else raw
+
+
+class OldFile(Container):
+    """A file from before torch 1.6: a magic number, a version, the writing machine, the object, the storages."""
+
+    def __init__(self, path: Path) -> None:
+        self._places: dict[str, tuple[int, int]] = {}
+        self._path, self._big = path, False
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as stream:
+            self.content, self.asked = self._pickles(stream)
+
+    def _pickles(self, stream: Any) -> tuple[Any, tuple[str, ...]]:
+        magic, asked = read_pickle(stream, lookup)
+        if magic != MAGIC:  # a plain pickle, of another program: all that is in it was read
+            return magic, asked
+        read_pickle(stream, lookup)
+        machine, _ = read_pickle(stream, lookup)
+        self._big = isinstance(machine, dict) and machine.get("little_endian") is False
+        sizes: dict[str, int] = {}
+
+        def storage(pid: Any) -> Storage:
+            found = storage_of(pid)
+            sizes[found.key] = found.dtype.itemsize
+            return found
+
+        content, asked = read_pickle(stream, lookup, storage)
+        keys, _ = read_pickle(stream, lookup)
+        self._places = _places(stream, keys, sizes)
+        return content, asked
+
+    def read(self, storage: Storage, start: int, count: int) -> Tensor:
+        """So many bytes of a storage."""
+        begin, held = self._places[storage.key]
+        if start + count > held:
+            raise ValueError(f"storage {storage.key} of {held:,} bytes, not of {start + count:,}")
+        raw = torch.empty(count, dtype=torch.uint8)
+        with self._path.open("rb") as file:
+            _fill(raw, file, begin + start)
+        return _swapped(raw, storage.dtype) if self._big else raw
+
+
+class TorchFile(File[Container]):
+    """A file that ``torch.save`` wrote: a state dict, dictionaries around some, or a whole module."""
 
     kind = "torch"
 
@@ -55,87 +151,75 @@ class TorchFile(File[Weights]):
         self._key = key
         super().__init__(path)
 
-    def _open(self) -> Weights:
-        content = _unpickled(self.path)
-        if not isinstance(content, Mapping):
-            raise CheckpointError(
-                "a checkpoint is a dictionary of tensors",
-                f"{self.path}, which holds {type(content).__name__}",
-                "Save the model's state dict",
-            )
-        if self._key is None:
-            return _found(self.path, content, ())
-        if not isinstance(content.get(self._key), Mapping):
-            there = ", ".join(str(key) for key, value in content.items() if isinstance(value, Mapping))
-            raise CheckpointError(
-                "key names a dictionary in the file", repr(self._key), f"There are: {there or 'none'}"
-            )
-        return _found(self.path, content[self._key], (self._key,))
+    def _open(self) -> Container:
+        try:
+            return (Archive if zipfile.is_zipfile(self.path) else OldFile)(self.path)
+        except DAMAGE as error:
+            damaged(self.path, error)
 
-    def _list(self, handle: Weights) -> Contents:
-        entries = {name: Entry(tuple(tensor.shape), tensor.dtype) for name, tensor in handle.tensors.items()}
-        return Contents(entries, handle.keys, handle.left_out)
+    def _list(self, handle: Container) -> Contents:
+        try:
+            found = nesting.find(self.path, handle.content, self._key)
+            entries = {name: _entry(stored) for name, stored in found.tensors.items()}
+        except DAMAGE as error:
+            damaged(self.path, error)
+        self._tensors = found.tensors
+        unread = tuple(f"{name} ({reason})" for name, reason in found.unread.items())
+        return Contents(entries, found.keys, found.left_out + unread, unread=tuple(found.unread), code=handle.asked)
 
-    def _get(self, handle: Weights, name: str) -> Tensor:
-        tensor = handle.tensors[name].detach()
-        tensor = tensor.dequantize() if tensor.is_quantized else tensor
-        return tensor if tensor.layout == torch.strided else tensor.to_dense()
+    def _get(self, handle: Container, name: str) -> Tensor:
+        try:
+            return read_tensor(self._tensors[name], handle.read)
+        except DAMAGE as error:
+            damaged(self.path, error)
 
 
-def _unpickled(path: Path) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the file's age, or TorchScript: what matters raises
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=_can_be_mapped(path))
-    except _DAMAGE as error:
-        unsafe = re.search(r"GLOBAL (\S+\.\S+) w(?:as not|hose module)|(TorchScript) archive", str(error))
-        if unsafe is None:
-            damaged(path, error)
-        named = next(filter(None, unsafe.groups()))
-        raise CheckpointError(
-            "a checkpoint holds tensors and plain values only, no code",
-            f"{path}, which asks for {named}",
-            "If you trust it, open it with the program that wrote it and save the model's state dict",
-        ) from error
+def _entry(stored: Any) -> Entry:
+    return Entry(*numpy_shape(stored)) if isinstance(stored, NumpyArray) else Entry(stored.shape, stored.dtype)
 
 
-def _can_be_mapped(path: Path) -> bool:
-    """Files before torch 1.6 are no zip archives; a compressed archive, which torch never writes, cannot be mapped."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return all(member.compress_type == zipfile.ZIP_STORED for member in archive.infolist())
+def _places(stream: Any, keys: Any, sizes: dict[str, int]) -> dict[str, tuple[int, int]]:
+    """Where each storage's bytes begin, and how many there are: each is written behind its number of elements."""
+    if not isinstance(keys, list):
+        raise ValueError("no list of storages")
+    here = stream.tell()
+    stream.seek(0, io.SEEK_END)
+    end = stream.tell()
+    places = {}
+    for key in map(str, keys):
+        stream.seek(here)
+        (count,) = struct.unpack("<q", stream.read(8))
+        size = count * sizes.get(key, 1)
+        if count < 0 or here + 8 + size > end:
+            raise ValueError(f"storage {key} of {size:,} bytes, of which the file holds {max(end - here - 8, 0):,}")
+        places[key] = (here + 8, size)
+        here += 8 + size
+    missing = [key for key in sizes if key not in places]
+    if missing:
+        raise ValueError(f"no storage {missing[0]}")
+    return places
 
 
-def _found(path: Path, content: Mapping[Any, Any], keys: tuple[str, ...]) -> Weights:
-    """The weights in nested dictionaries: under a known key, else here, else under the only key that has tensors."""
-    known = [key for key in KEYS if _leads_to_tensors(content.get(key))]
-    tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor) and not value.is_meta}
-    holders = [key for key, value in content.items() if isinstance(value, Mapping) and _has_tensors(value)]
-    if known or (not tensors and len(holders) == 1):
-        key = known[0] if known else holders[0]
-        inner = _found(path, content[key], (*keys, str(key)))
-        others = tuple(str(other) for other in content if other != key)
-        return Weights(inner.tensors, inner.keys, inner.left_out + _none_of_the_weights(others))
-    if not tensors and holders:
-        raise CheckpointError(
-            "the weights are the file's only dictionary of tensors, or named state_dict or model",
-            f"{path} with {', '.join(map(str, holders))}",
-            f"Say which one: open_checkpoint(path, key={str(holders[0])!r})",
-        )
-    return Weights(tensors, keys, _none_of_the_weights(tuple(str(key) for key in content if str(key) not in tensors)))
+def _begin(file: BinaryIO, member: zipfile.ZipInfo) -> int:
+    """Where a member's bytes begin: behind its header, whose two last fields have lengths of their own."""
+    file.seek(member.header_offset)
+    header = file.read(30)
+    name, extra = struct.unpack("<HH", header[26:30])
+    return member.header_offset + 30 + int(name) + int(extra)
 
 
-def _none_of_the_weights(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{name} (none of the weights)" for name in names)
+def _fill(raw: Tensor, stream: Any, place: int) -> None:
+    """Bytes from a stream into a tensor, in place."""
+    stream.seek(place)
+    view = raw.numpy().data
+    while view:
+        count = stream.readinto(view)
+        if not count:
+            raise EOFError(f"{len(view):,} bytes are missing")
+        view = view[count:]
 
 
-def _has_tensors(content: Mapping[Any, Any]) -> bool:
-    return any(isinstance(value, Tensor) for value in content.values())
-
-
-def _leads_to_tensors(content: object) -> bool:
-    """Whether this is a dictionary of tensors, or has one under a known key."""
-    if not isinstance(content, Mapping):
-        return False
-    return _has_tensors(content) or any(_leads_to_tensors(content.get(key)) for key in KEYS)
+def _swapped(raw: Tensor, dtype: torch.dtype) -> Tensor:
+    """Numbers that a big-endian machine wrote."""
+    size = dtype.itemsize // 2 if dtype.is_complex else dtype.itemsize
+    return raw.reshape(-1, size).flip(1).reshape(-1) if size > 1 else raw

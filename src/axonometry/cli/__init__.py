@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after ``axonometry``; the process's own where None.
 
     Returns:
-        The exit code: 0, 1 where a check found something, 2 for bad input, 130 after Ctrl-C.
+        The exit code: 0, 1 where a check found something, 2 for bad input, 3 for a part only, 130 after Ctrl-C.
 
     Raises:
         OSError: The system failed in a way that is not about a file.

@@ -26,6 +26,7 @@ OVER_TIME = {
 
 COUNTS = ("count", "nonfinite")
 STEPS_SHOWN = 7
+UNREAD_SHOWN = 10
 
 
 def analyze(
@@ -42,7 +43,8 @@ def analyze(
 ) -> None:
     """Tables of link weights, and of a run's node strength and layer fluctuation over time.
 
-    Checkpoints are read tensor by tensor, so that they may be larger than memory, and no code in them is run.
+    Checkpoints are read tensor by tensor, so that they may be larger than memory, and no code in them is run. The exit
+    code is 3 where tensors of a file could not be read.
     """
     with terminal.progress("Opening") as move:
         found = [_run(path) if (path / "run.json").exists() else _checkpoint(path, move) for path in paths]
@@ -55,6 +57,8 @@ def analyze(
         with terminal.progress(f"Writing {report}"):
             _write(found, report)
         terminal.note(f"Wrote {report}")
+    if any(one.get("unread") for one in found):
+        raise typer.Exit(terminal.PARTIAL)
 
 
 def _run(path: Path) -> dict[str, Any]:
@@ -93,10 +97,20 @@ def _table(
 
 def _checkpoint(path: Path, move: Progress) -> dict[str, Any]:
     from axonometry.checkpoints import open_checkpoint, weight_table
+    from axonometry.checkpoints.scales import NOT_DONE
 
     checkpoint = open_checkpoint(path)
     frame = weight_table(checkpoint, progress=lambda done, total, name: move(done, total, f"Reading {name}"))
-    return {"path": path, "kind": checkpoint.kind, "left_out": checkpoint.left_out, "link_weights": frame}
+    not_scaled = frame.loc[frame["scale"] == NOT_DONE, "tensor"].tolist()
+    return {
+        "path": path,
+        "kind": checkpoint.kind,
+        "within": ".".join(checkpoint.keys_within),
+        "left_out": checkpoint.left_out,
+        "unread": [*checkpoint.unread, *not_scaled],
+        "code_not_run": checkpoint.code,
+        "link_weights": frame,
+    }
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -108,6 +122,13 @@ def _show(found: dict[str, Any]) -> None:
             _show_steps(found[metric], title)
     if found.get("left_out"):
         terminal.note(f"Not read from {found['path']}: {', '.join(found['left_out'])}")
+    if found.get("unread"):
+        names = ", ".join(found["unread"][:UNREAD_SHOWN])
+        more = len(found["unread"]) - UNREAD_SHOWN
+        terminal.note(
+            f"Incomplete: {len(found['unread'])} tensors of {found['path']} are missing or are codes without their "
+            f"scale: {names}" + (f" and {more} more" if more > 0 else "")
+        )
 
 
 def _show_steps(frame: pd.DataFrame, title: str) -> None:
@@ -128,6 +149,7 @@ def _title(found: dict[str, Any]) -> str:
 def _readable(frame: pd.DataFrame) -> pd.DataFrame:
     """Without the columns that say nothing: a type that all tensors share, a count of NaN that is 0 everywhere."""
     alike = [name for name in ("dtype",) if name in frame and frame[name].nunique() == 1]
+    alike += ["scale"] if "scale" in frame and not frame["scale"].any() else []
     return frame.drop(columns=alike + ([] if frame["nonfinite"].any() else ["nonfinite"]))
 
 

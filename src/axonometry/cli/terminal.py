@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rich.console import JustifyMethod
 
 BAD_INPUT = 2
+PARTIAL = 3
 INTERRUPTED = 130
 
 # Outside a terminal a table is as wide as its content: whoever reads it with grep or awk wants whole lines.

@@ -1,0 +1,118 @@
+r"""What kind of file this is, told by its first bytes: names lie, and not every file is a checkpoint.
+
+>>> kind_of_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+'a git-lfs pointer to the file, not the file'
+>>> kind_of_bytes(b"\x80\x02}q\x00.")
+'pickle'
+"""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from pathlib import Path
+
+from axonometry.errors import CheckpointError
+
+LONGEST_HEADER = 100_000_000
+"""Bytes of a safetensors header; the format allows no more."""
+
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+LFS = "a git-lfs pointer to the file, not the file"
+_OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"version https://git-lfs", LFS),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (b"GGUF", "a GGUF file"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\xfd7zXZ\x00", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\x93NUMPY", "a single numpy array (.npy)"),
+    (b"%PDF", "a PDF document"),
+    (b"\x7fELF", "a program"),
+)
+_IRREGULAR = (
+    *((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")),
+    *((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device")),
+)
+_REMEDIES = {
+    LFS: "Fetch the file itself: git lfs pull",
+    "a web page": "Download the file itself: this is what the server said instead",
+    "an empty file": "Copy or download it again",
+}
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no regular file before anything of it is read: pipes wait for ever, devices have no end.
+
+    Raises:
+        CheckpointError: It is a pipe, a device, a socket, or cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise CheckpointError("a checkpoint is a file or a folder", f"{path}: {error}", "Check the path") from error
+    if not stat.S_ISREG(mode):
+        kinds = (
+            (stat.S_ISFIFO, "a pipe"),
+            (stat.S_ISCHR, "a device"),
+            (stat.S_ISBLK, "a device"),
+            (stat.S_ISSOCK, "a socket"),
+        )
+        what = next((name for test, name in kinds if test(mode)), "a folder")
+        raise CheckpointError("a checkpoint is a regular file", f"{path}, which is {what}", "Copy it into a file first")
+
+
+def kind_of(path: Path) -> str:
+    """``zip``, ``pickle`` or ``safetensors``, or what the file is in words.
+
+    Raises:
+        CheckpointError: It cannot be read.
+    """
+    require_file(path)
+    try:
+        with path.open("rb") as file:
+            return kind_of_bytes(file.read(512), path.stat().st_size)
+    except OSError as error:
+        raise CheckpointError(
+            "a checkpoint can be read", f"{path}: {error.strerror}", "Check its permissions"
+        ) from error
+
+
+def kind_of_bytes(head: bytes, size: int | None = None) -> str:
+    """As :func:`kind_of`, from a file's first 512 bytes and its size."""
+    if not head:
+        return "an empty file"
+    if head.startswith(ZIP):
+        return "zip"
+    length = int.from_bytes(head[:8], "little")
+    if head[8:9] == b"{" and 2 <= length <= min(LONGEST_HEADER, size or LONGEST_HEADER):
+        return "safetensors"
+    if head[0] == 0x80 and len(head) > 1 and head[1] in range(1, 6):
+        return "pickle"
+    for begin, name in _OTHERS:
+        if head.startswith(begin):
+            return name
+    if head[257:262] == b"ustar":
+        return "a tar archive"
+    text = head.lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return "a web page"
+    if text.startswith((b"{", b"[")):
+        return "a JSON text"
+    return "an unknown kind of file"
+
+
+def of_torch(path: Path) -> bool:
+    """Whether a zip archive is one of ``torch.save``: it has a ``data.pkl``; numpy's have arrays."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.split("/")[-1] == "data.pkl" for name in archive.namelist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
+
+
+def refuse(path: Path, kind: str) -> CheckpointError:
+    """The error for a file that is something else."""
+    rule = "a checkpoint is a file of safetensors, torch.save or numpy.savez"
+    return CheckpointError(rule, f"{path}, which is {kind}", _REMEDIES.get(kind, "Save the model's state dict"))

@@ -1,0 +1,88 @@
+"""Weights that are stored as codes of few bits, and the scales beside them without which the codes mean nothing.
+
+``layer.weight`` in fp8 or int8 beside ``layer.weight_scale_inv`` (a number for each block of 128 x 128, DeepSeek),
+``layer.weight_scale`` (one number, one a row, or one a group of columns) or ``layer.SCB`` (one a row, over 127,
+bitsandbytes) is the product of both::
+
+    weight [[1, 2], [4, 8]], weight_scale [[0.5], [0.25]]  ->  [[0.5, 1], [1, 2]]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+SUFFIXES = ("_scale_inv", "_scale")
+"""What a scale's name adds to that of its weight."""
+BLOCK = 128
+"""The side of blocks where their number leaves the choice."""
+PACKED = ("qweight", "_blocks", "_packed")
+"""Ends of names of tensors that hold several codes in one number."""
+NOT_DONE = "codes, not multiplied with their scale"
+
+
+def scale_of(name: str, names: Mapping[str, object]) -> str | None:
+    """The name of the tensor that holds a weight's scales; None where there is none."""
+    stem = name.removesuffix(".weight")
+    candidates = (*(name + suffix for suffix in SUFFIXES), *([f"{stem}.SCB"] if stem != name else []))
+    return next((one for one in candidates if one in names), None)
+
+
+def is_coded(dtype: torch.dtype) -> bool:
+    """Whether numbers of a type may be codes: eight bits or fewer."""
+    return dtype.itemsize == 1 and dtype != torch.bool
+
+
+def dequantised(name: str, tensor: Tensor, tensors: Mapping[str, Tensor]) -> tuple[Tensor, str]:
+    """A tensor as numbers, and in words what its scale was.
+
+    Args:
+        name: Of the tensor.
+        tensor: As it is stored.
+        tensors: The checkpoint or state dict that may hold its scales.
+
+    Returns:
+        The tensor times its scales, and their name; the tensor as it is and :data:`NOT_DONE` where its codes are not
+        understood; the tensor as it is and an empty text where it has no scale.
+    """
+    if tensor.dtype in (torch.uint8, torch.int32) and name.endswith(PACKED):
+        return tensor, NOT_DONE
+    found = scale_of(name, tensors) if is_coded(tensor.dtype) else None
+    if found is None:
+        return tensor, ""
+    scale = tensors[found].float()
+    spread = spread_over(scale / 127 if found.endswith(".SCB") else scale, tensor.shape)
+    if spread is None or tensor.dtype == torch.uint8:
+        return tensor, NOT_DONE
+    return tensor.float() * spread, f"times {found}"
+
+
+def spread_over(scale: Tensor, shape: Sequence[int]) -> Tensor | None:
+    """Scales of blocks, rows or the whole, repeated over a shape; None where they do not go with it.
+
+    >>> spread_over(torch.tensor([[1.0, 2.0]]), (1, 4))
+    tensor([[1., 1., 2., 2.]])
+    """
+    if scale.numel() == 1:
+        return scale.reshape([1] * len(shape))
+    if scale.dim() == 1 and len(shape) > 1:
+        scale = scale.reshape(-1, *[1] * (len(shape) - 1))
+    if scale.dim() != len(shape):
+        return None
+    for axis, (size, count) in enumerate(zip(shape, scale.shape, strict=True)):
+        block = _block(size, count)
+        if block is None:
+            return None
+        if count > 1:
+            scale = scale.repeat_interleave(block, axis).narrow(axis, 0, size)
+    return scale
+
+
+def _block(size: int, count: int) -> int | None:
+    """How many neighbours along an axis share one of so many scales; the last block may be shorter."""
+    if count == 1:
+        return size
+    sides = (BLOCK, *([size // count] if size % count == 0 else []), *(2**power for power in range(1, 12)))
+    return next((side for side in sides if -(-size // side) == count), None)
