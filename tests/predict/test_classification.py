@@ -10,8 +10,9 @@ from hypothesis import given, settings, strategies as st
 from sklearn.metrics import roc_auc_score
 
 from axonometry.errors import PredictionError
-from axonometry.predict import classification
+from axonometry.predict import evaluation
 from axonometry.predict.classification import indicators, macro_auc, out_of_fold
+from axonometry.predict.ensemble import StackedEnsemble
 from axonometry.predict.evaluation import EvaluationPlan
 from axonometry.predict.scores import resamples
 
@@ -66,20 +67,19 @@ def test_nothing_is_learned_from_a_rows_own_group(monkeypatch: pytest.MonkeyPatc
     groups = [f"draw {i % 9}" for i in range(27)]
     features = np.array([[float(group.split()[1])] for group in groups])
     learned: list[set[float]] = []
-    fitted = classification.fit_ensemble
+    fit_ensemble = evaluation.fit_ensemble
 
-    def spy(views: Sequence[np.ndarray], *arguments: object, **more: object) -> object:
-        ensemble = fitted(views, *arguments, **more)  # type: ignore[arg-type]
-        known = set(views[0][:, 0].tolist())
-        learned.append(known)
+    class Watched(StackedEnsemble):
+        def predict(self, views: Sequence[np.ndarray]) -> np.ndarray:
+            assert not learned[-1] & set(views[0][:, 0].tolist())
+            return super().predict(views)
 
-        def predict(new: Sequence[np.ndarray]) -> np.ndarray:
-            assert not known & set(new[0][:, 0].tolist())
-            return ensemble(new)
+    def spy(views: Sequence[np.ndarray], *arguments: object, **more: object) -> StackedEnsemble:
+        learned.append(set(views[0][:, 0].tolist()))
+        ensemble = fit_ensemble(views, *arguments, **more)  # type: ignore[arg-type]
+        return Watched(ensemble.folds, ensemble.fold_of, ensemble.out_of_fold, ensemble.targets)
 
-        return predict
-
-    monkeypatch.setattr(classification, "fit_ensemble", spy)
+    monkeypatch.setattr(evaluation, "fit_ensemble", spy)
     found = out_of_fold(features, [i % 2 for i in range(27)], groups, QUICK)
     assert len(learned) == 3
     assert set.union(*learned) == set(map(float, range(9)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
 import random
 from pathlib import Path
 
@@ -45,6 +47,21 @@ def test_round_trip(fitted: AccuracyPredictor, saved: bytes, tmp_path: Path) -> 
     classes.save(tmp_path / "classes")
     again = AccuracyPredictor.load(tmp_path / "classes")
     np.testing.assert_array_equal(again.predict_proba(new), classes.predict_proba(new))
+
+
+FORMATS = Path(__file__).parent / "formats"
+
+
+@pytest.mark.parametrize("name", ["regression", "classification"])
+def test_a_file_that_version_0_1_wrote_opens_and_predicts_as_it_did(name: str, tmp_path: Path) -> None:
+    predictor = opened(gzip.decompress((FORMATS / f"1-{name}.predictor.gz").read_bytes()), tmp_path)
+    new = table(6, seed=7).features
+    found = predictor.predict_interval(new, 0.8) if name == "regression" else predictor.predict_proba(new)
+    expected = json.loads((FORMATS / f"1-{name}.json").read_text())["rows"]
+    # That version measured the kernel's distances in float32.
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    predictor.save(tmp_path / "again")
+    np.testing.assert_array_equal(AccuracyPredictor.load(tmp_path / "again").predict(new), predictor.predict(new))
 
 
 def test_any_changed_byte_is_refused(saved: bytes, tmp_path: Path) -> None:

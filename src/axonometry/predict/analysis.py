@@ -55,7 +55,7 @@ def transfer(
         for horizon in dict.fromkeys(epochs):
             known, new = (tuple(view_values(table, name, horizon)) for table in both)
             targets = train.final_accuracy.to_numpy(dtype=float)[:, None]
-            predicted = FitTask(known, targets, tuple(train.groups), new, plan)()
+            predicted = FitTask(known, targets, tuple(train.groups), new, plan).predict()
             truth = test.final_accuracy.to_numpy(dtype=float)
             frame = pd.DataFrame({"run": test.features.index, "truth": truth, "predicted": predicted})
             rows.append(frame.assign(features=name, epochs=horizon, repeat=0, fold=0))
@@ -145,14 +145,14 @@ def importances(
     random = np.random.default_rng(plan.seed)
     for fold in range(plan.folds):
         inside = cut == fold
-        ensemble = fit_task(table, chosen, ~inside, inside, plan).ensemble()
+        ensemble = fit_task(table, chosen, ~inside, inside, plan).fit()
         test = [view[inside] for view in chosen]
-        predicted[0][:, inside] = ensemble(test)[:, 0]
+        predicted[0][:, inside] = ensemble.predict(test)[:, 0]
         for shuffle in range(shuffles):
             order = random.permutation(int(inside.sum()))
             for place, family in enumerate(every, start=1):
                 shuffled = [_shuffled(view, of, family, order) for view, of in zip(test, families, strict=True)]
-                predicted[place, shuffle, inside] = ensemble(shuffled)[:, 0]
+                predicted[place, shuffle, inside] = ensemble.predict(shuffled)[:, 0]
     lost = np.square(predicted - truth).sum(axis=2) / np.square(truth - truth.mean()).sum()
     losses = lost[1:] - lost[0]
     rows = [

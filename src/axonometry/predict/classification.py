@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from axonometry.errors import PredictionError
-from axonometry.predict.ensemble import fit_ensemble
-from axonometry.predict.evaluation import EvaluationPlan
+from axonometry.predict.evaluation import EvaluationPlan, FitTask
 from axonometry.predict.folds import fold_numbers
 from axonometry.predict.scores import area_under_curve
 
@@ -45,9 +44,8 @@ def out_of_fold(
         for fold in range(plan.folds):
             new = fold_of == fold
             inside = [group for group, held in zip(groups, new, strict=True) if not held]
-            inner = fold_numbers(inside, min(plan.inner_folds, len(set(inside))), plan.seed)
-            ensemble = fit_ensemble([features[~new]], targets[~new], inner, trees=plan.trees, seed=plan.seed)
-            found[new] += ensemble([features[new]]) / plan.repeats
+            task = FitTask((features[~new],), targets[~new], tuple(inside), (features[new],), plan)
+            found[new] += task.fit().predict(task.test) / plan.repeats
     return found
 
 

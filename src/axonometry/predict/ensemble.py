@@ -1,58 +1,61 @@
-"""Many learners in one prediction, each scored on runs that it did not see."""
+"""Stacking: many learners in one prediction, each weighted by its errors on runs that it did not see.
+
+Six runs in three folds, one view, two learners t and k::
+
+    fold 0: {a, b}    t0 and k0 are fitted to c, d, e, f, and predict a, b
+    fold 1: {c, d}    t1 and k1 are fitted to a, b, e, f, and predict c, d
+    fold 2: {e, f}    t2 and k2 are fitted to a, b, c, d, and predict e, f
+
+The weights of fold 0 come from the predictions of c, d, e, f by the folds 1 and 2: neither the learners nor the weights
+that predict a and b have seen a or b, so that their errors, which become the interval, are those of new runs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from axonometry.predict.learners import Forest, Kernel, Kind, Matrix, RankGaussTransformer, fit_learner
-
-KERNEL_COLUMNS = 64
-"""A kernel machine measures distances over all columns alike: among hundreds it sees little, and costs most."""
-
-
-def kinds_of(columns: int) -> tuple[Kind, ...]:
-    """The kinds of learners that a view of so many columns gets."""
-    return ("trees", "kernel") if columns <= KERNEL_COLUMNS else ("trees",)
+from axonometry.predict.learners import Learner, fit_learner, kinds_of
+from axonometry.predict.rank_gauss import Matrix, RankGaussTransformer
 
 
 @dataclass(frozen=True)
-class Fold:
+class FoldModel:
     """What was learned from all runs outside one fold.
 
     Attributes:
-        ranks: Per view, how its columns are ranked.
+        ranks: Per view, the rank transform of its columns.
         learners: Per view, one learner of each of its kinds.
-        weights: What each learner counts; they are at least 0 and add up to 1.
+        weights: The weight of each learner; they are at least 0 and add up to 1.
     """
 
     ranks: tuple[RankGaussTransformer, ...]
-    learners: tuple[tuple[Forest | Kernel, ...], ...]
+    learners: tuple[tuple[Learner, ...], ...]
     weights: Float[np.ndarray, " learners"]
 
-    def each(self, views: Sequence[Matrix]) -> Float[np.ndarray, "learners rows targets"]:
+    def predict_each(self, views: Sequence[Matrix]) -> Float[np.ndarray, "learners rows targets"]:
         """Every learner's predictions, from the columns of each view."""
-        scored = [ranks(view) for ranks, view in zip(self.ranks, views, strict=True)]
+        scored = [ranks.transform(view) for ranks, view in zip(self.ranks, views, strict=True)]
         pairs = zip(scored, self.learners, strict=True)
-        return np.stack([learner(scores) for scores, learners in pairs for learner in learners])
+        return np.stack([learner.predict(scores) for scores, learners in pairs for learner in learners])
 
-    def __call__(self, views: Sequence[Matrix]) -> Float[np.ndarray, "rows targets"]:
+    def predict(self, views: Sequence[Matrix]) -> Float[np.ndarray, "rows targets"]:
         """The weighted prediction."""
-        return np.tensordot(self.weights, self.each(views), axes=1)
+        return np.tensordot(self.weights, self.predict_each(views), axes=1)
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class StackedEnsemble:
     """Learners of each view of the features, cross-fitted and combined.
 
     The runs are cut into folds that keep groups together. For each fold, learners of every view and kind are fitted
-    to the other runs; the prediction of a new run is the mean over the folds. How much a learner counts is found by
-    least squares on predictions of runs that it did not see (stacking; Wolpert 1992, Breiman 1996 for the weights that
-    are at least 0), where they add up to 1: a view that adds nothing gets no weight, so that a hundred features more
-    do no harm where one decides already. For each fold the weights come from the runs of the other folds.
+    to the other runs; the prediction of a new run is the mean over the folds. The learners' weights are found by
+    least squares on predictions of runs that they did not see (stacking; Wolpert 1992, Breiman 1996 for weights of at
+    least 0), where they add up to 1: a view that adds nothing gets no weight, so that a hundred features more do no
+    harm where one decides already. For each fold the weights come from the runs of the other folds.
 
     Attributes:
         folds: What was learned outside each fold.
@@ -61,16 +64,16 @@ class Ensemble:
         targets: The training rows' targets.
     """
 
-    folds: tuple[Fold, ...]
+    folds: tuple[FoldModel, ...]
     fold_of: Int[np.ndarray, " rows"]
     out_of_fold: Float[np.ndarray, "rows targets"]
     targets: Float[np.ndarray, "rows targets"]
 
     def by_fold(self, views: Sequence[Matrix]) -> Float[np.ndarray, "folds rows targets"]:
         """Each fold's predictions of new rows."""
-        return np.stack([fold(views) for fold in self.folds])
+        return np.stack([fold.predict(views) for fold in self.folds])
 
-    def __call__(self, views: Sequence[Matrix]) -> Float[np.ndarray, "rows targets"]:
+    def predict(self, views: Sequence[Matrix]) -> Float[np.ndarray, "rows targets"]:
         """Predictions of new rows."""
         return self.by_fold(views).mean(axis=0)
 
@@ -82,8 +85,8 @@ class Ensemble:
 
 def fit_ensemble(
     views: Sequence[Matrix], targets: Matrix, fold_of: Int[np.ndarray, " rows"], *, trees: int = 40, seed: int = 0
-) -> Ensemble:
-    """Fit the learners.
+) -> StackedEnsemble:
+    """Fit the learners of every fold, then their weights.
 
     Args:
         views: The columns of each view.
@@ -91,29 +94,45 @@ def fit_ensemble(
         fold_of: The fold of each row, from 0.
         trees: How many in each forest.
         seed: Of the trees.
+
+    >>> x = np.linspace(0, 1, 12)[:, None]
+    >>> ensemble = fit_ensemble([x], 2 * x, np.arange(12) % 3, trees=5)
+    >>> len(ensemble.folds), ensemble.predict([np.array([[0.5]])]).shape, ensemble.r2() > 0.9
+    (3, (1, 1), True)
     """
     count = sum(len(kinds_of(view.shape[1])) for view in views)
     folds, each = [], np.empty((count, *targets.shape))
     for number in range(int(fold_of.max()) + 1):
         inside = fold_of == number
         fold = _fit_fold([view[~inside] for view in views], targets[~inside], trees=trees, seed=seed + number)
-        each[:, inside] = fold.each([view[inside] for view in views])
+        each[:, inside] = fold.predict_each([view[inside] for view in views])
         folds.append(fold)
-    weighted = []
+    # `each` holds no prediction by a learner that saw the row; leaving out the fold's own rows as well keeps its
+    # weights apart from them, see the example above.
+    weighted, out_of_fold = [], np.empty_like(targets)
     for number, fold in enumerate(folds):
-        others = fold_of != number
-        weighted.append(Fold(fold.ranks, fold.learners, stacking_weights(each[:, others], targets[others])))
-    out_of_fold = np.empty_like(targets)
-    for number, fold in enumerate(weighted):
         inside = fold_of == number
-        out_of_fold[inside] = np.tensordot(fold.weights, each[:, inside], axes=1)
-    return Ensemble(tuple(weighted), fold_of, out_of_fold, targets)
+        weights = stacking_weights(each[:, ~inside], targets[~inside])
+        weighted.append(replace(fold, weights=weights))
+        out_of_fold[inside] = np.tensordot(weights, each[:, inside], axes=1)
+    return StackedEnsemble(tuple(weighted), fold_of, out_of_fold, targets)
 
 
 def stacking_weights(
     predictions: Float[np.ndarray, "learners rows targets"], targets: Matrix
 ) -> Float[np.ndarray, " learners"]:
-    """Weights of at least 0 that add up to 1, with which the learners' predictions come nearest to the targets."""
+    """Weights of at least 0 that add up to 1, with which the learners' predictions come nearest to the targets.
+
+    Args:
+        predictions: Of each learner.
+        targets: What they should be.
+
+    One learner is too high by 1 and another too low by 3; three quarters and a quarter of them cancel:
+
+    >>> predictions = np.array([[[1.0], [2.0]], [[-3.0], [-2.0]]])
+    >>> stacking_weights(predictions, np.array([[0.0], [1.0]])).round(6).tolist()
+    [0.75, 0.25]
+    """
     from scipy.optimize import nnls
 
     errors = (predictions - targets).reshape(len(predictions), -1)
@@ -124,11 +143,13 @@ def stacking_weights(
     return weights / weights.sum()
 
 
-def _fit_fold(views: Sequence[Matrix], targets: Matrix, *, trees: int, seed: int) -> Fold:
-    ranks = tuple(RankGaussTransformer.of(view) for view in views)
+def _fit_fold(views: Sequence[Matrix], targets: Matrix, *, trees: int, seed: int) -> FoldModel:
+    ranks = tuple(RankGaussTransformer.fit(view) for view in views)
     learners = tuple(
-        tuple(fit_learner(kind, rank(view), targets, trees=trees, seed=seed) for kind in kinds_of(view.shape[1]))
+        tuple(
+            fit_learner(kind, rank.transform(view), targets, trees=trees, seed=seed) for kind in kinds_of(view.shape[1])
+        )
         for rank, view in zip(ranks, views, strict=True)
     )
     count = sum(map(len, learners))
-    return Fold(ranks, learners, np.full(count, 1 / count))
+    return FoldModel(ranks, learners, np.full(count, 1 / count))

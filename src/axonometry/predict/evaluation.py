@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from axonometry.errors import PredictionError
-from axonometry.predict.ensemble import Ensemble, fit_ensemble
+from axonometry.predict.ensemble import StackedEnsemble, fit_ensemble
 from axonometry.predict.feature_sets import FEATURE_SETS, columns_for
 from axonometry.predict.features import RunTable
 from axonometry.predict.folds import fold_numbers
@@ -146,14 +146,14 @@ class FitTask:
     test: tuple[Values, ...]
     plan: EvaluationPlan = field(default_factory=EvaluationPlan)
 
-    def ensemble(self) -> Ensemble:
+    def fit(self) -> StackedEnsemble:
         """What is learned of the training rows."""
         fold_of = fold_numbers(self.groups, min(self.plan.inner_folds, len(set(self.groups))), self.plan.seed)
         return fit_ensemble(self.train, self.targets, fold_of, trees=self.plan.trees, seed=self.plan.seed)
 
-    def __call__(self) -> Float[np.ndarray, " rows"]:
+    def predict(self) -> Float[np.ndarray, " rows"]:
         """Predictions of the rows."""
-        return self.ensemble()(self.test)[:, 0]
+        return self.fit().predict(self.test)[:, 0]
 
 
 def view_values(table: RunTable, features: str, epochs: int) -> list[Values]:
@@ -180,13 +180,13 @@ def fit_task(
     return FitTask(train, targets[known], tuple(table.groups[known]), test, plan)
 
 
-def run_fit_tasks(work: Iterable[FitTask], workers: int) -> Iterator[Float[np.ndarray, " rows"]]:
+def run_fit_tasks(tasks: Iterable[FitTask], workers: int) -> Iterator[Float[np.ndarray, " rows"]]:
     """The predictions in order, each as soon as it is there."""
     if workers == 1:
-        return (one() for one in work)
+        return (task.predict() for task in tasks)
     from sklearn.utils.parallel import Parallel, delayed
 
-    return iter(Parallel(workers, return_as="generator")(delayed(FitTask.__call__)(one) for one in work))
+    return iter(Parallel(workers, return_as="generator")(delayed(FitTask.predict)(task) for task in tasks))
 
 
 def score_predictions(predictions: pd.DataFrame, table: RunTable, plan: EvaluationPlan) -> Evaluation:

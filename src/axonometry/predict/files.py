@@ -8,7 +8,6 @@ damaged; a forger can write a new one, which is why every number that is followe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,12 @@ import numpy as np
 
 from axonometry.errors import PredictionError
 from axonometry.files import atomic_write
-from axonometry.predict.ensemble import Ensemble, Fold, kinds_of
+from axonometry.predict.ensemble import FoldModel, StackedEnsemble
+from axonometry.predict.forest import Forest
 from axonometry.predict.horizon_model import HorizonModel
-from axonometry.predict.learners import Forest, Kernel, RankGaussTransformer
+from axonometry.predict.kernel_ridge import KernelModel
+from axonometry.predict.learners import Learner, LearnerKind, kinds_of
+from axonometry.predict.rank_gauss import RankGaussTransformer
 
 if TYPE_CHECKING:
     from axonometry.predict.predictor import AccuracyPredictor
@@ -33,7 +35,6 @@ is), add a file of the old format to the tests, and say in CHANGELOG.md what cha
 
 _MAGIC = b"axonometry-predictor"
 _REMEDY = "Fit and save the predictor again"
-_LEARNERS: Mapping[str, type[Forest] | type[Kernel]] = {"trees": Forest, "kernel": Kernel}
 _STATE = ("columns_", "named_", "per_group_", "bounds_", "n_features_in_")
 
 
@@ -125,15 +126,19 @@ def _state_of(horizon: HorizonModel) -> dict[str, Any]:
             {
                 "weights": fold.weights,
                 "ranks": [_fields(ranks) for ranks in fold.ranks],
-                "learners": [[_fields(learner) for learner in of] for of in fold.learners],
+                "learners": [[_learner_state(learner) for learner in of] for of in fold.learners],
             }
             for fold in ensemble.folds
         ],
     }
 
 
-def _fields(part: RankGaussTransformer | Forest | Kernel) -> dict[str, Any]:
+def _fields(part: RankGaussTransformer | Forest) -> dict[str, Any]:
     return {field.name: _plain(getattr(part, field.name)) for field in fields(part)}
+
+
+def _learner_state(learner: Learner) -> dict[str, Any]:
+    return _fields(learner) if isinstance(learner, Forest) else dict(learner.state())
 
 
 def _predictor(content: Any) -> AccuracyPredictor:
@@ -162,22 +167,28 @@ def _horizon(of: Any, columns: int) -> HorizonModel:
     inside = all(_within(view, columns) for view in views) and _within(fold_of, len(folds))
     if not inside or targets.shape != out_of_fold.shape or fold_of.shape != targets.shape[:1]:
         raise PredictionError("a predictor's parts have sizes that go together", "sizes that do not", _REMEDY)
-    return HorizonModel(views, Ensemble(folds, fold_of, out_of_fold, targets))
+    return HorizonModel(views, StackedEnsemble(folds, fold_of, out_of_fold, targets))
 
 
-def _fold(of: Any, widths: list[int]) -> Fold:
+def _fold(of: Any, widths: list[int]) -> FoldModel:
     ranks = tuple(RankGaussTransformer(**part) for part in of["ranks"])
     learners = []
     for rank, width, parts in zip(ranks, widths, of["learners"], strict=True):
         rank.check(width)
         named = zip(kinds_of(width), parts, strict=True)
-        learners.append(tuple(_LEARNERS[kind](**part) for kind, part in named))
-        for learner in learners[-1]:
-            learner.check(len(rank.columns))
+        learners.append(tuple(_learner(kind, part, len(rank.columns)) for kind, part in named))
     weights = np.asarray(of["weights"], dtype=np.float64)
     if weights.shape != (sum(map(len, learners)),):
         raise PredictionError("every learner of a saved predictor has its weight", f"{weights.shape} weights", _REMEDY)
-    return Fold(ranks, tuple(learners), weights)
+    return FoldModel(ranks, tuple(learners), weights)
+
+
+def _learner(kind: LearnerKind, part: Any, columns: int) -> Learner:
+    if kind == "kernel":
+        return KernelModel.restore(part, columns)
+    forest = Forest(**part)
+    forest.check(columns)
+    return forest
 
 
 def _within(numbers: np.ndarray, count: int) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from axonometry.errors import PredictionError
-from axonometry.predict.ensemble import Ensemble
+from axonometry.predict.ensemble import StackedEnsemble
 
 
 def fold_numbers(groups: Sequence[Hashable], folds: int, seed: int) -> Int[np.ndarray, " rows"]:
@@ -49,7 +49,7 @@ def needed_for(level: float) -> int:
 
 
 def cv_plus(
-    ensemble: Ensemble, by_fold: Float[np.ndarray, "folds rows targets"], level: float
+    ensemble: StackedEnsemble, by_fold: Float[np.ndarray, "folds rows targets"], level: float
 ) -> Float[np.ndarray, "rows 2"]:
     r"""The CV+ interval of each new row, for the first target.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from axonometry.predict.ensemble import Ensemble
+from axonometry.predict.ensemble import StackedEnsemble
 from axonometry.predict.feature_sets import columns_for
 from axonometry.predict.folds import cv_plus
 
@@ -23,7 +23,7 @@ class HorizonModel:
     """
 
     views: tuple[Int[np.ndarray, " _"], ...]
-    ensemble: Ensemble
+    ensemble: StackedEnsemble
 
     def look(self, values: Float[np.ndarray, "rows columns"]) -> list[Float[np.ndarray, "rows _"]]:
         """The columns of each view."""
@@ -31,7 +31,7 @@ class HorizonModel:
 
     def predict(self, values: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows targets"]:
         """The targets of new rows."""
-        return self.ensemble(self.look(values))
+        return self.ensemble.predict(self.look(values))
 
     def interval(self, values: Float[np.ndarray, "rows columns"], level: float) -> Float[np.ndarray, "rows 3"]:
         """The first target of new rows, with the low and high end of its CV+ interval.

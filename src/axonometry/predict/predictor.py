@@ -42,10 +42,10 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
     """Predicts how accurate networks become from what is known after a few epochs.
 
     It is fitted to runs that came to their end, and applied to runs that have just begun; runs are folders or
-    :class:`axonometry.Trajectory`. Inside are forests of randomised trees and kernel machines on ranked features,
-    combined by their errors on configurations that they did not see (:class:`axonometry.predict.ensemble.Ensemble`).
-    One model is fitted for each number of known epochs from 1 to ``epochs``; a run under way gets the latest that it
-    has the epochs for.
+    :class:`axonometry.Trajectory`. Inside are forests of randomised trees and kernel ridge regression on ranked
+    features, combined by their errors on configurations that they did not see
+    (:class:`axonometry.predict.ensemble.StackedEnsemble`). One model is fitted for each number of known epochs from 1
+    to ``epochs``; a run under way gets the latest that it has the epochs for.
 
     It also takes tables: those of :func:`axonometry.predict.feature_table`, of which it uses the columns of
     ``features``, and any other numeric table, of which it uses all columns.
