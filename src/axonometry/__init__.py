@@ -1,7 +1,8 @@
 """Axonometry: a neural network that learns, measured as a weighted directed graph that changes over time.
 
 ``ax.capture(model, example)`` reads a network as a graph; the measures are functions of the graph; a ``Recorder``
-follows them through training. Names are imported when they are first used, so that ``import axonometry`` costs nothing.
+follows them through training. Names are imported when they are first used, so that ``import axonometry`` costs nothing:
+it imports no torch.
 """
 
 from __future__ import annotations
@@ -9,83 +10,54 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what follows is for readers and type checkers; the tables below say the same at run time
     from axonometry.checkpoints import open_checkpoint as open_checkpoint
-    from axonometry.metrics import (
-        CATALOGUE as CATALOGUE,
-        MetricSpec as MetricSpec,
-        attention_strength as attention_strength,
-        degree_assortativity as degree_assortativity,
-        density as density,
-        disparity as disparity,
-        divergence_matrix as divergence_matrix,
-        eigenvector_centrality as eigenvector_centrality,
-        hubs_and_authorities as hubs_and_authorities,
-        jeffreys_divergence as jeffreys_divergence,
-        katz_centrality as katz_centrality,
-        layer_fluctuation as layer_fluctuation,
-        leading_eigenpair as leading_eigenpair,
-        linear_map as linear_map,
-        linear_truncation as linear_truncation,
-        link_weights as link_weights,
-        measure as measure,
-        neuron_activation as neuron_activation,
-        neuron_modes as neuron_modes,
-        neuron_strength as neuron_strength,
-        node_strength as node_strength,
-        pagerank as pagerank,
-        rank_distribution as rank_distribution,
-        sample_basin as sample_basin,
-        sharpness as sharpness,
-        spectral_norms as spectral_norms,
-        weight_basin as weight_basin,
-        weighted_degree as weighted_degree,
-    )
+    from axonometry.metrics import *  # noqa: F403
     from axonometry.predict import AccuracyPredictor as AccuracyPredictor
-    from axonometry.program import (
-        Coverage as Coverage,
-        Group as Group,
-        Kernel as Kernel,
-        NeuralGraph as NeuralGraph,
-        Synapse as Synapse,
-        Wire as Wire,
-        capture as capture,
-        rule as rule,
-    )
-    from axonometry.program.channels import ChannelGraph as ChannelGraph
+    from axonometry.program import *  # noqa: F403
     from axonometry.trajectory import Recorder as Recorder, Trajectory as Trajectory, load as load
     from axonometry.trajectory.summary import temporal_summary as temporal_summary
-    from axonometry.values import Moments as Moments, NodeValues as NodeValues, moments as moments
+    from axonometry.values import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "axonometry.checkpoints": "open_checkpoint",
-    "axonometry.metrics": (
-        "CATALOGUE MetricSpec attention_strength degree_assortativity density disparity divergence_matrix "
-        "eigenvector_centrality hubs_and_authorities jeffreys_divergence katz_centrality layer_fluctuation "
-        "leading_eigenpair linear_map linear_truncation link_weights measure neuron_activation neuron_modes "
-        "neuron_strength node_strength pagerank rank_distribution sample_basin sharpness spectral_norms "
-        "weight_basin weighted_degree"
-    ),
-    "axonometry.predict": "AccuracyPredictor",
-    "axonometry.program": "Coverage Group Kernel NeuralGraph Synapse Wire capture rule",
-    "axonometry.program.channels": "ChannelGraph",
-    "axonometry.trajectory": "Recorder Trajectory load",
-    "axonometry.trajectory.summary": "temporal_summary",
-    "axonometry.values": "Moments NodeValues moments",
+_WHOLE = ("axonometry.values", "axonometry.program", "axonometry.metrics")
+"""Packages whose every name (their ``__all__``) is the root's, in the order in which they build on each other.
+
+A name is looked for in this order, so that finding it imports nothing that its own package does not import anyway.
+"""
+
+_SINGLE = {
+    "AccuracyPredictor": "axonometry.predict",
+    "Recorder": "axonometry.trajectory",
+    "Trajectory": "axonometry.trajectory",
+    "load": "axonometry.trajectory",
+    "open_checkpoint": "axonometry.checkpoints",
+    "temporal_summary": "axonometry.trajectory.summary",
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
-__all__ = ["__version__", *sorted(_HOME)]
+"""Names of packages that have many more, each with its home."""
+
+
+def _names() -> list[str]:
+    whole = (name for package in _WHOLE for name in import_module(package).__all__)
+    return ["__version__", *sorted({*whole, *_SINGLE})]
+
+
+def _found(name: str) -> Any:
+    if name in _SINGLE:
+        return getattr(import_module(_SINGLE[name]), name)
+    for package in () if name.startswith("_") else _WHOLE:  # nobody who looks for a dunder name should pay for torch
+        module = import_module(package)
+        if name in module.__all__:
+            return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
+    value = _names() if name == "__all__" else _found(name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return _names()

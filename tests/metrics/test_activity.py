@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import axonometry as ax
 from axonometry.errors import SamplesError, ValuesError
-from axonometry.metrics import activity, neuron_activation, streaming_moments as tally_module
+from axonometry.metrics import neuron_activation, neuron_statistics, streaming_moments as tally_module
 from axonometry.metrics.streaming_moments import StreamingMoments
 from axonometry.populations import LeNet
 from axonometry.program.live import LiveBatch, live_batches
@@ -302,7 +302,7 @@ def test_the_first_sample_that_is_not_finite_is_named_whichever_thread_meets_it(
 def test_memory_does_not_grow_with_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = ax.capture(LeNet((1, 28, 28)), torch.zeros(1, 1, 28, 28))
     alive: dict[int, weakref.ref[Any]] = {}
-    original, peaks = activity.over_live_batches, []
+    original, peaks = neuron_statistics.over_live_batches, []
 
     def watched(graph: Any, samples: Any, function: Any, **choices: Any) -> Any:
         def counted(batch: LiveBatch, lane: int) -> Any:
@@ -314,7 +314,7 @@ def test_memory_does_not_grow_with_the_samples(monkeypatch: pytest.MonkeyPatch) 
 
         return original(graph, samples, counted, **choices)
 
-    monkeypatch.setattr(activity, "over_live_batches", watched)
+    monkeypatch.setattr(neuron_statistics, "over_live_batches", watched)
     neuron_activation(graph, (torch.rand(4, 1, 28, 28) for _ in range(12)))
     assert len(peaks) == 12
     assert max(peaks) == max(peaks[:3])  # later batches find no more tensors alive than the first ones

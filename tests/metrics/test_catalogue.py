@@ -20,20 +20,21 @@ from axonometry.metrics import (
     neuron_modes,
     node_strength,
     rank_distribution,
+    strength,
 )
 from tests.metrics.networks import example_a
 
 
 def test_every_measure_states_its_facts() -> None:
     assert list(CATALOGUE) == [
-        *("link_weights", "node_strength", "layer_fluctuation", "disparity", "weighted_degree"),
-        *("eigenvector_centrality", "channel_degree", "channel_centrality", "spectral_norm", "linear_map"),
+        *("link_weights", "node_strength", "layer_fluctuation", "disparity", "weighted_degree", "channel_degree"),
+        *("eigenvector_centrality", "channel_centrality", "spectral_norm", "linear_map"),
         *("neuron_strength", "neuron_activation", "attention_strength"),
         *("neuron_modes", "rank_gradient", "linear_truncation"),
     ]
     for name, spec in CATALOGUE.items():
         assert spec.name == name
-        assert all(getattr(spec, field.name) for field in fields(spec) if not field.name.startswith("needs"))
+        assert all(getattr(spec, field.name) for field in fields(spec) if field.type != "bool")
         assert spec.function.__doc__
 
 
@@ -63,7 +64,7 @@ def test_conventions_reach_the_measures() -> None:
 
 def test_strength_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr(module, "node_strength", lambda *arguments: calls.append(1) or node_strength(*arguments))
+    monkeypatch.setattr(strength, "node_strength", lambda *arguments: calls.append(1) or node_strength(*arguments))
     frame = measure(example_a(), ["node_strength", "layer_fluctuation"])
     assert len(calls) == 1
     assert set(frame["metric"]) == {"node_strength", "layer_fluctuation"}

@@ -11,7 +11,7 @@ formulas were not seen; in- and out-strength of tokens are [our choice] (definit
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, fx
 
 from axonometry.errors import NonfiniteError, ValuesError
+from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.rows import Row
 from axonometry.program.call import module_path
 from axonometry.program.live import LiveBatch, live_batches
 from axonometry.program.rules.attention import shares_of
@@ -45,6 +47,21 @@ class AttentionStrength:
     entropy: NodeValues
 
 
+def _rows(shared: Shared) -> Iterable[Row]:
+    return attention_rows(shared.graph, shared.samples)
+
+
+@measured(
+    name="attention_strength",
+    title="Attention strength",
+    units="none; entropy in nats",
+    range="0 to the number of tokens; entropy from 0 to its logarithm",
+    invariances="permuting heads permutes it; the order of the samples",
+    source="La Malfa et al. 2022, arXiv 2209.05488, names attention; the formula is our choice",
+    needs_samples=True,
+    cost="one forward pass over the samples",
+    table=_rows,
+)
 def attention_strength(graph: NeuralGraph, samples: Samples, *, batch_size: int | None = None) -> AttentionStrength:
     """In- and out-strength of tokens over the links that attention makes, in one pass over the samples.
 
@@ -80,7 +97,7 @@ def attention_strength(graph: NeuralGraph, samples: Samples, *, batch_size: int 
     return AttentionStrength(*(NodeValues(dict(zip(attentions, part, strict=True))) for part in parts))
 
 
-def attention_rows(graph: NeuralGraph, samples: Samples) -> Iterator[tuple[str, str, float]]:
+def attention_rows(graph: NeuralGraph, samples: Samples) -> Iterator[Row]:
     """Attention, statistic and value for a table: moments of what tokens send, and the mean entropy.
 
     A network without attention has no rows. All are NaN where a sample is not finite: a recorder must not end a

@@ -1,35 +1,41 @@
 """The catalogue of measures: facts about each as data, and one function that takes several of them from one graph.
 
-Registering a measure of one's own makes it available to recorders, the command line and reports:
+A measure says its facts where it stands, in the decorator of its function. One of your own registers in the same way,
+and is then available to recorders, the command line and reports:
 
->>> from axonometry.metrics.catalogue import CATALOGUE, MetricSpec, Shared, register
->>> def largest(shared: Shared):
-...     for group, tensor in shared.strengths.items():
-...         yield group, "value", float(tensor.max())
->>> spec = MetricSpec(
+>>> import torch
+>>> from torch import nn
+>>> from axonometry.metrics import CATALOGUE, measure, measured, node_strength
+>>> from axonometry.program import capture
+>>> @measured(
 ...     name="largest_strength",
 ...     title="Largest node strength",
-...     function=largest,
-...     table=largest,
 ...     units="weight",
 ...     range="all reals",
 ...     invariances="permuting the neurons of a layer",
 ...     source="this example",
 ... )
->>> register(spec)
+... def largest_strength(graph):
+...     return {group: float(tensor.max()) for group, tensor in node_strength(graph).items()}
+>>> network = nn.Linear(2, 2, bias=False)
+>>> _ = network.weight.data.copy_(torch.tensor([[1.0, 2.0], [-3.0, 4.0]]))
+>>> measure(capture(network, torch.zeros(1, 2)), ["largest_strength"])
+    group            metric statistic  value
+0   input  largest_strength     value    6.0
+1  weight  largest_strength     value    3.0
 >>> del CATALOGUE["largest_strength"]
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from axonometry.errors import ConfigurationError
-from axonometry.metrics.modes.labels import has_labels
-from axonometry.metrics.strength import node_strength
+from axonometry.metrics.labels import has_labels
+from axonometry.metrics.rows import Row, moment_rows
 from axonometry.program.samples import Samples
 from axonometry.values import NodeValues
 
@@ -39,8 +45,8 @@ if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
     from axonometry.program.channels import ChannelGraph
 
-Row = tuple[str, str, float]
-"""Group (or synapse), statistic, value."""
+Function = TypeVar("Function", bound=Callable[..., Any])
+Convention = Literal["links", "ictai2021"]
 
 
 @dataclass(frozen=True)
@@ -54,13 +60,21 @@ class Shared:
     """
 
     graph: NeuralGraph
-    convention: Literal["links", "ictai2021"] = "links"
+    convention: Convention = "links"
     samples: Samples | None = None
+    _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @cached_property
-    def strengths(self) -> NodeValues:
-        """Node strength of every neuron."""
-        return node_strength(self.graph, self.convention)
+    def once(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """``function(graph, *arguments)``, computed when first asked for and kept for the measures that follow.
+
+        Args:
+            function: A function of the graph.
+            *arguments: What else it takes; they have to be hashable.
+        """
+        key = (function, arguments)
+        if key not in self._kept:
+            self._kept[key] = function(self.graph, *arguments)
+        return self._kept[key]
 
     @cached_property
     def channels(self) -> ChannelGraph:
@@ -83,6 +97,8 @@ class MetricSpec:
         source: Where it is defined.
         needs_samples: Whether it is of samples that run through the network, besides the graph.
         needs_labels: Whether it is of the samples' classes, too: samples are then batches of inputs and labels.
+        cost: What it costs, in words.
+        opt_in: Whether it is taken only where it is asked for by name, because it costs seconds.
     """
 
     name: str
@@ -95,14 +111,16 @@ class MetricSpec:
     source: str
     needs_samples: bool = False
     needs_labels: bool = False
+    cost: str = ""
+    opt_in: bool = False
 
 
 CATALOGUE: dict[str, MetricSpec] = {}
-"""All measures by name, in the order of registration."""
+"""All measures by name, in the order in which ``axonometry.metrics`` imports them, then the user's."""
 
 
 def register(spec: MetricSpec) -> None:
-    """Add a measure to the catalogue.
+    """Add a measure to the catalogue; :func:`measured` does it where the measure is defined.
 
     Raises:
         ConfigurationError: There is one of that name.
@@ -112,15 +130,63 @@ def register(spec: MetricSpec) -> None:
     CATALOGUE[spec.name] = spec
 
 
+def measured(  # noqa: PLR0913 - each is a fact about the measure, by name
+    *,
+    name: str,
+    title: str,
+    units: str,
+    range: str,
+    invariances: str,
+    source: str,
+    table: Callable[[Shared], Iterable[Row]] | None = None,
+    needs_samples: bool = False,
+    needs_labels: bool = False,
+    cost: str = "",
+    opt_in: bool = False,
+) -> Callable[[Function], Function]:
+    """Decorator: the function below is a measure, and these are its facts. The function itself stays as it is.
+
+    Args:
+        name: As in :class:`MetricSpec`, as all that follow.
+        title: Name in prose.
+        units: Unit of its values.
+        range: What values it can have.
+        invariances: What does not change it.
+        source: Where it is defined.
+        table: The measure's rows for one graph. By default the function is called with the graph, or with the graph and
+            the samples where it needs samples; of a number for each group that is the row ``value``, of
+            :class:`~axonometry.values.NodeValues` the rows are the moments of every group.
+        needs_samples: Whether it needs samples.
+        needs_labels: Whether it needs their labels.
+        cost: What it costs, in words.
+        opt_in: Whether it is taken only where it is asked for by name.
+
+    Raises:
+        ConfigurationError: There is a measure of that name.
+    """
+
+    def add(function: Function) -> Function:
+        rows = table or _table_of(function, needs_samples=needs_samples)
+        facts = (units, range, invariances, source, needs_samples, needs_labels, cost, opt_in)
+        register(MetricSpec(name, title, function, rows, *facts))
+        return function
+
+    return add
+
+
 def needing_samples(names: Iterable[str]) -> tuple[str, ...]:
-    """Those of the measures that are of samples."""
+    """Those of the measures that are of samples.
+
+    >>> needing_samples(["node_strength", "neuron_activation"])
+    ('neuron_activation',)
+    """
     return tuple(name for name in names if name in CATALOGUE and CATALOGUE[name].needs_samples)
 
 
 def measure(
     graph: NeuralGraph,
     names: Iterable[str] | None = None,
-    convention: Literal["links", "ictai2021"] = "links",
+    convention: Convention = "links",
     *,
     samples: Samples | None = None,
 ) -> pd.DataFrame:
@@ -128,7 +194,8 @@ def measure(
 
     Args:
         graph: The network at one snapshot.
-        names: Names out of the catalogue; by default all, those that need samples or labels where there are any.
+        names: Names out of the catalogue; by default all but those that cost seconds (``opt_in``), and those that need
+            samples or labels where there are any.
         convention: How links are counted, for the measures that know conventions.
         samples: What the network is run on, for the measures that need samples, as
             :func:`~axonometry.metrics.neuron_activation` takes them.
@@ -139,16 +206,48 @@ def measure(
     Raises:
         ConfigurationError: A name is not in the catalogue, or a measure needs samples or labels and there are none.
         SamplesError: The samples do not fit the network.
+
+    >>> import torch
+    >>> from axonometry.program import capture
+    >>> layer = torch.nn.Linear(2, 2, bias=False)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[1.0, 2.0], [-3.0, 4.0]]))
+    >>> measure(capture(layer, torch.zeros(1, 2)), ["layer_fluctuation"])
+        group             metric statistic  value
+    0   input  layer_fluctuation     value    4.0
+    1  weight  layer_fluctuation     value    1.0
     """
     import pandas as pd
 
     labelled = samples is not None and has_labels(graph, samples)
-    everything = [
-        name
-        for name, spec in CATALOGUE.items()
-        if (samples is not None or not spec.needs_samples) and (labelled or not spec.needs_labels)
+    if names is None:
+        names = [name for name, spec in CATALOGUE.items() if _is_default(spec, samples, labelled=labelled)]
+    names = list(names)
+    _check(names, samples, labelled=labelled)
+    shared = Shared(graph, convention, samples)
+    rows = [
+        (group, name, statistic, value) for name in names for group, statistic, value in CATALOGUE[name].table(shared)
     ]
-    names = everything if names is None else list(names)
+    return pd.DataFrame(rows, columns=["group", "metric", "statistic", "value"])
+
+
+def _table_of(function: Callable[..., Any], *, needs_samples: bool) -> Callable[[Shared], Iterable[Row]]:
+    def rows(shared: Shared) -> Iterator[Row]:
+        found: Mapping[str, Any] = function(shared.graph, *([shared.samples] if needs_samples else []))
+        if isinstance(found, NodeValues):
+            yield from moment_rows(found)
+        else:
+            yield from ((group, "value", float(value)) for group, value in found.items())
+
+    return rows
+
+
+def _is_default(spec: MetricSpec, samples: Samples | None, *, labelled: bool) -> bool:
+    """Whether a measure is taken where none is named."""
+    return not spec.opt_in and (samples is not None or not spec.needs_samples) and (labelled or not spec.needs_labels)
+
+
+def _check(names: list[str], samples: Samples | None, *, labelled: bool) -> None:
+    """Refuse names that are not in the catalogue, and measures that lack their samples or labels."""
     for name in names:
         if name not in CATALOGUE:
             raise ConfigurationError(
@@ -167,8 +266,3 @@ def measure(
             f"no labels for {', '.join(unlabelled)}",
             "Pass batches of inputs and labels, as a DataLoader gives them: samples=[(inputs, labels)]",
         )
-    shared = Shared(graph, convention, samples)
-    rows = [
-        (group, name, statistic, value) for name in names for group, statistic, value in CATALOGUE[name].table(shared)
-    ]
-    return pd.DataFrame(rows, columns=["group", "metric", "statistic", "value"])

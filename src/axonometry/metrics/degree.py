@@ -8,11 +8,13 @@ theirs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-import torch
-
 from axonometry.errors import ConfigurationError
+from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.products import channel_strengths
+from axonometry.metrics.rows import Row, spread_rows
 from axonometry.program.channels import ChannelGraph
 from axonometry.values import NodeValues
 
@@ -23,6 +25,34 @@ Direction = Literal["both", "in", "out"]
 DIRECTIONS = ("both", "in", "out")
 
 
+def _rows(shared: Shared) -> Iterable[Row]:
+    return spread_rows(weighted_degree(shared.graph))
+
+
+def _channel_rows(shared: Shared) -> Iterable[Row]:
+    return spread_rows(weighted_degree(shared.channels))
+
+
+@measured(
+    name="channel_degree",
+    title="Weighted degree of channels",
+    units="weight; log_mean, log_std, skewness and kurtosis have none",
+    range="0 and more",
+    invariances="the signs of weights; permuting the channels of a layer permutes it",
+    source="Vahedian et al. 2021, arXiv 2111.05410, the rolled graph",
+    cost="one pass over the weights",
+    table=_channel_rows,
+)
+@measured(
+    name="weighted_degree",
+    title="Weighted degree",
+    units="weight; log_mean, log_std, skewness and kurtosis have none",
+    range="0 and more",
+    invariances="the signs of weights; permuting the neurons of a layer permutes it",
+    source="Vahedian et al. 2021, arXiv 2111.05410; absolute weights are our choice",
+    cost="two products with the adjacency matrix",
+    table=_rows,
+)
 def weighted_degree(
     graph: NeuralGraph | ChannelGraph, direction: Direction = "both", *, signed: bool = False
 ) -> NodeValues:
@@ -59,12 +89,3 @@ def check_direction(direction: str) -> None:
     """
     if direction not in DIRECTIONS:
         raise ConfigurationError("`direction` is 'both', 'in' or 'out'", repr(direction), "Choose one of them")
-
-
-def channel_strengths(graph: ChannelGraph) -> tuple[NodeValues, NodeValues]:
-    """Row and column sums of the blocks, accumulated in float64."""
-    received, sent = ({name: value.double() for name, value in graph.zeros().items()} for _ in range(2))
-    for (target, source), block in graph.blocks.items():
-        received[target] += block.sum(1, dtype=torch.float64)
-        sent[source] += block.sum(0, dtype=torch.float64)
-    return NodeValues(received), NodeValues(sent)

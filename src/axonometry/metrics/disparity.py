@@ -11,12 +11,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from axonometry.metrics.catalogue import measured
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
 
 
+@measured(
+    name="disparity",
+    title="Disparity",
+    units="none",
+    range="above 0, at most 1",
+    invariances="scaling all weights; permuting the neurons of a layer permutes it",
+    source="Barthélemy et al. 2005, on absolute weights (our choice)",
+    cost="four products with the adjacency matrix",
+)
 def disparity(graph: NeuralGraph) -> NodeValues:
     """Disparity of every neuron on the absolute weights of its links.
 

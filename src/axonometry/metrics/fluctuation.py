@@ -8,9 +8,12 @@ Source: La Malfa et al. 2021 (arXiv 2110.02628), layers fluctuation; nodes_fluct
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from axonometry.metrics.strength import StrengthConvention, node_strength
+from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.rows import Row
+from axonometry.metrics.strength import StrengthConvention, node_strength, shared_strengths
 from axonometry.statistics import moments
 from axonometry.values import NodeValues
 
@@ -18,6 +21,21 @@ if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
 
 
+def _rows(shared: Shared) -> Iterator[Row]:
+    for group, value in layer_fluctuation(shared_strengths(shared)).items():
+        yield group, "value", value
+
+
+@measured(
+    name="layer_fluctuation",
+    title="Layer fluctuation",
+    units="weight",
+    range="0 and more",
+    invariances="permuting the neurons of a layer; adding a constant to their strengths",
+    source="La Malfa et al. 2021, arXiv 2110.02628",
+    cost="that of node strength, once for both",
+    table=_rows,
+)
 def layer_fluctuation(
     graph_or_strengths: NeuralGraph | NodeValues, convention: StrengthConvention = "links"
 ) -> dict[str, float]:

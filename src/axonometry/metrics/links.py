@@ -10,13 +10,16 @@ that is the convention ``"ictai2021"``. Leaving the biases out by default is our
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.conventions import check_convention
+from axonometry.metrics.rows import Row
 from axonometry.statistics import moments
 
 if TYPE_CHECKING:
@@ -30,6 +33,22 @@ CONVENTIONS = ("links", "ictai2021")
 STATISTICS = ("count", "nonfinite", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")
 
 
+def _rows(shared: Shared) -> Iterator[Row]:
+    for row in link_weights(shared.graph, shared.convention).to_dict("records"):
+        for statistic in STATISTICS:
+            yield row["synapse"], statistic, float(row[statistic])
+
+
+@measured(
+    name="link_weights",
+    title="Link weights",
+    units="weight; skewness and kurtosis have none",
+    range="all reals",
+    invariances="permuting neurons; how often a weight is shared",
+    source="La Malfa et al. 2021, arXiv 2110.02628",
+    cost="one pass over the weights",
+    table=_rows,
+)
 def link_weights(graph: NeuralGraph, convention: LinkConvention = "links") -> pd.DataFrame:
     r"""Moments of every synapse's link weights.
 

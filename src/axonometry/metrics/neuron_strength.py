@@ -13,7 +13,7 @@ outputs are [our choice].
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,7 +23,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import one_hot
 
 from axonometry.errors import ConfigurationError
-from axonometry.metrics.activity import NeuronStatistics, tallied
+from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.neuron_statistics import NeuronStatistics, statistic_rows, streamed_statistics
+from axonometry.metrics.rows import Row
 from axonometry.program.live import LiveBatch
 from axonometry.program.lookup import one_hot as numbers_of
 from axonometry.program.samples import Samples
@@ -36,6 +38,21 @@ MODES = ("in", "out", "inout", "abs")
 By = Mapping[str, Tensor]
 
 
+def _rows(shared: Shared) -> Iterable[Row]:
+    return statistic_rows(shared.graph, lambda: neuron_strength(shared.graph, shared.samples))
+
+
+@measured(
+    name="neuron_strength",
+    title="Neuron strength",
+    units="local field",
+    range="all reals",
+    invariances="permuting the neurons of a layer permutes it; the order of the samples",
+    source="La Malfa et al. 2022, arXiv 2209.05488; the formula is our choice",
+    needs_samples=True,
+    cost="one forward pass over the samples; where links depend on them, a reading of the graph for each",
+    table=_rows,
+)
 def neuron_strength(
     graph: NeuralGraph, samples: Samples, mode: Mode = "inout", *, batch_size: int | None = None
 ) -> NeuronStatistics:
@@ -61,7 +78,7 @@ def neuron_strength(
             "a neuron's strength is of its links in, out, both, or absolute", repr(mode), f"Choose one of {MODES}"
         )
     values, nodes = strength_of_samples(graph, mode)
-    return tallied(graph, samples, values, batch_size=batch_size, nodes=nodes)
+    return streamed_statistics(graph, samples, values, batch_size=batch_size, nodes=nodes)
 
 
 def strength_of_samples(

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.rows import Row, n_classes
 from axonometry.program.linear import linear_maps
 
 if TYPE_CHECKING:
@@ -31,6 +33,23 @@ if TYPE_CHECKING:
 STATISTICS = ("log_norm", "log_top", "effective_rank", "log_tail", "coherence")
 
 
+def _rows(shared: Shared) -> Iterator[Row]:
+    """Nothing for networks without one output group of several neurons."""
+    if n_classes(shared.graph):
+        for name, found in linear_map_spectrum(shared.graph).items():
+            yield from ((name, statistic, value) for statistic, value in found.items())
+
+
+@measured(
+    name="linear_map",
+    title="Spectrum of the linear map",
+    units="log10 of weight products; effective_rank and coherence have none",
+    range="all reals; effective_rank from 1 to one less than the outputs, coherence from 0 to 1",
+    invariances="permuting the neurons of a layer; adding one number to all outputs' maps",
+    source="map: Lin et al. 2025, arXiv 2501.02436; its spectrum is our choice",
+    cost="one transposed linear pass for each output",
+    table=_rows,
+)
 def linear_map_spectrum(graph: NeuralGraph) -> dict[str, dict[str, float]]:
     """The statistics of the linear map from every group to the outputs.
 
@@ -47,14 +66,6 @@ def linear_map_spectrum(graph: NeuralGraph) -> dict[str, dict[str, float]]:
     maps = linear_maps(graph)
     hidden = {group.name for group in graph.groups if group.role != "output"}
     return {name: _spectrum(matrix.flatten(1).double()) for name, matrix in maps.items() if name in hidden}
-
-
-def linear_map_rows(graph: NeuralGraph) -> Iterator[tuple[str, str, float]]:
-    """Group, statistic and value; nothing for networks without one output group of several neurons."""
-    outputs = [group for group in graph.groups if group.role == "output"]
-    if len(outputs) == 1 and outputs[0].n_neurons > 1:
-        for name, found in linear_map_spectrum(graph).items():
-            yield from ((name, statistic, value) for statistic, value in found.items())
 
 
 def _spectrum(matrix: Tensor) -> dict[str, float]:

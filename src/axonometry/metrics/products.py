@@ -126,6 +126,15 @@ def absolute(graph: NeuralGraph | ChannelGraph) -> Flat:
     return Flat(found.shapes, found.dtype, found.device, found.forward, found.backward, graph)
 
 
+def channel_strengths(graph: ChannelGraph) -> tuple[NodeValues, NodeValues]:
+    """Row and column sums of the blocks, accumulated in float64."""
+    received, sent = ({name: value.double() for name, value in graph.zeros().items()} for _ in range(2))
+    for (target, source), block in graph.blocks.items():
+        received[target] += block.sum(1, dtype=torch.float64)
+        sent[source] += block.sum(0, dtype=torch.float64)
+    return NodeValues(received), NodeValues(sent)
+
+
 def _dense(matrix: Vector, shapes: Mapping[str, tuple[int, ...]], device: torch.device) -> Flat:
     turned = np.ascontiguousarray(matrix.T)
     return Flat(shapes, torch.float64, device, lambda x: matrix @ x, lambda x: turned @ x, matrix=matrix)

@@ -12,12 +12,16 @@ choice.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.rows import NETWORK, Row, vector_rows
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
@@ -39,6 +43,32 @@ class SpectralNorms:
     blocks: dict[tuple[str, str], float]
 
 
+def _rows(shared: Shared) -> Iterator[Row]:
+    """``kernel`` for every synapse, ``channels`` for every group: the largest of the blocks that feed it.
+
+    For the whole network: moments of the kernels' norms, and of their log10.
+    """
+    norms = spectral_norms(shared.graph, shared.channels)
+    for synapse, value in norms.kernels.items():
+        yield synapse, "kernel", value
+    targets: dict[str, float] = {}
+    for (target, _), value in norms.blocks.items():
+        targets[target] = value if math.isnan(value) else max(targets.get(target, 0.0), value)
+    for target, value in targets.items():
+        yield target, "channels", value
+    yield from vector_rows(NETWORK, torch.tensor(list(norms.kernels.values()), dtype=torch.float64))
+
+
+@measured(
+    name="spectral_norm",
+    title="Spectral norm",
+    units="weight",
+    range="0 and more",
+    invariances="permuting the neurons of a layer; orthogonal maps of a linear layer's inputs or outputs",
+    source="Yoshida and Miyato 2017, arXiv 1705.10941; channel blocks are our choice",
+    cost="a small eigenvalue problem for every synapse and every block of the channel graph",
+    table=_rows,
+)
 def spectral_norms(graph: NeuralGraph, channels: ChannelGraph | None = None) -> SpectralNorms:
     """Largest singular value of every synapse's kernel and of every block of the channel graph.
 

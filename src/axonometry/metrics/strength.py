@@ -8,12 +8,15 @@ convention ``"ictai2021"``. The default, real links only, is our choice.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.conventions import check_convention
-from axonometry.metrics.degree import channel_strengths
+from axonometry.metrics.products import channel_strengths
+from axonometry.metrics.rows import Row, moment_rows
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -25,6 +28,26 @@ CONVENTIONS = ("links", "ictai2021")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 
 
+def shared_strengths(shared: Shared) -> NodeValues:
+    """Node strength in the table's convention, computed once for all measures that follow from it."""
+    found: NodeValues = shared.once(node_strength, shared.convention)
+    return found
+
+
+def _rows(shared: Shared) -> Iterable[Row]:
+    return moment_rows(shared_strengths(shared))
+
+
+@measured(
+    name="node_strength",
+    title="Node strength",
+    units="weight",
+    range="all reals",
+    invariances="permuting the neurons of a layer permutes it",
+    source="La Malfa et al. 2021, arXiv 2110.02628",
+    cost="two products with the adjacency matrix, each about one forward pass",
+    table=_rows,
+)
 def node_strength(graph: NeuralGraph, convention: StrengthConvention = "links", *, rolled: bool = False) -> NodeValues:
     r"""Node strength of every neuron, in-strength plus out-strength.
 

@@ -1,6 +1,7 @@
 """The network as a program, and the graph that its cut reading is."""
 
 from axonometry.program.capture import capture as capture, read_exported as read_exported
+from axonometry.program.channels import ChannelGraph as ChannelGraph
 from axonometry.program.description import (
     Coverage as Coverage,
     Group as Group,
@@ -11,3 +12,6 @@ from axonometry.program.description import (
 from axonometry.program.graph import NeuralGraph as NeuralGraph
 from axonometry.program.program import Program as Program
 from axonometry.program.registry import rule as rule
+
+# What the root has too.
+__all__ = ["ChannelGraph", "Coverage", "Group", "Kernel", "NeuralGraph", "Synapse", "Wire", "capture", "rule"]

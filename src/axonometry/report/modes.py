@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from axonometry.metrics import CATALOGUE
-from axonometry.metrics.modes.rows import METRICS
+from axonometry.metrics.modes.over_time import METRICS
 from axonometry.report import definitions, distributions, figures, palette
 from axonometry.report.axes import evenly
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import axonometry as ax
 from axonometry.errors import SamplesError, ValuesError
+from axonometry.metrics.activation_functions import activation_functions
 from axonometry.metrics.modes import MODES, fields, modes as modes_module, order_modes
-from axonometry.metrics.modes.functions import activation_functions
 from axonometry.populations import CifarResNet
 from axonometry.program import NeuralGraph
 from axonometry.program.live import live_batches

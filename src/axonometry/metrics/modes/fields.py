@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import SamplesError, ValuesError
-from axonometry.metrics.modes.labels import held
+from axonometry.metrics.labels import held
 from axonometry.metrics.modes.order import Array
 from axonometry.program.description import Group
 from axonometry.program.live import field_nodes, live_batches, refuse_nonfinite

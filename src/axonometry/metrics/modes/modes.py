@@ -22,118 +22,30 @@ are our choice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from axonometry.metrics.activation_functions import ActivationFunction, activation_functions
+from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.modes.fields import MEMORY, groups_of, parts, rows_of
-from axonometry.metrics.modes.functions import ActivationFunction, activation_functions
 from axonometry.metrics.modes.order import Array, by_rows, pair_counts
+from axonometry.metrics.modes.results import MODES, TOLERANCE, Modes, NeuronModes
+from axonometry.metrics.rows import Row, rows_or_nan
 from axonometry.program.live import live_batches, refuse_nonfinite
 from axonometry.program.samples import Samples
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from axonometry.program import NeuralGraph
 
-MODES = ("strict", "weak", "non_preserving", "dead")
-"""Modes in the order of their numbers."""
+STATISTICS = ("rate", *MODES[:3], "dead", "saturated", "reversed")
+"""Per group in tables."""
 
-TOLERANCE = 0.01
 _NEAR, _MOST = 0.01, 0.95  # of the range, of the samples
-
-
-@dataclass(frozen=True)
-class Modes:
-    """Order statistics of the neurons of one layer, of shape (n,); for a convolution, of its channels.
-
-    Attributes:
-        rate: Order-preserving rate, 0 to 1; NaN where all samples have one local field.
-        turned: Share of the comparable pairs whose order is turned round, 0 to 1; NaN as above.
-        dead: Whether the activation is the same for all samples.
-        saturated: Whether a bounded activation stays near its bounds.
-        orientation: 1, or -1 where order is turned round as a whole: by the activation function or by a negative gain
-            of the normalisation in front of it; 0 for a gain of zero, and where gains of several synapses differ.
-        tolerance: How far the rate of a strict neuron may lie below 1.
-    """
-
-    rate: Float[Tensor, " n"]
-    turned: Float[Tensor, " n"]
-    dead: Bool[Tensor, " n"]
-    saturated: Bool[Tensor, " n"]
-    orientation: Int[Tensor, " n"]
-    tolerance: float = TOLERANCE
-
-    @property
-    def mode(self) -> Int[Tensor, " n"]:
-        """The mode of each neuron, a place in :data:`MODES`."""
-        strict = torch.maximum(self.rate, self.turned) >= 1 - self.tolerance
-        both = (self.rate > 0) & (self.turned > 0)
-        mode = torch.where(strict, 0, torch.where(both, 2, 1))
-        return torch.where(self.dead, 3, mode)
-
-    def summary(self) -> dict[str, float]:
-        """Mean rate and shares of neurons by mode.
-
-        ``rate``, ``strict``, ``weak`` and ``non_preserving`` are of the neurons that are not dead, and NaN if all are;
-        ``dead``, ``saturated`` and ``reversed`` (orientation -1) are of all.
-        """
-        living = self.mode[~self.dead]
-        shares = {name: _mean((living == place).double()) for place, name in enumerate(MODES[:3])}
-        return {
-            "rate": _mean(self.rate[~self.dead].double()),
-            **shares,
-            "dead": _mean(self.dead.double()),
-            "saturated": _mean(self.saturated.double()),
-            "reversed": _mean((self.orientation < 0).double()),
-        }
-
-
-@dataclass(frozen=True)
-class NeuronModes:
-    """Modes of every layer.
-
-    Attributes:
-        groups: By group, in the order of computation.
-    """
-
-    groups: Mapping[str, Modes]
-
-    def __getitem__(self, group: str) -> Modes:
-        return self.groups[group]
-
-    def summary(self) -> pd.DataFrame:
-        """One row a group: the number of its neurons (channels of a convolution), and :meth:`Modes.summary`."""
-        import pandas as pd
-
-        rows = [{"group": n, "neurons": len(m.rate), **m.summary()} for n, m in self.groups.items()]
-        return pd.DataFrame(rows)
-
-    def frame(self) -> pd.DataFrame:
-        """One row a neuron (channel of a convolution): group, neuron, mode, rate, turned, saturated, orientation."""
-        import pandas as pd
-
-        tables = [
-            pd.DataFrame(
-                {
-                    "group": name,
-                    "neuron": range(len(modes.rate)),
-                    "mode": np.array(MODES)[modes.mode.numpy()],
-                    "rate": modes.rate.numpy(),
-                    "turned": modes.turned.numpy(),
-                    "saturated": modes.saturated.numpy(),
-                    "orientation": modes.orientation.numpy(),
-                }
-            )
-            for name, modes in self.groups.items()
-        ]
-        return pd.concat(tables, ignore_index=True)
 
 
 def order_modes(
@@ -154,6 +66,32 @@ def order_modes(
     return _modes(rows, ActivationFunction(("given",), rising=False), values, tolerance)
 
 
+def mode_rows(graph: NeuralGraph, samples: Samples) -> Iterator[Row]:
+    """Mean rate and shares of neurons by mode for every group but the inputs; NaN for a network that diverged."""
+
+    def rows() -> Iterator[Row]:
+        for name, modes in neuron_modes(graph, samples).groups.items():
+            yield from ((name, statistic, value) for statistic, value in modes.summary().items())
+
+    names = [group.name for group in graph.groups if group.role != "input"]
+    yield from rows_or_nan(graph, samples, rows, ((name, statistic) for name in names for statistic in STATISTICS))
+
+
+def _rows(shared: Shared) -> Iterator[Row]:
+    return mode_rows(shared.graph, shared.samples)
+
+
+@measured(
+    name="neuron_modes",
+    title="Neuron modes",
+    units="none",
+    range="0 to 1",
+    invariances="permuting the neurons of a layer; the order of the samples; rising maps of a neuron's local field",
+    source="Lin et al. 2025, arXiv 2501.02436; the test by pairs of samples is our choice",
+    needs_samples=True,
+    cost="one forward pass over the samples, and a sort of them for every neuron that does not rise strictly",
+    table=_rows,
+)
 def neuron_modes(
     graph: NeuralGraph,
     samples: Samples,
@@ -282,7 +220,3 @@ def _joined(several: list[Modes], gains: Tensor) -> Modes:
         for name in ("rate", "turned", "dead", "saturated", "orientation")
     )
     return Modes(rate, turned, dead, saturated, orientation * gains, several[0].tolerance)
-
-
-def _mean(values: Tensor) -> float:
-    return float(values.mean()) if values.numel() else float("nan")

@@ -18,7 +18,7 @@ too, so that turning all signs mirrors the density.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,9 +28,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from axonometry.errors import SamplesError
+from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.labels import checked_labels, held, labels_in
 from axonometry.metrics.modes.fields import MEMORY, count, groups_of, parts
-from axonometry.metrics.modes.labels import checked_labels, held, labels_in
 from axonometry.metrics.modes.order import Array, by_rows
+from axonometry.metrics.rows import Row, n_classes, rows_or_nan
 from axonometry.program.linear import linear_maps
 from axonometry.program.samples import Samples
 
@@ -103,6 +105,40 @@ class RankDistribution:
         return pd.concat(tables, ignore_index=True)
 
 
+def gradient_rows(graph: NeuralGraph, samples: Samples, labels: Tensor | None = None) -> Iterator[Row]:
+    """Mean slope of the rank distribution for every hidden group, and for each class; NaN for one that diverged.
+
+    Nothing for networks without one output group of several neurons.
+    """
+    classes = [f"class_{k}" for k in range(n_classes(graph))]
+    if not classes:
+        return
+
+    def rows() -> Iterator[Row]:
+        for name, ranks in rank_distribution(graph, samples, labels).groups.items():
+            yield name, "mean", ranks.mean
+            yield from ((name, of, value) for of, value in zip(classes, ranks.by_class.tolist(), strict=True))
+
+    names = [group.name for group in graph.groups if group.role == "hidden"]
+    yield from rows_or_nan(graph, samples, rows, ((name, of) for name in names for of in ("mean", *classes)))
+
+
+def _rows(shared: Shared) -> Iterator[Row]:
+    return gradient_rows(shared.graph, shared.samples)
+
+
+@measured(
+    name="rank_gradient",
+    title="Gradient of the rank distribution",
+    units="none",
+    range="-6 to 6",
+    invariances="permuting the neurons of a layer; the order of the samples; rising maps of a neuron's local field",
+    source="Lin et al. 2025, arXiv 2501.02436",
+    needs_samples=True,
+    needs_labels=True,
+    cost="one forward pass over the samples, and a sort of them for every neuron",
+    table=_rows,
+)
 def rank_distribution(
     graph: NeuralGraph,
     samples: Samples,

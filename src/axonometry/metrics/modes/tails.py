@@ -19,7 +19,7 @@ measure, are our choice.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from axonometry.errors import SamplesError, ValuesError
-from axonometry.metrics.modes.labels import checked_labels, held, labels_in
+from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.labels import checked_labels, held, labels_in
+from axonometry.metrics.rows import Row, n_classes, rows_or_nan
 from axonometry.program.linear import linear_maps
 from axonometry.program.links import Links
 from axonometry.program.live import LiveBatch, live_batches, refuse_nonfinite
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from axonometry.program import NeuralGraph
+
+
+STATISTICS = ("accuracy", "agreement", "error")
+"""Per group in tables."""
 
 
 def linear_map(graph: NeuralGraph, group: str, *, output: str | None = None) -> Float[Tensor, "outputs ..."]:
@@ -66,6 +72,38 @@ def linear_map(graph: NeuralGraph, group: str, *, output: str | None = None) -> 
     return maps[group]
 
 
+def truncation_rows(graph: NeuralGraph, samples: Samples, labels: Tensor | None = None) -> Iterator[Row]:
+    """Accuracy, agreement and error of the network that is linear behind each group; NaN for one that diverged.
+
+    Nothing for networks without one output group of several neurons.
+    """
+    if not n_classes(graph):
+        return
+
+    def rows() -> Iterator[Row]:
+        for record in linear_truncation(graph, samples, labels).to_dict("records"):
+            yield from ((record["group"], name, float(record[name])) for name in STATISTICS)
+
+    names = [group.name for group in graph.groups]
+    yield from rows_or_nan(graph, samples, rows, ((name, of) for name in names for of in STATISTICS))
+
+
+def _rows(shared: Shared) -> Iterator[Row]:
+    return truncation_rows(shared.graph, shared.samples)
+
+
+@measured(
+    name="linear_truncation",
+    title="Linear network behind a layer",
+    units="none",
+    range="accuracy and agreement from 0 to 1, error 0 and more",
+    invariances="permuting the neurons of a layer; the order of the samples",
+    source="map: Lin et al. 2025, arXiv 2501.02436; its error is our choice",
+    needs_samples=True,
+    needs_labels=True,
+    cost="one transposed linear pass for each output, a forward pass and a product over the samples",
+    table=_rows,
+)
 def linear_truncation(
     graph: NeuralGraph, samples: Samples, labels: Int[Tensor, " samples"] | None = None
 ) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, strategies as st
 
 from axonometry.metrics import eigenvector_centrality, leading_eigenpair, measure, spectral_norms, weighted_degree
-from axonometry.metrics.centrality_rows import STATISTICS, degree_rows
+from axonometry.metrics.rows import STATISTICS, spread_rows
 from axonometry.program import NeuralGraph
 from axonometry.statistics import moments
 from axonometry.values import NodeValues
@@ -66,7 +66,7 @@ def test_centralities_carry_the_eigenvalue() -> None:
 @given(st.lists(st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 1e-300, 1e300]), min_size=1, max_size=40))
 def test_few_numbers_have_the_moments_of_many(numbers: list[float]) -> None:
     values = torch.tensor(numbers, dtype=torch.float64)
-    found = {s: v for group, s, v in degree_rows(NodeValues({"a": values})) if group == "a"}
+    found = {s: v for group, s, v in spread_rows(NodeValues({"a": values})) if group == "a"}
     for statistic, expected in asdict(moments(values)).items():
         assert found[statistic] == pytest.approx(expected, rel=1e-6, abs=1e-6 * (1 + abs(expected)))
 

@@ -11,7 +11,10 @@ from torch import nn
 import axonometry as ax
 from axonometry.errors import SamplesError
 from axonometry.metrics.modes import modes_over_time
-from axonometry.metrics.modes.rows import METRICS, gradient_rows, mode_rows, truncation_rows
+from axonometry.metrics.modes.modes import mode_rows
+from axonometry.metrics.modes.over_time import METRICS
+from axonometry.metrics.modes.ranks import gradient_rows
+from axonometry.metrics.modes.tails import truncation_rows
 from axonometry.program import NeuralGraph
 
 SAMPLES, LABELS = torch.linspace(-1, 1, 60).reshape(12, 5), torch.arange(12) % 3

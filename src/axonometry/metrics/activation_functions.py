@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, fx
 
-from axonometry.metrics.modes.order import Array
 from axonometry.program.fx_utils import shape_of
 from axonometry.program.live import activation_nodes, field_nodes
 from axonometry.program.program import Program
 from axonometry.program.recurrence import activated
+
+Array = NDArray[Any]
 
 _RISING = frozenset("sigmoid tanh softplus log_sigmoid selu celu exp exp2 expm1 sinh asinh atan erf".split())
 _LEFT_ALONE = frozenset(
