@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what follows is for readers and type checkers; the tables below say the same at run time
     from axonometry.checkpoints import open_checkpoint as open_checkpoint
+    from axonometry.experiments import Experiment as Experiment
     from axonometry.metrics import *  # noqa: F403
     from axonometry.predict import AccuracyPredictor as AccuracyPredictor
     from axonometry.program import *  # noqa: F403
@@ -29,6 +30,7 @@ A name is looked for in this order, so that finding it imports nothing that its 
 
 _SINGLE = {
     "AccuracyPredictor": "axonometry.predict",
+    "Experiment": "axonometry.experiments",
     "Recorder": "axonometry.trajectory",
     "Trajectory": "axonometry.trajectory",
     "load": "axonometry.trajectory",

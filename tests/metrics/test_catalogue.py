@@ -30,7 +30,7 @@ def test_every_measure_states_its_facts() -> None:
         *("link_weights", "node_strength", "layer_fluctuation", "disparity", "weighted_degree", "channel_degree"),
         *("eigenvector_centrality", "channel_centrality", "spectral_norm", "linear_map"),
         *("neuron_strength", "neuron_activation", "attention_strength"),
-        *("neuron_modes", "rank_gradient", "linear_truncation"),
+        *("neuron_modes", "rank_gradient", "linear_truncation", "sample_basin", "weight_basin", "sharpness"),
     ]
     for name, spec in CATALOGUE.items():
         assert spec.name == name
@@ -113,8 +113,9 @@ def test_measures_of_samples_are_refused_without() -> None:
 def test_measures_of_classes_are_taken_from_batches_with_labels() -> None:
     graph, samples, labels = example_a(), torch.randn(9, 2), torch.arange(9) % 2
     frame = measure(graph, samples=[(samples[:4], labels[:4]), (samples[4:], labels[4:])])
-    # a network without attention has no rows of it
-    assert frame["metric"].drop_duplicates().tolist() == [n for n in CATALOGUE if n != "attention_strength"]
+    # a network without attention has no rows of it, and what costs seconds is not taken unless it is asked for
+    expected = [name for name, spec in CATALOGUE.items() if name != "attention_strength" and not spec.opt_in]
+    assert frame["metric"].drop_duplicates().tolist() == expected
     table = frame.set_index(["metric", "group", "statistic"])["value"]
     assert table["rank_gradient", "0", "mean"] == pytest.approx(rank_distribution(graph, samples, labels)["0"].mean)
     truncated = linear_truncation(graph, samples, labels).set_index("group")

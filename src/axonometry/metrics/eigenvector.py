@@ -22,7 +22,8 @@ import torch
 
 from axonometry.errors import ConvergenceError, ValuesError, WeightsError
 from axonometry.metrics.catalogue import Shared, measured
-from axonometry.metrics.products import Flat, Vector, absolute
+from axonometry.metrics.lanczos import Vector
+from axonometry.metrics.products import Flat, absolute
 from axonometry.metrics.rows import NETWORK, Row, spread_rows
 from axonometry.metrics.solver import Eigenpair, Solver
 from axonometry.values import NodeValues

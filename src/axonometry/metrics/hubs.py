@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.errors import ConvergenceError
-from axonometry.metrics.products import Vector, absolute
+from axonometry.metrics.lanczos import Vector
+from axonometry.metrics.products import absolute
 from axonometry.metrics.solver import Solver
 from axonometry.values import NodeValues
 

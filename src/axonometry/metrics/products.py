@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from axonometry.metrics.components import reached
+from axonometry.metrics.lanczos import Vector
 from axonometry.program.channels import ChannelGraph
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
-
-Vector = NDArray[Any]
-"""One floating number a node."""
 
 FEW = 64
 """Up to so many neurons a matrix is built and decomposed as a whole."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axonometry.errors import ConvergenceError, WeightsError
-from axonometry.metrics.products import FEW, Flat, Vector
+from axonometry.metrics.lanczos import Vector, dense_eigenpair, largest_eigenpair
+from axonometry.metrics.products import FEW, Flat
 from axonometry.values import NodeValues
 
 _BASIS = 8  # Vectors that Lanczos keeps: few, so that memory stays small and a warm start is noticed early.
@@ -109,22 +110,17 @@ class Solver:
         return self.smoothed(value, np.where(inside, vector, 0))
 
     def lanczos(self, inside: NDArray[np.bool_], begin: Vector) -> tuple[float, Vector]:
-        """The largest eigenvalue and its vector by ARPACK, on S divided by the largest degree."""
-        from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
-
+        """The largest eigenvalue and its vector, by products with S divided by the largest degree."""
         scale = self.links.kind.type(self.scale)
 
         def product(x: Vector) -> Vector:
-            return np.where(inside, self.multiply(np.where(inside, x.ravel(), 0)) / scale, 0)
+            return np.where(inside, self.multiply(np.where(inside, x, 0)) / scale, 0)
 
-        operator = LinearOperator(shape=(self.links.size, self.links.size), matvec=product, dtype=self.links.kind)
         try:
-            values, vectors = eigsh(
-                operator, k=1, which="LA", v0=begin, ncv=_BASIS, maxiter=_RESTARTS, tol=self.tol / 2
-            )
-        except ArpackError as error:
-            raise self.unconverged(str(error)) from error
-        return float(values[0]) * self.scale, vectors[:, 0]
+            value, vector = largest_eigenpair(product, begin, tol=self.tol / 2, basis=_BASIS, restarts=_RESTARTS)
+        except ConvergenceError as error:
+            raise self.unconverged(str(error.__cause__)) from error
+        return value * self.scale, vector
 
     def smoothed(self, value: float, vector: Vector) -> _Found:
         """One product more: it tells the residual, and averages rounding away where the vector is small."""
@@ -149,8 +145,8 @@ class Solver:
         """The same by a dense decomposition."""
         places = np.flatnonzero(inside)
         symmetric = (matrix + matrix.T)[np.ix_(places, places)] / self.scale
-        values, vectors = np.linalg.eigh(symmetric)
+        value, part = dense_eigenpair(symmetric)
         vector = np.zeros(len(inside))
-        vector[places] = np.abs(vectors[:, -1])
-        residual = float(np.linalg.norm(symmetric @ vector[places] / values[-1] - vector[places]))
-        return _Found(float(values[-1]) * self.scale, vector, residual)
+        vector[places] = np.abs(part)
+        residual = float(np.linalg.norm(symmetric @ vector[places] / value - vector[places]))
+        return _Found(value * self.scale, vector, residual)

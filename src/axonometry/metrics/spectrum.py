@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.lanczos import Vector, largest_eigenpair
 from axonometry.metrics.rows import NETWORK, Row, vector_rows
 
 if TYPE_CHECKING:
@@ -97,21 +98,11 @@ def largest_singular_value(matrix: Tensor) -> float:
 
 
 def _iterated(matrix: Tensor) -> float:
-    """σ₁ by Lanczos, which needs products with the matrix alone."""
-    from scipy.sparse.linalg import LinearOperator, eigsh
+    """σ₁ by products with the Gram matrix, which is never formed."""
 
-    def gram(x: np.ndarray) -> np.ndarray:
-        vector = torch.from_numpy(np.ascontiguousarray(x.ravel())).to(matrix)
+    def gram(x: Vector) -> Vector:
+        vector = torch.from_numpy(np.ascontiguousarray(x)).to(matrix)
         return (matrix @ (vector @ matrix)).cpu().numpy()
 
-    n = len(matrix)
-    begin = np.random.default_rng(0).standard_normal(n)
-    values = eigsh(
-        LinearOperator(shape=(n, n), matvec=gram, dtype=np.float64),
-        k=1,
-        which="LA",
-        v0=begin,
-        tol=1e-8,
-        return_eigenvectors=False,
-    )
-    return math.sqrt(float(values[0]))
+    begin = np.random.default_rng(0).standard_normal(len(matrix))
+    return math.sqrt(largest_eigenpair(gram, begin, tol=1e-8)[0])

@@ -30,7 +30,15 @@ from axonometry.program.samples import Samples, batches_of
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph
 
-__all__ = ["LiveBatch", "activation_nodes", "field_nodes", "live_batches", "over_live_batches", "refuse_nonfinite"]
+__all__ = [
+    "LiveBatch",
+    "activation_nodes",
+    "field_nodes",
+    "live_batches",
+    "over_live_batches",
+    "refuse_nonfinite",
+    "run_plan",
+]
 Result = TypeVar("Result")
 _aten = torch.ops.aten
 
@@ -205,7 +213,14 @@ Found = tuple[dict[str, Tensor], dict[str, Tensor], dict[fx.Node, Any]]
 
 @torch.no_grad()
 def _run(plan: Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
-    """One batch: fields and activations, the samples first, then the group's shape; and what else is wanted."""
+    return run_plan(plan, statics, inputs)
+
+
+def run_plan(plan: Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
+    """One batch: fields and activations, the samples first, then the group's shape; and what else is wanted.
+
+    Gradients flow from the results to the static values and the inputs, where those ask for them.
+    """
     wanted = list(dict.fromkeys([*plan.fields.values(), *plan.activations.values(), *plan.nodes]))
 
     def one(*sample: Tensor) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -106,10 +107,15 @@ class Program:
     varying: frozenset[fx.Node]
     batch_axes: Mapping[fx.Node, int | None]
 
-    def statics(self, state: Mapping[str, Tensor]) -> Statics:
-        """Every value that does not depend on the input, at these weights."""
+    def statics(self, state: Mapping[str, Tensor], *, differentiable: bool = False) -> Statics:
+        """Every value that does not depend on the input, at these weights.
+
+        Args:
+            state: Parameters and buffers by state-dict name.
+            differentiable: Whether gradients flow from the values to the weights.
+        """
         values: Statics = {**self.controls, **{node: state[name] for node, name in self.names.items()}}
-        with torch.no_grad():
+        with nullcontext() if differentiable else torch.no_grad():
             for node in self.computed:
                 if node.op == "get_attr":
                     values[node] = getattr(self.exported.graph_module, str(node.target))

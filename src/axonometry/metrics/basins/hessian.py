@@ -1,7 +1,7 @@
 r"""Sharpness: the largest curvature of the loss.
 
 The largest eigenvalue of the Hessian of the mean cross entropy (nats) over samples, with respect to the parameters, by
-Lanczos (scipy's ARPACK) on products with the Hessian, each a gradient of a gradient. ``scaled`` takes the Hessian in
+Lanczos on products with the Hessian, each a gradient of a gradient. ``scaled`` takes the Hessian in
 the unit of a weight basin: with :math:`D` the standard deviation of each weight tensor, the eigenvalue of :math:`D H D`
 over the weights alone, which scaling a ReLU layer up and the next one down leaves as it is. The mean loss under weight
 noise of a small amplitude s rises by :math:`s^2 / 2` times the sum of all its eigenvalues.
@@ -13,7 +13,7 @@ choice.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,12 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from axonometry.errors import ConvergenceError, WeightsError
+from axonometry.errors import WeightsError
 from axonometry.metrics.basins.classifier import Classifier, examined, logits_of
+from axonometry.metrics.basins.rows import curvature_rows
+from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.lanczos import dense_eigenpair, largest_eigenpair
+from axonometry.metrics.rows import Row
 
 _FEW = 64
 """Up to so many parameters the whole Hessian costs less than an iteration."""
@@ -50,6 +54,26 @@ class Sharpness:
     scaled: bool
 
 
+def _rows(shared: Shared) -> Iterator[Row]:
+    def take(model: nn.Module, samples: Tensor, labels: Tensor, scaled: bool) -> float:
+        return sharpness(model, samples, labels, scaled=scaled).value
+
+    return curvature_rows(shared, take)
+
+
+@measured(
+    name="sharpness",
+    title="Sharpness",
+    units="nats over the square of the weights' unit; scaled: nats",
+    range="all reals, above 0 near a minimum",
+    invariances="permuting the neurons of a layer; scaled: scaling a ReLU layer up and the next one down",
+    source="Keskar et al. 2017 and Yao et al. 2020; the scaled Hessian is our choice",
+    needs_samples=True,
+    needs_labels=True,
+    cost="twice tens to hundreds of products with the Hessian, each about four passes over the samples",
+    opt_in=True,
+    table=_rows,
+)
 def sharpness(
     model: nn.Module, samples: Tensor, labels: Tensor, *, scaled: bool = False, tol: float = 1e-3, seed: int = 0
 ) -> Sharpness:
@@ -128,23 +152,10 @@ class _Hessian:
 
 def _largest(hessian: _Hessian, tol: float, seed: int) -> tuple[float, np.ndarray]:
     """The largest eigenvalue and its vector."""
-    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
-
     n = hessian.size
     if n <= _FEW:
-        matrix = np.stack([hessian.multiply(row) for row in np.eye(n)])
-        values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-        return float(values[-1]), vectors[:, -1]
+        return dense_eigenpair(np.stack([hessian.multiply(row) for row in np.eye(n)]))
     begin = np.random.default_rng(seed).standard_normal(n)
     if not hessian.multiply(begin).any():
         return 0.0, begin / math.sqrt(float(begin @ begin))
-    operator = LinearOperator(shape=(n, n), matvec=hessian.multiply, dtype=np.float64)
-    try:
-        found, vectors = eigsh(operator, k=1, which="LA", v0=begin, tol=tol, maxiter=_RESTARTS)
-    except ArpackError as error:
-        raise ConvergenceError(
-            f"the largest eigenvalue is found to {tol:.1e}",
-            f"{error} after {hessian.products} products",
-            "Give a larger `tol`, more samples, or another `seed`",
-        ) from error
-    return float(found[0]), vectors[:, 0]
+    return largest_eigenpair(hessian.multiply, begin, tol=tol, restarts=_RESTARTS)

@@ -1,4 +1,4 @@
-r"""Attraction basins in the space of the samples: how much noise on its inputs a network bears.
+r"""Attraction basins in the space of the samples: how much noise on its inputs a network tolerates.
 
 Accuracy at the amplitude s is :math:`a(s)`, the mean over samples and over draws :math:`\xi \sim N(0, I)`, a number for
 each component of a sample, of whether :math:`\arg\max F(x + s \xi)` is the sample's class. The basin's amplitude s* is
@@ -23,13 +23,33 @@ from torch import Tensor, nn
 from axonometry.errors import SamplesError
 from axonometry.metrics.basins.basin import Basin, basin_of
 from axonometry.metrics.basins.classifier import Classifier, classes_of, examined, logits_of
+from axonometry.metrics.basins.rows import basin_rows
 from axonometry.metrics.basins.search import Search, level, on_grid, refined
+from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.rows import Row
 from axonometry.progress import Progress
 
 _UNIT = 256
 """Samples times draws whose noise is drawn in one piece: the numbers do not depend on how many are passed at once."""
 
 
+def _rows(shared: Shared) -> Iterator[Row]:
+    return basin_rows(shared, sample_basin)
+
+
+@measured(
+    name="sample_basin",
+    title="Basin of the samples",
+    units="that of the samples; clean has none",
+    range="0 and more, infinite where no noise that is tried suffices; clean from 0 to 1",
+    invariances="permuting the neurons of a layer; the network's function alone counts",
+    source="Lin et al. 2025, arXiv 2501.02436; noise, grid and bisection are our choice",
+    needs_samples=True,
+    needs_labels=True,
+    cost="about 500 forward passes over the samples: 32 amplitudes with 16 draws of noise each",
+    opt_in=True,
+    table=_rows,
+)
 def sample_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is told
     model: nn.Module,
     samples: Tensor,

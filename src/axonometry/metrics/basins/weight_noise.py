@@ -1,4 +1,4 @@
-r"""Attraction basins in the space of the weights: how much noise on its weights a network bears.
+r"""Attraction basins in the space of the weights: how much noise on its weights a network tolerates.
 
 In each draw every weight tensor :math:`W^l` becomes :math:`W^l + s\,\sigma(W^l)\,\xi`, with :math:`\xi \sim N(0, I)`
 and :math:`\sigma` the population standard deviation of the tensor's entries; s* is the first s at which the mean
@@ -23,8 +23,11 @@ from torch.func import functional_call, vmap
 from axonometry.errors import WeightsError
 from axonometry.metrics.basins.basin import Basin, basin_of
 from axonometry.metrics.basins.classifier import Classifier, classes_of, examined, logits_of
+from axonometry.metrics.basins.rows import basin_rows
 from axonometry.metrics.basins.sample_noise import Steps, mixed
 from axonometry.metrics.basins.search import Search, level, on_grid, refined
+from axonometry.metrics.catalogue import Shared, measured
+from axonometry.metrics.rows import Row
 from axonometry.progress import Progress
 
 _KEPT = 2**26
@@ -33,6 +36,23 @@ _STACKED = 2**27
 """Weights of stacked networks in memory at once."""
 
 
+def _rows(shared: Shared) -> Iterator[Row]:
+    return basin_rows(shared, weight_basin)
+
+
+@measured(
+    name="weight_basin",
+    title="Basin of the weights",
+    units="standard deviations of each layer's weights; clean has none",
+    range="0 and more, infinite where no noise that is tried suffices; clean from 0 to 1",
+    invariances="scaling a layer's weights where the function allows it; permuting neurons, but for the noise's draws",
+    source="Lin et al. 2025, arXiv 2501.02436; that biases stay is our choice",
+    needs_samples=True,
+    needs_labels=True,
+    cost="about 900 networks with noise on the samples: 27 amplitudes with 32 draws each, and as many for each class",
+    opt_in=True,
+    table=_rows,
+)
 def weight_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is told
     model: nn.Module,
     samples: Tensor,

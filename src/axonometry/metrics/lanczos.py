@@ -1,0 +1,85 @@
+"""The largest eigenvalue of a symmetric matrix that is known by its products alone, and its eigenvector.
+
+One iteration for three matrices that are never built: the absolute links of a network
+(:mod:`axonometry.metrics.solver`), the Gram matrix of a large kernel (:mod:`axonometry.metrics.spectrum`), and the
+Hessian of a loss (:mod:`axonometry.metrics.basins.hessian`). It is ARPACK's implicitly restarted Lanczos method, by
+scipy: a Krylov basis of a few vectors is built by products, compressed to its best part, and built again. Lanczos and
+not power iteration: a layered network's matrix has -λ beside λ, between which a power iteration swings for ever.
+
+Source: Lehoucq, Sorensen and Yang 1998, ARPACK users' guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from axonometry.errors import ConvergenceError
+
+Vector = NDArray[Any]
+"""One floating number a node."""
+
+
+def largest_eigenpair(
+    multiply: Callable[[Vector], Vector],
+    begin: Float[np.ndarray, " n"],
+    *,
+    tol: float,
+    basis: int | None = None,
+    restarts: int | None = None,
+) -> tuple[float, Float[np.ndarray, " n"]]:
+    """The (algebraically) largest eigenvalue of a symmetric matrix and its eigenvector, by products.
+
+    Args:
+        multiply: The product of the matrix with a vector.
+        begin: Where to begin; its type is that of the arithmetic. Zero, or a vector at a right angle to the eigenvector,
+            is no place to begin.
+        tol: The eigenvalue's relative accuracy.
+        basis: Vectors that are kept; scipy's choice (20) where None. Few keep memory small and notice a good start.
+        restarts: How often the basis may be built; scipy's choice (10 n) where None.
+
+    Returns:
+        The eigenvalue, and its eigenvector of unit norm, up to its sign.
+
+    Raises:
+        ConvergenceError: The iteration did not reach the tolerance.
+
+    >>> matrix = np.diag([3.0, 2.0, -5.0]) + 0.1
+    >>> value, vector = largest_eigenpair(lambda x: matrix @ x, np.ones(3), tol=1e-12)
+    >>> round(value, 6), abs(vector).round(3).tolist()
+    (3.10994, [0.995, 0.099, 0.013])
+    """
+    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
+
+    n, products = len(begin), 0
+
+    def counted(x: Vector) -> Vector:
+        nonlocal products
+        products += 1
+        return multiply(x.ravel())
+
+    operator = LinearOperator(shape=(n, n), matvec=counted, dtype=begin.dtype)
+    try:
+        values, vectors = eigsh(operator, k=1, which="LA", v0=begin, ncv=basis, maxiter=restarts, tol=tol)
+    except ArpackError as error:
+        raise ConvergenceError(
+            f"the largest eigenvalue is found to {tol:.1e}",
+            f"{error} after {products} products",
+            "Give a larger `tol`: the two largest eigenvalues lie too close",
+        ) from error
+    return float(values[0]), vectors[:, 0]
+
+
+def dense_eigenpair(matrix: Float[np.ndarray, "n n"]) -> tuple[float, Float[np.ndarray, " n"]]:
+    """The same for a small matrix that is at hand, by a whole decomposition of its symmetric part.
+
+    >>> value, vector = dense_eigenpair(np.array([[0.0, 2.0], [2.0, 0.0]]))
+    >>> round(value, 6), abs(vector).round(6).tolist()
+    (2.0, [0.707107, 0.707107])
+    """
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return float(values[-1]), vectors[:, -1]
