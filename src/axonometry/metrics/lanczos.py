@@ -36,7 +36,7 @@ def largest_eigenpair(
 
     Args:
         multiply: The product of the matrix with a vector.
-        begin: Where to begin; its type is that of the arithmetic. Zero, or a vector at a right angle to the eigenvector,
+        begin: Where to begin; its type is that of the arithmetic. Zero, or a vector orthogonal to the eigenvector,
             is no place to begin.
         tol: The eigenvalue's relative accuracy.
         basis: Vectors that are kept; scipy's choice (20) where None. Few keep memory small and notice a good start.
