@@ -28,6 +28,7 @@ def test_its_networks_differ_in_training_only() -> None:
     }
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_from_nothing_to_a_page(run, browser: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "SEEDS", range(3))
     words = ["demo", "--folder", tmp_path / "runs", "--report", tmp_path / "page.html"]

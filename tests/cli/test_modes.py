@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import axonometry as ax
-from axonometry.populations import RunConfiguration, load_population, train_population
+from axonometry.populations import RunConfiguration, load_population, train
 from axonometry.populations.datasets import load as load_dataset
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ nothing = 3
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("population")
-    population = train_population([RunConfiguration(epochs=2)], folder, workers=1)
-    return next(iter(population.runs.values())).folder
+    configuration = RunConfiguration(epochs=2)
+    return train(configuration, tmp_path_factory.mktemp("population") / configuration.identity).folder
 
 
 def test_a_run_at_its_steps(run, trained: Path) -> None:

@@ -79,6 +79,7 @@ def test_train_trains_each_network_once(run, tmp_path: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_train_from_a_file(run, tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text('{"epochs": 1, "seed": 7, "max_steps": 2}')
     words = ["--config", tmp_path / "c.json", "--workers", "1", "--folder", tmp_path / "p", "--json"]
@@ -130,6 +131,7 @@ def test_train_without_the_data_says_where_it_belongs(run, tmp_path: Path, monke
     assert "AXONOMETRY_DATA" in outcome.err
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_measures_are_recorded_or_added_later(run, tmp_path: Path) -> None:
     folder = tmp_path / "population"
     asked = ["runs", "train", *TINY, "--folder", folder, "--measure", "link_weights"]
@@ -145,6 +147,7 @@ def test_measures_are_recorded_or_added_later(run, tmp_path: Path) -> None:
     assert "a measure is in the catalogue; got beauty" in outcome.err
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_measures_of_samples_are_recorded_or_added_later(run, tmp_path: Path) -> None:
     early, late = tmp_path / "early", tmp_path / "late"
     asked = ["runs", "train", *TINY, "--measure", "link_weights"]
