@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 # One process a core, each with one thread: two threads a process on two cores would wait for each other. Processes take a test
 # from whoever has most left, so that modules stay together for as long as possible and their fixtures are made once.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal $(ARGUMENTS)
 
 # What the API reference covers: all of it but the command line, which docs/cli.md describes.
 MODULES := axonometry $(filter-out axonometry.cli,$(patsubst src/axonometry/%/__init__.py,axonometry.%,$(wildcard src/axonometry/*/__init__.py))) \
@@ -17,7 +17,7 @@ MODULES := axonometry $(filter-out axonometry.cli,$(patsubst src/axonometry/%/__
 
 help:
 	@echo "make demo    train a population of small networks and write report.html"
-	@echo "make test    run the tests"
+	@echo "make test    run the tests; ARGUMENTS=... are handed to pytest"
 	@echo "make quick   run the tests that are not marked slow, for the loop of daily work"
 	@echo "make lint    check style, types and import directions"
 	@echo "make format  bring the code into the style that lint checks"

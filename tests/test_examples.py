@@ -20,7 +20,6 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example_runs_twice(example: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", TWICE, str(example)]

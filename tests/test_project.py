@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.slow import slow_tests
 
+if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
@@ -21,6 +22,21 @@ def test_browser_draws_a_page(browser: Page) -> None:
 
 def test_data_directory_has_the_three_sets(data_directory: Path) -> None:
     assert all((data_directory / name).is_dir() for name in ("mnist", "fashion-mnist", "cifar10"))
+
+
+def test_slow_tests_are_there_and_leave_some_of_every_package() -> None:
+    tests = Path(__file__).parent
+    slow = {name.split("[")[0] for name in slow_tests()}
+    gone = [name for name in slow if f"def {name.split('::')[-1]}(" not in _text(tests.parent / name.split("::")[0])]
+    assert len(gone) < len(slow) / 4, f"write the list anew, with tests/slow.py: there is no {', '.join(gone)}"
+    for package in (path.parent.name for path in (tests.parent / "src/axonometry").glob("*/__init__.py")):
+        files = list((tests / package).rglob("test_*.py"))
+        quick = sum(_text(path).count("\ndef test_") for path in files) - sum(f"/{package}/" in name for name in slow)
+        assert quick > 0 or package == "testing", package
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", "failed"), ("", "skipped")])
