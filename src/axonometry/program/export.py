@@ -24,6 +24,7 @@ from axonometry.errors import CaptureError
 from axonometry.program.attention import find_attention
 from axonometry.program.branches import take_branches
 from axonometry.program.commute import pool_last
+from axonometry.program.functional import functional
 from axonometry.program.lookup import find_lookups
 from axonometry.program.recurrence import unroll
 
@@ -66,7 +67,7 @@ def export(
         except Exception as error:  # whatever the user's forward or the exporter raises
             failure = _failure(error)
             raise failure from error
-        exported = exported.run_decompositions({})
+        exported = functional(exported)
         take_branches(exported, (inputs, named))
         unroll(exported, _axis_of_first(batch_axis))
         pool_last(exported)
