@@ -28,6 +28,7 @@ from axonometry.populations.datasets import Dataset
 from axonometry.populations.population import Population, load_population, train_population
 from axonometry.populations.protocols import draw, grid
 from axonometry.populations.training import train
+from axonometry.program import sharing
 from axonometry.trajectory import Recorder, Trajectory, load as load_run
 
 QUICK = draw(range(4), {"optimiser": ("sgd", "adam")}, epochs=1, batch_size=128)
@@ -380,19 +381,18 @@ def test_runs_that_are_not_of_a_population(tmp_path: Path) -> None:
         _ = load_population(tmp_path).frame
 
 
-def test_graphs_of_all_runs_share_one_capture(trained: Population, monkeypatch: pytest.MonkeyPatch) -> None:
-    from axonometry.populations import population as module
-
-    captures = []
-    capture = module.capture
-    monkeypatch.setattr(module, "capture", lambda *a: captures.append(1) or capture(*a))
+def test_graphs_of_all_runs_share_one_export(trained: Population, monkeypatch: pytest.MonkeyPatch) -> None:
+    exports = []
+    export = torch.export.export
+    monkeypatch.setattr(torch.export, "export", lambda *a: exports.append(1) or export(*a))
+    sharing.forget()
     fresh = load_population(trained.folder)
     for name, run in fresh.runs.items():
         for step in (None, 0):
             weights = run.snapshots[run.steps[-1] if step is None else step]
             graph = fresh.graph(name, step)
             assert torch.equal(graph.kernel("fc2").weight, weights["fc2.weight"])
-    assert len(captures) == 1
+    assert len(exports) == 1
     with pytest.raises(RunError, match="holds the run; got 'nobody'"):
         fresh.graph("nobody")
     with pytest.raises(RunError, match="by a recorded step; got 7"):

@@ -29,29 +29,11 @@ from axonometry.populations.stacked.descent import MEMORIES, Rates, descend
 from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.training import initial_network, network_of
 from axonometry.populations.workers import Work
-from axonometry.program import NeuralGraph
-from axonometry.trajectory import Trajectory, load, recorder
+from axonometry.trajectory import Trajectory, load
 from axonometry.trajectory.state import read_state
 from axonometry.trajectory.store import resume_path
 
 MEASURES = ("link_weights",)
-
-
-@pytest.fixture(autouse=True)
-def _captured_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One capture for all networks of an architecture: it takes longer than their trainings here."""
-    real = recorder.capture
-    monkeypatch.setattr(recorder, "capture", lambda model, example: _once(real, model, example))
-
-
-_GRAPHS: dict[tuple[str, tuple[int, ...]], NeuralGraph] = {}
-
-
-def _once(capture: Callable[..., NeuralGraph], model: nn.Module, example: Tensor) -> NeuralGraph:
-    key = str(model), tuple(example.shape)
-    if key not in _GRAPHS:
-        _GRAPHS[key] = capture(model, example)
-    return _GRAPHS[key]
 
 
 def pictures(n: int = 60, *, size: int = 8, channels: int = 1) -> Dataset:

@@ -21,15 +21,9 @@ from torch import Tensor, nn
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.metrics import neuron_activation
 from axonometry.metrics.catalogue import CATALOGUE, measure
-from axonometry.program import NeuralGraph, capture
-from axonometry.trajectory import Recorder, load, recorder, remeasure, verify
+from axonometry.program import capture
+from axonometry.trajectory import Recorder, load, remeasure, verify
 from axonometry.trajectory.choices import unwrapped
-
-
-@pytest.fixture
-def captured_once(graph: NeuralGraph, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests about files: the small network is not captured again."""
-    monkeypatch.setattr(recorder, "capture", lambda *_: graph)
 
 
 def learn(model: nn.Module, optimizer: torch.optim.Optimizer) -> float:
@@ -123,7 +117,6 @@ def test_training_is_the_same_with_and_without_recording(tmp_path: Path, small: 
     assert all(torch.equal(a, b) for a, b in zip(small.state_dict().values(), twin.state_dict().values(), strict=True))
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_chosen_layers(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     with Recorder(tmp_path / "run", small, example, layers=["conv*", "hidden@2", "input"]) as recorder:
         recorder.record(0, loss=1.0)
@@ -143,7 +136,6 @@ def test_unknown_layers_and_measures_are_listed_before_anything_is_written(
     assert not folder.exists()
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_one_measure_one_pattern_as_plain_text(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     with Recorder(tmp_path / "run", small, example, measures="layer_fluctuation", layers="conv1") as recorder:
         recorder.record(0)
@@ -151,7 +143,6 @@ def test_one_measure_one_pattern_as_plain_text(tmp_path: Path, small: nn.Module,
     assert [tuple(row) for row in frame[["group", "metric"]].values] == [("conv1", "layer_fluctuation")]
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_without_weights_and_without_measures(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     with Recorder(tmp_path / "run", small, example, keep_weights=False, measures=()) as recorder:
         recorder.record(0)
@@ -165,7 +156,6 @@ def test_without_weights_and_without_measures(tmp_path: Path, small: nn.Module, 
     assert sorted(path.name for path in run.folder.iterdir()) == ["metrics.parquet", "run.json"]
 
 
-@pytest.mark.usefixtures("captured_once")
 @pytest.mark.parametrize("step", [4, 3, -1, 2**63])
 def test_steps_increase(tmp_path: Path, small: nn.Module, example: Tensor, step: int) -> None:
     with Recorder(tmp_path / "run", small, example) as recorder:
@@ -177,7 +167,6 @@ def test_steps_increase(tmp_path: Path, small: nn.Module, example: Tensor, step:
     assert load(tmp_path / "run").steps == (4, 5, 6)
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_scalars_are_numbers_with_names_of_their_own(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     with Recorder(tmp_path / "run", small, example) as recorder:
         recorder.record(0, a=1, b=np.float32(0.5), c=torch.tensor([2.0], requires_grad=True), d=float("nan"), e=True)
@@ -275,7 +264,6 @@ def test_bfloat16_weights_under_autocast(tmp_path: Path, small: nn.Module, examp
     assert found.tolist() == expected.tolist(), "measured in float32, not in autocast's type"
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_recording_and_restoring_while_evaluating(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     optimizer = torch.optim.Adam(small.parameters())
     learn(small, optimizer)
@@ -288,7 +276,6 @@ def test_recording_and_restoring_while_evaluating(tmp_path: Path, small: nn.Modu
 # begin, go on, end ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     with Recorder(tmp_path / "run", small, example) as recorder:
         recorder.record(0)
@@ -298,7 +285,6 @@ def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path: Path, small: nn
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_a_folder_that_holds_something_else_is_not_written_to(
     tmp_path: Path, small: nn.Module, example: Tensor
 ) -> None:
@@ -312,7 +298,6 @@ def test_a_folder_that_holds_something_else_is_not_written_to(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "thesis.tex"]
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_an_empty_or_absent_folder_is_begun_with_or_without_resume(
     tmp_path: Path, small: nn.Module, example: Tensor
 ) -> None:
@@ -325,7 +310,6 @@ def test_an_empty_or_absent_folder_is_begun_with_or_without_resume(
         assert load(tmp_path / name).steps == (0,)
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_two_recorders_at_once(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     with Recorder(tmp_path / "run", small, example) as first:
         first.record(0)
@@ -337,7 +321,6 @@ def test_two_recorders_at_once(tmp_path: Path, small: nn.Module, example: Tensor
     assert load(tmp_path / "run").steps == (0, 1)
 
 
-@pytest.mark.usefixtures("captured_once")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_what_was_recorded_before_an_interruption_stays_and_the_lock_goes(
     tmp_path: Path, small: nn.Module, example: Tensor, error: type[BaseException]
@@ -361,7 +344,6 @@ def test_what_was_recorded_before_an_interruption_stays_and_the_lock_goes(
     assert run.scalars()["loss"].tolist() == [1.0, 0.5, 0.25]
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_a_closed_recorder_records_no_more(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     recorder = Recorder(tmp_path / "run", small, example)
     recorder.record(0)
@@ -374,7 +356,6 @@ def test_a_closed_recorder_records_no_more(tmp_path: Path, small: nn.Module, exa
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["metrics.parquet", "run.json", "snapshots"]
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_a_run_that_goes_on_is_not_complete_until_it_ends_again(
     tmp_path: Path, small: nn.Module, example: Tensor
 ) -> None:
@@ -416,7 +397,6 @@ def test_another_network_does_not_go_on_with_a_run(tmp_path: Path, example: Tens
     assert load(tmp_path / "run").configuration == {"lr": 0.1}
 
 
-@pytest.mark.usefixtures("captured_once")
 @pytest.mark.parametrize("keep_weights", [True, False])
 @pytest.mark.parametrize("make", [lambda p: torch.optim.Adam(p, 0.01), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)])
 def test_a_continued_run_equals_the_uninterrupted_one(
@@ -449,7 +429,6 @@ def test_a_continued_run_equals_the_uninterrupted_one(
     assert [path.name for path in (tmp_path / "cut" / "resume").iterdir()] == ["4.safetensors"]
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_restoring_what_was_not_recorded(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     optimizer = torch.optim.SGD(small.parameters(), 0.1)
     with Recorder(tmp_path / "run", small, example) as recorder:
@@ -469,7 +448,6 @@ def test_restoring_what_was_not_recorded(tmp_path: Path, small: nn.Module, examp
             recorder.restore({"a": torch.optim.SGD([{"params": [p]} for p in small.parameters()], 0.1)})
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_a_model_loaded_from_the_snapshot_of_another_type(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     with Recorder(tmp_path / "run", small, example) as recorder:
         recorder.record(0)
@@ -484,7 +462,6 @@ def test_a_model_loaded_from_the_snapshot_of_another_type(tmp_path: Path, small:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
-@pytest.mark.usefixtures("captured_once")
 @pytest.mark.parametrize("limit", [0, 300, 2500, 5000, 20_000])
 def test_a_full_disk_costs_the_step_and_nothing_else(
     tmp_path: Path, small: nn.Module, example: Tensor, limit: int
@@ -513,7 +490,6 @@ def test_a_full_disk_costs_the_step_and_nothing_else(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
-@pytest.mark.usefixtures("captured_once")
 def test_a_full_disk_at_the_end_costs_nothing(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     folder = tmp_path / "run"
     recorder = Recorder(folder, small, example)
@@ -531,7 +507,6 @@ def test_a_full_disk_at_the_end_costs_nothing(tmp_path: Path, small: nn.Module, 
     assert load(folder).complete
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_an_optimizer_whose_state_cannot_be_stored_is_refused_and_the_step_may_be_recorded_without(
     tmp_path: Path, small: nn.Module, example: Tensor
 ) -> None:
@@ -547,7 +522,6 @@ def test_an_optimizer_whose_state_cannot_be_stored_is_refused_and_the_step_may_b
     assert load(tmp_path / "run").steps == (0,)
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_leftovers_of_a_killed_recorder_go_when_the_run_goes_on(
     tmp_path: Path, small: nn.Module, example: Tensor
 ) -> None:
@@ -572,7 +546,6 @@ def test_leftovers_of_a_killed_recorder_go_when_the_run_goes_on(
     assert verify(folder) == ()
 
 
-@pytest.mark.usefixtures("captured_once")
 def test_a_damaged_run_is_not_gone_on_with_and_not_harmed(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
     folder = tmp_path / "run"
     with Recorder(folder, small, example) as recorder:

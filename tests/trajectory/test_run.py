@@ -12,14 +12,13 @@ from torch import Tensor, nn
 import axonometry as ax
 from axonometry.errors import RunError
 from axonometry.program import NeuralGraph, capture
-from axonometry.trajectory import Recorder, Trajectory, load, recorder
+from axonometry.trajectory import Recorder, Trajectory, load
 from tests.trajectory.conftest import Small
 
 
 @pytest.fixture
-def folder(tmp_path: Path, small: Small, example: Tensor, graph: NeuralGraph, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, small: Small, example: Tensor) -> Path:
     """A run of three steps with different weights; the second without an accuracy."""
-    monkeypatch.setattr(recorder, "capture", lambda *_: graph)
     with Recorder(tmp_path / "run", small, example, configuration={"lr": 0.1}) as recording:
         for step, scalars in (
             (-5, {"loss": 3.0, "accuracy": 0.1}),

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import RunError
-from axonometry.program import NeuralGraph
-from axonometry.trajectory import Recorder, load, recorder, verify
+from axonometry.trajectory import Recorder, load, verify
 from tests.trajectory.conftest import Small
 
 
@@ -20,11 +19,8 @@ def folder(
     tmp_path: Path,
     small: Small,
     example: Tensor,
-    graph: NeuralGraph,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """A run with every kind of file that it can have."""
-    monkeypatch.setattr(recorder, "capture", lambda *_: graph)
     optimizer = torch.optim.SGD(small.parameters(), 0.1, momentum=0.9)
     with Recorder(tmp_path / "run", small, example) as recording:
         recording.record(0, optimizer=optimizer, loss=1.0)

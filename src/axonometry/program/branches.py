@@ -15,6 +15,7 @@ def take_branches(exported: ExportedProgram, inputs: tuple[Any, ...]) -> None:
     """Put the branch that the example inputs take in the place of every ``torch.cond``, in place."""
     graph, module = exported.graph, exported.graph_module
     while any(node.target is COND for node in graph.nodes):
+        module.meta["decided"] = True  # by the values of this example and these weights
         node = next(node for node in graph.nodes if node.target is COND)
         taken = _decide(exported, node, inputs)
         branch = getattr(module, str(node.args[1 if taken else 2].target))

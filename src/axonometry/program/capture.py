@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +11,22 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from axonometry.errors import ConfigurationError
-from axonometry.program.export import BatchAxis, batch_axes, export
+from axonometry.program import sharing
+from axonometry.program.export import (
+    BatchAxis,
+    batch_axes,
+    check_first_sample,
+    computes_weights,
+    export,
+    first_sample,
+    unwrapped,
+)
+from axonometry.program.fingerprint import Opaque, fingerprint
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.links import Links, structure
 from axonometry.program.program import Program, Step
 from axonometry.program.reader import Pooling, Reader
+from axonometry.program.registry import n_registered
 
 
 def capture(
@@ -45,9 +57,35 @@ def capture(
     """
     if pooling not in ("mean", "nodes"):
         raise ConfigurationError("pooling is 'mean' or 'nodes'", repr(pooling), "Choose one of them")
+    module = unwrapped(module)
+    whole = example_inputs, keywords
+    axes = batch_axes([x for x in torch.utils._pytree.tree_leaves(whole) if isinstance(x, Tensor)], batch_axis)
+    key = _key(module, first_sample(whole, batch_axis), (pooling, axes, n_registered()))
+    shared = None if key is None else sharing.find(key)
+    if shared is not None:
+        check_first_sample(module, whole, batch_axis)
+        return _read_again(shared, module)
     exported = export(module, example_inputs, keywords, batch_axis=batch_axis)
-    tensors = [x for x in torch.utils._pytree.tree_leaves((example_inputs, keywords)) if isinstance(x, Tensor)]
-    return read_exported(exported, pooling=pooling, batch_axes=batch_axes(tensors, batch_axis))
+    graph = read_exported(exported, pooling=pooling, batch_axes=axes)
+    shared = None if key is None else sharing.shared_of(graph.program, graph.state, module)
+    if shared is not None:
+        sharing.keep(key, shared)
+    exported.state_dict.clear()  # the graph has the weights; a program outlives them
+    exported.constants.update(dict.fromkeys(exported.constants, None))
+    return graph
+
+
+def _key(module: nn.Module, inputs: Any, options: Any) -> Hashable | None:
+    try:
+        return fingerprint(module, inputs, options, computes=computes_weights)
+    except Opaque:
+        return None
+
+
+def _read_again(shared: sharing.Shared, module: nn.Module) -> NeuralGraph:
+    """The graph of a module whose architecture has been captured before."""
+    state = shared.state(module)
+    return NeuralGraph(_counted(shared.program, state) if shared.counted_by_values else shared.program, state)
 
 
 def read_exported(

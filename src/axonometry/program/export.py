@@ -58,10 +58,9 @@ def export(
     """
     module = unwrapped(module)
     whole = example_inputs, dict(keywords or {})
-    inputs, named = _first_sample(whole, batch_axis)
-    with untouched(module), torch.no_grad(), _quiet(), _composed_attention():
-        vars(module)["forward"] = _tensors_alone(module.forward)
-        _check_first_sample(module, whole, (inputs, named), _axis_of_first(batch_axis))
+    inputs, named = first_sample(whole, batch_axis)
+    check_first_sample(module, whole, batch_axis)
+    with _prepared(module):
         try:
             exported = torch.export.export(module, inputs, named)
         except Exception as error:  # whatever the user's forward or the exporter raises
@@ -74,6 +73,14 @@ def export(
         find_lookups(exported)
         find_attention(exported)
         return exported
+
+
+@contextmanager
+def _prepared(module: nn.Module) -> Iterator[None]:
+    """The module as it is exported: in evaluation mode, without hooks, with tensors alone for results."""
+    with untouched(module), torch.no_grad(), _quiet(), _composed_attention():
+        vars(module)["forward"] = _tensors_alone(module.forward)
+        yield
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
@@ -103,7 +110,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
             for kind in OBSERVERS:
                 vars(m)[kind] = OrderedDict()
             vars(m)["_forward_pre_hooks"] = OrderedDict(
-                (key, hook) for key, hook in m._forward_pre_hooks.items() if _computes_weights(hook)
+                (key, hook) for key, hook in m._forward_pre_hooks.items() if computes_weights(hook)
             )
         yield
     finally:
@@ -132,7 +139,8 @@ def _put_back(module: nn.Module, attributes: dict[str, tuple[Any, Any]]) -> None
             value.update(content)
 
 
-def _computes_weights(hook: Callable[..., Any]) -> bool:
+def computes_weights(hook: Callable[..., Any]) -> bool:
+    """Whether a forward pre-hook is one of torch.nn.utils, which computes weights from other tensors."""
     return type(hook).__module__.startswith("torch.nn.utils")
 
 
@@ -189,7 +197,7 @@ def _tensors(result: Any) -> Iterator[Tensor]:
             yield from _tensors(getattr(result, field.name))
 
 
-def _first_sample(inputs: tuple[Any, ...], batch_axis: BatchAxis) -> tuple[Any, ...]:
+def first_sample(inputs: tuple[Any, ...], batch_axis: BatchAxis) -> tuple[Any, ...]:
     """One sample of a batch; of an input without samples, such as a mask that all share, the whole."""
     leaves, spec = torch.utils._pytree.tree_flatten(inputs, is_leaf=lambda x: isinstance(x, PackedSequence))
     if any(isinstance(leaf, PackedSequence) for leaf in leaves):
@@ -237,16 +245,23 @@ def _one(tensor: Tensor, axis: int | None) -> Tensor:
     return tensor.detach() if axis is None else tensor.narrow(axis, 0, 1).detach()
 
 
-def _check_first_sample(module: nn.Module, whole: tuple[Any, ...], one: tuple[Any, ...], axis: int) -> None:
+def check_first_sample(module: nn.Module, whole: tuple[Any, ...], batch_axis: BatchAxis) -> None:
     """Where there are several inputs, that the first sample alone is what it is among the others.
 
     Raises:
         CaptureError: It is not: an input has been cut that all samples share, or one that has samples has not.
     """
+    one = first_sample(whole, batch_axis)
     leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(whole) if isinstance(leaf, Tensor)]
     alone = [leaf for leaf in torch.utils._pytree.tree_leaves(one) if isinstance(leaf, Tensor)]
     if len(leaves) < 2 or all(a.shape == b.shape for a, b in zip(leaves, alone, strict=True)):
         return
+    with _prepared(module):
+        _compare_first_sample(module, whole, one, _axis_of_first(batch_axis))
+
+
+def _compare_first_sample(module: nn.Module, whole: tuple[Any, ...], one: tuple[Any, ...], axis: int) -> None:
+    leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(whole) if isinstance(leaf, Tensor)]
     try:
         together = module(*whole[0], **whole[1])
     except Exception:  # noqa: BLE001 - what the module cannot do with the example is said by the export

@@ -66,7 +66,7 @@ def _is_simple(node: fx.Node) -> bool:
 def _is_known(node: fx.Node) -> bool:
     """Whether a composite call that torch would take apart has a rule as it is."""
     if node.target in COMPOSITES:
-        place = COMPOSITES[node.target]  # type: ignore[index]
+        place = COMPOSITES[node.target]
         return len(node.args) > place and node.args[place] is False
     return node.target in SHAPES and not node.kwargs
 
@@ -84,17 +84,22 @@ def _functional_of(call: Any) -> Any:
 
 
 def _owns_what_it_writes(node: fx.Node) -> bool:
-    """Whether a call writes to a value of the program's own that nothing else shares memory with.
+    """Whether a call writes to a value of the program's own that nothing computed so far shares memory with.
 
-    What another call has read before it is as it was; only a view would see the write, and so would the readers of a
-    call that returned its own argument.
+    What has read the value before has its own result already; a view would see the write. Writes that follow one
+    another write to one memory: ``add_`` and ``relu_`` above are such a chain, which starts with ``conv2d``.
     """
-    written = node.args[0]
-    if not isinstance(written, fx.Node) or written.op != "call_function" or node.kwargs.get("out") is not None:
-        return False
-    same = written.meta["val"].dtype == node.meta["val"].dtype and written.meta["val"].shape == node.meta["val"].shape
-    fresh = not _shares_memory(written) or (_writes(written.target) and written.args[0] is not node)
-    return same and fresh and not any(_shares_memory(user) for user in written.users if user is not node)
+    chain = [node]
+    while _writes(chain[-1].target):
+        written = chain[-1].args[0]
+        if not isinstance(written, fx.Node) or written.op != "call_function":
+            return False
+        before, after = written.meta["val"], chain[-1].meta["val"]
+        if before.dtype != after.dtype or before.shape != after.shape:
+            return False
+        chain.append(written)
+    readers = [user for value in chain[1:] for user in value.users if user not in chain and user < node]
+    return not any(_shares_memory(value) for value in (chain[-1], *readers))
 
 
 def _shares_memory(node: fx.Node) -> bool:

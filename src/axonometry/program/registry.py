@@ -87,6 +87,7 @@ class Reading:
 
 Resolver = Callable[["Call"], Reading]
 _RULES: dict[Operation, Resolver] = {}
+_changes: list[Operation] = []
 
 
 def resolver(*operations: Operation) -> Callable[[Resolver], Resolver]:
@@ -95,6 +96,7 @@ def resolver(*operations: Operation) -> Callable[[Resolver], Resolver]:
     def register(function: Resolver) -> Resolver:
         for operation in operations:
             _RULES[operation] = function
+            _changes.append(operation)
         return function
 
     return register
@@ -134,6 +136,11 @@ def rule(
 def find(operation: Operation) -> Resolver | None:
     """The rule of an operation, or None."""
     return _RULES.get(operation)
+
+
+def n_registered() -> int:
+    """How often a rule has been registered so far; a program that was read before may have been read otherwise."""
+    return len(_changes)
 
 
 def overloads(*names: str) -> list[Operation]:

@@ -1,0 +1,116 @@
+"""One export for all networks of one architecture: the programs that this process has captured, by fingerprint.
+
+A population, a Recorder and a reader of runs capture the same architecture again and again with other weights::
+
+    graph = capture(LeNet(), image)  # exported: 30 to 500 ms
+    other = capture(LeNet(), image)  # the same program, with the second network's weights: under 10 ms
+
+A program holds no weights (they are the graph's), so that what is kept here is small. What could differ between two
+networks of one fingerprint is seen to when the program is taken out: tensors are looked up in the module at hand, and
+where the number of links follows from values, as from those of an attention mask in a buffer, they are counted anew.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+
+from torch import Tensor, fx, nn
+
+from axonometry.program.attention import FUSED, equal_shares
+from axonometry.program.fingerprint import tensors_of
+from axonometry.program.program import Program
+
+MOST = 64
+"""Architectures that are kept; the one that has not been asked for the longest goes first."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A program and where its tensors are found in a module.
+
+    Attributes:
+        program: The captured network without its weights.
+        paths: By name in the graph's state, the tensor's path in the module.
+        constants: By name in the graph's state, tensors that the forward pass makes or finds outside the module.
+        counted_by_values: Whether values of the state decide how many links there are.
+    """
+
+    program: Program
+    paths: Mapping[str, str]
+    constants: Mapping[str, Tensor]
+    counted_by_values: bool
+
+    def state(self, module: nn.Module) -> dict[str, Tensor]:
+        """The state of a module of the same architecture."""
+        tensors = tensors_of(module)
+        return {**{name: tensors[path].detach() for name, path in self.paths.items()}, **self.constants}
+
+
+def shared_of(program: Program, state: Mapping[str, Tensor], module: nn.Module) -> Shared | None:
+    """What can be shared of a capture; None where another network's capture may differ.
+
+    A branch that was chosen by values is a choice of this network, and a floating-point mask that of this example.
+    """
+    decided = program.exported.graph_module.meta.get("decided", False)
+    if decided or any(isinstance(x, Tensor) and x.is_floating_point() for x in program.controls.values()):
+        return None
+    tensors = tensors_of(module)
+    places = {_memory(tensor): path for path, tensor in tensors.items()}
+    own = {
+        name: name if name in tensors and _memory(tensors[name]) == _memory(tensor) else places.get(_memory(tensor))
+        for name, tensor in state.items()
+    }
+    paths = {name: path for name, path in own.items() if path is not None}
+    constants = {name: tensor for name, tensor in state.items() if name not in paths}
+    if any(name not in program.exported.constants for name in constants):
+        return None
+    return Shared(program, paths, constants, _is_counted_by_values(program))
+
+
+def _memory(tensor: Tensor) -> Hashable:
+    return tensor.data_ptr() or id(tensor), tuple(tensor.shape), tensor.stride(), tensor.dtype
+
+
+def _is_counted_by_values(program: Program) -> bool:
+    """Whether masks and indices are made from the network's tensors, or attention from what is known before data."""
+    static = {*program.names, *program.computed}
+    return any(
+        (node in static and node.users and not _is_floating(node)) or node.target in {equal_shares, *FUSED}
+        for node in program.exported.graph.nodes
+        if node.op in ("placeholder", "call_function")
+    )
+
+
+def _is_floating(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return not isinstance(value, Tensor) or value.is_floating_point()
+
+
+_KEPT: OrderedDict[Hashable, Shared] = OrderedDict()
+_LOCK = Lock()
+
+
+def find(key: Hashable) -> Shared | None:
+    """What has been kept of an architecture, or None."""
+    with _LOCK:
+        if key in _KEPT:
+            _KEPT.move_to_end(key)
+        return _KEPT.get(key)
+
+
+def keep(key: Hashable, shared: Shared) -> None:
+    """Keep what was made of an architecture for the next network of the same."""
+    with _LOCK:
+        _KEPT[key] = shared
+        _KEPT.move_to_end(key)
+        while len(_KEPT) > MOST:
+            _KEPT.popitem(last=False)
+
+
+def forget() -> None:
+    """Forget all architectures; the next capture of each exports again."""
+    with _LOCK:
+        _KEPT.clear()
