@@ -1,49 +1,22 @@
-"""Evaluation: shared grouped folds, honest scores, intervals, transfer."""
+"""Evaluation: shared grouped folds, outer and inner, honest scores, and intervals with both tails."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given, strategies as st
-from scipy.stats import kendalltau
-from sklearn.metrics import r2_score, roc_auc_score
 
 from axonometry.errors import PredictionError
-from axonometry.predict import EvaluationPlan, evaluate, importances, learning_curve, transfer
-from axonometry.predict.folds import fold_numbers
+from axonometry.predict import EvaluationPlan, available, classification, evaluate, evaluation
+from axonometry.predict.ensemble import StackedEnsemble
+from axonometry.predict.evaluation import score_predictions
 from axonometry.predict.scores import resamples, scores
 from tests.predict.synthetic import table
 
 LIGHT = EvaluationPlan(folds=4, inner_folds=3, trees=6, resamples=200)
-
-
-@given(st.lists(st.integers(0, 12), min_size=20, max_size=60), st.integers(2, 4), st.integers(0, 5))
-def test_folds_never_split_a_group(groups: list[int], folds: int, seed: int) -> None:
-    if len(set(groups)) < folds:
-        with pytest.raises(PredictionError, match="two folds or more"):
-            fold_numbers(groups, folds, seed)
-        return
-    fold_of = fold_numbers(groups, folds, seed)
-    assert set(fold_of) == set(range(folds))
-    assert len(set(zip(groups, fold_of, strict=True))) == len(set(groups))
-
-
-def test_scores_are_those_of_scipy_and_scikit_learn() -> None:
-    random = np.random.default_rng(0)
-    truth = random.uniform(size=50).round(1)
-    predicted = (truth + random.normal(0, 0.2, 50)).round(1)
-    counts = resamples([n // 2 for n in range(50)], 3, 0)
-    found = scores(truth, predicted, counts, 0.5)
-    for number, count in enumerate(counts.astype(int)):
-        t, p = np.repeat(truth, count), np.repeat(predicted, count)
-        assert found["r2"][number] == pytest.approx(r2_score(t, p))
-        assert found["tau"][number] == pytest.approx(kendalltau(t, p).statistic)
-        assert found["auc"][number] == pytest.approx(roc_auc_score(t >= 0.5, p))
-        assert found["accuracy"][number] == pytest.approx(((t >= 0.5) == (p >= 0.5)).mean())
-    assert (counts[0] == 1).all()
-    assert all((pair[0] == pair[1]).all() for pair in pairwise(counts.T[:2]))
 
 
 def test_all_feature_sets_share_the_folds_and_groups_are_whole() -> None:
@@ -65,11 +38,125 @@ def test_a_planted_relation_is_worth_more_than_the_curve_and_noise_is_worth_noth
     assert noise.loc["auc", "low"] < 0.5 < noise.loc["auc", "high"]
 
 
-def test_transfer_learning_curve_and_importances() -> None:
-    moved = transfer(table(60), table(60, seed=1), ("degree",), (1,), plan=LIGHT).scores.set_index("score")
-    assert moved.loc["r2", "value"] > 0.85
-    curve = learning_curve(table(60), (8, 40), ("degree",), plan=LIGHT).set_index(["size", "score"])["value"]
-    assert curve[40, "r2"] > curve[8, "r2"]
-    lost = importances(table(60), "degree+curve", plan=LIGHT)
-    assert list(lost["family"]) == ["channel_degree", "accuracy"]
-    assert lost["loss"].iloc[0] > 0.5
+def test_inner_folds_never_split_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = table(60, per_group=3)
+    group_of = dict(zip(runs.features["channel_degree.log_mean@1"], runs.groups, strict=True))
+    calls: list[tuple[list[str], np.ndarray]] = []
+    fit_ensemble = evaluation.fit_ensemble
+
+    def spy(views: Sequence[np.ndarray], targets: np.ndarray, fold_of: np.ndarray, **more: int) -> StackedEnsemble:
+        calls.append(([group_of[value] for value in views[0][:, 1]], fold_of))
+        return fit_ensemble(views, targets, fold_of, **more)
+
+    monkeypatch.setattr(evaluation, "fit_ensemble", spy)
+    chosen = replace(runs, features=runs.features[["channel_degree.log_mean@0", "channel_degree.log_mean@1"]])
+    evaluate(chosen, ("degree",), (1,), plan=replace(LIGHT, trees=2))
+    classification.out_of_fold(chosen.features.to_numpy(), ["a", "b"] * 30, list(runs.groups), replace(LIGHT, trees=2))
+    assert len(calls) == 2 * LIGHT.folds
+    for groups, fold_of in calls:
+        assert set(fold_of) == set(range(LIGHT.inner_folds))
+        assert len(set(zip(groups, fold_of, strict=True))) == len(set(groups))
+
+
+def test_fewer_groups_than_inner_folds_get_a_fold_each() -> None:
+    runs = table(12, per_group=3)  # two folds of two groups each leave two for five inner folds
+    found = evaluate(runs, ("degree",), (1,), plan=EvaluationPlan(folds=2, inner_folds=5, trees=2, resamples=10))
+    assert found.predictions["predicted"].notna().all()
+
+
+def judged(runs_seed: int, plan: EvaluationPlan, **predicted: np.ndarray) -> evaluation.Evaluation:
+    """The scores of given predictions, by feature set."""
+    runs = table(30, seed=runs_seed, per_group=2)
+    frames = [
+        pd.DataFrame({"run": runs.features.index, "predicted": values}).assign(features=name, epochs=1, repeat=0)
+        for name, values in predicted.items()
+    ]
+    return score_predictions(pd.concat(frames, ignore_index=True), runs, plan)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
+def test_both_ends_of_an_interval_leave_half_of_what_is_outside(level: float) -> None:
+    runs, random = table(30, per_group=2), np.random.default_rng(0)
+    truth = runs.final_accuracy.to_numpy()
+    predicted = truth + random.normal(0, 0.1, 30)
+    plan = EvaluationPlan(resamples=400, level=level, threshold=0.5)
+    found = judged(0, plan, curve=predicted).scores.set_index("score")
+    drawn = scores(truth, predicted, resamples(list(runs.groups), 400, 0), 0.5)
+    for name, values in drawn.items():
+        rest = np.sort(values[1:][np.isfinite(values[1:])])
+        assert found.loc[name, "value"] == pytest.approx(values[0])
+        below = (rest < found.loc[name, "low"]).mean()
+        above = (rest > found.loc[name, "high"]).mean()
+        if name in {"r2", "rmse"}:  # the others take few values, and many are equal
+            assert below == pytest.approx((1 - level) / 2, abs=2 / len(rest))
+            assert above == pytest.approx((1 - level) / 2, abs=2 / len(rest))
+        assert found.loc[name, "low"] == pytest.approx(np.quantile(rest, (1 - level) / 2))
+        assert found.loc[name, "high"] == pytest.approx(np.quantile(rest, (1 + level) / 2))
+
+
+def test_differences_are_of_the_same_resamples_and_against_the_reference() -> None:
+    truth = table(30, per_group=2).final_accuracy.to_numpy()
+    noise = np.random.default_rng(0).normal(0, 0.2, 30)
+    plan = EvaluationPlan(resamples=100, reference="curve")
+    found = judged(0, plan, curve=truth + noise, degree=truth + noise, graph=truth)
+    assert set(found.differences["features"]) == {"degree", "graph"}
+    same = found.differences[found.differences["features"] == "degree"]
+    assert (same[["value", "low", "high"]] == 0).all(axis=None)
+    better = found.differences[found.differences["features"] == "graph"].set_index("score")
+    score = found.scores.set_index(["features", "score"])["value"]
+    for name in ("r2", "rmse", "tau"):
+        assert better.loc[name, "value"] == pytest.approx(score["graph", name] - score["curve", name])
+    assert better.loc["r2", "low"] > 0 > better.loc["rmse", "high"]
+
+
+def test_the_threshold_is_the_median_or_what_is_asked_for() -> None:
+    truth = table(30, per_group=2).final_accuracy
+    assert judged(0, EvaluationPlan(resamples=5), curve=truth.to_numpy()).threshold == truth.median()
+    asked = judged(0, EvaluationPlan(resamples=5, threshold=0.3), curve=np.full(30, 0.3))
+    assert asked.threshold == 0.3
+    share = asked.scores.set_index("score").loc["accuracy", "value"]
+    assert share == pytest.approx((truth >= 0.3).mean())  # a prediction on the threshold counts as good
+
+
+def test_repeats_are_averaged() -> None:
+    runs = table(30, per_group=2)
+    truth = runs.final_accuracy.to_numpy()
+    frames = [
+        pd.DataFrame({"run": runs.features.index, "predicted": truth + shift}).assign(
+            features="curve", epochs=1, repeat=repeat
+        )
+        for repeat, shift in enumerate((0.1, -0.3))
+    ]
+    found = score_predictions(pd.concat(frames, ignore_index=True), runs, EvaluationPlan(resamples=5))
+    assert found.scores.set_index("score").loc["rmse", "value"] == pytest.approx(0.2)
+
+
+def test_every_repeat_cuts_anew_and_every_fit_is_told() -> None:
+    told: list[tuple[int, int, str]] = []
+    plan = EvaluationPlan(folds=3, inner_folds=2, repeats=2, trees=2, resamples=5)
+    found = evaluate(
+        table(30), ("curve",), (1,), plan=plan, progress=lambda done, total, words: told.append((done, total, words))
+    )
+    assert told == [(number, 6, "curve, epoch 1") for number in range(1, 7)]
+    folds = found.predictions.pivot(index="run", columns="repeat", values="fold")
+    assert folds.notna().all(axis=None)
+    assert (folds[0] != folds[1]).any()
+
+
+def test_processes_change_nothing() -> None:
+    plan = EvaluationPlan(folds=2, inner_folds=2, trees=2, resamples=5)
+    alone, together = (
+        evaluate(table(20), ("curve",), (1,), plan=replace(plan, workers=workers)).predictions for workers in (1, 2)
+    )
+    pd.testing.assert_frame_equal(alone, together)
+
+
+def test_what_a_table_has_the_columns_of() -> None:
+    assert available(table(8), 1) == ["degree", "graph", "snapshot", "last-accuracy", "curve", "graph+curve"]
+
+
+def test_too_few_runs_and_missing_columns_are_refused() -> None:
+    with pytest.raises(PredictionError, match="5 groups for 10 folds"):
+        evaluate(table(5), ("degree",), (1,))
+    with pytest.raises(PredictionError, match="the features 'hyperparameters' after 1 epochs"):
+        evaluate(table(20), ("hyperparameters",), (1,), plan=LIGHT)

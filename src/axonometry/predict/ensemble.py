@@ -6,8 +6,10 @@ Six runs in three folds, one view, two learners t and k::
     fold 1: {c, d}    t1 and k1 are fitted to a, b, e, f, and predict c, d
     fold 2: {e, f}    t2 and k2 are fitted to a, b, c, d, and predict e, f
 
-The weights of fold 0 come from the predictions of c, d, e, f by the folds 1 and 2: neither the learners nor the weights
-that predict a and b have seen a or b, so that their errors, which become the interval, are those of new runs.
+The weights of fold 0 are fitted to the predictions of c, d, e, f by the folds 1 and 2, so that a and b are predicted by
+learners that did not see them, with weights that were not fitted to them: their errors, which become the interval, are
+those of new runs. (A trace remains: t1 and k1 saw a and b before they predicted c and d. Without it, every fold would
+need an ensemble of its own, and a fit would take as many times longer as there are folds.)
 """
 
 from __future__ import annotations
@@ -107,8 +109,8 @@ def fit_ensemble(
         fold = _fit_fold([view[~inside] for view in views], targets[~inside], trees=trees, seed=seed + number)
         each[:, inside] = fold.predict_each([view[inside] for view in views])
         folds.append(fold)
-    # `each` holds no prediction by a learner that saw the row; leaving out the fold's own rows as well keeps its
-    # weights apart from them, see the example above.
+    # `each` holds no prediction by a learner that saw the row; leaving out the fold's own rows as well means that its
+    # weights are not fitted to them, see the example above.
     weighted, out_of_fold = [], np.empty_like(targets)
     for number, fold in enumerate(folds):
         inside = fold_of == number
