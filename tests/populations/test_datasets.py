@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from axonometry.errors import DataError, MissingExtraError
-from axonometry.populations.datasets import NAMES, Dataset, load, require
+from axonometry.populations.datasets import DATASETS, Dataset, load, require
 
 IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 CIFAR = (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin")
@@ -284,7 +284,7 @@ def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_data_set() -> None:
-    assert NAMES == ("digits", "text", "mnist", "fashion-mnist", "cifar10")
+    assert tuple(DATASETS) == ("digits", "text", "modular-addition", "mnist", "fashion-mnist", "cifar10")
     with pytest.raises(DataError, match=r"a data set is one of digits, text, .*; got 'imagenet'"):
         load("imagenet")
 

@@ -37,7 +37,7 @@ def n_of(mode: str, fan_in: int, fan_out: int) -> float:
 
 def test_there_are_nine() -> None:
     assert len(PAPER_INITIALISERS) == 9
-    assert set(INITIALISERS) - set(PAPER_INITIALISERS) == {"torch-default"}
+    assert set(INITIALISERS) - set(PAPER_INITIALISERS) == {"torch-default", "he"}
 
 
 @pytest.mark.parametrize("scale", [0.05, 5.0])
@@ -53,6 +53,11 @@ def test_standard_deviation_and_support(name: str, scale: float) -> None:
         if name.startswith("variance"):
             std = sqrt(scale / n_of(name.rsplit("-", 1)[1], fan_in, fan_out))
             bound = sqrt(3) * std if "uniform" in name else 2 * std / TRUNCATED
+        elif name == "he" and parameter.endswith("bias"):
+            assert not state[parameter].any()
+            continue
+        elif name == "he":
+            std, bound = scale * sqrt(2 / kernel_fan_in), 6 * scale * sqrt(2 / kernel_fan_in)
         elif name == "torch-default":
             bound = scale / sqrt(kernel_fan_in)
             std = bound / sqrt(3)
@@ -66,7 +71,7 @@ def test_standard_deviation_and_support(name: str, scale: float) -> None:
         assert float(values.std()) == pytest.approx(std, rel=error), parameter
         assert abs(float(values.mean())) < 4 * std / sqrt(len(values.flatten()))
         assert float(values.abs().max()) <= bound * (1 + 1e-6)
-        if values.numel() > 10_000 and name != "random-normal":
+        if values.numel() > 10_000 and name not in ("random-normal", "he"):
             assert float(values.abs().max()) > 0.97 * bound  # the support is used to its ends
 
 
@@ -93,12 +98,12 @@ def test_the_generator_decides(name: str) -> None:
     assert torch.equal(torch.get_rng_state(), before)  # the global state is left alone
     assert all(torch.equal(one[key], value) for key, value in layers.state_dict().items())
     other = drawn(name, 0.5, seed=1)
-    assert not any(
-        torch.equal(one[key], other[key]) for key in ("linear.weight", "linear.bias", "conv.weight", "conv.bias")
-    )
+    kinds = ("weight",) if name == "he" else ("weight", "bias")  # He's biases are 0
+    keys = [f"{layer}.{kind}" for layer in ("linear", "conv") for kind in kinds]
+    assert not any(torch.equal(one[key], other[key]) for key in keys)
 
 
-@pytest.mark.parametrize("name", ["random-normal", "random-uniform", "truncated-normal", "torch-default"])
+@pytest.mark.parametrize("name", ["random-normal", "random-uniform", "truncated-normal", "torch-default", "he"])
 def test_scale_scales(name: str) -> None:
     one, three = drawn(name, 1.0), drawn(name, 3.0)
     torch.testing.assert_close(three["conv.weight"], 3 * one["conv.weight"])

@@ -9,7 +9,7 @@ from torch import nn
 from axonometry.errors import ConfigurationError
 from axonometry.populations.cifar_networks import LeNet
 from axonometry.populations.cifar_resnet import Block
-from axonometry.populations.families import FAMILIES, build
+from axonometry.populations.families import NETWORKS, build
 from axonometry.populations.networks import Convolutional, FullyConnected
 from axonometry.populations.resnet import ResNet
 from axonometry.program import capture
@@ -132,9 +132,9 @@ def test_resnet_computes_what_a_reference_computes() -> None:
         torch.testing.assert_close(network(x), expected)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", NETWORKS)
 def test_every_family_takes_images_of_other_sizes_and_classes(family: str) -> None:
-    outputs = 2 * 36 * 20 if FAMILIES[family].copies else 7
+    outputs = 2 * 36 * 20 if NETWORKS[family].copies else 7
     network = build(family, (2, 36, 20), outputs).eval()
     with torch.no_grad():
         assert network(torch.rand(3, 2, 36, 20)).shape == (3, outputs)

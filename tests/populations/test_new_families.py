@@ -13,7 +13,7 @@ from torch import nn
 from axonometry.errors import ConfigurationError
 from axonometry.populations import Architecture, RunConfiguration, initialise, train
 from axonometry.populations.autoencoders import ConvolutionalAutoencoder, DenseAutoencoder, encoder_widths
-from axonometry.populations.families import FAMILIES
+from axonometry.populations.families import NETWORKS
 from axonometry.populations.sequence_networks import CELLS, Attention, Block, Recurrent, Rows
 
 
@@ -151,9 +151,9 @@ def test_initial_weights_are_pytorchs_law() -> None:
         assert value.numel() < 100 or float(value.abs().max()) > 0.29, name
 
 
-@pytest.mark.parametrize("family", [*FAMILIES][-4:])
+@pytest.mark.parametrize("family", [*NETWORKS][-4:])
 def test_new_families_learn_the_digits_and_are_recorded(family: str, tmp_path: Path) -> None:
-    more: dict[str, object] = {"objective": "bce"} if FAMILIES[family].copies else {}
+    more: dict[str, object] = {"objective": "bce"} if NETWORKS[family].copies else {}
     configuration = RunConfiguration(
         family=family, learning_rate=0.005, epochs=4, record_every=10**6, batch_size=16, test_fraction=0.5, **more
     )

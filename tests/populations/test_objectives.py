@@ -91,7 +91,7 @@ def test_reconstruction_is_learned(family: str, digits: Dataset, tmp_path: Path)
     configuration = RunConfiguration(
         family=family, objective="bce", learning_rate=0.01, epochs=15, activation="tanh", record_every=10**6, **more
     )
-    assert n_outputs(configuration, digits) == 64
+    assert n_outputs(configuration.objective, digits) == 64
     run = train(configuration, tmp_path / "run", data=digits)
     found = run.scalars()
     assert "accuracy" not in found
@@ -127,7 +127,8 @@ def test_what_cannot_be_stacked_is_trained_alone(digits: Dataset, tmp_path: Path
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="`objective` is one of cross-entropy, bce, mse; got 'l1'"):
+    known = "cross-entropy, bce, mse, squared-error"
+    with pytest.raises(ConfigurationError, match=f"`objective` is one of {known}; got 'l1'"):
         RunConfiguration(objective="l1")
     with pytest.raises(ConfigurationError, match='`objective` of autoencoder is "bce" or "mse"'):
         RunConfiguration(family="autoencoder")

@@ -22,10 +22,10 @@ from axonometry.populations import (
     train_population,
     train_stacked,
 )
+from axonometry.populations.optimisers import OPTIMISERS, Rates, StackedForm
 from axonometry.populations.sampling import BatchSampler
 from axonometry.populations.schedule import optimiser_of
 from axonometry.populations.stacked import alike, run as stacked, together
-from axonometry.populations.stacked.descent import MEMORIES, Rates, descend
 from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.training import initial_network, network_of
 from axonometry.populations.workers import Work
@@ -91,7 +91,7 @@ def varied(**values: object) -> list[RunConfiguration]:
 
 # Adam and RMSprop divide by the root of squared gradients: where a gradient is near 0, its rounding error decides on
 # the sign of a whole step of the learning rate. So their weights may differ by more than float32's 1e-7; SGD's not.
-TOLERANCE = {"sgd": 2e-5, "adam": 5e-3, "rmsprop": 5e-3}
+TOLERANCE = {"sgd": 2e-5, "adam": 5e-3, "rmsprop": 5e-3, "adamw": 5e-3}
 
 
 @pytest.mark.parametrize("optimiser", list(TOLERANCE))
@@ -245,8 +245,14 @@ def test_running_statistics_move(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------- optimisers
 
 
+def form_of(optimiser: str) -> StackedForm:
+    form = OPTIMISERS[optimiser].stacked
+    assert form is not None
+    return form
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-@pytest.mark.parametrize("optimiser", list(MEMORIES))
+@pytest.mark.parametrize("optimiser", list(OPTIMISERS))
 def test_updates_are_torchs(optimiser: str, decay: float) -> None:
     source = torch.Generator().manual_seed(0)
     start = torch.randn(3, 20, generator=source)
@@ -257,9 +263,10 @@ def test_updates_are_torchs(optimiser: str, decay: float) -> None:
         for rate, momentum in zip((0.1, 0.01, 0.3), momenta)
     ]
     weights = start.clone()
-    memory = {name: torch.zeros_like(weights) for name in MEMORIES[optimiser]}
+    form = form_of(optimiser)
+    memory = {name: torch.zeros_like(weights) for name in form.memories}
     for step, gradient in enumerate(gradients, start=1):
-        descend(optimiser, weights, gradient, memory, Rates.of(runs, torch.device("cpu")), step)
+        form.update(weights, gradient, memory, Rates.of(runs, torch.device("cpu")), step)
     for row, run in enumerate(runs):
         holder = nn.Module()
         holder.weight = nn.Parameter(start[row].clone())
@@ -268,15 +275,16 @@ def test_updates_are_torchs(optimiser: str, decay: float) -> None:
             holder.weight.grad = gradient[row].clone()
             torchs.step()
         torch.testing.assert_close(weights[row], holder.weight.detach(), rtol=1e-5, atol=1e-6)
-        for name in MEMORIES[optimiser] if run.momentum or optimiser != "sgd" else ():
+        for name in form.memories if run.momentum or optimiser != "sgd" else ():
             torch.testing.assert_close(memory[name][row], torchs.state[holder.weight][name], rtol=1e-5, atol=1e-6)
 
 
 def test_a_row_of_nothing_but_nan_leaves_the_others() -> None:
     runs = [RunConfiguration(), RunConfiguration()]
     weights, gradient = torch.ones(2, 3), torch.tensor([[float("nan")] * 3, [1.0] * 3])
-    memory = {name: torch.zeros(2, 3) for name in MEMORIES["adam"]}
-    descend("adam", weights, gradient, memory, Rates.of(runs, torch.device("cpu")), 1)
+    form = form_of("adam")
+    memory = {name: torch.zeros(2, 3) for name in form.memories}
+    form.update(weights, gradient, memory, Rates.of(runs, torch.device("cpu")), 1)
     assert weights.isnan().tolist() == [[True] * 3, [False] * 3]
 
 

@@ -19,7 +19,7 @@ from hypothesis import given, strategies as st
 from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, DataError, RunError
-from axonometry.populations import objectives, training
+from axonometry.populations import loop, objectives, training
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset, load
 from axonometry.populations.objectives import accuracy_and_loss
@@ -312,7 +312,7 @@ def test_running_statistics_go_on_too(tmp_path: Path, small: Dataset) -> None:
 
 KILLED = """
 import os, signal, sys
-from axonometry.populations import objectives, training
+from axonometry.populations import loop, objectives, training
 from axonometry.populations.configuration import RunConfiguration
 
 if sys.argv[3] == "in the middle of an epoch":
@@ -357,7 +357,7 @@ def test_a_whole_run_is_left_as_it_is(tmp_path: Path, digits: Dataset, monkeypat
     def never(*arguments: object) -> Tensor:
         raise AssertionError
 
-    monkeypatch.setattr(training, "_update", never)
+    monkeypatch.setattr(loop.Loop, "_update", never)
     assert train(QUICK, tmp_path, data=digits).complete
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 

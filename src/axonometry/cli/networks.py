@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +23,10 @@ MOST_STEPS = 12
 
 def network_of(run: Trajectory) -> NeuralGraph | None:
     """The graph of a population's run, whose configuration says how to build the network; None for other runs."""
-    from axonometry.populations import Population, RunConfiguration
+    from axonometry.populations import Population
+    from axonometry.populations.configuration import is_run_configuration
 
-    if set(run.configuration or ()) != {field.name for field in fields(RunConfiguration)}:
+    if not is_run_configuration(run.configuration):
         return None
     return Population(run.folder.parent, {run.folder.name: run}).graph(run.folder.name)
 

@@ -6,16 +6,18 @@ from axonometry.populations.autoencoders import (
 )
 from axonometry.populations.cifar_networks import AlexNetLike as AlexNetLike, LeNet as LeNet, VGGLike as VGGLike
 from axonometry.populations.cifar_resnet import CifarResNet as CifarResNet
-from axonometry.populations.configuration import OPTIMISERS as OPTIMISERS, RunConfiguration as RunConfiguration
-from axonometry.populations.datasets import Dataset as Dataset
-from axonometry.populations.families import FAMILIES as FAMILIES, Architecture as Architecture
+from axonometry.populations.configuration import RunConfiguration as RunConfiguration
+from axonometry.populations.datasets import DATASETS as DATASETS, Dataset as Dataset
+from axonometry.populations.families import NETWORKS as NETWORKS, Architecture as Architecture
 from axonometry.populations.initialisers import (
     INITIALISERS as INITIALISERS,
     PAPER_INITIALISERS as PAPER_INITIALISERS,
     initialise as initialise,
 )
+from axonometry.populations.layers import ACTIVATIONS as ACTIVATIONS
 from axonometry.populations.networks import Convolutional as Convolutional, FullyConnected as FullyConnected
-from axonometry.populations.objectives import accuracy_and_loss as accuracy_and_loss
+from axonometry.populations.objectives import OBJECTIVES as OBJECTIVES, accuracy_and_loss as accuracy_and_loss
+from axonometry.populations.optimisers import OPTIMISERS as OPTIMISERS
 from axonometry.populations.population import (
     AccuracyBin as AccuracyBin,
     Population as Population,

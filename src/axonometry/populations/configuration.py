@@ -5,28 +5,36 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from math import isfinite
-from numbers import Integral, Real
+from dataclasses import dataclass, fields
 from typing import Any
 
 from axonometry.errors import ConfigurationError
-from axonometry.populations.families import FAMILIES, Architecture
+from axonometry.populations.datasets import DATASETS
+from axonometry.populations.families import NETWORKS, Architecture
+from axonometry.populations.field_values import require, require_numbers, typed
 from axonometry.populations.initialisers import INITIALISERS
+from axonometry.populations.objectives import OBJECTIVES
+from axonometry.populations.optimisers import OPTIMISERS
 from axonometry.populations.text import sha256_of_text
-
-OPTIMISERS: Mapping[str, float] = {"sgd": 0.01, "adam": 0.001, "rmsprop": 0.001}
-"""Optimisers and their usual learning rates, for the first two those of paper 1's protocol (definitions 1.2)."""
 
 AUGMENTATIONS = ("none", "crop-flip")
 
-OBJECTIVES = ("cross-entropy", "bce", "mse")
-"""Cross entropy of the classes; for reconstruction binary cross entropy of sigmoids (definitions 1.2), or squared
-error, of the input's own numbers."""
+MODULUS = 97
+"""Of modular addition, where nothing else is said."""
+N_TRAIN_EVALUATED = 2000
+"""Training samples that are evaluated where a loss on them ends the run, and nothing else is said."""
 
-_LATER = (
+# Fields that came after the first version. While they have their defaults they are no part of the identity, so that
+# older folders keep their names: RunConfiguration().identity is 69c7aabe5258 since the first day.
+_SECOND = (
     *("test_fraction", "label_noise", "augmentation", "width", "activation", "dropout"),
     *("units", "cell", "objective", "data_sha256"),
+)
+# Fields of the third version are not even written then: a run that an older version began is continued by comparing
+# what is written, and predictions group runs by it.
+_THIRD = (
+    *("widths", "normalisation", "norm_momentum", "initial_factor", "n_train", "n_test", "modulus"),
+    *("record_steps", "n_train_evaluated", "stop_at_train_loss", "stop_check_every"),
 )
 
 
@@ -39,43 +47,61 @@ class RunConfiguration:
     with :func:`dataclasses.replace` says what they shall be.
 
     Attributes:
-        dataset: Name of the data set.
+        dataset: Name of the data set, in ``datasets.DATASETS`` or of one that is passed along when training.
         train_fraction: Part of the training images that is used, in (0, 1]: the first ones, rounded down, as in paper
             1's code, at least one.
         test_fraction: Part of the test images that accuracy and loss are taken on: the first ones, likewise.
         label_noise: Part of the used training images, in [0, 1), whose label is another class, drawn at random.
         augmentation: "none", or "crop-flip": at each use a training image is cut out anew of its own with 4 pixels of
             zeros around it, and turned left to right or not.
-        family: Kind of network, a name in ``families.FAMILIES``.
+        family: Kind of network, a name in ``families.NETWORKS``.
         size: small, medium or big; None for families of one size.
         layers: Hidden layers before the last of 200 units, or convolutions; None for families of one size. See
             ``families.Architecture`` for the newer families.
         width: Factor on all channels and units, for the families of paper 3.
         activation: A name in ``layers.ACTIVATIONS``.
         dropout: Probability to drop a hidden unit of a linear layer while training.
-        initialiser: A name in ``initialisers.INITIALISERS``.
+        initialiser: A name in ``initialisers.INITIALISERS``; "torch" is short for "torch-default".
         scale: The initialiser's scale, positive.
         seed: All randomness comes from it: initial parameters, order of the images, dropout.
-        optimiser: ``"sgd"``, ``"adam"`` or ``"rmsprop"``.
-        learning_rate: 0.01 for SGD and 0.001 for the others where left out.
+        optimiser: A name in ``optimisers.OPTIMISERS``, such as "sgd", "adam" or "adamw".
+        learning_rate: The optimiser's usual one where left out: 0.01 for SGD, 0.001 for the others.
         momentum: Of SGD; the others have none.
-        weight_decay: L2 penalty, as torch's optimisers take it.
+        weight_decay: As torch's optimisers take it: an L2 penalty, or AdamW's decay beside the gradient.
         batch_size: Images per update; an epoch's last batch may be smaller.
         epochs: Passes over the training images.
         max_steps: Most updates; the run ends there, in the middle of an epoch too. 0 leaves the network untrained.
         record_every: ``"epoch"``, or a number of updates. The end is always recorded.
         units: Units or channels of hidden layers, in place of ``size``; see ``families.Architecture``.
         cell: Of recurrent networks, a name in ``sequence_networks.CELLS``.
-        objective: The loss, a name in :data:`OBJECTIVES`. All but cross entropy teach the network to put out its
+        objective: The loss, a name in ``objectives.OBJECTIVES``: of classes, or "bce" and "mse" of the network's own
             input: the task is then reconstruction, and the labels are not looked at.
         data_sha256: For the text, which differs between versions of Python: the SHA-256 of it; this Python's where
             None. None for all other data sets.
+        widths: Units of each hidden layer of the family ``mlp``; () for one linear map.
+        normalisation: Of ``mlp``, in front of each activation: "none", "batch" or "layer".
+        norm_momentum: How far batch norm's running mean and variance go to each batch's, as torch takes it.
+        initial_factor: All initial parameters are multiplied by it, biases and normalisations too.
+        n_train: Training samples that are used, drawn by the seed; all where None. Of modular addition the draw also
+            says what is tested on: all other sums.
+        n_test: Test samples that are used, the first ones; all where None.
+        modulus: Of modular addition; 97 where None. None for all other data sets.
+        record_steps: Updates after which to record, beside the start and the end, in place of ``record_every``; those
+            beyond the end are left out.
+        n_train_evaluated: At each record, ``train_accuracy`` and ``train_eval_loss`` are taken on so many training
+            samples, the first ones, with the labels that are trained on; on none where None. A run whose
+            ``train_eval_loss`` is not finite any more has diverged, and ends there.
+        stop_at_train_loss: The run ends where ``train_eval_loss`` is this low; 0 is never. ``n_train_evaluated`` is
+            then 2,000 where it is left out.
+        stop_check_every: Look at that loss after so many updates, between records too; at the records alone where None.
 
     Raises:
         ConfigurationError: A value has the wrong type or does not exist; the message names the key.
 
     >>> RunConfiguration(optimiser="sgd").learning_rate
     0.01
+    >>> RunConfiguration(family="mlp", widths=(64, 32), initialiser="he").widths
+    (64, 32)
     """
 
     dataset: str = "digits"
@@ -104,67 +130,94 @@ class RunConfiguration:
     cell: str = "tanh"
     objective: str = "cross-entropy"
     data_sha256: str | None = None
+    widths: tuple[int, ...] | None = None
+    normalisation: str = "none"
+    norm_momentum: float = 0.1
+    initial_factor: float = 1.0
+    n_train: int | None = None
+    n_test: int | None = None
+    modulus: int | None = None
+    record_steps: tuple[int, ...] | None = None
+    n_train_evaluated: int | None = None
+    stop_at_train_loss: float = 0.0
+    stop_check_every: int | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            self._set(field.name, _typed(field.name, str(field.type), getattr(self, field.name)))
-        _require("dataset", "is not empty", self.dataset, self.dataset != "")
+            self._set(field.name, typed(field.name, str(field.type), getattr(self, field.name)))
+        require("dataset", "is not empty", self.dataset, self.dataset != "")
         _ = self.architecture
-        _require(
+        require(
             "augmentation",
             f"is one of {', '.join(AUGMENTATIONS)}",
             self.augmentation,
             self.augmentation in AUGMENTATIONS,
         )
-        _require(
-            "initialiser", f"is one of {', '.join(INITIALISERS)}", self.initialiser, self.initialiser in INITIALISERS
-        )
-        _require("optimiser", f"is one of {', '.join(OPTIMISERS)}", self.optimiser, self.optimiser in OPTIMISERS)
-        self._check_objective()
         self._fill_in()
-        self._check_numbers()
+        INITIALISERS.lookup(self.initialiser)
+        self._check_objective()
+        require_numbers(self)
+        self._check_optimiser()
+        self._check_data()
+        self._check_records()
 
     def _fill_in(self) -> None:
-        family = FAMILIES[self.family]
+        """What is left out becomes what it stands for, so that both ways of writing it are one run."""
+        family, optimiser = NETWORKS[self.family], OPTIMISERS.lookup(self.optimiser)
         if family.sizes and self.units is None:
             self._set("size", self.size or "small")
-        for name, usual in family.usual.items():
-            self._set(name, usual if getattr(self, name) is None else getattr(self, name))
-        if self.learning_rate is None:
-            self._set("learning_rate", OPTIMISERS[self.optimiser])
-        if self.dataset == "text" and self.data_sha256 is None:
-            self._set("data_sha256", sha256_of_text())
+        usual = dict(family.usual) | {"learning_rate": optimiser.learning_rate}
+        if self.dataset == "text":
+            usual["data_sha256"] = sha256_of_text() if self.data_sha256 is None else None
+        if self._data_has("modulus"):
+            usual["modulus"] = MODULUS
+        if self.stop_at_train_loss:
+            usual["n_train_evaluated"] = N_TRAIN_EVALUATED
+        for name, value in usual.items():
+            self._set(name, value if getattr(self, name) is None else getattr(self, name))
+        if self.initialiser == "torch":
+            self._set("initialiser", "torch-default")
+        if self.record_steps is not None:
+            self._set("record_steps", tuple(sorted(set(self.record_steps))))
+
+    def _data_has(self, option: str) -> bool:
+        return self.dataset in DATASETS and option in DATASETS[self.dataset].options
 
     def _check_objective(self) -> None:
-        _require("objective", f"is one of {', '.join(OBJECTIVES)}", self.objective, self.objective in OBJECTIVES)
-        copies = FAMILIES[self.family].copies
-        _require("objective", f'of {self.family} is "bce" or "mse"', self.objective, not copies or self.reconstructs)
-        noisy = self.label_noise > 0 and self.reconstructs
-        _require("label_noise", "belongs to classes", self.label_noise, not noisy)
-        _require(
-            "data_sha256", "belongs to the text", self.data_sha256, self.data_sha256 is None or self.dataset == "text"
-        )
+        reconstructs = OBJECTIVES.lookup(self.objective).reconstructs
+        copies = NETWORKS[self.family].copies
+        require("objective", f'of {self.family} is "bce" or "mse"', self.objective, reconstructs or not copies)
+        require("label_noise", "belongs to classes", self.label_noise, not (self.label_noise > 0 and reconstructs))
+
+    def _check_optimiser(self) -> None:
+        having = [name for name, rule in OPTIMISERS.items() if rule.momentum]
+        holds = self.momentum == 0 or self.optimiser in having
+        require("momentum", f"belongs to {', '.join(having)}", self.momentum, holds)
+
+    def _check_data(self) -> None:
+        sha256, modulus = self.data_sha256, self.modulus
+        require("data_sha256", "belongs to the text", sha256, sha256 is None or self.dataset == "text")
+        require("modulus", "belongs to modular addition", modulus, modulus is None or self._data_has("modulus"))
+        for half in ("train", "test"):
+            n, fraction = getattr(self, f"n_{half}"), getattr(self, f"{half}_fraction")
+            rule = f"stands in place of `{half}_fraction`"
+            require(f"n_{half}", rule, f"{n} and {fraction}", n is None or fraction == 1)
+
+    def _check_records(self) -> None:
+        every, steps = self.record_every, self.record_steps
+        rule = 'is "epoch" or a number of updates from 1'
+        require("record_every", rule, every, every == "epoch" if isinstance(every, str) else every >= 1)
+        if steps is not None:
+            require("record_steps", "are numbers of updates from 1", list(steps), all(step >= 1 for step in steps))
+            require("record_steps", "stand in place of `record_every`", every, every == "epoch")
+        checks = self.stop_check_every
+        holds = checks is None or self.stop_at_train_loss > 0
+        require("stop_check_every", "belongs to `stop_at_train_loss`", checks, holds)
 
     @property
     def reconstructs(self) -> bool:
         """Whether the network learns to put out its input, rather than its class."""
-        return self.objective != "cross-entropy"
-
-    def _check_numbers(self) -> None:
-        for name in ("train_fraction", "test_fraction"):
-            _require(name, "is above 0 and at most 1", getattr(self, name), 0 < getattr(self, name) <= 1)
-        _require("label_noise", "is at least 0 and below 1", self.label_noise, 0 <= self.label_noise < 1)
-        for name in ("scale", "learning_rate"):
-            _require(name, "is above 0", getattr(self, name), getattr(self, name) > 0)
-        for name in ("seed", "momentum", "weight_decay"):
-            _require(name, "is at least 0", getattr(self, name), getattr(self, name) >= 0)
-        for name in ("batch_size", "epochs"):
-            _require(name, "is at least 1", getattr(self, name), getattr(self, name) >= 1)
-        _require("momentum", "belongs to sgd", self.momentum, self.momentum == 0 or self.optimiser == "sgd")
-        _require("max_steps", "is at least 0", self.max_steps, self.max_steps is None or self.max_steps >= 0)
-        every = self.record_every
-        rule = 'is "epoch" or a number of updates from 1'
-        _require("record_every", rule, every, every == "epoch" if isinstance(every, str) else every >= 1)
+        return OBJECTIVES[self.objective].reconstructs
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -174,9 +227,11 @@ class RunConfiguration:
         """The name of the run's folder: 12 hexadecimal digits of the SHA-256 of its attributes as JSON.
 
         Attributes that came later are left out while they have their defaults, so that older folders keep their names.
+
+        >>> RunConfiguration().identity, RunConfiguration(label_noise=0.0).identity, RunConfiguration(seed=1).identity
+        ('69c7aabe5258', '69c7aabe5258', '...')
         """
-        later = {field.name: field.default for field in fields(self) if field.name in _LATER}
-        named = {name: value for name, value in self.to_dict().items() if name not in later or value != later[name]}
+        named = self._written(without=(*_SECOND, *_THIRD))
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -185,8 +240,16 @@ class RunConfiguration:
         return Architecture(**{field.name: getattr(self, field.name) for field in fields(Architecture)})
 
     def to_dict(self) -> dict[str, Any]:
-        """All attributes by name; JSON values."""
-        return asdict(self)
+        """All attributes by name, as JSON values; what came last is left out while it has its default."""
+        return self._written(without=_THIRD)
+
+    def _written(self, without: tuple[str, ...]) -> dict[str, Any]:
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, (value, default) in values.items()
+            if name not in without or value != default
+        }
 
     def to_json(self) -> str:
         """The configuration as JSON on one line, keys in alphabetical order."""
@@ -205,7 +268,7 @@ class RunConfiguration:
             rule = f"a run's configuration has the keys {', '.join(known)}"
             raise ConfigurationError(rule, f"`{'`, `'.join(unknown)}`", "Correct the spelling or leave it out")
         annotations = {field.name: str(field.type) for field in fields(cls)}
-        return cls(**{name: _typed(name, annotations[name], value) for name, value in values.items()})
+        return cls(**{name: typed(name, annotations[name], value) for name, value in values.items()})
 
     @classmethod
     def from_json(cls, text: str) -> RunConfiguration:
@@ -223,22 +286,11 @@ class RunConfiguration:
         return cls.from_dict(values)
 
 
-def _typed(name: str, annotation: str, value: Any) -> Any:
-    """The value as one of the annotation's types, which stand in it as ``str | int | None``."""
-    allowed = annotation.split(" | ")
-    if value is None and "None" in allowed:
-        return None
-    if isinstance(value, str) and "str" in allowed:
-        return value
-    if not isinstance(value, bool):  # True is a whole number to Python, never to a reader of configurations
-        if isinstance(value, Integral) and "int" in allowed:
-            return int(value)
-        if isinstance(value, Real) and "float" in allowed and isfinite(value):
-            return float(value)
-    words = {"str": "a text", "int": "a whole number", "float": "a finite number", "None": "nothing"}
-    raise ConfigurationError(f"`{name}` is {' or '.join(words[kind] for kind in allowed)}", repr(value))
+def is_run_configuration(values: Mapping[str, Any] | None) -> bool:
+    """Whether a mapping is a configuration of ours, of this version or an older one.
 
-
-def _require(name: str, rule: str, value: object, holds: bool) -> None:
-    if not holds:
-        raise ConfigurationError(f"`{name}` {rule}", repr(value))
+    >>> is_run_configuration(RunConfiguration().to_dict()), is_run_configuration({"epochs": 3})
+    (True, False)
+    """
+    known = {field.name for field in fields(RunConfiguration)}
+    return values is not None and known - {*_SECOND, *_THIRD} <= set(values) <= known

@@ -1,11 +1,12 @@
-"""Data sets as tensors: local files in their official formats, and two that are always there."""
+"""Data sets as tensors: local files in their official formats, and three that are always there."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from axonometry.populations.image_files import (
     read_cifar,
     read_idx,
 )
+from axonometry.populations.modular_addition import modular_addition
+from axonometry.populations.registry import Registry
 from axonometry.populations.text import VOCABULARY, text_windows
 
 DIRECTORY_VARIABLE = "AXONOMETRY_DATA"
@@ -96,13 +99,30 @@ class Dataset:
             raise DataError(f"{name} are from 0 to {self.n_tokens - 1}", came, "Number the tokens from 0")
 
 
-def load(name: str, directory: str | Path | None = None) -> Dataset:
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from.
+
+    Attributes:
+        load: Gives the data set. Its keywords are ``options`` and, where there is a layout, ``directory``.
+        options: Attributes of a run's configuration that the data depend on.
+        layout: The files that it is read from; None where it needs none.
+    """
+
+    load: Callable[..., Dataset]
+    options: tuple[str, ...] = ()
+    layout: Layout | None = None
+
+
+def load(name: str, directory: str | Path | None = None, **options: Any) -> Dataset:
     """Read a data set.
 
     Args:
-        name: ``"digits"``, ``"mnist"``, ``"fashion-mnist"``, ``"cifar10"`` or ``"text"``.
+        name: A name in :data:`DATASETS`: ``"digits"``, ``"text"``, ``"modular-addition"``, ``"mnist"``,
+            ``"fashion-mnist"``, ``"cifar10"``, or a registered one.
         directory: Where the files are, in a folder of the data set's name or directly; ``$AXONOMETRY_DATA`` where
-            None. The digits and the text need none.
+            None. Only MNIST, Fashion-MNIST and CIFAR-10 need one.
+        options: What else the data depend on, such as the ``modulus`` of modular addition.
 
     Returns:
         Inputs are the stored values divided by their maximum (255, 16 for the digits), nothing subtracted, as in the
@@ -117,13 +137,13 @@ def load(name: str, directory: str | Path | None = None) -> Dataset:
 
     Raises:
         DataError: There is no such data set, or a file is missing or damaged; the message says which belongs where.
+
+    >>> load("digits").shape, len(load("modular-addition", modulus=5).train_labels)
+    ((1, 8, 8), 15)
     """
-    require(name, directory)
-    if name in _BUILT_IN:
-        return _BUILT_IN[name]()
-    layout, read = _FILES[name]
-    train, test = read(layout, _directory(layout, directory))
-    return Dataset(name, _pixels(train), _labels(train), _pixels(test), _labels(test), CLASSES)
+    source = DATASETS.lookup(name)
+    where = {} if source.layout is None else {"directory": _directory(source.layout, directory)}
+    return replace(source.load(**where, **options), name=name)
 
 
 def require(name: str, directory: str | Path | None = None) -> None:
@@ -136,10 +156,8 @@ def require(name: str, directory: str | Path | None = None) -> None:
     Raises:
         DataError: There is no such data set, or a file is missing.
     """
-    if name not in NAMES:
-        raise DataError(f"a data set is one of {', '.join(NAMES)}", repr(name), "Pass your own as a Dataset")
-    if name not in _BUILT_IN:
-        layout, _ = _FILES[name]
+    layout = DATASETS.lookup(name).layout
+    if layout is not None:
         layout.find(_directory(layout, directory))
 
 
@@ -188,13 +206,33 @@ def _labels(split: Split) -> Tensor:
     return torch.tensor(split.labels).long()
 
 
-_FILES: Mapping[str, tuple[Layout, Callable[[Layout, Path], tuple[Split, Split]]]] = {
-    "mnist": (MNIST, read_idx),
-    "fashion-mnist": (FASHION_MNIST, read_idx),
-    "cifar10": (CIFAR10, read_cifar),
-}
+def _sums(**options: Any) -> Dataset:
+    train, test, modulus = modular_addition(**options)
+    return Dataset("modular-addition", *train, *test, n_classes=modulus)
 
-_BUILT_IN: Mapping[str, Callable[[], Dataset]] = {"digits": _digits, "text": _text}
 
-NAMES = (*_BUILT_IN, *_FILES)
-"""Data sets that :func:`load` knows."""
+def _images(name: str, layout: Layout, read: Callable[[Layout, Path], tuple[Split, Split]]) -> Source:
+    def load(directory: Path) -> Dataset:
+        train, test = read(layout, directory)
+        return Dataset(name, _pixels(train), _labels(train), _pixels(test), _labels(test), CLASSES)
+
+    return Source(load, layout=layout)
+
+
+DATASETS = Registry(
+    "a data set",
+    Source,
+    {
+        "digits": Source(_digits),
+        "text": Source(_text),
+        "modular-addition": Source(_sums, ("modulus", "n_train", "seed")),
+        "mnist": _images("mnist", MNIST, read_idx),
+        "fashion-mnist": _images("fashion-mnist", FASHION_MNIST, read_idx),
+        "cifar10": _images("cifar10", CIFAR10, read_cifar),
+    },
+    DataError,
+)
+"""Data sets by the name that configurations use; ``DATASETS.register(name, load)`` adds one.
+
+``load()`` gives a :class:`Dataset`; it is called once in a process.
+"""

@@ -1,4 +1,4 @@
-"""Paper 1's nine initialisers, with the meaning that Keras gives them."""
+"""How networks begin: paper 1's nine initialisers, with the meaning that Keras gives them, torch's own, and He's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import prod, sqrt
 import torch
 from torch import Generator, Tensor, nn
 
-from axonometry.errors import ConfigurationError
+from axonometry.populations.registry import Registry, as_it_is
 
 Draw = Callable[[Tensor, Tensor, float, Generator], object]
 """Fill the first tensor; the second is the layer's kernel, then the scale and the generator."""
@@ -58,6 +58,8 @@ def initialise(network: nn.Module, name: str, scale: float, generator: Generator
     - ``torch-default`` is none of the nine: uniform on (-s, s)/sqrt(fan-in of the layer's kernel) for both, what
       PyTorch's layers draw at s = 1. So it is uniform on (-s, s)/sqrt(units) for all parameters of a recurrent layer,
       and normal of standard deviation s for an embedding, whose rows all others take as fan-in [our choice].
+    - ``he``: kernels normal of variance 2 s²/(fan-in of the kernel), biases 0. At s = 1 a deep ReLU network keeps the
+      scale of its signals: ReLU throws half of their square away, and the 2 makes up for it (He et al. 2015).
 
     The fans, the truncation and the widening are those of Keras's source; paper 1 names the initialisers only.
 
@@ -70,9 +72,7 @@ def initialise(network: nn.Module, name: str, scale: float, generator: Generator
     Raises:
         ConfigurationError: There is no such initialiser.
     """
-    if name not in INITIALISERS:
-        raise ConfigurationError(f"`initialiser` is one of {', '.join(INITIALISERS)}", repr(name))
-    draw = INITIALISERS[name]
+    draw = INITIALISERS.lookup(name)
     with torch.no_grad():
         for layer in network.modules():
             if isinstance(layer, _WITH_A_KERNEL):
@@ -109,6 +109,12 @@ def _torch_default(parameter: Tensor, kernel: Tensor, scale: float, generator: G
     return parameter.uniform_(-bound, bound, generator=generator)
 
 
+def _he(parameter: Tensor, kernel: Tensor, scale: float, generator: Generator) -> Tensor:
+    if parameter.ndim == 1:
+        return parameter.zero_()
+    return parameter.normal_(0.0, scale * sqrt(2 / fans(kernel)[0]), generator=generator)
+
+
 PAPER_INITIALISERS: Mapping[str, Draw] = {
     "random-normal": lambda parameter, kernel, scale, generator: parameter.normal_(0.0, scale, generator=generator),
     "random-uniform": lambda parameter, kernel, scale, generator: parameter.uniform_(
@@ -123,5 +129,11 @@ PAPER_INITIALISERS: Mapping[str, Draw] = {
 }
 """The nine of paper 1."""
 
-INITIALISERS: Mapping[str, Draw] = {**PAPER_INITIALISERS, "torch-default": _torch_default}
-"""All initialisers by the name that configurations use."""
+INITIALISERS: Registry[[Draw], Draw] = Registry(
+    "`initialiser`", as_it_is, {**PAPER_INITIALISERS, "torch-default": _torch_default, "he": _he}
+)
+"""All initialisers by the name that configurations use; ``INITIALISERS.register(name, draw)`` adds one.
+
+``draw(parameter, kernel, scale, generator)`` fills ``parameter`` in place, with random numbers from the generator
+alone; ``kernel`` is its layer's, so that a bias knows the fan-in.
+"""

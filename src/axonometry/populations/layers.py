@@ -9,17 +9,27 @@ import torch
 from torch import Generator, Tensor, nn
 
 from axonometry.errors import ConfigurationError
+from axonometry.populations.registry import Registry, as_it_is
 
-ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+Factory = Callable[[], nn.Module]
+
+_ACTIVATIONS: Mapping[str, Factory] = {
     "relu": nn.ReLU,
     "leaky-relu": nn.LeakyReLU,
     "elu": nn.ELU,
     "gelu": nn.GELU,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
-    "linear": nn.Identity,
+    "identity": nn.Identity,
+    "linear": nn.Identity,  # what "identity" was called first: recorded runs have it
 }
-"""Activations by the name that configurations use."""
+ACTIVATIONS: Registry[[Factory], Factory] = Registry("`activation`", as_it_is, _ACTIVATIONS)
+"""Activations by the name that configurations use; ``ACTIVATIONS.register(name, nn.SiLU)`` adds one."""
+
+Normalisation = Callable[[int], nn.Module]
+
+NORMALISATIONS: Mapping[str, Normalisation] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+"""Normalisations of linear layers by the name that configurations use; "none" has no layer."""
 
 
 class Dropout(nn.Module):
@@ -66,12 +76,28 @@ def draw_noise(network: nn.Module, batch_size: int, generator: Generator) -> Non
         layer.noise = torch.rand(batch_size, layer.units, generator=generator)
 
 
-def linear_layers(widths: Sequence[int], activation: str = "relu", dropout: float = 0.0) -> list[tuple[str, nn.Module]]:
-    """Linear layers called ``fc1``, ``fc2``... with activations and dropout between them, none after the last."""
+def linear_layers(
+    widths: Sequence[int],
+    activation: str = "relu",
+    dropout: float = 0.0,
+    normalisation: Normalisation | None = None,
+) -> list[tuple[str, nn.Module]]:
+    """Linear layers called ``fc1``, ``fc2``..., none of what stands between them after the last.
+
+    Args:
+        widths: Numbers of the input, units of each layer.
+        activation: A name in :data:`ACTIVATIONS`.
+        dropout: Probability to drop a unit behind an activation; no layer at 0.
+        normalisation: From a number of units to the layer in front of the activation; None for no such layer.
+
+    >>> [name for name, _ in linear_layers((4, 3, 2), "tanh", 0.1, nn.LayerNorm)]
+    ['fc1', 'fc1_norm', 'fc1_tanh', 'fc1_dropout', 'fc2']
+    """
     layers: list[tuple[str, nn.Module]] = []
     for number, (before, after) in enumerate(pairwise(widths), start=1):
         layers += [(f"fc{number}", nn.Linear(before, after))]
         if number < len(widths) - 1:
+            layers += [(f"fc{number}_norm", normalisation(after))] if normalisation else []
             layers += [(f"fc{number}_{activation}", ACTIVATIONS[activation]())]
             layers += [(f"fc{number}_dropout", Dropout(dropout, after))] if dropout else []
     return layers

@@ -9,14 +9,14 @@ from math import prod
 from torch import nn
 
 from axonometry.populations.cifar_networks import Shape
-from axonometry.populations.layers import ACTIVATIONS, linear_layers, require_size
+from axonometry.populations.layers import ACTIVATIONS, Normalisation, linear_layers, require_size
 
 LAST_HIDDEN = 200
 """Units of the last hidden layer of all of paper 1's networks."""
 
 
 class FullyConnected(nn.Sequential):
-    """Paper 1's fully connected networks: D-h-h-200-10, logits at the end (definitions 1.2).
+    """Linear layers with an activation between them; paper 1's are D-h-h-200-10, logits at the end (definitions 1.2).
 
     The layers are called ``fc1``, ``fc2``...
 
@@ -26,6 +26,7 @@ class FullyConnected(nn.Sequential):
         n_classes: Number of logits.
         activation: A name in ``layers.ACTIVATIONS``; ReLU in the paper.
         dropout: Probability to drop a hidden unit while training.
+        normalisation: What stands in front of each activation, such as ``nn.BatchNorm1d``; nothing where None.
 
     >>> network = FullyConnected((1, 28, 28), (32, 32, 200))
     >>> [tuple(p.shape) for name, p in network.named_parameters() if name.endswith("weight")]
@@ -40,8 +41,9 @@ class FullyConnected(nn.Sequential):
         *,
         activation: str = "relu",
         dropout: float = 0.0,
+        normalisation: Normalisation | None = None,
     ) -> None:
-        head = linear_layers((prod(input_shape), *widths, n_classes), activation, dropout)
+        head = linear_layers((prod(input_shape), *widths, n_classes), activation, dropout, normalisation)
         super().__init__(OrderedDict([("flatten", nn.Flatten()), *head]))
 
 

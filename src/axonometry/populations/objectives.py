@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import prod
 
 import torch
@@ -10,8 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
+from axonometry.populations.registry import Registry
 
 EVALUATION_METRICS = ("accuracy", "variance_explained")
 """What is recorded as performance: of classification, of reconstruction."""
@@ -19,52 +20,110 @@ EVALUATION_METRICS = ("accuracy", "variance_explained")
 _TEST_BATCH = 1000
 
 
-def n_outputs(configuration: RunConfiguration, dataset: Dataset) -> int:
+@dataclass(frozen=True)
+class Objective:
+    """A task and its loss.
+
+    Attributes:
+        loss: From outputs, inputs, labels and ``"mean"`` or ``"sum"`` to the loss of a batch; the sum is over inputs
+            or, for reconstruction, over all their numbers.
+        reconstructs: Whether the network learns to put out its input, rather than its class; labels are not looked at.
+        copy: For reconstruction: from the outputs to the input that they stand for.
+    """
+
+    loss: Callable[[Tensor, Tensor, Tensor, str], Tensor]
+    reconstructs: bool = False
+    copy: Callable[[Tensor], Tensor] = torch.Tensor.detach
+
+
+def _cross_entropy(outputs: Tensor, inputs: Tensor, labels: Tensor, reduction: str) -> Tensor:
+    return F.cross_entropy(outputs, labels, reduction=reduction)
+
+
+def _squared_error(outputs: Tensor, inputs: Tensor, labels: Tensor, reduction: str) -> Tensor:
+    """(2, 1) for class 0 of two: ((2 - 1)² + (1 - 0)²) / 2 = 1."""
+    each = (outputs - F.one_hot(labels, outputs.shape[1])).square().mean(1)
+    return each.sum() if reduction == "sum" else each.mean()
+
+
+def _bce(outputs: Tensor, inputs: Tensor, labels: Tensor, reduction: str) -> Tensor:
+    return F.binary_cross_entropy_with_logits(outputs, inputs.flatten(1), reduction=reduction)
+
+
+def _mse(outputs: Tensor, inputs: Tensor, labels: Tensor, reduction: str) -> Tensor:
+    return F.mse_loss(outputs, inputs.flatten(1), reduction=reduction)
+
+
+OBJECTIVES = Registry(
+    "`objective`",
+    Objective,
+    {
+        "cross-entropy": Objective(_cross_entropy),
+        "bce": Objective(_bce, reconstructs=True, copy=torch.sigmoid),
+        "mse": Objective(_mse, reconstructs=True),
+        "squared-error": Objective(_squared_error),
+    },
+)
+"""Objectives by the name that configurations use; ``OBJECTIVES.register(name, loss)`` adds one.
+
+Of classification: cross entropy, and the squared error to one-hot vectors, a mean over classes. Of reconstruction,
+which is judged number by number: ``"bce"``, the binary cross entropy of the outputs' sigmoids, as in the official code
+of paper 1 (definitions 1.2), and ``"mse"``, the squared error of the outputs as they are.
+"""
+
+
+def n_outputs(objective: str, dataset: Dataset) -> int:
     """How many numbers the network puts out: one a class, or one for each number of its input."""
-    return prod(dataset.shape) if configuration.reconstructs else dataset.n_classes
+    return prod(dataset.shape) if OBJECTIVES.lookup(objective).reconstructs else dataset.n_classes
 
 
 def loss_of(objective: str, outputs: Tensor, inputs: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
     """The loss of a batch.
 
     Args:
-        objective: A name in ``configuration.OBJECTIVES``. Reconstruction is judged number by number: ``"bce"`` is the
-            binary cross entropy of the outputs' sigmoids, as in the official code of paper 1 (definitions 1.2),
-            ``"mse"`` the squared error of the outputs as they are.
+        objective: A name in :data:`OBJECTIVES`.
         outputs: Of the network.
         inputs: Of the network.
         labels: The inputs' classes.
         reduction: ``"mean"`` or ``"sum"``, over inputs or, for reconstruction, over all their numbers.
+
+    >>> outputs, labels = torch.tensor([[2.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 1])
+    >>> loss_of("squared-error", outputs, outputs, labels)
+    tensor(0.5000)
     """
-    if objective == "cross-entropy":
-        return F.cross_entropy(outputs, labels, reduction=reduction)
-    wanted = inputs.flatten(1)
-    if objective == "bce":
-        return F.binary_cross_entropy_with_logits(outputs, wanted, reduction=reduction)
-    return F.mse_loss(outputs, wanted, reduction=reduction)
+    return OBJECTIVES.lookup(objective).loss(outputs, inputs, labels, reduction)
 
 
 def evaluate_network(objective: str, network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, float]:
     """What is recorded of a network on test data: its performance, called by its name, and the mean loss.
 
     Args:
-        objective: A name in ``configuration.OBJECTIVES``.
+        objective: A name in :data:`OBJECTIVES`.
         network: In any mode, which is put back.
         inputs: Of the test data.
         labels: Their classes.
+
+    >>> evaluate_network("squared-error", nn.Identity(), torch.eye(3), torch.tensor([0, 1, 1]))
+    {'accuracy': 0.6666666666666666, 'loss': 0.2222222222222222}
     """
-    if objective == "cross-entropy":
-        return dict(zip(("accuracy", "loss"), accuracy_and_loss(network, inputs, labels), strict=True))
-    return dict(zip(("variance_explained", "loss"), reconstruction(network, inputs, objective), strict=True))
+    if OBJECTIVES.lookup(objective).reconstructs:
+        return dict(zip(("variance_explained", "loss"), reconstruction(network, inputs, objective), strict=True))
+    return dict(zip(("accuracy", "loss"), accuracy_and_loss(network, inputs, labels, objective), strict=True))
 
 
-def accuracy_and_loss(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Accuracy and mean cross entropy of a network in evaluation mode; its mode is put back."""
+def accuracy_and_loss(
+    network: nn.Module, inputs: Tensor, labels: Tensor, objective: str = "cross-entropy"
+) -> tuple[float, float]:
+    """Accuracy and mean loss of a network in evaluation mode; its mode is put back.
+
+    >>> accuracy_and_loss(nn.Identity(), torch.tensor([[0.0, 0.0], [0.0, 30.0]]), torch.tensor([0, 1]))
+    (1.0, 0.34657359...)
+    """
     correct, loss = 0, 0.0
-    outputs = _outputs(network, inputs)
-    for logits, some_labels in zip(outputs, labels.split(_TEST_BATCH), strict=True):
-        correct += int((logits.argmax(1) == some_labels).sum())
-        loss += float(F.cross_entropy(logits, some_labels, reduction="sum"))
+    for start, logits in zip(range(0, len(labels), _TEST_BATCH), _outputs(network, inputs), strict=True):
+        some = slice(start, start + _TEST_BATCH)
+        correct += int((logits.argmax(1) == labels[some]).sum())
+        loss += float(loss_of(objective, logits, inputs[some], labels[some], "sum"))
     return correct / len(labels), loss / len(labels)
 
 
@@ -79,13 +138,15 @@ def reconstruction(network: nn.Module, inputs: Float[Tensor, "n ..."], objective
         network: In any mode.
         inputs: What goes in and should come out.
         objective: ``"bce"``, where x̂ is the sigmoid of the outputs, or ``"mse"``, where it is the outputs.
+
+    >>> reconstruction(nn.Identity(), torch.tensor([[0.0, 1.0], [1.0, 1.0]]), "mse")
+    (1.0, 0.0)
     """
-    wanted = inputs.flatten(1)
+    wanted, copy = inputs.flatten(1), OBJECTIVES.lookup(objective).copy
     total, error = 0.0, 0.0
     for outputs, some in zip(_outputs(network, inputs), wanted.split(_TEST_BATCH), strict=True):
         total += float(loss_of(objective, outputs, some, some, "sum"))
-        copies = outputs.sigmoid() if objective == "bce" else outputs
-        error += float((copies - some).square().sum(dtype=torch.float64))
+        error += float((copy(outputs) - some).square().sum(dtype=torch.float64))
     spread = float((wanted - wanted.mean(0)).square().sum(dtype=torch.float64))
     return (1 - error / spread if spread else float("nan")), total / wanted.numel()
 

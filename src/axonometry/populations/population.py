@@ -7,7 +7,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future,
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import pairwise
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,11 @@ from axonometry.errors import ConfigurationError, RunError
 from axonometry.metrics.catalogue import needing_samples
 from axonometry.populations import datasets
 from axonometry.populations.configuration import RunConfiguration
+from axonometry.populations.families import NETWORKS
+from axonometry.populations.loop import SCALARS, Stop
 from axonometry.populations.progress_tracker import ProgressTracker
-from axonometry.populations.stacked import run_stacked, stacks
-from axonometry.populations.training import N_SAMPLES, SCALARS, Stop, is_complete, network_of
+from axonometry.populations.stacked import alone_in_words, run_stacked, stacks
+from axonometry.populations.training import N_SAMPLES, dataset_of, is_complete, network_of
 from axonometry.populations.workers import Data, Work, failure, n_cores, run_locally
 from axonometry.program import NeuralGraph, capture
 from axonometry.progress import Progress, silent
@@ -62,7 +64,7 @@ class Population:
     runs: Mapping[str, Trajectory]
     unfinished: tuple[str, ...] = ()
     _graphs: dict[tuple[object, ...], NeuralGraph] = field(default_factory=dict, repr=False, compare=False)
-    _inputs: dict[tuple[str, int], Tensor] = field(default_factory=dict, repr=False, compare=False)
+    _inputs: dict[tuple[object, ...], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -81,16 +83,26 @@ class Population:
         """One row per run, named by it: its configuration's attributes, then the scalars of its last step.
 
         The scalars are ``accuracy`` (of classification), ``variance_explained`` (of reconstruction) and ``loss`` on the
-        test images, ``train_loss`` and ``epoch``.
+        test images, ``train_loss`` and ``epoch``; ``train_accuracy``, ``train_variance_explained`` and
+        ``train_eval_loss`` where the configuration asks for them.
 
         Raises:
             RunError: A run's table is damaged.
         """
         import pandas as pd
 
-        rows = [self.configurations[name].to_dict() | _last_scalars(run) for name, run in self.runs.items()]
-        columns = [*(field.name for field in fields(RunConfiguration)), *SCALARS]
+        names = [field.name for field in fields(RunConfiguration)]
+        rows = [
+            {field: getattr(self.configurations[name], field) for field in names} | _last_scalars(run)
+            for name, run in self.runs.items()
+        ]
+        columns = [*names, *SCALARS]
         return pd.DataFrame(rows, columns=columns, index=pd.Index(list(self.runs), name="run", dtype="str"))
+
+    @property
+    def diverged(self) -> tuple[str, ...]:
+        """Names of the runs whose last loss is no finite number."""
+        return tuple(name for name, loss in self.frame["loss"].items() if not isfinite(loss))
 
     def accuracy_bins(self, edges: Sequence[float]) -> tuple[AccuracyBin, ...]:
         """The runs by final accuracy, in bins that do not overlap.
@@ -161,15 +173,19 @@ class Population:
         return replace(self, runs=runs)
 
     def _samples(self, name: str, n: int) -> Tensor:
-        dataset = self.configurations[name].dataset
-        if (dataset, n) not in self._inputs:
-            self._inputs[dataset, n] = datasets.load(dataset).test_inputs[:n].clone()
-        return self._inputs[dataset, n]
+        configuration = self.configurations[name]
+        dataset = configuration.dataset
+        options = (getattr(configuration, option) for option in datasets.DATASETS.lookup(dataset).options)
+        key = (dataset, *options, n)
+        if key not in self._inputs:
+            self._inputs[key] = dataset_of(configuration, None).test_inputs[:n].clone()
+        return self._inputs[key]
 
     def _captured(self, name: str) -> NeuralGraph:
         run, configuration = self.runs[name], self.configurations[name]
         shape, n_outputs = run.groups[0].shape, prod(next(g.shape for g in run.groups if g.role == "output"))
-        n_tokens = None if configuration.dataset != "text" else shape[-1]  # places and rows of the embedding's table
+        # Tokens show in the graph as places and rows of the embedding's table; images have three axes.
+        n_tokens = shape[-1] if NETWORKS.lookup(configuration.family).tokens and len(shape) == 2 else None
         key = (replace(configuration.architecture, dropout=0.0), shape, n_outputs)  # dropout is no part of the graph
         if key not in self._graphs:
             network = network_of(configuration, shape[:1] if n_tokens else shape, n_outputs, n_tokens).eval()
@@ -237,7 +253,10 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
     work = Work(folder, data, tuple(measures), stop)
     if executor is None and workers is None and torch.cuda.is_available():
         run_stacked([one for one in missing if stacks(one)], work, tracker.ended, say=tracker.say)
-        run_locally([one for one in missing if not stacks(one)], work, tracker.ended, workers=n_cores())
+        alone = [one for one in missing if not stacks(one)]
+        if alone:
+            tracker.say(alone_in_words(alone))
+        run_locally(alone, work, tracker.ended, workers=n_cores())
     elif executor is None:
         run_locally(missing, work, tracker.ended, workers=workers or n_cores())
     else:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from axonometry.errors import ConfigurationError
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
 from axonometry.populations.seeds import generator
@@ -24,16 +25,40 @@ _MARGIN = 4
 
 
 def used_images(configuration: RunConfiguration, dataset: Dataset) -> Dataset:
-    """The part of a data set that a configuration uses, with its noisy labels."""
-    n_train = _part(configuration.train_fraction, len(dataset.train_labels))
+    """The part of a data set that a configuration uses, with its noisy labels.
+
+    Raises:
+        ConfigurationError: The configuration asks for more samples than there are.
+    """
+    inputs, labels = _subset(configuration, dataset)
     n_test = _part(configuration.test_fraction, len(dataset.test_labels))
+    if configuration.n_test is not None:
+        n_test = _require_enough("n_test", configuration.n_test, len(dataset.test_labels))
     return replace(
         dataset,
-        train_inputs=dataset.train_inputs[:n_train],
-        train_labels=add_label_noise(configuration, dataset.train_labels[:n_train], dataset.n_classes),
+        train_inputs=inputs,
+        train_labels=add_label_noise(configuration, labels, dataset.n_classes),
         test_inputs=dataset.test_inputs[:n_test],
         test_labels=dataset.test_labels[:n_test],
     )
+
+
+def _subset(configuration: RunConfiguration, dataset: Dataset) -> tuple[Tensor, Int[Tensor, " n"]]:
+    """The training samples that are used: the first ones of a fraction, or a number of them drawn by the seed."""
+    inputs, labels = dataset.train_inputs, dataset.train_labels
+    if configuration.n_train is None:
+        n = _part(configuration.train_fraction, len(labels))
+        return inputs[:n], labels[:n]
+    if _require_enough("n_train", configuration.n_train, len(labels)) == len(labels):
+        return inputs, labels  # all of them: in their own order, and not copied
+    chosen = torch.randperm(len(labels), generator=generator(configuration.seed, "subset"))[: configuration.n_train]
+    return inputs[chosen], labels[chosen]
+
+
+def _require_enough(name: str, wanted: int, there: int) -> int:
+    if wanted > there:
+        raise ConfigurationError(f"`{name}` is at most the data set's {there:,}", f"{wanted:,}", "Choose fewer")
+    return wanted
 
 
 def _part(fraction: float, n: int) -> int:
@@ -42,7 +67,11 @@ def _part(fraction: float, n: int) -> int:
 
 
 def add_label_noise(configuration: RunConfiguration, labels: Tensor, n_classes: int) -> Tensor:
-    """The labels, a part of them replaced by another class, each other class as likely."""
+    """The labels, a part of them replaced by another class, each other class as likely.
+
+    A label moves by 1 to n - 1 classes, round: of ten classes, 7 moved by 5 is 2. So no label stays what it was, and
+    exactly the part that was asked for is wrong.
+    """
     if not configuration.label_noise or n_classes < 2:
         return labels
     source = generator(configuration.seed, "label noise")

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from axonometry.errors import ConfigurationError, DataError, RunError
 from axonometry.metrics.catalogue import needing_samples
 from axonometry.populations import datasets
 from axonometry.populations.configuration import RunConfiguration
-from axonometry.populations.datasets import Dataset
+from axonometry.populations.datasets import DATASETS, Dataset, Source
 from axonometry.populations.initialisers import initialise
-from axonometry.populations.layers import draw_noise
-from axonometry.populations.objectives import EVALUATION_METRICS, evaluate_network, loss_of, n_outputs
-from axonometry.populations.sampling import BatchSampler, used_images
-from axonometry.populations.schedule import optimiser_of, segments
+from axonometry.populations.loop import Loop, Stop
+from axonometry.populations.objectives import n_outputs
+from axonometry.populations.sampling import used_images
 from axonometry.populations.seeds import generator
 from axonometry.populations.text import require_text
 from axonometry.progress import Progress, silent
@@ -30,17 +26,8 @@ from axonometry.trajectory import Recorder, Trajectory, load
 from axonometry.trajectory.recorder import MEASURES
 from axonometry.trajectory.state import random_state, set_random_state
 
-Stop = Callable[[Trajectory], bool]
-"""Called with a run after each of its records; true ends the run there."""
-
-SCALARS = (*EVALUATION_METRICS, "loss", "train_loss", "epoch")
-"""What is recorded beside the measures: accuracy (of reconstruction the share of variance explained) and loss on the
-test images, loss while training, epochs done."""
-
 N_SAMPLES = 1000
 """Test inputs that run through a network for measures of samples."""
-
-_SECONDS_BETWEEN_REPORTS = 0.2
 
 
 def train(
@@ -54,10 +41,11 @@ def train(
 ) -> Trajectory:
     """Train the network of a configuration and record it, or go on where a killed process left off.
 
-    The initial network is recorded as step 0; a step is an epoch, or an update where ``record_every`` is a number. An
-    epoch that ``max_steps`` cuts short counts as one. The scalars of a step are ``accuracy`` (of reconstruction
-    ``variance_explained``) and the mean ``loss`` on the test images, ``train_loss`` (mean over the batches since the
-    last record, as trained on) and ``epoch`` (with fractions).
+    The initial network is recorded as step 0; a step is an epoch, or an update where ``record_every`` is a number or
+    there are ``record_steps``. An epoch that is cut short counts as one. The scalars of a step are ``accuracy`` (of
+    reconstruction ``variance_explained``) and the mean ``loss`` on the test images, ``train_loss`` (mean over the
+    batches since the last record, as trained on), ``epoch`` (with fractions), and ``train_accuracy`` and
+    ``train_eval_loss`` (as the network is at the record) where the configuration has ``n_train_evaluated``.
 
     The same configuration gives the same weights bit for bit on the same machine with the same torch, however often
     the run was cut off: arithmetic is done by one thread, and all randomness comes from the seed and the number of the
@@ -91,7 +79,7 @@ def train(
             with Recorder(
                 folder, network, example, measures=measures, samples=samples, configuration=about, resume=True
             ) as recorder:
-                _train(configuration, used, network, recorder, stop, progress or silent)
+                Loop(configuration, used, network, recorder, progress or silent).run(stop)
     return load(folder, network, example)
 
 
@@ -124,8 +112,13 @@ def initial_network(configuration: RunConfiguration, dataset: Dataset) -> nn.Mod
     Raises:
         ConfigurationError: The data set's inputs are too small for the network.
     """
-    network = network_of(configuration, dataset.shape, n_outputs(configuration, dataset), dataset.n_tokens)
+    outputs = n_outputs(configuration.objective, dataset)
+    network = network_of(configuration, dataset.shape, outputs, dataset.n_tokens)
     initialise(network, configuration.initialiser, configuration.scale, generator(configuration.seed, "initialiser"))
+    if configuration.initial_factor != 1:
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.mul_(configuration.initial_factor)
     return network
 
 
@@ -150,7 +143,9 @@ def dataset_of(configuration: RunConfiguration, data: Dataset | str | Path | Non
     if not isinstance(data, Dataset):
         if configuration.data_sha256 is not None:
             require_text(configuration.data_sha256)
-        return _read(configuration.dataset, None if data is None else str(data))
+        source = DATASETS.lookup(configuration.dataset)
+        options = {name: getattr(configuration, name) for name in source.options}
+        return _read(configuration.dataset, source, None if data is None else str(data), **options)
     if data.name != configuration.dataset:
         rule = f"the configuration's data set is {configuration.dataset}"
         raise DataError(rule, data.name, "Pass the data set of that name, or name this one in the configuration")
@@ -158,44 +153,9 @@ def dataset_of(configuration: RunConfiguration, data: Dataset | str | Path | Non
 
 
 @lru_cache(maxsize=2)
-def _read(name: str, directory: str | None) -> Dataset:
-    return datasets.load(name, directory)
-
-
-def _train(
-    configuration: RunConfiguration,
-    dataset: Dataset,
-    network: nn.Module,
-    recorder: Recorder,
-    stop: Stop | None,
-    progress: Progress,
-) -> None:
-    optimiser = optimiser_of(configuration, network)
-    plan = segments(configuration, len(dataset.train_labels))
-    total = plan[-1].stop if plan else 0
-    reached = recorder.restore(optimiser)
-    if reached is None:
-        before = evaluate_network(configuration.objective, network, dataset.test_inputs, dataset.test_labels)
-        recorder.record(0, optimizer=optimiser, **before, epoch=0.0)
-    left = [segment for segment in plan if segment.step > (reached or 0)]
-    updates = (
-        enumerate(BatchSampler(configuration, dataset).batches(left[0].start), left[0].start) if left else iter(())
-    )
-    words = ""
-    for segment in left:
-        if stop is not None and stop(load(recorder.folder)):
-            break
-        shown = _reporting(islice(updates, segment.stop - segment.start), total, words, progress)
-        train_loss = _update(configuration, network, optimiser, shown) / (segment.stop - segment.start)
-        found = evaluate_network(configuration.objective, network, dataset.test_inputs, dataset.test_labels)
-        recorder.record(segment.step, optimizer=optimiser, **found, train_loss=train_loss, epoch=segment.epoch)
-        words = _in_words(found)
-        progress(segment.stop, total, words)
-
-
-def _in_words(found: Mapping[str, float]) -> str:
-    name = next(name for name in EVALUATION_METRICS if name in found)
-    return f"{name.replace('_', ' ')} {found[name]:.3f}"
+def _read(name: str, source: Source, directory: str | None, **options: int | None) -> Dataset:
+    # The source is part of the key: a notebook may register another data set under the same name.
+    return datasets.load(name, directory, **options)
 
 
 def checked(configuration: RunConfiguration, dataset: Dataset, network: nn.Module) -> Dataset:
@@ -203,47 +163,18 @@ def checked(configuration: RunConfiguration, dataset: Dataset, network: nn.Modul
     if dataset.n_tokens is not None and (configuration.reconstructs or configuration.augmentation != "none"):
         came = f"objective {configuration.objective}, augmentation {configuration.augmentation}, and tokens"
         raise ConfigurationError("images alone are reconstructed or cut out anew", came, "Choose another data set")
+    if configuration.augmentation != "none" and len(dataset.shape) != 3:
+        came = f"inputs of shape {dataset.shape}"
+        raise ConfigurationError("images of shape (C, H, W) are cut out anew", came, 'Choose `augmentation` "none"')
     n = len(dataset.train_labels)
     last_batch = n % configuration.batch_size or configuration.batch_size
-    if last_batch == 1 and any(isinstance(m, nn.BatchNorm2d) for m in network.modules()):
+    if last_batch == 1 and any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in network.modules()):
         raise ConfigurationError(
             f"{configuration.family} normalises over a batch, which takes at least 2 images",
             f"a last batch of 1: {n} images in batches of {configuration.batch_size}",
             "Choose another `batch_size` or `train_fraction`",
         )
     return dataset
-
-
-def _update(
-    configuration: RunConfiguration,
-    network: nn.Module,
-    optimiser: Optimizer,
-    updates: Iterable[tuple[int, tuple[Tensor, Tensor]]],
-) -> float:
-    """One update per batch; the sum of their losses."""
-    network.train()
-    total = torch.zeros((), dtype=torch.float64)
-    for number, (inputs, labels) in updates:
-        if configuration.dropout:
-            draw_noise(network, len(labels), generator(configuration.seed, "dropout", number))
-        loss = loss_of(configuration.objective, network(inputs), inputs, labels)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        total += loss.detach()
-    return float(total)
-
-
-def _reporting(
-    updates: Iterable[tuple[int, tuple[Tensor, Tensor]]], total: int, words: str, progress: Progress
-) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
-    """The updates, with a report about five times a second."""
-    reported = time.monotonic()
-    for number, batch in updates:
-        if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-            progress(number, total, words)
-            reported = time.monotonic()
-        yield number, batch
 
 
 @contextmanager

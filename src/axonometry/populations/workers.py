@@ -19,7 +19,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from axonometry.errors import RunError
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
-from axonometry.populations.training import Stop, train
+from axonometry.populations.loop import Stop
+from axonometry.populations.training import train
 
 
 @runtime_checkable

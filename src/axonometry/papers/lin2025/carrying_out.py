@@ -36,7 +36,7 @@ def outcomes(
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = sorted((item for item in items if not path_of(item, folder).exists()), key=lambda item: item.seed)
-    for name in {item.task.name for item in missing} & set(datasets.NAMES):
+    for name in {item.task.name for item in missing} & set(datasets.DATASETS):
         datasets.require(name, data)
     tracker = ProgressTracker(len(items), len(items) - len(missing), progress or silent)
     work = Work(folder, data)

@@ -11,14 +11,17 @@ from typing import Any
 import torch
 
 from axonometry.errors import AxonometryError, ConfigurationError
-from axonometry.populations.configuration import OPTIMISERS, RunConfiguration
-from axonometry.populations.families import FAMILIES
+from axonometry.populations.configuration import RunConfiguration
+from axonometry.populations.datasets import DATASETS
+from axonometry.populations.families import NETWORKS
 from axonometry.populations.layers import dropouts
+from axonometry.populations.loop import Stop
+from axonometry.populations.optimisers import OPTIMISERS
 from axonometry.populations.progress_tracker import ProgressTracker
 from axonometry.populations.schedule import optimiser_of
 from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.stacked.together import run_together
-from axonometry.populations.training import Stop, dataset_of, initial_network, is_complete
+from axonometry.populations.training import dataset_of, initial_network, is_complete
 from axonometry.populations.workers import Data, Report, Work
 from axonometry.progress import Progress, silent
 from axonometry.trajectory import Trajectory, load
@@ -116,6 +119,7 @@ def run_stacked(
         report(configuration, wrong)
 
     for configuration in (one for one in configurations if not stacks(one)):
+        (say or _quiet)(alone_in_words([configuration]))
         try:
             work(configuration)
             count(configuration, None)
@@ -135,15 +139,48 @@ def run_stacked(
 
 
 def stacks(configuration: RunConfiguration) -> bool:
-    """Whether a network can be trained in a stack: its task is classification, and its layers can be mapped over."""
-    return FAMILIES[configuration.family].stacks and not configuration.reconstructs
+    """Whether a network can be trained in a stack."""
+    return why_alone(configuration) is None
+
+
+def why_alone(configuration: RunConfiguration) -> str | None:
+    """Why a network cannot be trained in a stack, in a few words; None where it can.
+
+    A stack shares one set of inputs, takes cross entropy, and ends all of its networks after the same update; layers
+    are mapped over, and the optimiser's update is written for a matrix with a network a row.
+
+    >>> why_alone(RunConfiguration()), why_alone(RunConfiguration(family="recurrent"))
+    (None, 'recurrent cannot be mapped over')
+    """
+    if not NETWORKS.lookup(configuration.family).stacks:
+        return f"{configuration.family} cannot be mapped over"
+    if configuration.objective != "cross-entropy":
+        return f"the objective is {configuration.objective}"
+    if OPTIMISERS.lookup(configuration.optimiser).stacked is None:
+        return f"{configuration.optimiser} has no stacked form"
+    drawn = configuration.dataset in DATASETS and "seed" in DATASETS[configuration.dataset].options
+    if drawn or configuration.n_train is not None:
+        return "its training samples are drawn by its seed"
+    if configuration.n_train_evaluated is not None:
+        return "it may end where its training loss says so"
+    return None
+
+
+def alone_in_words(configurations: Sequence[RunConfiguration]) -> str:
+    """What is said where networks are trained alone that were asked for in a stack; empty for none.
+
+    >>> alone_in_words([RunConfiguration(family="recurrent"), RunConfiguration(family="recurrent", seed=1)])
+    '2 trained alone: recurrent cannot be mapped over'
+    """
+    reasons = dict.fromkeys(filter(None, map(why_alone, configurations)))
+    return f"{len(configurations)} trained alone: {'; '.join(reasons)}" if configurations else ""
 
 
 def alike(configurations: Iterable[RunConfiguration], folder: Path) -> list[list[RunConfiguration]]:
     """Groups of configurations that can be trained together, in the order of their first members.
 
-    Free are seed, initialiser and its scale, learning rate, momentum, weight decay, dropout and label noise. All else
-    is the same within a group, and so is the last whole step of the runs that were cut off.
+    Free are seed, initialiser, its scale and factor, learning rate, momentum, weight decay, dropout and label noise.
+    All else is the same within a group, and so is the last whole step of the runs that were cut off.
 
     Args:
         configurations: Any.
@@ -157,10 +194,11 @@ def alike(configurations: Iterable[RunConfiguration], folder: Path) -> list[list
         "weight_decay": 0.0,
         "dropout": 0.0,
         "label_noise": 0.0,
+        "initial_factor": 1.0,
     }
     groups: dict[tuple[RunConfiguration, int | None], list[RunConfiguration]] = {}
     for configuration in configurations:
-        kind = replace(configuration, learning_rate=OPTIMISERS[configuration.optimiser], **free)
+        kind = replace(configuration, learning_rate=OPTIMISERS[configuration.optimiser].learning_rate, **free)
         groups.setdefault((kind, _reached(folder / configuration.identity)), []).append(configuration)
     return list(groups.values())
 

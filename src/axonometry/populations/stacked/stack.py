@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.optim import Optimizer
 
+from axonometry.errors import ConfigurationError
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.layers import dropouts
-from axonometry.populations.stacked.descent import MEMORIES, Rates, descend
+from axonometry.populations.optimisers import OPTIMISERS, Rates, StackedForm
 
 
 class Stack:
@@ -44,13 +45,13 @@ class Stack:
         device: torch.device,
     ) -> None:
         self.configurations, self.step = list(configurations), step
-        self._device, self._optimiser = device, configurations[0].optimiser
+        self._device, self._descent = device, stacked_form(configurations[0])
         self._template = template.to(device)
         self._shapes = {name: parameter.shape for name, parameter in networks[0].named_parameters()}
         self._weights = torch.stack([_row(list(network.parameters())) for network in networks]).to(device)
         self._memory = {
             name: torch.stack([_remembered(optimiser, name) for optimiser in optimisers]).to(device)
-            for name in MEMORIES[self._optimiser]
+            for name in self._descent.memories
         }
         buffers = [dict(network.named_buffers()) for network in networks]
         self._buffers = {name: torch.stack([named[name] for named in buffers]).to(device) for name in buffers[0]}
@@ -88,7 +89,8 @@ class Stack:
         # A network's loss depends on its own row alone: the gradient of the sum is every network's own gradient.
         (gradient,) = torch.autograd.grad(losses.sum(), weights)
         self._weights, self.step = weights.detach(), self.step + 1
-        descend(self._optimiser, self._weights, gradient, self._memory, self._rates, self.step)
+        with torch.no_grad():
+            self._descent.update(self._weights, gradient, self._memory, self._rates, self.step)
         return losses.detach()
 
     @torch.no_grad()
@@ -178,6 +180,19 @@ def _remembered(optimiser: Optimizer, name: str) -> Tensor:
 
 def _as_torch(configuration: RunConfiguration, memory: dict[str, Tensor], step: int) -> dict[str, Tensor]:
     """The state that torch's optimiser of a configuration has of one parameter."""
-    if configuration.optimiser == "sgd":
+    if not stacked_form(configuration).counts:
         return memory if configuration.momentum else {}
     return {"step": torch.tensor(float(step)), **memory}
+
+
+def stacked_form(configuration: RunConfiguration) -> StackedForm:
+    """The stacked form of a configuration's optimiser.
+
+    Raises:
+        ConfigurationError: It has none.
+    """
+    form = OPTIMISERS.lookup(configuration.optimiser).stacked
+    if form is None:
+        rule = "networks are trained in a stack by an optimiser with a stacked form"
+        raise ConfigurationError(rule, configuration.optimiser, "Train them alone")
+    return form

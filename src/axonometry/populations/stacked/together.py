@@ -14,12 +14,12 @@ from axonometry.errors import AxonometryError
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
 from axonometry.populations.layers import dropouts
+from axonometry.populations.loop import Stop
 from axonometry.populations.sampling import used_images
 from axonometry.populations.schedule import Segment, optimiser_of, segments
 from axonometry.populations.stacked.sampling import StackedSampler
 from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.training import (
-    Stop,
     checked,
     dataset_of,
     initial_network,

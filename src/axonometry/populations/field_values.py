@@ -1,0 +1,77 @@
+"""Values of a configuration's fields: the type that a field's annotation says, and rules that numbers keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any
+
+from axonometry.errors import ConfigurationError
+
+_WORDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a finite number",
+    "tuple[int, ...]": "a list of whole numbers",
+    "None": "nothing",
+}
+
+_NUMBERS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("train_fraction test_fraction", "is above 0 and at most 1", lambda value: 0 < value <= 1),
+    ("label_noise", "is at least 0 and below 1", lambda value: 0 <= value < 1),
+    ("scale learning_rate initial_factor", "is above 0", lambda value: value > 0),
+    ("seed momentum weight_decay max_steps stop_at_train_loss", "is at least 0", lambda value: value >= 0),
+    ("batch_size epochs n_train n_test n_train_evaluated stop_check_every", "is at least 1", lambda value: value >= 1),
+    ("modulus", "is at least 2", lambda value: value >= 2),
+)
+
+
+def typed(name: str, annotation: str, value: Any) -> Any:
+    """The value as one of the annotation's types, which stand in it as ``str | int | None``.
+
+    Raises:
+        ConfigurationError: It has another type; the message names the field.
+
+    >>> typed("scale", "float", 1), typed("widths", "tuple[int, ...] | None", [64, 32])
+    (1.0, (64, 32))
+    """
+    allowed = annotation.split(" | ")
+    if value is None and "None" in allowed:
+        return None
+    if isinstance(value, str) and "str" in allowed:
+        return value
+    if isinstance(value, list | tuple) and "tuple[int, ...]" in allowed and all(_is_whole(one) for one in value):
+        return tuple(int(one) for one in value)
+    if _is_whole(value) and "int" in allowed:
+        return int(value)
+    if isinstance(value, Real) and not isinstance(value, bool) and "float" in allowed and isfinite(value):
+        return float(value)
+    raise ConfigurationError(f"`{name}` is {' or '.join(_WORDS[kind] for kind in allowed)}", repr(value))
+
+
+def _is_whole(value: object) -> bool:
+    # True is a whole number to Python, never to a reader of configurations.
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def require(name: str, rule: str, value: object, holds: bool) -> None:
+    """Make sure that a rule of a field holds.
+
+    Raises:
+        ConfigurationError: It does not; the message names the field.
+    """
+    if not holds:
+        raise ConfigurationError(f"`{name}` {rule}", repr(value))
+
+
+def require_numbers(configuration: object) -> None:
+    """Make sure that every number is in its range; None is always.
+
+    Raises:
+        ConfigurationError: One is not.
+    """
+    for names, rule, holds in _NUMBERS:
+        for name in names.split():
+            value = getattr(configuration, name)
+            require(name, rule, value, value is None or holds(value))
