@@ -13,7 +13,7 @@ from axonometry.populations.seeds import generator
 TRAINED_SHARE = 0.6
 """Share of all sums that is trained on where nothing else is said [our choice]."""
 
-Half = tuple[Float[Tensor, "n inputs"], Int[Tensor, " n"]]
+Half = tuple[Float[Tensor, "_ inputs"], Int[Tensor, " _"]]
 
 
 def modular_addition(modulus: int = 97, n_train: int | None = None, seed: int = 0) -> tuple[Half, Half, int]:
