@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import axonometry as ax
-from axonometry.metrics.modes.fields import parts
 from axonometry.metrics.modes.order import by_rows
+from axonometry.metrics.modes.pre_activations import parts
 from axonometry.program.linear import linear_maps
 from benchmarks.timing import Row, compare, seconds
 
@@ -34,7 +34,8 @@ def measured() -> list[Row]:
     for activation in (nn.ReLU, nn.GELU):
         graph, samples, labels = deep(10, 512, activation)
         hidden = [group.name for group in graph.groups if group.role == "hidden"]
-        held = [part.fields for part in parts(graph, samples, dict.fromkeys(hidden, False), by="neuron", memory=2**33)]
+        rows = parts(graph, samples, dict.fromkeys(hidden, False), by="neuron", memory=2**33)
+        held = [part.pre_activations for part in rows]
         what = f"10 x 512 {activation.__name__}, 10,000 samples"
 
         def sort_all(held: list[np.ndarray] = held) -> None:

@@ -12,7 +12,7 @@ from scipy.stats import gaussian_kde
 
 from axonometry.errors import ValuesError
 from axonometry.metrics import density
-from axonometry.metrics.distributions import EXACT, bandwidth, binned, estimate
+from axonometry.metrics.distributions import EXACT, bandwidth, binned, kernel_density
 
 
 def test_small_samples_are_scipys_own() -> None:
@@ -43,7 +43,9 @@ def test_a_density_integrates_to_one() -> None:
 
 
 def test_cost_does_not_grow_with_the_sample() -> None:
-    cells = {size: len(estimate(np.random.default_rng(0).normal(size=size)).dataset[0]) for size in (10**5, 10**6)}
+    cells = {
+        size: len(kernel_density(np.random.default_rng(0).normal(size=size)).dataset[0]) for size in (10**5, 10**6)
+    }
     assert cells[10**6] < 2 * cells[10**5] < 3000
 
 
@@ -79,4 +81,4 @@ def test_samples_without_a_density_are_refused(values: list[float], message: str
 
 def test_bandwidth_is_scotts_of_the_true_size() -> None:
     sample = np.random.default_rng(1).exponential(size=30_000)
-    assert bandwidth(estimate(sample)) == pytest.approx(sample.std(ddof=1) * 30_000**-0.2)
+    assert bandwidth(kernel_density(sample)) == pytest.approx(sample.std(ddof=1) * 30_000**-0.2)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from axonometry.metrics import Basin
-    from axonometry.metrics.basins import Estimate
+    from axonometry.metrics.basins import Crossing
     from axonometry.report.basins_study import Choices, Planes, StepBasins
 
 
@@ -153,7 +153,7 @@ def _basin(basin: Basin) -> dict[str, Any]:
     }
 
 
-def _estimate(one: Estimate) -> dict[str, Any]:
+def _estimate(one: Crossing) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {**asdict(one), "reason": one.reason}

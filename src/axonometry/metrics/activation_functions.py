@@ -1,8 +1,8 @@
 """What is known of the activation function behind a group: whether it rises strictly, its bounds, and how to run it.
 
-It is read off the program's calls between a neuron's local field and its activation. A function that rises strictly
+It is read off the program's calls between a neuron's pre-activation and its activation. A function that rises strictly
 keeps every pair of samples in order, also where floating-point numbers saturate: the order is that of z, not of the
-rounded y. All others are run again in float64 on the sorted local fields, for the same reason.
+rounded y. All others are run again in float64 on the sorted pre-activations, for the same reason.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class ActivationFunction:
     """What is known of a group's activation function.
 
     Attributes:
-        names: The operations that it is made of, in order; empty where the activation is the local field itself.
+        names: The operations that it is made of, in order; empty where the activation is the pre-activation itself.
         rising: Whether it is known to rise strictly.
         bounds: Its least and greatest value where both are known to be finite, else infinities.
         run: The function itself on arrays, in float64; None where it is not known to be elementwise, or has parameters
@@ -84,7 +84,7 @@ class ActivationFunction:
 
 
 def activation_functions(program: Program) -> dict[str, ActivationFunction]:
-    """The activation function of every group with local fields, by name, in the order of computation."""
+    """The activation function of every group with pre-activations, by name, in the order of computation."""
     ends = activation_nodes(program)
     return {name: _function(node, ends.get(name, node)) for name, node in field_nodes(program).items()}
 

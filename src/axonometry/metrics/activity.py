@@ -1,6 +1,6 @@
 r"""Neuron activation: what every neuron hands on, over many samples.
 
-a_k(x) = f(z_k(x)): the value of the nonlinearity behind the neuron's local field z_k; the field itself where there is
+a_k(x) = f(z_k(x)): the value of the nonlinearity behind the neuron's pre-activation z_k; that itself where there is
 none. For an input it is the input, for an output the module's own output. Statistics are per neuron over the samples,
 and per group over samples and neurons.
 

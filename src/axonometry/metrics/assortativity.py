@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axonometry.metrics.products import Flat, absolute
+from axonometry.metrics.products import Flat, absolute_links
 from axonometry.program.channels import ChannelGraph
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def degree_assortativity(graph: NeuralGraph | ChannelGraph) -> float:
         From -1 to 1, without a unit. Scaling all links by c does not change it. NaN where either degree is the same at
         every link, and where weights are not finite.
     """
-    weighted, ones = absolute(graph), _ones(graph)
+    weighted, ones = absolute_links(graph), _ones(graph)
     every = np.ones(weighted.size, weighted.kind)
     sent, received = weighted.backward(every).astype(np.float64), weighted.forward(every).astype(np.float64)
     leaving, entering = ones.backward(every).astype(np.float64), ones.forward(every).astype(np.float64)
@@ -49,5 +49,5 @@ def degree_assortativity(graph: NeuralGraph | ChannelGraph) -> float:
 
 def _ones(graph: NeuralGraph | ChannelGraph) -> Flat:
     if isinstance(graph, ChannelGraph):
-        return absolute(ChannelGraph(graph.groups, {key: (b != 0).to(b) for key, b in graph.blocks.items()}))
-    return absolute(graph.binary())
+        return absolute_links(ChannelGraph(graph.groups, {key: (b != 0).to(b) for key, b in graph.blocks.items()}))
+    return absolute_links(graph.binary())

@@ -58,7 +58,7 @@ def density(values: Tensor | np.ndarray, grid: np.ndarray | None = None) -> Dens
         ValuesError: A value is not finite, or there are not two different ones.
     """
     sample = as_sample(values)
-    kernels = estimate(sample)
+    kernels = kernel_density(sample)
     if grid is None:
         grid = even_grid([sample], [kernels], points=512)
     grid = np.asarray(grid, dtype=np.float64)
@@ -85,7 +85,7 @@ def as_sample(values: Tensor | np.ndarray) -> Float[np.ndarray, " n"]:
     return sample
 
 
-def estimate(sample: Float[np.ndarray, " n"]) -> gaussian_kde:
+def kernel_density(sample: Float[np.ndarray, " n"]) -> gaussian_kde:
     """The kernel density of a sample as a function, binned where the sample is large."""
     from scipy.stats import gaussian_kde
 

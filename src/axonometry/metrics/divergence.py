@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from axonometry.metrics.conventions import check_convention
-from axonometry.metrics.distributions import as_sample, bandwidth, estimate, even_grid
+from axonometry.metrics.distributions import as_sample, bandwidth, even_grid, kernel_density
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def divergence_matrix(
     check_convention(convention, CONVENTIONS)
     names = list(samples) if isinstance(samples, Mapping) else list(range(len(samples)))
     vectors = [as_sample(v) for v in (samples.values() if isinstance(samples, Mapping) else samples)]
-    kernels = [estimate(vector) for vector in vectors]
+    kernels = [kernel_density(vector) for vector in vectors]
     matrix = _normalised(vectors, kernels) if convention == "normalised" else _ictai2021(vectors, kernels)
     return pd.DataFrame(matrix, index=names, columns=names)
 

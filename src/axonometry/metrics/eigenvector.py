@@ -23,7 +23,7 @@ import torch
 from axonometry.errors import ConvergenceError, ValuesError, WeightsError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.lanczos import Vector
-from axonometry.metrics.products import Flat, absolute
+from axonometry.metrics.products import Flat, absolute_links
 from axonometry.metrics.rows import NETWORK, Row, spread_rows
 from axonometry.metrics.solver import Eigenpair, Solver
 from axonometry.values import NodeValues
@@ -38,11 +38,11 @@ class DisconnectedGraphWarning(UserWarning):
 
 
 def _rows(shared: Shared) -> Iterable[Row]:
-    return centrality_rows(shared.graph)
+    return _centrality_rows(shared.graph)
 
 
 def _channel_rows(shared: Shared) -> Iterable[Row]:
-    return centrality_rows(shared.channels, tol=1e-10)
+    return _centrality_rows(shared.channels, tol=1e-10)
 
 
 @measured(
@@ -103,7 +103,7 @@ def leading_eigenpair(
         WeightsError: As there.
         ValuesError: As there.
     """
-    pair = find_leading(graph, tol=tol, start=start)
+    pair = _find_leading(graph, tol=tol, start=start)
     if pair.degenerate:
         raise ConvergenceError(
             "eigenvector centrality needs one component with the largest eigenvalue",
@@ -120,7 +120,7 @@ def leading_eigenpair(
     return pair
 
 
-def find_leading(graph: NeuralGraph | ChannelGraph, *, tol: float, start: NodeValues | None = None) -> Eigenpair:
+def _find_leading(graph: NeuralGraph | ChannelGraph, *, tol: float, start: NodeValues | None = None) -> Eigenpair:
     """The leading pair, also where it is one of several; without a warning. See :func:`leading_eigenpair`.
 
     Args:
@@ -133,11 +133,11 @@ def find_leading(graph: NeuralGraph | ChannelGraph, *, tol: float, start: NodeVa
         WeightsError: As there.
         ValuesError: As there.
     """
-    solver = Solver(absolute(graph), tol)
+    solver = Solver(absolute_links(graph), tol)
     return solver.pair(None if start is None else _given(start, solver.links))
 
 
-def centrality_rows(graph: NeuralGraph | ChannelGraph, tol: float = 1e-6) -> Iterator[Row]:
+def _centrality_rows(graph: NeuralGraph | ChannelGraph, tol: float = 1e-6) -> Iterator[Row]:
     """The rows of :func:`~axonometry.metrics.rows.spread_rows`, and for the whole network three more.
 
     ``outside`` is the share of linked neurons that lie outside the leading component, ``eigenvalue`` is λ, and
@@ -147,7 +147,7 @@ def centrality_rows(graph: NeuralGraph | ChannelGraph, tol: float = 1e-6) -> Ite
     names = {group.name: group.shape for group in graph.groups}
     blank = NodeValues({name: torch.full(shape, math.nan) for name, shape in names.items()})
     try:
-        pair = find_leading(graph, tol=tol)
+        pair = _find_leading(graph, tol=tol)
     except (ConvergenceError, WeightsError):
         yield from spread_rows(blank)
         yield from ((NETWORK, statistic, math.nan) for statistic in ("outside", "isolated", "eigenvalue"))

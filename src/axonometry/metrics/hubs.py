@@ -16,7 +16,7 @@ import numpy as np
 
 from axonometry.errors import ConvergenceError
 from axonometry.metrics.lanczos import Vector
-from axonometry.metrics.products import absolute
+from axonometry.metrics.products import absolute_links
 from axonometry.metrics.solver import Solver
 from axonometry.values import NodeValues
 
@@ -40,7 +40,7 @@ def hubs_and_authorities(graph: NeuralGraph | ChannelGraph, *, tol: float = 1e-6
         ConvergenceError: It did not converge, or the largest singular value is not simple.
         WeightsError: Weights are NaN or infinite, or all are zero.
     """
-    links = absolute(graph)
+    links = absolute_links(graph)
     found = Solver(links.doubled(), tol).pair(None)
     if found.degenerate:
         raise ConvergenceError(

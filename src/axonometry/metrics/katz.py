@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.errors import ConvergenceError
-from axonometry.metrics.products import absolute
+from axonometry.metrics.products import absolute_links
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def katz_centrality(
     Raises:
         ConvergenceError: It has not converged after 1,000 products, or weights are NaN or the sum overflows.
     """
-    links = absolute(graph)
+    links = absolute_links(graph)
     x, change = np.zeros(links.size, links.kind), np.inf
     for _ in range(_MOST):
         with np.errstate(over="ignore", invalid="ignore"):

@@ -1,6 +1,6 @@
 r"""Neuron strength: node strength with every link's weight times the signal that it carries.
 
-in_k(x) = Σ_i A[k, i] a_i(x) + b_k, which is the local field z_k(x); out_k(x) = a_k(x) Σ_j A[j, k]; S_k = in_k + out_k.
+in_k(x) = Σ_i A[k, i] a_i(x) + b_k, the pre-activation z_k(x); out_k(x) = a_k(x) Σ_j A[j, k]; S_k = in_k + out_k.
 An input receives its own value and an output sends its own, each over one more link of weight 1.
 
 Where max-pooling lies behind a neuron, only the winner of its window carries; where attention mixes tokens, the real
@@ -45,7 +45,7 @@ def _rows(shared: Shared) -> Iterable[Row]:
 @measured(
     name="neuron_strength",
     title="Neuron strength",
-    units="local field",
+    units="pre-activation",
     range="all reals",
     invariances="permuting the neurons of a layer permutes it; the order of the samples",
     source="La Malfa et al. 2022, arXiv 2209.05488; the formula is our choice",
@@ -61,12 +61,12 @@ def neuron_strength(
     Args:
         graph: The network at one snapshot.
         samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
-        mode: ``in``: what the neuron receives, its local field. ``out``: what it sends. ``inout``: their sum. ``abs``:
-            the sum of |weight * signal| over all links at the neuron, and of |bias|.
+        mode: ``in``: what the neuron receives, its pre-activation. ``out``: what it sends. ``inout``: their sum.
+            ``abs``: the sum of |weight * signal| over all links at the neuron, and of |bias|.
         batch_size: Samples run at once; it changes the result by rounding only.
 
     Returns:
-        Statistics per neuron and group. Range: all reals; 0 and more for ``abs``. Units: those of the local field.
+        Statistics per neuron and group. Range: all reals; 0 and more for ``abs``. Units: those of the pre-activation.
         Permuting the neurons of a layer permutes them. Saturated neurons are not counted.
 
     Raises:
@@ -91,7 +91,7 @@ def strength_of_samples(
         mode: As for :func:`neuron_strength`.
 
     Returns:
-        A function from a batch to strengths by group, of the shapes of its fields; and the ``nodes`` that
+        A function from a batch to strengths by group, of the groups' shapes; and the ``nodes`` that
         :func:`~axonometry.program.live.live_batches` has to be asked for.
     """
     if mode == "in":

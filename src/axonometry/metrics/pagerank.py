@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.errors import ConfigurationError, ConvergenceError
-from axonometry.metrics.products import absolute
+from axonometry.metrics.products import absolute_links
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def pagerank(graph: NeuralGraph | ChannelGraph, damping: float = 0.85, *, tol: f
     """
     if not 0 <= damping <= 1:
         raise ConfigurationError("`damping` is a probability", repr(damping), "Give a number from 0 to 1")
-    links = absolute(graph)
+    links = absolute_links(graph)
     n, change = links.size, np.inf
     sent = links.backward(np.ones(n, links.kind))
     dangling = sent == 0

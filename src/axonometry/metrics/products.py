@@ -106,7 +106,7 @@ class Flat:
         return marks > 0, float(steps)
 
 
-def absolute(graph: NeuralGraph | ChannelGraph) -> Flat:
+def absolute_links(graph: NeuralGraph | ChannelGraph) -> Flat:
     """|A| of a graph, ready to be multiplied often."""
     shapes = {group.name: group.shape for group in graph.groups}
     size = sum(group.n_neurons for group in graph.groups)

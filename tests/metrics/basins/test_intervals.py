@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy.stats import binomtest, t
 
-from axonometry.metrics.basins.intervals import first_crossing, joined, point, wilson
+from axonometry.metrics.basins.intervals import first_crossing, joined_curves, point, wilson
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8), st.floats(0.05, 0.95))
@@ -62,7 +62,7 @@ def test_joined_curves_are_sorted_by_column() -> None:
     parts = [
         point(np.array(s), np.full((2, 2), 0.1 * s[0]), np.zeros(2), np.full(2, 3.0)) for s in ([3.0, 1.0], [2.0, 5.0])
     ]
-    whole = joined(parts)
+    whole = joined_curves(parts)
     assert whole.amplitudes.T.tolist() == [[2.0, 3.0], [1.0, 5.0]]
     assert whole.accuracy.T.tolist() == pytest.approx(np.array([[0.2, 0.3], [0.3, 0.2]]))
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import axonometry as ax
 from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.activation_functions import activation_functions
-from axonometry.metrics.modes import MODES, fields, modes as modes_module, order_modes
+from axonometry.metrics.modes import MODES, modes as modes_module, order_modes
 from axonometry.populations import CifarResNet
 from axonometry.program import NeuralGraph
 from axonometry.program.live import live_batches
@@ -187,8 +187,8 @@ def test_memory_changes_nothing(memory: int) -> None:
 
 def test_memory_is_kept() -> None:
     graph = one_layer(nn.PReLU(12))
-    held = list(fields.parts(graph, torch.randn(10, 5), {"0": True}, by="neuron", memory=10 * 4 * 2 * 5))
-    assert [part.fields.shape for part in held] == [(5, 10), (5, 10), (2, 10)]
+    held = list(pre_activations.parts(graph, torch.randn(10, 5), {"0": True}, by="neuron", memory=10 * 4 * 2 * 5))
+    assert [part.pre_activations.shape for part in held] == [(5, 10), (5, 10), (2, 10)]
 
 
 def test_half_precision() -> None:

@@ -2,7 +2,7 @@
 
 # Measures stand in the catalogue in the order of these lines.
 # isort: off
-from axonometry.metrics.basins.basin import Basin as Basin, Estimate as Estimate, NoCrossingWarning as NoCrossingWarning
+from axonometry.metrics.basins.basin import Basin as Basin, Crossing as Crossing, NoCrossingWarning as NoCrossingWarning
 from axonometry.metrics.basins.sample_noise import sample_basin as sample_basin
 from axonometry.metrics.basins.weight_noise import weight_basin as weight_basin
 from axonometry.metrics.basins.hessian import Sharpness as Sharpness, sharpness as sharpness

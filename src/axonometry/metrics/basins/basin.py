@@ -31,7 +31,7 @@ class NoCrossingWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Crossing:
     """The amplitude at which the accuracy of some samples falls to the threshold.
 
     Attributes:
@@ -76,15 +76,15 @@ class Basin:
     """
 
     space: Space
-    network: Estimate
-    classes: dict[int, Estimate]
+    network: Crossing
+    classes: dict[int, Crossing]
     samples: pd.DataFrame
     curves: pd.DataFrame
     search: Search
     remarks: tuple[str, ...] = ()
 
     def frame(self) -> pd.DataFrame:
-        """A row for the network and one a class: group, then the fields of :class:`Estimate`."""
+        """A row for the network and one a class: group, then the fields of :class:`Crossing`."""
         import pandas as pd
 
         groups = {"network": self.network, **{str(label): one for label, one in self.classes.items()}}
@@ -95,18 +95,18 @@ def basin_of(space: Space, classifier: Classifier, levels: tuple[Level, Level, L
     """The basin whose curves were measured: of the network, of its classes, of its samples.
 
     Warns:
-        NoCrossingWarning: See :func:`remarks`.
+        NoCrossingWarning: See :attr:`Basin.remarks`.
     """
     import pandas as pd
 
     labels = classifier.labels.cpu().unique().tolist()
-    (network,), classes, samples = (estimates(level, search) for level in levels)
-    remarked = remarks(levels[0], classifier.n_classes, search)
+    (network,), classes, samples = (_crossings(level, search) for level in levels)
+    remarked = _remarks(levels[0], classifier.n_classes, search)
     for remark in remarked:
         warnings.warn(remark, NoCrossingWarning, stacklevel=3)
     columns = {"sample": range(len(samples)), "label": classifier.labels.cpu(), "predicted": classifier.predicted.cpu()}
     kept = {name: [getattr(one, name) for one in samples] for name in ("amplitude", "low", "high", "state")}
-    curves = [curve(levels[0], ["network"]), curve(levels[1], [str(label) for label in labels])]
+    curves = [_curve(levels[0], ["network"]), _curve(levels[1], [str(label) for label in labels])]
     return Basin(
         space,
         network,
@@ -118,7 +118,7 @@ def basin_of(space: Space, classifier: Classifier, levels: tuple[Level, Level, L
     )
 
 
-def estimates(level: Level, search: Search) -> list[Estimate]:
+def _crossings(level: Level, search: Search) -> list[Crossing]:
     """One estimate a group."""
     curves, sizes = level.curves, level.partition.sizes.astype(int)
     least = curves.amplitudes[0] * (1 + 1e-9)  # a crossing there comes back from its logarithm
@@ -133,11 +133,11 @@ def estimates(level: Level, search: Search) -> list[Estimate]:
         # An end that lies below the least amplitude is known to be anywhere down to 0.
         amplitude, low, high, low_all, high_all = (float(end) for end in np.where(state == "wrong", 0.0, row))
         low, low_all = (0.0 if end <= least[number] else end for end in (low, low_all))
-        found.append(Estimate(amplitude, low, high, low_all, high_all, clean, int(sizes[number]), state))
+        found.append(Crossing(amplitude, low, high, low_all, high_all, clean, int(sizes[number]), state))
     return found
 
 
-def curve(level: Level, names: list[str]) -> pd.DataFrame:
+def _curve(level: Level, names: list[str]) -> pd.DataFrame:
     """The groups' curves as a tidy frame, without noise first."""
     import pandas as pd
 
@@ -152,7 +152,7 @@ def curve(level: Level, names: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def remarks(network: Level, n_classes: int, search: Search) -> tuple[str, ...]:
+def _remarks(network: Level, n_classes: int, search: Search) -> tuple[str, ...]:
     """Why the network's amplitude may say nothing: a guess reaches the threshold, or accuracy levels off above it.
 
     With two classes and a linear readout the right class keeps a probability of Φ(m / (s ‖w‖)) > 1/2 under any noise,

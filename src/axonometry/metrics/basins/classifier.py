@@ -46,7 +46,7 @@ class Classifier:
     @property
     def rows(self) -> int:
         """How many samples go through the network at once."""
-        return rows_at_once(self.samples)
+        return _rows_at_once(self.samples)
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def examined(model: nn.Module, samples: Tensor, labels: Tensor) -> Iterator[Clas
     module = unwrapped(model)
     with untouched(module), _buffers_kept(module), torch.no_grad():
         samples, labels = _checked(module, samples, labels)
-        logits = torch.cat([logits_of(module(part)) for part in samples.split(rows_at_once(samples))])
+        logits = torch.cat([logits_of(module(part)) for part in samples.split(_rows_at_once(samples))])
         if logits.shape[0] != len(samples):
             raise SamplesError("a network gives each sample one row of logits", f"{len(logits)} for {len(samples)}")
         if int(labels.max()) >= logits.shape[1]:
@@ -68,7 +68,7 @@ def examined(model: nn.Module, samples: Tensor, labels: Tensor) -> Iterator[Clas
         yield Classifier(module, samples, labels, classes_of(logits), logits.shape[1])
 
 
-def rows_at_once(samples: Tensor) -> int:
+def _rows_at_once(samples: Tensor) -> int:
     """How many of these samples go through a network at once."""
     if samples.device.type == "cpu":
         return _ROWS

@@ -53,7 +53,7 @@ class Curves:
         )
 
 
-def joined(parts: Sequence[Curves]) -> Curves:
+def joined_curves(parts: Sequence[Curves]) -> Curves:
     """All amplitudes, sorted."""
     columns = [np.concatenate(same) for same in zip(*(vars(part).values() for part in parts), strict=True)]
     order = np.argsort(columns[0], axis=0, kind="stable")

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from axonometry.errors import ConfigurationError
-from axonometry.metrics.basins.intervals import Curves, joined, point
+from axonometry.metrics.basins.intervals import Curves, joined_curves, point
 
 _PER_DECADE = 4
 
@@ -145,7 +145,7 @@ def level(name: str, of: Tensor, right: Tensor, grid: list[Tensor], search: Sear
     """
     partition = Partition(of, int(of.max()) + 1)
     points = [partition.point(np.full(partition.count, s), found) for s, found in zip(search.grid, grid, strict=True)]
-    return Level(name, partition, partition.mean(right.double()), joined(points))
+    return Level(name, partition, partition.mean(right.double()), joined_curves(points))
 
 
 def refined(trials: Trials, coarse: Level, search: Search, tick: Tick) -> Level:
@@ -163,5 +163,5 @@ def refined(trials: Trials, coarse: Level, search: Search, tick: Tick) -> Level:
         found = partition.point(np.exp(middle), trials(asked)).where(crosses, curves.row(0))
         falls = found.accuracy[0] <= search.threshold
         high, low = np.where(falls, middle, high), np.where(falls, low, middle)
-        curves = joined([curves, found])
+        curves = joined_curves([curves, found])
     return Level(coarse.name, partition, coarse.clean, curves)

@@ -1,12 +1,12 @@
 r"""Pairs of neurons that fold: each keeps the order of samples, and their sum does not.
 
-Two monotone neurons whose local fields rise and fall together, h_j ≈ c h_i + d, hand v_i f(h_i) + v_j f(h_j) to an
-output. Where the two terms run against each other along the common field (v_i v_j c < 0) the sum may rise and fall:
+Two monotone neurons whose pre-activations rise and fall together, h_j ≈ c h_i + d, hand v_i f(h_i) + v_j f(h_j) to an
+output. Where the two terms run against each other along what they share (v_i v_j c < 0) the sum may rise and fall:
 f(w₁h + b₁) + f(-w₂h + b₂) stretches the samples and folds them.
 
 A pair is said to fold for an output where
 
-1. the correlation of the two fields over the samples is at least 0.99 in absolute value,
+1. the correlation of the two pre-activations over the samples is at least 0.99 in absolute value,
 2. the two terms run against each other, with v the linear map from the layer to the output,
 3. of the pairs of samples that h_i tells apart, at least a tenth keep their order in the sum and at least a tenth are
    turned round. Noise of that correlation alone turns round 4.5%: 1/2 - asin(0.99) / π.
@@ -25,8 +25,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from axonometry.errors import TooLargeError
-from axonometry.metrics.modes.fields import groups_of, parts
 from axonometry.metrics.modes.order import Array, pair_counts
+from axonometry.metrics.modes.pre_activations import groups_of, parts
 from axonometry.metrics.modes.tails import linear_map
 from axonometry.program.samples import Samples
 
@@ -62,7 +62,7 @@ def folding_pairs(graph: NeuralGraph, samples: Samples, group: str, *, most: int
     Args:
         graph: The network at one snapshot, with one output group.
         samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
-        group: Name of the group; all its fields and activations are held at once.
+        group: Name of the group; all its pre-activations and activations are held at once.
         most: How many candidates are tested at most.
 
     Raises:
@@ -77,20 +77,20 @@ def folding_pairs(graph: NeuralGraph, samples: Samples, group: str, *, most: int
         raise TooLargeError(rule, f"{map_out.shape[1]:,} in {group!r}", "Choose a smaller group")
     part = next(parts(graph, samples, {group: True}, by="neuron", memory=2**62))
     assert part.activations is not None
-    return _pairs(part.fields, part.activations, map_out.numpy().astype(np.float64), most)
+    return _pairs(part.pre_activations, part.activations, map_out.numpy().astype(np.float64), most)
 
 
 def pairs_that_fold(
-    fields: Float[Tensor, "samples n"],
+    pre_activations: Float[Tensor, "samples n"],
     activations: Float[Tensor, "samples n"],
     outgoing: Float[Tensor, "outputs n"],
     *,
     most: int = MOST,
 ) -> FoldingPairs:
-    """Pairs of neurons that fold, whose local fields and activations are at hand.
+    """Pairs of neurons that fold, whose pre-activations and activations are at hand.
 
     Args:
-        fields: Local fields.
+        pre_activations: Of the neurons.
         activations: What the neurons hand on.
         outgoing: With what weight each output receives it.
         most: How many candidates are tested at most.
@@ -99,7 +99,7 @@ def pairs_that_fold(
     >>> pairs_that_fold(h, h.tanh(), torch.ones(1, 2)).pairs[["first", "second", "output"]].values.tolist()
     [[0, 1, 0]]
     """
-    h, y = (np.ascontiguousarray(x.detach().cpu().T.numpy()) for x in (fields, activations))
+    h, y = (np.ascontiguousarray(x.detach().cpu().T.numpy()) for x in (pre_activations, activations))
     return _pairs(h, y, outgoing.detach().cpu().double().numpy(), most)
 
 
@@ -128,7 +128,7 @@ def _candidates(h: Array, outgoing: Array) -> tuple[Array, Array, Array, Array]:
     centred = torch.from_numpy(h).double()
     centred = centred - centred.mean(1, keepdim=True)
     scale = centred.norm(dim=1, keepdim=True)
-    unit = torch.where(scale > 0, centred / scale, 0.0)  # a constant field is correlated with nothing
+    unit = torch.where(scale > 0, centred / scale, 0.0)  # a constant is correlated with nothing
     correlation = (unit @ unit.T).numpy()
     i, j = np.nonzero(np.triu(np.abs(correlation) >= CORRELATION, 1))
     against = outgoing[:, i] * outgoing[:, j] * correlation[i, j] < 0

@@ -1,6 +1,6 @@
-r"""Neuron modes: whether a neuron keeps the samples in the order of its local field.
+r"""Neuron modes: whether a neuron keeps the samples in the order of its pre-activation (the papers' local field).
 
-Order-preserving rate of a neuron over samples μ with local fields h and activations y:
+Order-preserving rate of a neuron over samples μ with pre-activations h and activations y:
 
     OPR = #{μ < ν : (h - h')(y - y') > 0} / #{μ < ν : h ≠ h'}.
 
@@ -10,7 +10,7 @@ function is not monotone; and else weak: no pair is turned round, but many becom
 
 Turned round as a whole is preserved: a function that turns all pairs round has orientation -1 and the mode that its
 mirror image has. A batch norm with a negative gain turns the order of the sum in front of it round; the gain is part of
-the local field, and its sign is reported as the neuron's orientation.
+the pre-activation, and its sign is reported as the neuron's orientation.
 
 A strictly rising activation function has OPR 1 whatever floating-point numbers say of its tails. A neuron is
 saturated where a bounded activation lies within 1% of its range of a bound for at least 95% of the samples.
@@ -32,8 +32,8 @@ from torch import Tensor
 
 from axonometry.metrics.activation_functions import ActivationFunction, activation_functions
 from axonometry.metrics.catalogue import Shared, measured
-from axonometry.metrics.modes.fields import MEMORY, groups_of, parts, rows_of
 from axonometry.metrics.modes.order import Array, by_rows, pair_counts
+from axonometry.metrics.modes.pre_activations import MEMORY, groups_of, parts, rows_of
 from axonometry.metrics.modes.results import MODES, TOLERANCE, Modes, NeuronModes
 from axonometry.metrics.rows import Row, rows_or_nan
 from axonometry.program.live import live_batches, refuse_nonfinite
@@ -49,12 +49,15 @@ _NEAR, _MOST = 0.01, 0.95  # of the range, of the samples
 
 
 def order_modes(
-    fields: Float[Tensor, "samples n"], activations: Float[Tensor, "samples n"], *, tolerance: float = TOLERANCE
+    pre_activations: Float[Tensor, "samples n"],
+    activations: Float[Tensor, "samples n"],
+    *,
+    tolerance: float = TOLERANCE,
 ) -> Modes:
-    """Modes of neurons whose local fields and activations are at hand, in P log P.
+    """Modes of neurons whose pre-activations and activations are at hand, in P log P.
 
     Args:
-        fields: Local fields; positions of a convolution are samples too.
+        pre_activations: Of the neurons; positions of a convolution are samples too.
         activations: What the neurons hand on; their order is taken as it is, rounding and all.
         tolerance: How far the rate of a strict neuron may lie below 1.
 
@@ -62,7 +65,7 @@ def order_modes(
     >>> order_modes(h, h.relu()).rate * 15
     tensor([14.], dtype=torch.float64)
     """
-    rows, values = (np.ascontiguousarray(x.detach().cpu().T.numpy()) for x in (fields, activations))
+    rows, values = (np.ascontiguousarray(x.detach().cpu().T.numpy()) for x in (pre_activations, activations))
     return _modes(rows, ActivationFunction(("given",), rising=False), values, tolerance)
 
 
@@ -86,7 +89,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
     title="Neuron modes",
     units="none",
     range="0 to 1",
-    invariances="permuting the neurons of a layer; the order of the samples; rising maps of a neuron's local field",
+    invariances="permuting the neurons of a layer; the order of the samples; rising maps of a neuron's pre-activation",
     source="Lin et al. 2025, arXiv 2501.02436; the test by pairs of samples is our choice",
     needs_samples=True,
     cost="one forward pass over the samples, and a sort of them for every neuron that does not rise strictly",
@@ -102,7 +105,7 @@ def neuron_modes(
 ) -> NeuronModes:
     """Modes of every neuron over samples; of a convolution's channels over samples and positions.
 
-    Local fields of a layer's samples are held together (layers in turn where they do not all fit in ``memory``) and
+    Pre-activations of a layer's samples are held together (layers in turn where they do not all fit in ``memory``) and
     sorted once; nothing is sorted for activation functions that are known to rise strictly, and where all are, as in a
     network of tanh neurons, nothing is held: samples may then be as many as one likes.
 
@@ -111,7 +114,7 @@ def neuron_modes(
         samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
         groups: Names of groups; by default all but the inputs.
         tolerance: How far the rate of a strict neuron may lie below 1.
-        memory: Bytes of local fields held at a time; the sort needs about as much again.
+        memory: Bytes of pre-activations held at a time; the sort needs about as much again.
 
     Raises:
         SamplesError: The samples do not fit, or one is not finite at some neuron.
@@ -119,7 +122,7 @@ def neuron_modes(
     """
     names = groups_of(graph, groups)
     functions = activation_functions(graph.program)
-    gains = orientations(graph, names)
+    gains = _orientations(graph, names)
     if all(functions[name].rising for name in names):
         streamed = _streamed(graph, samples, {name: functions[name] for name in names}, tolerance)
         return NeuronModes({name: _joined([streamed[name]], gains[name]) for name in names})
@@ -127,14 +130,14 @@ def neuron_modes(
     found: dict[str, list[Modes]] = {name: [] for name in names}
     for part in parts(graph, samples, wanted, by="channel", memory=memory):
         function = functions[part.group.name]
-        found[part.group.name].append(_modes(part.fields, function, part.activations, tolerance))
+        found[part.group.name].append(_modes(part.pre_activations, function, part.activations, tolerance))
     return NeuronModes({name: _joined(found[name], gains[name]) for name in names})
 
 
 def _streamed(
     graph: NeuralGraph, samples: Samples, functions: Mapping[str, ActivationFunction], tolerance: float
 ) -> dict[str, Modes]:
-    """Modes of groups whose functions rise strictly: all that matters is whether a field is always the same."""
+    """Modes of groups whose functions rise strictly: what matters is whether a pre-activation ever changes."""
     known = {group.name: group for group in graph.groups}
     extremes: dict[str, Tensor] = {}
     near: dict[str, Tensor] = {}
@@ -158,7 +161,7 @@ def _streamed(
     return found
 
 
-def orientations(graph: NeuralGraph, groups: Iterable[str]) -> dict[str, Int[Tensor, " channels"]]:
+def _orientations(graph: NeuralGraph, groups: Iterable[str]) -> dict[str, Int[Tensor, " channels"]]:
     """By group, the sign of the gain of folded normalisation for each channel: 1 without one, 0 where signs differ."""
     channels = {group.name: group.n_channels for group in graph.groups}
     signs: dict[str, list[Tensor]] = {name: [] for name in groups}
@@ -176,7 +179,7 @@ def orientations(graph: NeuralGraph, groups: Iterable[str]) -> dict[str, Int[Ten
 
 
 def _modes(h: Array, function: ActivationFunction, y: Array | None, tolerance: float) -> Modes:
-    """Modes of the neurons whose local fields are the rows of h."""
+    """Modes of the neurons whose pre-activations are the rows of h."""
     low, high = h.min(1), h.max(1)
     if function.rising:
         rate = np.where(low < high, 1.0, np.nan)

@@ -30,8 +30,8 @@ from torch import Tensor
 from axonometry.errors import SamplesError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.labels import checked_labels, held, labels_in
-from axonometry.metrics.modes.fields import MEMORY, count, groups_of, parts
 from axonometry.metrics.modes.order import Array, by_rows
+from axonometry.metrics.modes.pre_activations import MEMORY, count, groups_of, parts
 from axonometry.metrics.rows import Row, n_classes, rows_or_nan
 from axonometry.program.linear import linear_maps
 from axonometry.program.samples import Samples
@@ -132,7 +132,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
     title="Gradient of the rank distribution",
     units="none",
     range="-6 to 6",
-    invariances="permuting the neurons of a layer; the order of the samples; rising maps of a neuron's local field",
+    invariances="permuting the neurons of a layer; the order of the samples; rising maps of a neuron's pre-activation",
     source="Lin et al. 2025, arXiv 2501.02436",
     needs_samples=True,
     needs_labels=True,
@@ -156,7 +156,7 @@ def rank_distribution(
         labels: The class of each sample, from 0; None where the samples are batches of inputs and labels.
         groups: Names of groups; by default the hidden ones.
         bins: Number of bins of the density.
-        memory: Bytes of local fields held at a time.
+        memory: Bytes of pre-activations held at a time.
 
     Raises:
         SamplesError: Samples and labels do not fit each other or the network, all are of one class, or a sample is not
@@ -175,40 +175,40 @@ def rank_distribution(
     found: dict[str, list[tuple[Array, Array]]] = {name: [] for name in names}
     for part in parts(graph, samples, dict.fromkeys(names, False), by="neuron", memory=memory):
         signs = maps[part.group.name].flatten(1)[:, part.rows].sign().to(torch.int8).cpu().numpy()
-        found[part.group.name].append(_distribution(part.fields, labels.cpu().numpy(), signs, bins))
+        found[part.group.name].append(_distribution(part.pre_activations, labels.cpu().numpy(), signs, bins))
     return RankDistribution({name: _ranks(several) for name, several in found.items()})
 
 
 def order_ranks(
-    fields: Float[Tensor, "samples n"],
+    pre_activations: Float[Tensor, "samples n"],
     labels: Int[Tensor, " samples"],
     signs: Float[Tensor, "classes n"] | Int[Tensor, "classes n"],
     *,
     bins: int = BINS,
 ) -> Ranks:
-    """Rank distribution of neurons whose local fields are at hand.
+    """Rank distribution of neurons whose pre-activations are at hand.
 
     Args:
-        fields: Local fields.
+        pre_activations: Of the neurons.
         labels: The class of each sample, from 0.
         signs: The linear map to the outputs, or its signs.
         bins: Number of bins of the density.
 
     Raises:
-        SamplesError: Labels do not fit the fields or the signs, or all are of one class.
+        SamplesError: Labels do not fit the pre-activations or the signs, or all are of one class.
 
     >>> h = torch.tensor([0.1, 0.9, 0.4, -0.3, 0.7, -0.8])[:, None]
     >>> found = order_ranks(h, torch.tensor([0, 1, 1, 0, 0, 1]), torch.tensor([[1.0], [-1.0]]))
     >>> [round(g, 6) for g in found.by_class.tolist()]
     [-0.333333, -0.333333]
     """
-    checked_labels(labels, len(fields), len(signs))
-    rows = np.ascontiguousarray(fields.detach().cpu().T.numpy())
+    checked_labels(labels, len(pre_activations), len(signs))
+    rows = np.ascontiguousarray(pre_activations.detach().cpu().T.numpy())
     found = _distribution(rows, labels.cpu().numpy(), signs.detach().sign().to(torch.int8).cpu().numpy(), bins)
     return _ranks([found])
 
 
-def mean_ranks(same: Array) -> Array:
+def _mean_ranks(same: Array) -> Array:
     """Ranks 1 to P of every sorted row, equal elements having the mean of theirs.
 
     Args:
@@ -237,7 +237,7 @@ def _distribution(h: Array, labels: Array, signs: Array, bins: int) -> tuple[Arr
         order = np.argsort(h[rows], axis=1)
         ordered = np.take_along_axis(h[rows], order, 1)
         same = ordered[:, 1:] == ordered[:, :-1]
-        u = (mean_ranks(same) if same.any() else np.arange(1.0, n + 1)) / n - 0.5 / n
+        u = (_mean_ranks(same) if same.any() else np.arange(1.0, n + 1)) / n - 0.5 / n
         count = len(order)
         cell = small[order] + classes * np.arange(count)[:, None]
         sums = np.bincount(cell.reshape(-1), np.broadcast_to(u, order.shape).reshape(-1), count * classes)

@@ -25,7 +25,7 @@ class Modes:
     """Order statistics of the neurons of one layer, of shape (n,); for a convolution, of its channels.
 
     Attributes:
-        rate: Order-preserving rate, 0 to 1; NaN where all samples have one local field.
+        rate: Order-preserving rate, 0 to 1; NaN where all samples have one pre-activation.
         turned: Share of the comparable pairs whose order is turned round, 0 to 1; NaN as above.
         dead: Whether the activation is the same for all samples.
         saturated: Whether a bounded activation stays near its bounds.

@@ -115,8 +115,8 @@ def linear_truncation(
         labels: The class of each sample, from 0; those in batches of inputs and labels where None.
 
     Returns:
-        One row a group with local fields, in the order of computation: ``accuracy`` (NaN without labels), ``agreement``
-        (share of the samples whose largest output is the real network's) and ``error``, the distance of the outputs
+        One row a group with pre-activations, in the order of computation: ``accuracy`` (NaN without labels),
+        ``agreement`` (share of the samples whose largest output is the real network's) and ``error``, the distance of the outputs
         from the real ones relative to the length of these, both less their mean over the outputs, which a softmax does
         not see: 0 where nothing is lost. The last row is the real network.
 

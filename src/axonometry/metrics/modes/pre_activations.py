@@ -1,4 +1,4 @@
-"""Local fields of many samples side by side: a row a neuron, as measures of order need them.
+"""Pre-activations of many samples side by side: a row a neuron, as measures of order need them.
 
 Order is a matter of all samples, so that it cannot be streamed. What is held is bounded: the network is read again for
 as many layers, or neurons of a large layer, as fit into the memory that is granted.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
 
 MEMORY = 2**30
-"""Bytes of local fields that are held at a time where nothing else is asked for."""
+"""Bytes of pre-activations that are held at a time where nothing else is asked for."""
 
 By = Literal["channel", "neuron"]
 
@@ -36,21 +36,21 @@ class Part:
     Attributes:
         group: The group.
         rows: Which of its rows.
-        fields: Local fields, of shape (rows, samples): by channel, samples and positions are both samples; by neuron,
+        pre_activations: Of shape (rows, samples): by channel, samples and positions are both samples; by neuron,
             row-major inside the group.
         activations: Activations of the same shape, where they were asked for.
     """
 
     group: Group
     rows: slice
-    fields: Array
+    pre_activations: Array
     activations: Array | None
 
 
 def parts(
     graph: NeuralGraph, samples: Samples, groups: Mapping[str, bool], *, by: By, memory: int = MEMORY
 ) -> Iterator[Part]:
-    """Local fields of all samples, some rows of some groups after the other.
+    """Pre-activations of all samples, some rows of some groups after the other.
 
     Args:
         graph: The network at one snapshot.
@@ -101,7 +101,7 @@ def rows_of(values: Tensor, group: Group, by: By) -> Tensor:
 
 
 def groups_of(graph: NeuralGraph, groups: Iterable[str] | None) -> list[str]:
-    """Groups with local fields: those that are named, or all that are no inputs.
+    """Groups with pre-activations: those that are named, or all that are no inputs.
 
     Raises:
         ValuesError: There is no such group.
@@ -114,7 +114,7 @@ def groups_of(graph: NeuralGraph, groups: Iterable[str] | None) -> list[str]:
     for name in groups:
         if name not in fields:
             raise ValuesError(
-                "order is a matter of groups with local fields", repr(name), f"There are: {', '.join(fields)}"
+                "order is a matter of groups with pre-activations", repr(name), f"There are: {', '.join(fields)}"
             )
     return groups
 
