@@ -116,9 +116,9 @@ def linear_truncation(
 
     Returns:
         One row a group with pre-activations, in the order of computation: ``accuracy`` (NaN without labels),
-        ``agreement`` (share of the samples whose largest output is the real network's) and ``error``, the distance of the outputs
-        from the real ones relative to the length of these, both less their mean over the outputs, which a softmax does
-        not see: 0 where nothing is lost. The last row is the real network.
+        ``agreement`` (share of the samples whose largest output is the real network's) and ``error``, the distance of
+        the outputs from the real ones relative to the length of these, both less their mean over the outputs, which a
+        softmax does not see: 0 where nothing is lost. The last row is the real network.
 
     Raises:
         SamplesError: Samples or labels do not fit, or a sample is not finite at some neuron.
