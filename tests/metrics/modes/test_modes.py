@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import axonometry as ax
 from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.activation_functions import activation_functions
-from axonometry.metrics.modes import MODES, modes as modes_module, order_modes
+from axonometry.metrics.modes import MODES, modes as modes_module, order_modes, pre_activations
 from axonometry.populations import CifarResNet
 from axonometry.program import NeuralGraph
 from axonometry.program.live import live_batches
