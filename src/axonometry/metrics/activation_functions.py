@@ -84,7 +84,14 @@ class ActivationFunction:
 
 
 def activation_functions(program: Program) -> dict[str, ActivationFunction]:
-    """The activation function of every group with pre-activations, by name, in the order of computation."""
+    """The activation function of every group with pre-activations, by name, in the order of computation.
+
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[1.0]], [[1.0]], activation=torch.nn.Tanh)
+    >>> found = activation_functions(graph.program)["0"]
+    >>> found.names, found.rising, found.bounds
+    (('tanh',), True, (-1.0, 1.0))
+    """
     ends = activation_nodes(program)
     return {name: _function(node, ends.get(name, node)) for name, node in field_nodes(program).items()}
 
@@ -93,6 +100,11 @@ def gate_bounds(program: Program) -> dict[str, tuple[Tensor, Tensor]]:
     """Least and greatest value of every neuron, one after another, in the groups of gated recurrent layers.
 
     Their neurons are of two kinds: gates between 0 and 1, and candidates for a memory or state between -1 and 1.
+
+    >>> from axonometry.program import capture
+    >>> graph = capture(torch.nn.LSTM(1, 1, batch_first=True), torch.zeros(1, 1, 1))
+    >>> [(low.tolist(), high.tolist()) for low, high in gate_bounds(graph.program).values()][:1]
+    [([0.0, 0.0, -1.0, 0.0], [1.0, 1.0, 1.0, 1.0])]
     """
     found = {}
     for name, node in activation_nodes(program).items():

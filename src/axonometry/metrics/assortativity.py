@@ -31,6 +31,10 @@ def degree_assortativity(graph: NeuralGraph | ChannelGraph) -> float:
     Returns:
         From -1 to 1, without a unit. Scaling all links by c does not change it. NaN where either degree is the same at
         every link, and where weights are not finite.
+
+    >>> from axonometry.testing import graph_of
+    >>> round(degree_assortativity(graph_of([[1.0, 2.0], [3.0, 4.0]], [[1.0, 5.0]])), 6)
+    -0.153846
     """
     weighted, ones = absolute_links(graph), _ones(graph)
     every = np.ones(weighted.size, weighted.kind)

@@ -77,6 +77,13 @@ def attention_strength(graph: NeuralGraph, samples: Samples, *, batch_size: int 
     Raises:
         ValuesError: The network has no attention.
         SamplesError: The samples do not fit; a NonfiniteError where one has a probability that is NaN.
+
+    >>> from axonometry.program import capture
+    >>> layer = torch.nn.TransformerEncoderLayer(2, 1, 4, batch_first=True).eval()
+    >>> three_equal_tokens = torch.zeros(1, 3, 2)
+    >>> found = attention_strength(capture(layer, three_equal_tokens), three_equal_tokens)
+    >>> found.sent.flatten().round(decimals=6).tolist(), found.entropy.flatten().round(decimals=4).tolist()
+    ([1.0, 1.0, 1.0], [1.0986, 1.0986, 1.0986])
     """
     attentions = _attentions(graph)
     if not attentions:
@@ -109,6 +116,10 @@ def attention_rows(graph: NeuralGraph, samples: Samples) -> Iterator[Row]:
 
     Raises:
         SamplesError: The samples do not fit.
+
+    >>> from axonometry.testing import graph_of
+    >>> list(attention_rows(graph_of([[1.0]]), torch.zeros(1, 1)))
+    []
     """
     attentions = _attentions(graph)
     if not attentions:

@@ -124,6 +124,11 @@ def register(spec: MetricSpec) -> None:
 
     Raises:
         ConfigurationError: There is one of that name.
+
+    >>> register(CATALOGUE["node_strength"])
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.ConfigurationError: a measure's name is its own; got a second 'node_strength'...
     """
     if spec.name in CATALOGUE:
         raise ConfigurationError("a measure's name is its own", f"a second {spec.name!r}", "Choose another name")
@@ -163,6 +168,13 @@ def measured(  # noqa: PLR0913 - each is a fact about the measure, by name
 
     Raises:
         ConfigurationError: There is a measure of that name.
+
+    >>> facts = {"units": "none", "range": "1 and more", "invariances": "the weights", "source": "here"}
+    >>> @measured(name="links", title="Links", **facts)
+    ... def links(graph):
+    ...     return {"": graph.n_links}
+    >>> CATALOGUE["links"].title, CATALOGUE.pop("links").function is links
+    ('Links', True)
     """
 
     def add(function: Function) -> Function:

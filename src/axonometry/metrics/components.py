@@ -32,6 +32,14 @@ def reached(graph: NeuralGraph, start: NodeValues) -> tuple[NodeValues, int]:
     Returns:
         1 at every neuron that is reached, else 0; and the number of passes that it took, each at most the cost of a
         product ``A @ x`` or ``A.T @ y``.
+
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[1.0, 0.0], [0.0, 2.0]])
+    >>> start = graph.zeros().map(torch.clone)
+    >>> start["input"][0] = 1
+    >>> found, passes = reached(graph, start)
+    >>> found["input"], found["0"]
+    (tensor([1., 0.]), tensor([1., 0.]))
     """
     sweeps = _Sweeps(graph)
     found, passes, idle = dict(start), 0, 0

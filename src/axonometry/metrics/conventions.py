@@ -16,6 +16,12 @@ def check_convention(name: str, known: Collection[str]) -> None:
 
     Raises:
         ConfigurationError: ``name`` is not among them.
+
+    >>> check_convention("links", ["links", "ictai2021"])
+    >>> check_convention("sums", ["links", "ictai2021"])
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.ConfigurationError: a convention is one of the measure's own; got 'sums'. Choose...
     """
     if name not in known:
         raise ConfigurationError(

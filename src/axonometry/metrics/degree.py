@@ -71,6 +71,13 @@ def weighted_degree(
 
     Raises:
         ConfigurationError: There is no such direction.
+
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[1.0, -2.0], [3.0, 4.0]])
+    >>> weighted_degree(graph).flatten()
+    tensor([4., 6., 3., 7.])
+    >>> weighted_degree(graph, "in", signed=True)["0"]
+    tensor([-1.,  7.])
     """
     check_direction(direction)
     graph = graph if signed else graph.abs()
@@ -86,6 +93,12 @@ def check_direction(direction: str) -> None:
 
     Raises:
         ConfigurationError: It is not one of the three.
+
+    >>> check_direction("in")
+    >>> check_direction("up")
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.ConfigurationError: `direction` is 'both', 'in' or 'out'; got 'up'. Choose one of them.
     """
     if direction not in DIRECTIONS:
         raise ConfigurationError("`direction` is 'both', 'in' or 'out'", repr(direction), "Choose one of them")

@@ -36,6 +36,11 @@ def disparity(graph: NeuralGraph) -> NodeValues:
     Returns:
         A tensor of the group's shape for every group, in (0, 1]; NaN for a neuron without a link of non-zero weight.
         Scaling all weights does not change it where no link is a wire of weight 1.
+
+    >>> from axonometry.testing import graph_of
+    >>> found = disparity(graph_of([[1.0, 1.0], [3.0, 0.0]]))
+    >>> found["input"], found["0"]
+    (tensor([0.6250, 1.0000]), tensor([0.5000, 1.0000]))
     """
     received, sent = graph.abs().strengths()
     squares_received, squares_sent = graph.square().strengths()

@@ -56,6 +56,10 @@ def density(values: Tensor | np.ndarray, grid: np.ndarray | None = None) -> Dens
 
     Raises:
         ValuesError: A value is not finite, or there are not two different ones.
+
+    >>> found = density(np.array([0.0, 1.0, 2.0]), grid=np.array([0.0, 1.0]))
+    >>> found.heights.round(4), round(found.bandwidth, 4), found.count
+    (array([0.2493, 0.3182]), 0.8027, 3)
     """
     sample = as_sample(values)
     kernels = kernel_density(sample)
@@ -70,6 +74,13 @@ def as_sample(values: Tensor | np.ndarray) -> Float[np.ndarray, " n"]:
 
     Raises:
         ValuesError: A value is not finite, or there are not two different ones.
+
+    >>> as_sample(np.array([[1, 2], [3, 4]]))
+    array([1., 2., 3., 4.])
+    >>> as_sample(np.array([1.0, np.nan]))
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.ValuesError: a density is of finite values; got 1 of 2 NaN or infinite. Leave them out.
     """
     if isinstance(values, Tensor):
         values = values.detach().double().cpu().numpy()
@@ -86,7 +97,12 @@ def as_sample(values: Tensor | np.ndarray) -> Float[np.ndarray, " n"]:
 
 
 def kernel_density(sample: Float[np.ndarray, " n"]) -> gaussian_kde:
-    """The kernel density of a sample as a function, binned where the sample is large."""
+    """The kernel density of a sample as a function, binned where the sample is large.
+
+    >>> kernels = kernel_density(np.array([0.0, 1.0, 2.0]))
+    >>> float(kernels(1.0)[0].round(4))
+    0.3182
+    """
     from scipy.stats import gaussian_kde
 
     if len(sample) <= EXACT:
@@ -99,7 +115,11 @@ def kernel_density(sample: Float[np.ndarray, " n"]) -> gaussian_kde:
 
 
 def bandwidth(kernels: gaussian_kde) -> float:
-    """Standard deviation of the kernel."""
+    """Standard deviation of the kernel.
+
+    >>> round(bandwidth(kernel_density(np.array([0.0, 1.0, 2.0]))), 6), round(3**-0.2, 6)
+    (0.802742, 0.802742)
+    """
     return float(np.sqrt(kernels.covariance[0, 0]))
 
 
@@ -108,6 +128,10 @@ def binned(sample: Float[np.ndarray, " n"], width: float) -> tuple[np.ndarray, n
 
     The weighted mean is the sample's. Cells without weight are left out; since the largest deviation is at most
     s sqrt(n), there are at most 2 sqrt(n) s / width of them.
+
+    >>> centres, weights = binned(np.array([0.0, 0.25, 1.0]), width=1.0)
+    >>> centres, weights
+    (array([0., 1.]), array([1.75, 1.25]))
     """
     start = sample.min()
     place = (sample - start) / width
@@ -121,6 +145,11 @@ def binned(sample: Float[np.ndarray, " n"], width: float) -> tuple[np.ndarray, n
 def even_grid(
     samples: list[np.ndarray], kernels: list[gaussian_kde], *, points: int, margin: float = MARGIN
 ) -> Float[np.ndarray, " points"]:
-    """An even grid over all samples, extended on both sides by ``margin`` times the largest bandwidth."""
+    """An even grid over all samples, extended on both sides by ``margin`` times the largest bandwidth.
+
+    >>> sample = np.array([0.0, 1.0, 2.0])
+    >>> even_grid([sample], [kernel_density(sample)], points=3).round(4)
+    array([-2.4082,  1.    ,  4.4082])
+    """
     beyond = margin * max(map(bandwidth, kernels))
     return np.linspace(min(s.min() for s in samples) - beyond, max(s.max() for s in samples) + beyond, points)

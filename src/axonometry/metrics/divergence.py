@@ -50,6 +50,10 @@ def jeffreys_divergence(a: Values, b: Values, convention: DivergenceConvention =
     Raises:
         ConfigurationError: There is no such convention.
         ValuesError: A sample holds a value that is not finite, or does not hold two different ones.
+
+    >>> a, b = np.array([0.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])
+    >>> round(jeffreys_divergence(a, b, "ictai2021"), 6), round(jeffreys_divergence(a, b), 4)
+    (59.748768, 0.8162)
     """
     return float(divergence_matrix([a, b], convention).to_numpy()[0, 1])
 
@@ -72,6 +76,12 @@ def divergence_matrix(
     Raises:
         ConfigurationError: There is no such convention.
         ValuesError: A sample holds a value that is not finite, or does not hold two different ones.
+
+    >>> samples = {"first": np.array([0.0, 1.0, 2.0]), "second": np.array([1.0, 2.0, 3.0])}
+    >>> divergence_matrix(samples, "ictai2021").round(3)
+             first  second
+    first    0.000  59.749
+    second  59.749   0.000
     """
     import pandas as pd
 

@@ -84,6 +84,10 @@ def eigenvector_centrality(
         ConvergenceError: The iteration did not converge, or two components share the largest eigenvalue.
         WeightsError: Weights are NaN or infinite, or all are zero.
         ValuesError: ``start`` does not fit the graph or is not finite.
+
+    >>> from axonometry.testing import graph_of
+    >>> eigenvector_centrality(graph_of([[1.0, 3.0], [2.0, 4.0]])).flatten()
+    tensor([0.2861, 0.6467, 0.4073, 0.5780], dtype=torch.float64)
     """
     return leading_eigenpair(graph, tol=tol, start=start).vector
 
@@ -102,6 +106,11 @@ def leading_eigenpair(
         ConvergenceError: As there.
         WeightsError: As there.
         ValuesError: As there.
+
+    >>> from axonometry.testing import graph_of
+    >>> pair = leading_eigenpair(graph_of([[1.0, 3.0], [2.0, 4.0]]))
+    >>> round(pair.value, 6), pair.outside, pair.degenerate
+    (5.464986, 0, False)
     """
     pair = _find_leading(graph, tol=tol, start=start)
     if pair.degenerate:

@@ -49,6 +49,14 @@ def layer_fluctuation(
     Returns:
         One number for each group, >= 0, in the unit of the weights; NaN where a strength is not finite. Permuting a
         layer's neurons does not change it, nor does adding a constant to their strengths.
+
+    >>> from axonometry.testing import graph_of
+    >>> weights, biases = ([[1, 3], [-2, 1], [0.5, -1]], [[2, 0, -1], [-1, 1, 0.5]]), ([0.1, -0.2, 0.3], [0.25, -0.75])
+    >>> graph = graph_of(*weights, biases=biases)
+    >>> {group: round(y, 4) for group, y in layer_fluctuation(graph).items()}
+    {'input': 1.75, '0': 2.6247, '2': 0.25}
+    >>> {group: round(y, 4) for group, y in layer_fluctuation(graph, "ictai2021").items()}
+    {'input': 1.75, '0': 2.6242, '2': 0.75}
     """
     strengths = graph_or_strengths
     if not isinstance(strengths, NodeValues):

@@ -39,6 +39,11 @@ def hubs_and_authorities(graph: NeuralGraph | ChannelGraph, *, tol: float = 1e-6
     Raises:
         ConvergenceError: It did not converge, or the largest singular value is not simple.
         WeightsError: Weights are NaN or infinite, or all are zero.
+
+    >>> from axonometry.testing import graph_of
+    >>> hubs, authorities = hubs_and_authorities(graph_of([[1.0, 3.0], [2.0, 4.0]]))
+    >>> hubs["input"], authorities["0"]
+    (tensor([0.3067, 0.6933], dtype=torch.float64), tensor([0.4134, 0.5866], dtype=torch.float64))
     """
     links = absolute_links(graph)
     found = Solver(links.doubled(), tol).pair(None)

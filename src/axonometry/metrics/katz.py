@@ -40,6 +40,11 @@ def katz_centrality(
 
     Raises:
         ConvergenceError: It has not converged after 1,000 products, or weights are NaN or the sum overflows.
+
+    >>> from axonometry.testing import graph_of
+    >>> x = katz_centrality(graph_of([[1.0, 3.0], [2.0, 4.0]]), alpha=0.1)
+    >>> (x / x["input"][0]).flatten()
+    tensor([1.0000, 1.0000, 1.4000, 1.6000], dtype=torch.float64)
     """
     links = absolute_links(graph)
     x, change = np.zeros(links.size, links.kind), np.inf

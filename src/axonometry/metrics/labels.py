@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def held(samples: Samples) -> Samples:
-    """The samples; an iterable of batches as a list, so that it can be gone through again in the same order."""
+    """The samples; an iterable of batches as a list, so that it can be gone through again in the same order.
+
+    >>> held((batch for batch in [torch.zeros(2, 3)]))
+    [tensor([[0., 0., 0.],
+            [0., 0., 0.]])]
+    """
     return samples if isinstance(samples, (Tensor, tuple, list, Mapping)) else list(samples)
 
 
@@ -27,6 +32,11 @@ def labels_in(graph: NeuralGraph, samples: Samples) -> Tensor | None:
     Args:
         graph: The network, for the number of its inputs.
         samples: As for :func:`~axonometry.program.live.live_batches`; not an iterator, which could be read only once.
+
+    >>> from axonometry.testing import graph_of
+    >>> batches = [(torch.zeros(2, 1), torch.tensor([0, 1])), (torch.zeros(1, 1), torch.tensor([2]))]
+    >>> labels_in(graph_of([[1.0]]), batches)
+    tensor([0, 1, 2])
     """
     if isinstance(samples, (Tensor, tuple, Mapping)):
         return None
@@ -40,7 +50,13 @@ def labels_in(graph: NeuralGraph, samples: Samples) -> Tensor | None:
 
 
 def has_labels(graph: NeuralGraph, samples: Samples) -> bool:
-    """Whether labels stand behind the inputs in the first batch of an iterable."""
+    """Whether labels stand behind the inputs in the first batch of an iterable.
+
+    >>> from axonometry.testing import graph_of
+    >>> graph, inputs = graph_of([[1.0]]), torch.zeros(2, 1)
+    >>> has_labels(graph, [(inputs, torch.tensor([0, 1]))]), has_labels(graph, inputs)
+    (True, False)
+    """
     if isinstance(samples, (Tensor, tuple, Mapping)):
         return False
     return labels_in(graph, list(islice(samples, 1))) is not None
@@ -51,6 +67,12 @@ def checked_labels(labels: Tensor, n: int, classes: int, *, several: bool = True
 
     Raises:
         SamplesError: They are not one class number a sample, or all of one class.
+
+    >>> checked_labels(torch.tensor([0, 1, 1]), n=3, classes=2)
+    >>> checked_labels(torch.tensor([0, 2, 1]), n=3, classes=2)
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.SamplesError: a label is the number of an output; got labels from 0 to 2 for 2 outputs...
     """
     if labels.dim() != 1 or labels.is_floating_point() or len(labels) != n:
         came = f"{labels.dtype} of shape {tuple(labels.shape)} for {n} samples"

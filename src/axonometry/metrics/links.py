@@ -68,6 +68,13 @@ def link_weights(graph: NeuralGraph, convention: LinkConvention = "links") -> pd
 
     Raises:
         ConfigurationError: There is no such convention.
+
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[1, 3], [-2, 1], [0.5, -1]], [[2, 0, -1], [-1, 1, 0.5]])
+    >>> link_weights(graph)[["synapse", "target", "count", "mean", "std", "minimum", "maximum"]].round(4)
+      synapse target  count    mean     std  minimum  maximum
+    0       0      0      6  0.4167  1.5921     -2.0      3.0
+    1       2      2      6  0.2500  1.0704     -1.0      2.0
     """
     import pandas as pd
 
@@ -97,6 +104,10 @@ def link_samples(graph: NeuralGraph, convention: LinkConvention = "links") -> di
 
     Raises:
         ConfigurationError: There is no such convention.
+
+    >>> from axonometry.testing import graph_of
+    >>> link_samples(graph_of([[1.0, 3.0], [2.0, 4.0]]))
+    {'0': tensor([1., 3., 2., 4.])}
     """
     check_convention(convention, CONVENTIONS)
     kernels = _distinct(graph)

@@ -134,6 +134,13 @@ def streamed_statistics(
 
     Raises:
         SamplesError: The samples do not fit; a NonfiniteError where one is NaN or infinite at a neuron.
+
+    >>> import torch
+    >>> from axonometry.testing import graph_of
+    >>> graph, samples = graph_of([[2.0]]), torch.tensor([[1.0], [3.0]])
+    >>> found = streamed_statistics(graph, samples, lambda batch: batch.fields)
+    >>> found.mean["0"].item(), found.variance["0"].item(), found.n_samples
+    (4.0, 4.0, 2)
     """
     bounds = {} if bounds is None else bounds
     lanes: defaultdict[int, dict[str, StreamingMoments]] = defaultdict(dict)
@@ -163,6 +170,14 @@ def statistic_rows(graph: NeuralGraph, take: Callable[[], NeuronStatistics]) -> 
 
     Raises:
         SamplesError: The samples do not fit.
+
+    >>> import torch
+    >>> from axonometry.metrics import neuron_activation
+    >>> from axonometry.testing import graph_of
+    >>> graph, samples = graph_of([[2.0]]), torch.tensor([[1.0], [3.0]])
+    >>> rows = statistic_rows(graph, lambda: neuron_activation(graph, samples))
+    >>> [row for row in rows if row[1] == "mean"]
+    [('input', 'mean', 2.0), ('0', 'mean', 4.0)]
     """
     try:
         yield from take().rows()

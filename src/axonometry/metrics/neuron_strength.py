@@ -72,6 +72,13 @@ def neuron_strength(
     Raises:
         ConfigurationError: There is no such mode.
         SamplesError: The samples do not fit; a NonfiniteError where one is NaN or infinite at a neuron.
+
+    >>> from axonometry.testing import graph_of
+    >>> weights, biases = ([[1, 3], [-2, 1], [0.5, -1]], [[2, 0, -1], [-1, 1, 0.5]]), ([0.1, -0.2, 0.3], [0.25, -0.75])
+    >>> graph = graph_of(*weights, biases=biases)
+    >>> neuron_strength(graph, torch.tensor([[1.0, 2.0]])).mean.flatten().round(decimals=4)
+    tensor([  0.5000,   8.0000,  14.2000,  -0.2000,  -1.2000,  28.9000, -15.7000],
+           dtype=torch.float64)
     """
     if mode not in MODES:
         raise ConfigurationError(
@@ -93,6 +100,14 @@ def strength_of_samples(
     Returns:
         A function from a batch to strengths by group, of the groups' shapes; and the ``nodes`` that
         :func:`~axonometry.program.live.live_batches` has to be asked for.
+
+    >>> from axonometry.program.live import live_batches
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[1.0, 3.0]], [[2.0]])
+    >>> values, nodes = strength_of_samples(graph)
+    >>> [values(batch)["0"] for batch in live_batches(graph, torch.tensor([[1.0, 1.0], [1.0, -1.0]]), nodes=nodes)]
+    [tensor([[12.],
+            [-2.]])]
     """
     if mode == "in":
         return lambda batch: batch.fields, ()

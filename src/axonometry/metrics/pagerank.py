@@ -40,6 +40,10 @@ def pagerank(graph: NeuralGraph | ChannelGraph, damping: float = 0.85, *, tol: f
     Raises:
         ConfigurationError: ``damping`` is not between 0 and 1.
         ConvergenceError: It has not converged after 1,000 products, or weights are not finite.
+
+    >>> from axonometry.testing import graph_of
+    >>> pagerank(graph_of([[1.0, 3.0]])).flatten()
+    tensor([0.2128, 0.2128, 0.5745], dtype=torch.float64)
     """
     if not 0 <= damping <= 1:
         raise ConfigurationError("`damping` is a probability", repr(damping), "Give a number from 0 to 1")

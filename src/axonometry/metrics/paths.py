@@ -62,6 +62,11 @@ def linear_map_spectrum(graph: NeuralGraph) -> dict[str, dict[str, float]]:
 
     Raises:
         ValuesError: There are several output groups.
+
+    >>> from axonometry.testing import graph_of
+    >>> found = linear_map_spectrum(graph_of([[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
+    >>> {name: round(value, 4) for name, value in found["input"].items()}
+    {'log_norm': 0.2614, 'log_top': 0.2288, 'effective_rank': 1.4977, 'log_tail': -0.3952, 'coherence': 0.6443}
     """
     maps = linear_maps(graph)
     hidden = {group.name for group in graph.groups if group.role != "output"}

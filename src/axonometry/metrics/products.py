@@ -107,7 +107,13 @@ class Flat:
 
 
 def absolute_links(graph: NeuralGraph | ChannelGraph) -> Flat:
-    """|A| of a graph, ready to be multiplied often."""
+    """|A| of a graph, ready to be multiplied often.
+
+    >>> from axonometry.testing import graph_of
+    >>> links = absolute_links(graph_of([[1.0, -3.0]]))
+    >>> links.forward(np.array([1.0, 1.0, 0.0])), links.backward(np.array([0.0, 0.0, 1.0]))
+    (array([0., 0., 4.]), array([1., 3., 0.]))
+    """
     shapes = {group.name: group.shape for group in graph.groups}
     size = sum(group.n_neurons for group in graph.groups)
     if isinstance(graph, ChannelGraph):
@@ -125,7 +131,13 @@ def absolute_links(graph: NeuralGraph | ChannelGraph) -> Flat:
 
 
 def channel_strengths(graph: ChannelGraph) -> tuple[NodeValues, NodeValues]:
-    """Row and column sums of the blocks, accumulated in float64."""
+    """Row and column sums of the blocks, accumulated in float64.
+
+    >>> from axonometry.testing import graph_of
+    >>> received, sent = channel_strengths(graph_of([[1.0, 3.0]]).channels())
+    >>> received["0"], sent["input"]
+    (tensor([4.], dtype=torch.float64), tensor([1., 3.], dtype=torch.float64))
+    """
     received, sent = ({name: value.double() for name, value in graph.zeros().items()} for _ in range(2))
     for (target, source), block in graph.blocks.items():
         received[target] += block.sum(1, dtype=torch.float64)

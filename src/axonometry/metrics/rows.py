@@ -107,6 +107,13 @@ def rows_or_nan(
 
     Raises:
         NonfiniteError: A sample itself is NaN or infinite.
+
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[float("nan")]])
+    >>> def rows():
+    ...     raise NonfiniteError("values are finite", "NaN")
+    >>> list(rows_or_nan(graph, torch.ones(2, 1), rows, [("0", "mean")]))
+    [('0', 'mean', nan)]
     """
     try:
         found = list(rows())
@@ -121,6 +128,10 @@ def n_classes(graph: NeuralGraph) -> int:
     """The number of classes that a network tells apart: neurons of its one output group; 0 where it does not classify.
 
     A network classifies if it has one output group of several neurons.
+
+    >>> from axonometry.testing import graph_of
+    >>> n_classes(graph_of([[1.0], [2.0], [3.0]])), n_classes(graph_of([[1.0]]))
+    (3, 0)
     """
     outputs = [group.n_neurons for group in graph.groups if group.role == "output"]
     return outputs[0] if len(outputs) == 1 and outputs[0] > 1 else 0

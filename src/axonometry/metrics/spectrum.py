@@ -76,6 +76,11 @@ def spectral_norms(graph: NeuralGraph, channels: ChannelGraph | None = None) -> 
     Args:
         graph: The network at one snapshot; maps such as ``graph.abs()`` are not applied.
         channels: Its channel graph, where that is there already.
+
+    >>> from axonometry.testing import graph_of
+    >>> found = spectral_norms(graph_of([[3.0, 0.0], [0.0, 4.0]]))
+    >>> found.kernels, found.blocks
+    ({'0': 4.0}, {('0', 'input'): 4.0})
     """
     kernels = {name: largest_singular_value(kernel.rows().effective) for name, kernel in graph.kernels().items()}
     channels = channels or graph.channels()
@@ -83,7 +88,11 @@ def spectral_norms(graph: NeuralGraph, channels: ChannelGraph | None = None) -> 
 
 
 def largest_singular_value(matrix: Tensor) -> float:
-    """σ₁, the square root of the largest eigenvalue of the smaller Gram matrix; NaN where an entry is not finite."""
+    """σ₁, the square root of the largest eigenvalue of the smaller Gram matrix; NaN where an entry is not finite.
+
+    >>> largest_singular_value(torch.tensor([[3.0, 4.0]]))
+    5.0
+    """
     matrix = matrix.detach()
     if matrix.numel() == 0:
         return 0.0

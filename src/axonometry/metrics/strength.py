@@ -29,7 +29,13 @@ CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 
 
 def shared_strengths(shared: Shared) -> NodeValues:
-    """Node strength in the table's convention, computed once for all measures that follow from it."""
+    """Node strength in the table's convention, computed once for all measures that follow from it.
+
+    >>> from axonometry.testing import graph_of
+    >>> shared = Shared(graph_of([[1.0, 3.0]]))
+    >>> shared_strengths(shared).flatten(), shared_strengths(shared) is shared_strengths(shared)
+    (tensor([1., 3., 4.]), True)
+    """
     found: NodeValues = shared.once(node_strength, shared.convention)
     return found
 
@@ -71,6 +77,12 @@ def node_strength(graph: NeuralGraph, convention: StrengthConvention = "links", 
 
     Raises:
         ConfigurationError: There is no such convention.
+
+    >>> from axonometry.testing import graph_of
+    >>> weights, biases = ([[1, 3], [-2, 1], [0.5, -1]], [[2, 0, -1], [-1, 1, 0.5]]), ([0.1, -0.2, 0.3], [0.25, -0.75])
+    >>> graph = graph_of(*weights, biases=biases)
+    >>> node_strength(graph)["0"], node_strength(graph, "ictai2021")["0"]
+    (tensor([ 5.,  0., -1.]), tensor([ 5.1000, -0.2000, -0.7000]))
     """
     check_convention(convention, CONVENTIONS)
     if rolled:

@@ -96,6 +96,17 @@ def basin_of(space: Space, classifier: Classifier, levels: tuple[Level, Level, L
 
     Warns:
         NoCrossingWarning: See :attr:`Basin.remarks`.
+
+    >>> import torch
+    >>> from axonometry.metrics.basins.classifier import examined
+    >>> from axonometry.metrics.basins.search import level
+    >>> search, right = Search(draws=2), torch.ones(3, dtype=torch.bool)
+    >>> grid = [torch.full((2, 3), bool(s < 1.5)) for s in search.grid]  # right below 1.5
+    >>> whole, each = (level("", of, right, grid, search) for of in (torch.zeros(3).long(), torch.arange(3)))
+    >>> with examined(torch.nn.Identity(), torch.eye(3), torch.arange(3)) as classifier:
+    ...     basin = basin_of("samples", classifier, (whole, each, each), search)
+    >>> round(basin.network.amplitude, 3), basin.network.state, sorted(basin.classes)
+    (1.334, 'crossed', [0, 1, 2])
     """
     import pandas as pd
 

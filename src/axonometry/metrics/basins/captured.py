@@ -75,6 +75,12 @@ def labelled(graph: NeuralGraph, samples: Samples) -> tuple[Tensor, Int[Tensor, 
 
     Raises:
         SamplesError: They do not fit the network, or have no labels.
+
+    >>> from axonometry.testing import graph_of
+    >>> batches = [(torch.tensor([[1.0]]), torch.tensor([0])), (torch.tensor([[2.0]]), torch.tensor([1]))]
+    >>> labelled(graph_of([[1.0], [2.0]]), batches)
+    (tensor([[1.],
+            [2.]]), tensor([0, 1]))
     """
     samples = held(samples)
     labels = labels_in(graph, samples)

@@ -55,6 +55,10 @@ def examined(model: nn.Module, samples: Tensor, labels: Tensor) -> Iterator[Clas
 
     Raises:
         SamplesError: Samples and labels do not fit each other or the network, or there are none.
+
+    >>> with examined(nn.Identity(), torch.eye(3), torch.tensor([0, 1, 1])) as classifier:
+    ...     classifier.predicted, classifier.right, classifier.n_classes
+    (tensor([0, 1, 2]), tensor([ True,  True, False]), 3)
     """
     module = unwrapped(model)
     with untouched(module), _buffers_kept(module), torch.no_grad():
@@ -80,6 +84,13 @@ def logits_of(output: object) -> Float[Tensor, "rows classes"]:
 
     Raises:
         SamplesError: It is neither, or not one row of at least two logits a sample.
+
+    >>> logits_of(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    >>> logits_of(torch.zeros(2, 1))
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.SamplesError: basins are measured of a network ... got shape (2, 1)...
     """
     logits = getattr(output, "logits", output)
     if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[1] < 2 or not logits.is_floating_point():
@@ -93,7 +104,11 @@ def logits_of(output: object) -> Float[Tensor, "rows classes"]:
 
 
 def classes_of(logits: Float[Tensor, "*rows classes"]) -> Int[Tensor, "*rows"]:
-    """The class of the largest logit, the first of equal ones; -1 where one is NaN."""
+    """The class of the largest logit, the first of equal ones; -1 where one is NaN.
+
+    >>> classes_of(torch.tensor([[1.0, 3.0, 3.0], [1.0, float("nan"), 2.0]]))
+    tensor([ 1, -1])
+    """
     largest, classes = logits.max(-1)
     return classes.masked_fill_(largest.isnan(), -1)
 

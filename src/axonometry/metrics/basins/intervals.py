@@ -54,7 +54,12 @@ class Curves:
 
 
 def joined_curves(parts: Sequence[Curves]) -> Curves:
-    """All amplitudes, sorted."""
+    """All amplitudes, sorted.
+
+    >>> one, two = (Curves(*[np.array([[s]])] * 6) for s in (2.0, 1.0))
+    >>> joined_curves([one, two]).amplitudes.ravel()
+    array([1., 2.])
+    """
     columns = [np.concatenate(same) for same in zip(*(vars(part).values() for part in parts), strict=True)]
     order = np.argsort(columns[0], axis=0, kind="stable")
     return Curves(*(np.take_along_axis(column, order, axis=0) for column in columns))
@@ -78,6 +83,10 @@ def point(
         shares: Accuracy of each group in each draw.
         spread: Variance (ddof=1) over a group's samples of their accuracy over draws; 0 for a single one.
         sizes: Samples in each group.
+
+    >>> found = point(np.array([0.5]), np.array([[0.8], [0.6]]), np.array([0.1]), np.array([10.0]))
+    >>> [float(end[0, 0].round(4)) for end in (found.accuracy, found.low, found.high)]
+    [0.7, 0.0, 1.0]
     """
     from scipy.stats import t
 
@@ -117,6 +126,10 @@ def first_crossing(amplitudes: Curve, curve: Curve, threshold: float) -> Float[n
 
     Returns:
         Infinity where a column stays above, the least amplitude where it begins below, NaN where it is NaN.
+
+    >>> amplitudes, curve = np.array([[1.0], [10.0], [100.0]]), np.array([[1.0], [0.75], [0.25]])
+    >>> first_crossing(amplitudes, curve, 0.5).round(4)
+    array([31.6228])
     """
     below = curve <= threshold
     place = below.argmax(axis=0)

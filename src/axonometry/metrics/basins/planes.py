@@ -78,6 +78,15 @@ def sample_plane(model: nn.Module, corners: Tensor, *, resolution: int = 61) -> 
 
     Raises:
         SamplesError: There are not three samples, or they lie on one line.
+
+    >>> found = sample_plane(nn.Identity(), torch.eye(3), resolution=2)
+    >>> found.corners.round(4)
+    array([[0.    , 0.    ],
+           [1.4142, 0.    ],
+           [0.7071, 1.2247]])
+    >>> found.predicted
+    tensor([[0, 1],
+            [2, 2]])
     """
     if len(corners) != 3 or not corners.is_floating_point():
         came = f"{corners.dtype} of shape {tuple(corners.shape)}"
@@ -123,6 +132,13 @@ def weight_plane(
     Raises:
         SamplesError: Samples and labels do not fit each other or the network.
         WeightsError: There are not three states of this network, or they lie on one line.
+
+    >>> from axonometry.testing import network_of
+    >>> model = network_of([[1.0], [0.0]])
+    >>> states = [{"0.weight": torch.tensor(rows)} for rows in ([[1.0], [0.0]], [[0.0], [1.0]], [[1.0], [1.0]])]
+    >>> weight_plane(model, states, torch.ones(1, 1), torch.tensor([0]), resolution=2).accuracy
+    tensor([[1., 0.],
+            [1., 0.]], dtype=torch.float64)
     """
     with examined(model, samples, labels) as classifier:
         device = classifier.samples.device

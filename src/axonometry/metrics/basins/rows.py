@@ -33,6 +33,14 @@ def basin_rows(shared: Shared, take: Callable[[nn.Module, Tensor, Tensor], Basin
 
     Raises:
         SamplesError: The samples do not fit, or the network has several inputs.
+
+    >>> import torch
+    >>> from axonometry.metrics import weight_basin
+    >>> from axonometry.testing import graph_of
+    >>> shared = Shared(graph_of([[1.0], [-1.0]]), samples=[(torch.tensor([[1.0], [-1.0]]), torch.tensor([0, 1]))])
+    >>> rows = basin_rows(shared, weight_basin)
+    >>> [row for row in rows if row[1] == "clean"]
+    [('', 'clean', 1.0)]
     """
     classes = n_classes(shared.graph)
     if not classes:
@@ -63,6 +71,14 @@ def curvature_rows(shared: Shared, take: Callable[[nn.Module, Tensor, Tensor, bo
 
     Raises:
         SamplesError: The samples do not fit, or the network has several inputs.
+
+    >>> import torch
+    >>> from axonometry.metrics import sharpness
+    >>> from axonometry.testing import graph_of
+    >>> shared = Shared(graph_of([[0.0], [1.0]]), samples=[(torch.ones(1, 1), torch.tensor([1]))])
+    >>> rows = curvature_rows(shared, lambda *given: sharpness(*given[:3], scaled=given[3]).value)
+    >>> [(statistic, round(value, 6)) for _, statistic, value in rows]
+    [('value', 0.393224), ('scaled', 0.098306)]
     """
     if not n_classes(shared.graph):
         return

@@ -85,6 +85,10 @@ def sample_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is t
 
     Warns:
         NoCrossingWarning: Noise alone cannot bring the accuracy below the threshold, as with two classes.
+
+    >>> basin = sample_basin(nn.Identity(), torch.eye(3).repeat(100, 1), torch.arange(3).repeat(100))
+    >>> round(basin.network.amplitude, 1), basin.network.state
+    (1.8, 'crossed')
     """
     search = Search(threshold, precision, amplitudes, draws, seed)
     with examined(model, samples, labels) as classifier:
@@ -193,5 +197,9 @@ def _together(units: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tenso
 
 
 def mixed(*numbers: int) -> int:
-    """One seed from several numbers, so that neighbours share nothing."""
+    """One seed from several numbers, so that neighbours share nothing.
+
+    >>> mixed(0, 1) == mixed(0, 1), mixed(0, 1) == mixed(1, 0)
+    (True, False)
+    """
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -108,7 +108,14 @@ class Partition:
 
 
 def on_grid(trials: Trials, n_samples: int, search: Search, tick: Tick) -> list[Bool[Tensor, "draws samples"]]:
-    """What is classified right at every amplitude of the grid."""
+    """What is classified right at every amplitude of the grid.
+
+    >>> def trials(s):
+    ...     return (s < 1.5).expand(2, -1)
+    >>> search = Search(amplitudes=(0.1, 10.0), draws=2)
+    >>> [bool(found.all()) for found in on_grid(trials, 3, search, lambda words: None)]
+    [True, True, True, True, True, False, False, False, False]
+    """
     found = []
     for amplitude in search.grid:
         tick(f"amplitude {amplitude:.3g}")
@@ -142,6 +149,12 @@ def level(name: str, of: Tensor, right: Tensor, grid: list[Tensor], search: Sear
         right: Whether each sample is classified right without noise.
         grid: What :func:`on_grid` found.
         search: How it looked.
+
+    >>> search = Search(amplitudes=(0.1, 10.0), draws=2)
+    >>> grid = [torch.tensor([[s < 1.5, s < 3.5]] * 2) for s in search.grid.tolist()]
+    >>> found = level("samples", torch.arange(2), torch.ones(2, dtype=torch.bool), grid, search)
+    >>> found.curves.accuracy.mean(0).round(3)
+    array([0.556, 0.778])
     """
     partition = Partition(of, int(of.max()) + 1)
     points = [partition.point(np.full(partition.count, s), found) for s, found in zip(search.grid, grid, strict=True)]
@@ -149,7 +162,17 @@ def level(name: str, of: Tensor, right: Tensor, grid: list[Tensor], search: Sear
 
 
 def refined(trials: Trials, coarse: Level, search: Search, tick: Tick) -> Level:
-    """The same groups, with closer and closer amplitudes around the first crossing of each."""
+    """The same groups, with closer and closer amplitudes around the first crossing of each.
+
+    >>> def trials(s):
+    ...     return (s < 1.5).expand(2, -1)
+    >>> search = Search(amplitudes=(0.1, 10.0), draws=2)
+    >>> tick = lambda words: None
+    >>> coarse = level("all", torch.zeros(3).long(), torch.ones(3).bool(), on_grid(trials, 3, search, tick), search)
+    >>> fine = refined(trials, coarse, search, tick)
+    >>> [len(found.curves.amplitudes) for found in (coarse, fine)], fine.curves.accuracy.ravel().astype(int)
+    ([9, 14], array([1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0]))
+    """
     curves, partition = coarse.curves, coarse.partition
     below = curves.accuracy <= search.threshold
     place = below.argmax(axis=0)

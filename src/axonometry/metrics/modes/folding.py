@@ -69,6 +69,13 @@ def folding_pairs(graph: NeuralGraph, samples: Samples, group: str, *, most: int
         TooLargeError: The group has too many neurons for all pairs to be looked at.
         SamplesError: The samples do not fit, or one is not finite at some neuron.
         ValuesError: There is no such group, or not one output group.
+
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[1.0], [-1.0]], [[1.0, 1.0]], biases=[[1.0, 1.0], [0.0]], activation=torch.nn.Tanh)
+    >>> found = folding_pairs(graph, torch.linspace(-2, 2, 41)[:, None], "0")
+    >>> found.pairs.round(3), found.candidates
+    (   first  second  output  correlation   kept  turned
+    0      0       1       0         -1.0  0.488   0.488, 1)
     """
     groups_of(graph, [group])
     map_out = linear_map(graph, group).flatten(1).cpu()

@@ -70,7 +70,13 @@ def order_modes(
 
 
 def mode_rows(graph: NeuralGraph, samples: Samples) -> Iterator[Row]:
-    """Mean rate and shares of neurons by mode for every group but the inputs; NaN for a network that diverged."""
+    """Mean rate and shares of neurons by mode for every group but the inputs; NaN for a network that diverged.
+
+    >>> from axonometry.testing import graph_of
+    >>> rows = mode_rows(graph_of([[1.0]], [[1.0]]), torch.tensor([[-1.0], [1.0], [2.0]]))
+    >>> [row for row in rows if row[0] == "0"][:3]
+    [('0', 'rate', 1.0), ('0', 'strict', 1.0), ('0', 'weak', 0.0)]
+    """
 
     def rows() -> Iterator[Row]:
         for name, modes in neuron_modes(graph, samples).groups.items():
@@ -119,6 +125,14 @@ def neuron_modes(
     Raises:
         SamplesError: The samples do not fit, or one is not finite at some neuron.
         ValuesError: There is no such group.
+
+    >>> from axonometry.testing import graph_of
+    >>> samples = torch.tensor([[0.1], [0.9], [0.4], [-0.3], [0.7], [-0.8]])
+    >>> neuron_modes(graph_of([[1.0], [-1.0]], [[1.0, 1.0]]), samples).frame().round(4)
+      group  neuron    mode    rate  turned  saturated  orientation
+    0     0       0    weak  0.9333     0.0      False            1
+    1     0       1    weak  0.6000     0.0      False            1
+    2     2       0  strict  1.0000     0.0      False            1
     """
     names = groups_of(graph, groups)
     functions = activation_functions(graph.program)

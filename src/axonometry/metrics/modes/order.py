@@ -53,6 +53,12 @@ def pair_counts(h: Array, y: Array | Function) -> PairCounts:
         h: What is put in order, of shape (rows, P).
         y: Their values, of the same shape, or the elementwise function that gives them; with a function nothing but
             values is sorted.
+
+    >>> h = np.array([[0.1, 0.9, 0.4, -0.3, 0.7, -0.8]])
+    >>> pair_counts(h, lambda x: np.maximum(x, 0))
+    PairCounts(comparable=array([15]), concordant=array([14]), discordant=array([0]))
+    >>> pair_counts(h, np.abs(h))
+    PairCounts(comparable=array([15]), concordant=array([10]), discordant=array([5]))
     """
 
     def count(rows: slice) -> PairCounts:
@@ -68,7 +74,12 @@ def pair_counts(h: Array, y: Array | Function) -> PairCounts:
 
 
 def by_rows(function: Callable[[slice], Any], shape: tuple[int, ...]) -> list[Any]:
-    """Call a function with blocks of rows, as many at a time as torch has threads; results in order."""
+    """Call a function with blocks of rows, as many at a time as torch has threads; results in order.
+
+    >>> numbers = np.arange(6.0).reshape(3, 2)
+    >>> by_rows(lambda rows: numbers[rows].sum(1), numbers.shape)
+    [array([1., 5., 9.])]
+    """
     step = max(1, _BLOCK // max(1, shape[1]))
     blocks = [slice(begin, min(begin + step, shape[0])) for begin in range(0, max(1, shape[0]), step)]
     threads = min(torch.get_num_threads(), len(blocks))
@@ -79,7 +90,11 @@ def by_rows(function: Callable[[slice], Any], shape: tuple[int, ...]) -> list[An
 
 
 def all_pairs(n: int) -> int:
-    """C(n, 2)."""
+    """C(n, 2).
+
+    >>> all_pairs(4)
+    6
+    """
     return n * (n - 1) // 2
 
 
@@ -88,6 +103,9 @@ def tied_pairs(same: Array) -> Array:
 
     Args:
         same: Whether each element but the first equals the one in front of it, of shape (rows, P - 1).
+
+    >>> tied_pairs(np.array([[True, True, False], [False, True, False]]))
+    array([3, 1])
     """
     rows, steps = same.shape
     found = np.zeros(rows, np.int64)
@@ -109,6 +127,9 @@ def inversions(permutations: Array) -> Array:
 
     Args:
         permutations: Each row a permutation of 0 .. P - 1, of shape (rows, P).
+
+    >>> inversions(np.array([[2, 0, 1], [0, 1, 2], [2, 1, 0]]))
+    array([2, 0, 3])
     """
     rows, n = permutations.shape
     if n <= _SIDE * _SIDE:

@@ -43,6 +43,15 @@ def modes_over_time(
     Raises:
         SamplesError: Samples or labels do not fit the network.
         ValuesError: There are labels, and not one output group.
+
+    >>> import torch
+    >>> from axonometry.testing import graph_of
+    >>> graphs = {0: lambda: graph_of([[1.0]], [[1.0]]), 5: lambda: graph_of([[0.0]], [[1.0]])}
+    >>> found = modes_over_time(graphs, torch.tensor([[-1.0], [1.0], [2.0]]))
+    >>> found[(found["group"] == "0") & (found["statistic"] == "dead")]
+        step group        metric statistic  value
+    4      0     0  neuron_modes      dead    0.0
+    18     5     0  neuron_modes      dead    1.0
     """
     import pandas as pd
 

@@ -61,6 +61,12 @@ def parts(
 
     Raises:
         SamplesError: The samples do not fit, or one is not finite at some neuron.
+
+    >>> from axonometry.testing import graph_of
+    >>> samples = torch.tensor([[1.0], [2.0], [3.0]])
+    >>> (part,) = parts(graph_of([[2.0]]), samples, {"0": False}, by="neuron")
+    >>> part.group.name, part.pre_activations.tolist()
+    ('0', [[2.0, 4.0, 6.0]])
     """
     samples = held(samples)
     n = count(graph, samples)
@@ -80,6 +86,10 @@ def count(graph: NeuralGraph, samples: Samples) -> int:
 
     Raises:
         SamplesError: They do not fit what the module takes, or there are none.
+
+    >>> from axonometry.testing import graph_of
+    >>> count(graph_of([[2.0]]), [torch.zeros(3, 1), torch.zeros(2, 1)])
+    5
     """
     inputs = input_axes(graph.program)
     alone = [axis.is_shared for axis in inputs]
@@ -92,7 +102,14 @@ def count(graph: NeuralGraph, samples: Samples) -> int:
 
 
 def rows_of(values: Tensor, group: Group, by: By) -> Tensor:
-    """A batch's values of a group as (rows, samples, positions)."""
+    """A batch's values of a group as (rows, samples, positions).
+
+    >>> from axonometry.testing import graph_of
+    >>> group = graph_of([[1.0], [2.0]]).groups[1]
+    >>> rows_of(torch.tensor([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]), group, "neuron").squeeze(2)
+    tensor([[ 1.,  2.,  3.],
+            [10., 20., 30.]])
+    """
     size = len(values)
     if by == "neuron" or not group.shape:
         return values.reshape(size, -1).T.unsqueeze(2)
@@ -105,6 +122,10 @@ def groups_of(graph: NeuralGraph, groups: Iterable[str] | None) -> list[str]:
 
     Raises:
         ValuesError: There is no such group.
+
+    >>> from axonometry.testing import graph_of
+    >>> groups_of(graph_of([[1.0]], [[1.0]]), None)
+    ['0', '2']
     """
     fields = field_nodes(graph.program)
     roles = {group.name: group.role for group in graph.groups}

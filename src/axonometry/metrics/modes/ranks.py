@@ -109,6 +109,12 @@ def gradient_rows(graph: NeuralGraph, samples: Samples, labels: Tensor | None = 
     """Mean slope of the rank distribution for every hidden group, and for each class; NaN for one that diverged.
 
     Nothing for networks without one output group of several neurons.
+
+    >>> from axonometry.testing import graph_of
+    >>> samples, labels = torch.tensor([[0.1], [0.9], [0.4], [-0.3], [0.7], [-0.8]]), torch.tensor([0, 1, 1, 0, 0, 1])
+    >>> rows = gradient_rows(graph_of([[1.0]], [[1.0], [-1.0]]), samples, labels)
+    >>> [(statistic, round(value, 4)) for _, statistic, value in rows]
+    [('mean', -0.3333), ('class_0', -0.3333), ('class_1', -0.3333)]
     """
     classes = [f"class_{k}" for k in range(n_classes(graph))]
     if not classes:
@@ -162,6 +168,13 @@ def rank_distribution(
         SamplesError: Samples and labels do not fit each other or the network, all are of one class, or a sample is not
             finite at some neuron.
         ValuesError: There is no such group, or not one output group.
+
+    >>> from axonometry.testing import graph_of
+    >>> samples, labels = torch.tensor([[0.1], [0.9], [0.4], [-0.3], [0.7], [-0.8]]), torch.tensor([0, 1, 1, 0, 0, 1])
+    >>> rank_distribution(graph_of([[1.0]], [[1.0], [-1.0]]), samples, labels).gradients()
+      group  class  gradient
+    0     0      0 -0.333333
+    1     0      1 -0.333333
     """
     if groups is None:
         groups = [name for name in groups_of(graph, None) if name not in _outputs(graph)]

@@ -65,6 +65,13 @@ def linear_map(graph: NeuralGraph, group: str, *, output: str | None = None) -> 
         ValuesError: There is no such group, or several outputs and none is named.
 
     Source: Lin et al. 2025 (arXiv 2501.02436), L-Maps.
+
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[1.0, 3.0], [2.0, 4.0]], [[1.0, 1.0], [0.0, 2.0]])
+    >>> linear_map(graph, "0"), linear_map(graph, "input")
+    (tensor([[1., 1.],
+            [0., 2.]]), tensor([[3., 7.],
+            [4., 8.]]))
     """
     maps = linear_maps(graph, output)
     if group not in maps:
@@ -76,6 +83,12 @@ def truncation_rows(graph: NeuralGraph, samples: Samples, labels: Tensor | None 
     """Accuracy, agreement and error of the network that is linear behind each group; NaN for one that diverged.
 
     Nothing for networks without one output group of several neurons.
+
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[1.0], [-1.0]], [[1.0, 0.0], [0.0, 1.0]])
+    >>> rows = truncation_rows(graph, torch.tensor([[-1.0], [2.0]]), torch.tensor([1, 0]))
+    >>> [row for row in rows if row[0] == "input"]
+    [('input', 'accuracy', 1.0), ('input', 'agreement', 1.0), ('input', 'error', 1.0)]
     """
     if not n_classes(graph):
         return
@@ -123,6 +136,14 @@ def linear_truncation(
     Raises:
         SamplesError: Samples or labels do not fit, or a sample is not finite at some neuron.
         ValuesError: There is not one output group.
+
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[1.0], [-1.0]], [[1.0, 0.0], [0.0, 1.0]])
+    >>> linear_truncation(graph, torch.tensor([[-1.0], [2.0]]), torch.tensor([1, 0]))
+       group  accuracy  agreement  error
+    0  input       1.0        1.0    1.0
+    1      0       1.0        1.0    0.0
+    2      2       1.0        1.0    0.0
     """
     import pandas as pd
 
