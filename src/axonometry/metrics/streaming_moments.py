@@ -2,6 +2,11 @@
 
 Per neuron: power sums about a centre (the mean of the first samples seen), extremes, exact zeros. A block of samples is
 summed about its own mean in the values' precision, at least float32, and carried over to the common centre in float64.
+Worked: 1 and 3 arrive first. Their mean 2 is the centre, their distances -1 and 1 have the sums s1 = 0, s2 = 2. Then 5
+and 7 arrive, distances 3 and 5: s1 = 8, s2 = 36. The mean is 2 + 8/4 = 4, the variance 36/4 - (8/4)² = 5. About 0 the
+same would be 84/4 - 4²; with 10,001 10,003 ... in float32 that difference of squares has no digit left, while the
+distances are what they were.
+
 Per group: the same sums pooled over neurons give its moments exactly; a histogram over all bfloat16 numbers gives its
 quantiles. Rounding to bfloat16 keeps the order of numbers, so a quantile of the rounded values is the true order
 statistic, rounded: off by at most 2^-8 of its size.
@@ -88,6 +93,9 @@ class StreamingMoments:
         lows, highs, sums = (torch.stack(parts) for parts in zip(*blocks, strict=True))
         low, high, total = lows.amin(0), highs.amax(0), sums.sum(0, dtype=torch.float64)
         count, powers = self.count + len(rows), self.powers + total[:4]
+        # The first samples may have been no good centre: a neuron that was 0 at first and 1,000 ± 1 ever since. Then
+        # squares of the mean distance make up nearly all of the mean square, and the block is summed again in float64,
+        # about its own mean. The same where distances are so far or so near that their 4th powers leave float32.
         width = torch.maximum(high - self.centre, self.centre - low).max()
         lost = (powers[0] * powers[0] > _LOSS * count * powers[1]).any()
         least, finite, width, lost = torch.stack([low.min(), (high - low).isfinite().all(), width, lost]).tolist()
@@ -127,7 +135,12 @@ class StreamingMoments:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def _sketch(self, patterns: Tensor, *, signed: bool) -> None:
-        """Count values that are rounded to bfloat16, by their bits; those of non-negative numbers need no widening."""
+        """Count values that are rounded to bfloat16, by their bits; those of non-negative numbers need no widening.
+
+        The bits of bfloat16 are those of a sign, 8 of exponent, 7 of fraction. Read as an integer they rise with the
+        number: 1.0 is 0x3F80 = 16,256, the next larger number 1.0078 is 16,257. Negative numbers have the sign's bit,
+        -2^15 in an integer of 16, and fall instead: -1.0 is -16,512, and -1.0078, which is less, is -16,511.
+        """
         if signed:
             self.histogram += torch.bincount(patterns.to(torch.int32).add_(2**15), minlength=PATTERNS)
         else:
@@ -186,7 +199,7 @@ class StreamingMoments:
         patterns = torch.arange(-(2**15), 2**15, dtype=torch.int16)
         numbers = patterns.view(torch.bfloat16).double()
         numbers[numbers.abs() < TINY] = 0
-        # Negative numbers' patterns run the other way.
+        # In the order of the numbers: from -NaN over -1.0078, -1.0 to -0.0, whose patterns fall, then from 0.0 upwards.
         order = torch.cat([torch.arange(2**15 - 1, -1, -1), torch.arange(2**15, 2**16)])
         cumulated = self.histogram.cpu()[order].cumsum(0)
         ranks = [max(1, math.ceil(p * float(cumulated[-1]))) for p in probabilities]
@@ -205,7 +218,11 @@ def _careful(x: Tensor, centre: Tensor) -> Tensor:
 
 
 def _rebased(sums: Tensor, shift: Tensor, count: int) -> Tensor:
-    """Power sums of y + shift from those of y, for ``count`` numbers y."""
+    """Power sums of y + shift from those of y, for ``count`` numbers y: (y + a)^k written out and summed.
+
+    5 and 7 about 6 have s1 = 0, s2 = 2. About 2, where a = 4: s1 = 0 + 2 * 4 = 8, s2 = 2 + 2 * 4 * 0 + 2 * 16 = 34,
+    which is 3² + 5².
+    """
     s1, s2, s3, s4 = sums
     a, a2 = shift, shift * shift
     return torch.stack(

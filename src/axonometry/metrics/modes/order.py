@@ -6,6 +6,10 @@ by y among equal h), discordant pairs are the inversions of y (Knight 1966), and
 
     comparable = C(P, 2) - T_h,    concordant = C(P, 2) - T_h - T_y + T_hy - discordant.
 
+Worked: h = 1 2 3 4 with y = 3 1 2 2. Three inversions, each led by the 3: discordant = 3. One tie in y (2, 2), none in
+h: of C(4, 2) = 6 comparable pairs concordant = 6 - 0 - 1 + 0 - 3 = 2, the pairs (1, 2) and (1, 2). A pair that is tied
+in both is taken off twice, with T_h and with T_y, so that T_hy puts it back once.
+
 For a non-decreasing y of h there are no inversions and T_hy = T_h, so that concordant = C(P, 2) - T_y: for ReLU with m
 samples at h ≤ 0 and no other ties, C(P, 2) - C(m, 2).
 
@@ -111,7 +115,11 @@ def tied_pairs(same: Array) -> Array:
     found = np.zeros(rows, np.int64)
     at = np.flatnonzero(same)
     if len(at):
-        at += at // steps  # rows apart by one, so that no run goes on into the next
+        # A row has one `same` less than it has elements. Counting places as if it had as many leaves a gap between
+        # rows, so that a run never continues into the next: rows 110 | 010 have places 0 1 | 5, not 0 1 | 4.
+        at += at // steps
+        # Where the gap to the place before is more than one, a run begins; k equal neighbours are k + 1 equal elements,
+        # which are k (k + 1) / 2 pairs.
         begins = np.flatnonzero(np.diff(at, prepend=-2) > 1)
         lengths = np.diff(begins, append=len(at))
         np.add.at(found, at[begins] // (steps + 1), lengths * (lengths + 1) // 2)
@@ -134,6 +142,9 @@ def inversions(permutations: Array) -> Array:
     rows, n = permutations.shape
     if n <= _SIDE * _SIDE:
         return _by_blocks(permutations)
+    # Worked: 2 0 3 1. The values below 2 stand at the places 1 and 3. A small value at place j has j elements in front;
+    # less the small ones among these (0 for the first, 1 for the second, C(half, 2) in all), the rest is larger:
+    # 1 + 3 - 1 = 3 inversions across the halves. Inside the halves, 0 1 and 2 3, there is none.
     half = n // 2
     low = permutations < half
     places = (np.flatnonzero(low) % n).reshape(rows, half)
@@ -160,7 +171,11 @@ def _counted(h: Array, y: Array) -> PairCounts:
 
 
 def _settled(same_h: Array, y: Array) -> Array:
-    """A copy of y in rising order among equal h, where it is no inversion."""
+    """A copy of y in rising order among equal h, where it is no inversion.
+
+    h = 1 1 2 with y = 5 3 4: the first two are not comparable, and 5 before 3 must not count. In the order 3 5 4 one
+    inversion is left, that of 5 and 4, which is a discordant pair indeed.
+    """
     y = y.copy()
     begins = np.ones(y.shape, bool)
     np.logical_not(same_h, out=begins[:, 1:])
@@ -179,6 +194,11 @@ def _by_blocks(p: Array) -> Array:
         return np.zeros(rows, np.int64)
     side = min(_SIDE, 2 ** (int(n - 1).bit_length() // 2 + 1))
     blocks = -(-n // side)
+    # A pair of elements shares its block of places, or its block of values, or neither (or both).
+    # Worked with side 2: 2 0 | 3 1 has the values' blocks 1 0 | 1 0. `near` compares inside blocks of places: (2, 0)
+    # and (3, 1). `alike` compares the places of values that share a block, by block: none of (0, 1), (2, 3) is turned
+    # round (equal blocks are not larger: those pairs are `near` ones). What shares neither is counted from a table of
+    # how many elements each pair of blocks has: (2, 1). Three in all.
     values = np.empty((rows, blocks * side), np.int16)
     values[:, :n], values[:, n:] = p, np.arange(n, blocks * side)  # what is added is in order and behind all
     row = np.arange(rows)[:, None]

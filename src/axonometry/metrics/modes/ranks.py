@@ -11,6 +11,10 @@ the least-squares slope of a density with that mean, between -6 and 6; π_k is t
 and AUC the chance that a sample of the class ranks above one of another. One sort a neuron serves all classes: a sign
 of -1 turns u into 1 - u. A neuron with M_ki = 0 is left out for class k.
 
+Worked: h = .1 .9 .4 -.3 .7 -.8 with the classes 0 1 1 0 0 1. Class 1 has the ranks 6, 4, 1, so that u = 11/12, 7/12,
+1/12 with the mean 19/36, and g = 12 (19/36 - 18/36) = 1/3: a little towards the upper end. With the sign -1 it is -1/3.
+By the other formula: 5 of its 9 pairs with class 0 are in order, AUC = 5/9, and g = 12 / 2 (5/9 - 1/2) = 1/3.
+
 Source: Lin et al. 2025 (arXiv 2501.02436), rank probability distribution. Mean ranks of equal values, the number of
 bins and the normalisation of the density are our choice; that a value on the border of two bins counts half in each,
 too, so that turning all signs mirrors the density.
@@ -228,6 +232,8 @@ def _mean_ranks(same: Array) -> Array:
         same: Whether each element but the first equals the one in front of it, of shape (rows, P - 1).
     """
     rows, n = len(same), same.shape[1] + 1
+    # Worked: of 1 3 3 3 the last three begin at place 1 and are 3 long; they have the rank 1 + (3 + 1) / 2 = 3, the
+    # mean of 2, 3, 4. All runs of all rows are written at once; nothing is written where all elements differ.
     found = np.tile(np.arange(1.0, n + 1), (rows, 1))
     begins = np.ones((rows, n), bool)
     np.logical_not(same, out=begins[:, 1:])
@@ -252,6 +258,8 @@ def _distribution(h: Array, labels: Array, signs: Array, bins: int) -> tuple[Arr
         same = ordered[:, 1:] == ordered[:, :-1]
         u = (_mean_ranks(same) if same.any() else np.arange(1.0, n + 1)) / n - 0.5 / n
         count = len(order)
+        # One count for all neurons and classes at once: sample of class k at the neuron in row i goes to the cell
+        # i * classes + k. One sort serves all classes, since a sign of -1 turns u into 1 - u and nothing else.
         cell = small[order] + classes * np.arange(count)[:, None]
         sums = np.bincount(cell.reshape(-1), np.broadcast_to(u, order.shape).reshape(-1), count * classes)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -267,6 +275,8 @@ def _distribution(h: Array, labels: Array, signs: Array, bins: int) -> tuple[Arr
 def _counts(cell: Array, u: Array, sign: Array, bins: int) -> Array:
     """Twice the number of values of u in each bin, a value on a border half in each; turned where the sign is -1."""
     classes, rows = sign.shape
+    # Worked: two samples have u = 1/4 and 3/4; of 4 bins that is 1 and 3, the borders of the bins 0 | 1 and 2 | 3. Half
+    # in each keeps the density of turned signs the mirror image. Counts are doubled so that halves are whole numbers.
     place = np.round(u * bins, 9)  # what lies on a border lies there exactly
     lower, upper = np.ceil(place).astype(np.int64) - 1, np.floor(place).astype(np.int64)
     counts = 2 * _table(cell, lower, bins, rows * classes)
