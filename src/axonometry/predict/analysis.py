@@ -46,6 +46,15 @@ def transfer(
 
     Raises:
         PredictionError: There are too few runs, or the tables share no column of a feature set.
+
+    >>> names = [f"run {number}" for number in range(20)]
+    >>> accuracy = pd.Series(np.linspace(0.1, 0.9, 20), index=names)
+    >>> frame = pd.DataFrame({"accuracy@1": accuracy - 0.1, "channel_degree.mean@1": 1.0})
+    >>> table = RunTable(frame, accuracy, pd.Series(names, index=names))
+    >>> plan = EvaluationPlan(inner_folds=3, trees=5, resamples=10)
+    >>> found = transfer(table, table, ["curve"], [1], plan=plan)
+    >>> found.scores.set_index("score")["value"].round(1)["r2"]
+    np.float64(1.0)
     """
     plan = plan or EvaluationPlan()
     shared = [name for name in train.features if name in set(test.features)]
@@ -71,7 +80,7 @@ def learning_curve(
     plan: EvaluationPlan | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """The scores by the number of configurations that were learned from; every fold is predicted as in ``evaluate``.
+    """The scores by the number of training configurations; every fold is predicted as in ``evaluate``.
 
     Args:
         table: The runs.
@@ -86,6 +95,16 @@ def learning_curve(
 
     Raises:
         PredictionError: A size is larger than what lies outside a fold, or there are too few runs.
+
+    >>> names = [f"run {number}" for number in range(20)]
+    >>> accuracy = pd.Series(np.linspace(0.1, 0.9, 20), index=names)
+    >>> frame = pd.DataFrame({"accuracy@1": accuracy - 0.1, "channel_degree.mean@1": 1.0})
+    >>> table = RunTable(frame, accuracy, pd.Series(names, index=names))
+    >>> plan = EvaluationPlan(folds=4, inner_folds=3, trees=5, resamples=10)
+    >>> curve = learning_curve(table, [4, 15], ["curve"], [1], plan=plan)
+    >>> r2 = curve[curve["score"] == "r2"].set_index("size")["value"]
+    >>> bool(r2[4] < r2[15])
+    True
     """
     plan = plan or EvaluationPlan()
     cut = fold_numbers(list(table.groups), plan.folds, plan.seed)
@@ -116,7 +135,7 @@ def importances(
     plan: EvaluationPlan | None = None,
     shuffles: int = 5,
 ) -> pd.DataFrame:
-    """How much R2 is lost on runs that were not learned from when a family of features is shuffled among them.
+    """Permutation importance: how much R2 falls on unseen runs when a family of features is shuffled among them.
 
     Features that say the same stand in for each other: what is lost with one family is what no other one says.
 
@@ -133,6 +152,17 @@ def importances(
 
     Raises:
         PredictionError: There are too few runs, or the table has not the columns.
+
+    Shuffling degrees that do not vary loses nothing; shuffling the accuracies loses all, and more:
+
+    >>> names = [f"run {number}" for number in range(20)]
+    >>> accuracy = pd.Series(np.linspace(0.1, 0.9, 20), index=names)
+    >>> frame = pd.DataFrame({"accuracy@1": accuracy - 0.1, "channel_degree.mean@1": 1.0})
+    >>> table = RunTable(frame, accuracy, pd.Series(names, index=names))
+    >>> plan = EvaluationPlan(folds=4, inner_folds=3, trees=5)
+    >>> lost = importances(table, "degree+curve", 1, plan=plan).set_index("family")["loss"]
+    >>> bool(lost["accuracy"] > 0.5), float(lost["channel_degree"])
+    (True, 0.0)
     """
     plan = plan or EvaluationPlan()
     cut = fold_numbers(list(table.groups), plan.folds, plan.seed)

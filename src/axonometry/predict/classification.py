@@ -1,4 +1,4 @@
-"""Telling classes of networks apart: predictions of networks that were not learned from, and areas under ROC curves."""
+"""Classification of networks: predictions of unseen networks, and areas under ROC curves."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def out_of_fold(
 ) -> Float[np.ndarray, "rows classes"]:
     """How much each row looks like each class, by learners that saw no row of its group.
 
-    The classes' indicators are predicted by least squares (forests and kernel machines, combined by their errors on
-    rows that they did not see), as in :class:`AccuracyPredictor`; the numbers are no calibrated probabilities.
+    The classes' indicators are predicted by least squares (forests and kernel ridge regression, combined by
+    their errors on rows that they did not see), as in :class:`AccuracyPredictor`; the numbers are
+    not calibrated probabilities.
 
     Args:
         features: A row a network.
@@ -35,6 +36,12 @@ def out_of_fold(
 
     Raises:
         PredictionError: There are fewer than two classes, or too few groups for the folds.
+
+    >>> labels = ["relu", "tanh"] * 6
+    >>> features = np.array([[float(label == "tanh")] for label in labels])
+    >>> plan = EvaluationPlan(folds=3, inner_folds=2, trees=5)
+    >>> out_of_fold(features, labels, range(12), plan).argmax(axis=1).tolist()
+    [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]
     """
     plan = plan or EvaluationPlan()
     targets = indicators(labels)
@@ -54,6 +61,9 @@ def indicators(labels: Sequence[Hashable]) -> Float[np.ndarray, "rows classes"]:
 
     Raises:
         PredictionError: There are fewer than two classes.
+
+    >>> indicators(["relu", "tanh", "relu"]).tolist()
+    [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
     """
     classes = list(dict.fromkeys(labels))
     if len(classes) < 2:

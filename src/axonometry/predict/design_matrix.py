@@ -46,6 +46,14 @@ class DesignMatrix:
 
         Raises:
             PredictionError: A column is missing that a run's prediction looks at.
+
+        >>> from axonometry.predict.ensemble import StackedEnsemble
+        >>> ensemble = StackedEnsemble((), np.zeros(0, int), np.zeros((0, 1)), np.zeros((0, 1)))
+        >>> table = pd.DataFrame({"epochs": [1.0, 7.0], "accuracy@2": [0.3, 0.4], "accuracy@1": [0.1, 0.2]})
+        >>> models = {known: HorizonModel((np.arange(known),), ensemble) for known in (1, 2)}
+        >>> matrix = DesignMatrix.from_table(table, ["accuracy@1", "accuracy@2"], models)
+        >>> matrix.values.tolist(), matrix.known.tolist()
+        ([[0.1, 0.3], [0.2, 0.4]], [1, 2])
         """
         most = max(horizons)
         full = np.full(len(table), float(most))

@@ -26,7 +26,7 @@ from axonometry.predict.rank_gauss import Matrix, RankGaussTransformer
 
 @dataclass(frozen=True)
 class FoldModel:
-    """What was learned from all runs outside one fold.
+    """The learners fitted to all runs outside one fold.
 
     Attributes:
         ranks: Per view, the rank transform of its columns.

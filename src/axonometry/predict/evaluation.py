@@ -81,7 +81,7 @@ def evaluate(
     """Predict every run from others, with every feature set after every number of epochs, in the same folds.
 
     Args:
-        table: The runs; all of them came to their end.
+        table: Finished runs.
         features: Feature sets, or several joined by +.
         epochs: The numbers of known epochs.
         plan: How it is done.
@@ -89,6 +89,17 @@ def evaluate(
 
     Raises:
         PredictionError: There are too few runs, or the table has not the columns of a feature set.
+
+    Accuracies that the curve gives away and degrees that do not vary:
+
+    >>> names = [f"run {number}" for number in range(20)]
+    >>> accuracy = pd.Series(np.linspace(0.1, 0.9, 20), index=names)
+    >>> frame = pd.DataFrame({"accuracy@1": accuracy - 0.1, "channel_degree.mean@1": 1.0})
+    >>> table = RunTable(frame, accuracy, pd.Series(names, index=names))
+    >>> plan = EvaluationPlan(folds=4, inner_folds=3, trees=5, resamples=100)
+    >>> scores = evaluate(table, ["curve", "degree"], [1], plan=plan).scores
+    >>> scores[scores["score"] == "r2"].set_index("features")["value"].round(1).to_dict()
+    {'curve': 1.0, 'degree': -0.1}
     """
     plan, sets, horizons = plan or EvaluationPlan(), list(dict.fromkeys(features)), list(dict.fromkeys(epochs))
     cuts = [fold_numbers(list(table.groups), plan.folds, plan.seed + repeat) for repeat in range(plan.repeats)]
@@ -117,7 +128,12 @@ def evaluate(
 
 
 def available(table: RunTable, epochs: int) -> list[str]:
-    """The feature sets that a table has the columns of, out of those that are compared by default."""
+    """The feature sets that a table has the columns of, out of those that are compared by default.
+
+    >>> columns = pd.DataFrame({"accuracy@1": [0.5]})
+    >>> available(RunTable(columns, columns["accuracy@1"], columns["accuracy@1"]), 1)
+    ['last-accuracy', 'curve']
+    """
     found = []
     for name in EVALUATED:
         with suppress(PredictionError):
@@ -157,7 +173,12 @@ class FitTask:
 
 
 def view_values(table: RunTable, features: str, epochs: int) -> list[Values]:
-    """The columns of each view of a feature set."""
+    """The columns of each view of a feature set.
+
+    >>> columns = pd.DataFrame({"accuracy@1": [0.5], "loss@1": [2.0], "accuracy@2": [0.6]})
+    >>> view_values(RunTable(columns, columns["accuracy@1"], columns["accuracy@1"]), "curve", 1)
+    [array([[0.5, 2. ]])]
+    """
     return [
         table.features[view].to_numpy(dtype=float) for view in columns_for(map(str, table.features), features, epochs)
     ]
@@ -171,7 +192,7 @@ def fit_task(
     Args:
         table: The runs.
         chosen: The columns of each view.
-        known: Which rows are learned from.
+        known: Training rows.
         new: Which rows are predicted.
         plan: How.
     """
@@ -196,6 +217,17 @@ def score_predictions(predictions: pd.DataFrame, table: RunTable, plan: Evaluati
         predictions: Columns run, features, epochs, repeat, predicted.
         table: The runs.
         plan: How.
+
+    >>> names = [f"run {number}" for number in range(20)]
+    >>> accuracy = pd.Series(np.linspace(0.1, 0.9, 20), index=names)
+    >>> frame = pd.DataFrame({"accuracy@1": accuracy - 0.1, "channel_degree.mean@1": 1.0})
+    >>> table = RunTable(frame, accuracy, pd.Series(names, index=names))
+    >>> predictions = pd.DataFrame({"run": names, "features": "curve", "epochs": 1, "repeat": 0, "predicted": accuracy})
+    >>> scores = score_predictions(
+    ...     predictions.assign(predicted=accuracy.to_numpy() + 0.1), table, EvaluationPlan()
+    ... ).scores
+    >>> scores.set_index("score")["value"].round(3).to_dict()
+    {'r2': 0.83, 'rmse': 0.1, 'tau': 1.0, 'accuracy': 0.9, 'auc': 1.0}
     """
     threshold = float(table.final_accuracy.median()) if plan.threshold is None else plan.threshold
     counts = resamples(list(table.groups), plan.resamples, plan.seed)

@@ -52,7 +52,13 @@ class FeatureName:
 
     @classmethod
     def parse(cls, name: str) -> FeatureName | None:
-        """The column of a name; None for a name that is not one of ours."""
+        """The parts of a column's name; None for a column that is no feature.
+
+        >>> FeatureName.parse("channel_degree.conv1.mean@2-0")
+        FeatureName(family='channel_degree', place='channel_degree.conv1', epoch=2, change=True)
+        >>> FeatureName.parse("epochs") is None
+        True
+        """
         head, at, tail = name.rpartition("@")
         epoch, minus, since = tail.partition("-")
         if at and epoch.isdecimal() and (not minus or since.isdecimal()):
@@ -65,6 +71,9 @@ def parts_of(name: str) -> list[str]:
 
     Raises:
         PredictionError: One of them does not exist.
+
+    >>> parts_of("graph+curve")
+    ['graph', 'curve']
     """
     parts = [part.strip() for part in name.split("+")] if isinstance(name, str) else [repr(name)]
     unknown = [part for part in parts if part not in FEATURE_SETS]
@@ -83,6 +92,9 @@ def families_of(name: str | None, held: Iterable[str]) -> set[str]:
 
     Raises:
         PredictionError: There is no such set.
+
+    >>> sorted(families_of("graph+last-accuracy", ["channel_degree", "link_weights"]))
+    ['accuracy', 'channel_degree', 'link_weights', 'movement']
     """
     held = set(held)
     families = {
@@ -109,6 +121,9 @@ def columns_for(columns: Iterable[str], name: str, epochs: int) -> list[list[str
 
     Raises:
         PredictionError: There is no such set, or the table has no column of it.
+
+    >>> columns_for(["accuracy@1", "accuracy@2", "channel_degree.mean@1"], "degree+curve", epochs=1)
+    [['channel_degree.mean@1'], ['accuracy@1'], ['accuracy@1', 'channel_degree.mean@1']]
     """
     known = {column: parsed for column in columns if (parsed := FeatureName.parse(column)) and parsed.epoch <= epochs}
     found = []

@@ -132,7 +132,7 @@ def run_features(run: Trajectory, epochs: int, *, per_group: bool, features: str
         features: The set that is needed; None for all that the run holds.
 
     Raises:
-        RunError: The run has not come so far, or holds not what is asked for.
+        RunError: The run has fewer epochs, or lacks a measure that the set needs.
     """
     wanted = families_of(features, run.description.measures)
     if not (run.description.keep_weights and 0 in snapshot_steps(run)):

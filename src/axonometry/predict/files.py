@@ -70,7 +70,7 @@ def load(path: Path) -> AccuracyPredictor:
         path: The file.
 
     Raises:
-        PredictionError: It is no predictor of ours, damaged, of another format, or holds more than numbers and texts.
+        PredictionError: It is not a saved predictor, corrupt, of another format, or holds more than numbers and texts.
     """
     content = _content(path)
     try:

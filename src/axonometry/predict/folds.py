@@ -22,6 +22,11 @@ def fold_numbers(groups: Sequence[Hashable], folds: int, seed: int) -> Int[np.nd
 
     Raises:
         PredictionError: There are fewer groups than folds.
+
+    Six runs of three configurations in two folds: the largest configuration fills one, the others share the other.
+
+    >>> fold_numbers(["a", "a", "a", "b", "b", "c"], 2, seed=0).tolist()
+    [0, 0, 0, 1, 1, 1]
     """
     places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
     if len(places) < folds or folds < 2:
@@ -41,6 +46,9 @@ def fold_numbers(groups: Sequence[Hashable], folds: int, seed: int) -> Int[np.nd
 
 def needed_for(level: float) -> int:
     """The fewest runs whose residuals give an interval of a level.
+
+    With n runs the low end is the floor(alpha (n + 1))-th smallest of n numbers, which has to be the first or a later
+    one: n >= 1 / alpha - 1, with alpha = 1 - level.
 
     >>> needed_for(0.9), needed_for(0.95)
     (9, 19)
@@ -74,6 +82,11 @@ def cv_plus(
         PredictionError: The level is not between 0 and 1, or there are too few rows for it.
 
     Source: Barber, Candès, Ramdas, Tibshirani 2021, Predictive inference with the jackknife+, section 3.
+
+    >>> targets, out_of_fold = np.array([[[1.1], [1.2], [2.05], [2.3]], [[1.0], [1.0], [2.0], [2.0]]])
+    >>> ensemble = StackedEnsemble((), np.array([0, 0, 1, 1]), out_of_fold, targets)
+    >>> cv_plus(ensemble, np.array([[[0.5]], [[0.7]]]), 0.6).round(6)
+    array([[0.4 , 0.75]])
     """
     if not 0 < level < 1:
         raise PredictionError("an interval's level lies between 0 and 1", str(level), "0.9 is usual")

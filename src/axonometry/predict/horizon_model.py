@@ -57,10 +57,14 @@ def view_indices(
         columns: Their names, or numbers.
         features: The feature set.
         epochs: The most that are known.
-        named: Whether the columns are ours, of which a feature set can be chosen.
+        named: Whether the columns are features by name, of which a set can be chosen.
 
     Raises:
         PredictionError: There is no such set, or no column of it.
+
+    >>> views = view_indices(["accuracy@2", "accuracy@1"], "curve", 2, named=True)
+    >>> {epochs: [view.tolist() for view in of] for epochs, of in views.items()}
+    {1: [[1]], 2: [[0, 1]]}
     """
     if not named:
         return {epochs: (np.arange(len(columns)),)}

@@ -46,7 +46,11 @@ def check_choices(choices: Mapping[str, Any]) -> None:
 
 
 def runs_of(given: Any) -> list[Run]:
-    """The runs, where it is runs that are given; empty for a table."""
+    """The runs, where it is runs that are given; empty for a table.
+
+    >>> runs_of({"a": Path("runs/a")}), runs_of([[0.5, 0.1]])
+    ([PosixPath('runs/a')], [])
+    """
     if isinstance(given, Trajectory | str | Path):
         return [given]
     if isinstance(given, Mapping):  # a population's runs by name; a pandas frame is none
@@ -57,17 +61,25 @@ def runs_of(given: Any) -> list[Run]:
 
 
 def is_named(table: Any) -> bool:
-    """Whether a table has columns of ours, of which a feature set can be chosen."""
+    """Whether a table has columns that are features by name, of which a set can be chosen.
+
+    >>> is_named(pd.DataFrame({"accuracy@1": [0.5]})), is_named(pd.DataFrame({"age": [3]}))
+    (True, False)
+    """
     return isinstance(table, pd.DataFrame) and any(FeatureName.parse(str(name)) for name in table.columns)
 
 
 def has_groups(table: Any) -> bool:
-    """Whether a table of ours has columns for each neuron group, rather than for how a measure spreads over them."""
+    """Whether a table of features has columns for each neuron group, rather than for how a measure spreads over them.
+
+    >>> [has_groups(pd.DataFrame({name: [0.5]})) for name in ("degree.conv1.mean@1", "degree.(first).mean@1")]
+    [True, False]
+    """
     return is_named(table) and not any(".(" in str(name) for name in table.columns)
 
 
 def training_data(runs: Any, y: Any, groups: Any, choices: Mapping[str, Any]) -> tuple[Any, Any, Any, bool]:
-    """What is learned from: a table, the targets, the groups, and whether neuron groups have columns of their own.
+    """The training data: a table, the targets, the groups, and whether neuron groups have columns of their own.
 
     Args:
         runs: Runs or their folders, a table of runs, or any table.
@@ -103,6 +115,9 @@ def check_groups(groups: Iterable[Hashable] | None, runs: int, folds: int) -> li
 
     Raises:
         PredictionError: There is not one for each run, or there are too few for the folds.
+
+    >>> check_groups(["a", "a", "b", "c", "d"], 5, folds=2)
+    ['a', 'a', 'b', 'c', 'd']
     """
     found = [*(range(runs) if groups is None else groups)]
     if len(found) != runs:
@@ -141,6 +156,9 @@ def class_thresholds(classes: int | Sequence[float], y: Float[np.ndarray, " rows
 
     Raises:
         PredictionError: There are fewer than two classes, or they do not ascend.
+
+    >>> class_thresholds(3, np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])).round(3).tolist()
+    [0.3, 0.5]
     """
     if isinstance(classes, int | np.integer):
         found = np.quantile(y, np.arange(1, classes) / classes) if classes > 1 else np.empty(0)
@@ -155,11 +173,20 @@ def class_thresholds(classes: int | Sequence[float], y: Float[np.ndarray, " rows
 def class_indicators(
     y: Float[np.ndarray, " rows"], thresholds: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, "rows classes"]:
-    """1 for the class of each accuracy; one on a threshold belongs to the class above it."""
+    """1 for the class of each accuracy; one on a threshold belongs to the class above it.
+
+    >>> class_indicators(np.array([0.3, 0.5]), np.array([0.5]))
+    array([[1., 0.],
+           [0., 1.]])
+    """
     return (np.digitize(y, thresholds)[:, None] == np.arange(len(thresholds) + 1)).astype(np.float64)
 
 
 def probabilities(scores: Float[np.ndarray, "rows classes"]) -> Float[np.ndarray, "rows classes"]:
-    """Least-squares class class_indicators as probabilities: inside 0 to 1, and adding up to 1."""
+    """Least-squares class indicators as probabilities: inside 0 to 1, and adding up to 1.
+
+    >>> probabilities(np.array([[0.6, 0.2], [1.3, -0.3]])).round(2).tolist()
+    [[0.75, 0.25], [1.0, 0.0]]
+    """
     inside = scores.clip(1e-6, 1.0)
     return inside / inside.sum(axis=1, keepdims=True)

@@ -82,7 +82,9 @@ class KernelModel:
         rows, weights, mean = state["rows"], state["weights"], state["mean"]
         fits = rows.ndim == weights.ndim == 2 and len(rows) == len(weights)
         if not (fits and rows.shape[1] == columns and mean.shape == weights.shape[1:]):
-            raise PredictionError("a saved kernel machine's parts have sizes that go together", "sizes that do not")
+            raise PredictionError(
+                "a saved kernel ridge regression's parts have sizes that go together", "sizes that do not"
+            )
         ridge = _ridge(state["length"], columns, 1.0)  # the penalty is in the weights
         ridge.X_fit_, ridge.dual_coef_, ridge.n_features_in_ = rows.astype(np.float64), weights, columns
         return cls(ridge, mean, state["length"])

@@ -41,7 +41,7 @@ def _is(task: str) -> Callable[[AccuracyPredictor], bool]:
 class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Predicts how accurate networks become from what is known after a few epochs.
 
-    It is fitted to runs that came to their end, and applied to runs that have just begun; runs are folders or
+    It is fitted to finished runs and applied to runs that have just begun; runs are folders or
     :class:`axonometry.Trajectory`. Inside are forests of randomised trees and kernel ridge regression on ranked
     features, combined by their errors on configurations that they did not see
     (:class:`axonometry.predict.ensemble.StackedEnsemble`). One model is fitted for each number of known epochs from 1
@@ -49,6 +49,12 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
 
     It also takes tables: those of :func:`axonometry.predict.feature_table`, of which it uses the columns of
     ``features``, and any other numeric table, of which it uses all columns.
+
+    >>> accuracy = np.linspace(0.1, 0.9, 40)
+    >>> seen = pd.DataFrame({"accuracy@1": accuracy - 0.05})
+    >>> predictor = AccuracyPredictor("curve", epochs=1, trees=5).fit(seen, accuracy)
+    >>> predictor.predict_interval(pd.DataFrame({"accuracy@1": [0.5]}), level=0.9).round(2).to_dict("list")
+    {'prediction': [0.55], 'low': [0.5...], 'high': [0.5...]}
 
     Args:
         features: A feature set, or several joined by +; see ``axonometry.predict.FEATURE_SETS``.
@@ -96,7 +102,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
 
         Args:
             runs: Run folders, runs, a :class:`RunTable` or a table.
-            y: The final accuracies, in the runs' order; None for what the runs recorded last.
+            y: The final accuracies, in the runs' order; None for those that the runs recorded last.
             groups: Runs of one group stand on one side of every fold. None for the runs' configurations without
                 their seeds; of a table, every row is a group.
 
@@ -203,7 +209,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
 
         Args:
             runs: As for :meth:`predict`.
-            y: The final accuracies; None for what the runs recorded last.
+            y: The final accuracies; None for those that the runs recorded last.
             sample_weight: What each run counts.
 
         Raises:
@@ -238,7 +244,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             path: The file.
 
         Raises:
-            PredictionError: The file is no predictor of ours, damaged, or of a newer format.
+            PredictionError: The file is not a saved predictor, is corrupt, or is of a newer format.
         """
         from axonometry.predict.files import load
 

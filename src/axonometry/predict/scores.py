@@ -29,6 +29,9 @@ def resamples(groups: Sequence[Hashable], number: int, seed: int) -> Counts:
         groups: The group of each row.
         number: How many are drawn.
         seed: Of the draws.
+
+    >>> resamples(["a", "a", "b"], 3, seed=0).tolist()
+    [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [0.0, 0.0, 2.0]]
     """
     places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
     group_of = np.array([places[group] for group in groups])
@@ -43,10 +46,14 @@ def scores(
     """All scores of all resamples; NaN where a resample has no variance or one class alone.
 
     Args:
-        truth: What came.
+        truth: The true values.
         predicted: What was predicted.
         counts: How often each row counts in each resample.
         threshold: From where on a run is good.
+
+    >>> found = scores(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0.1, 0.6, 0.4, 0.9]), np.ones((1, 4)), 0.5)
+    >>> {name: round(float(values[0]), 3) for name, values in found.items()}
+    {'r2': 0.36, 'rmse': 0.283, 'tau': 0.667, 'accuracy': 0.5, 'auc': 0.75}
     """
     total = counts.sum(axis=1)
     squared = counts @ np.square(truth - predicted)
@@ -78,6 +85,10 @@ def area_under_curve(good: np.ndarray, predicted: Numbers, counts: Counts) -> Fl
         good: Whether each row is of the class.
         predicted: What was predicted of it.
         counts: How often each row counts in each resample.
+
+    >>> good, predicted = np.array([True, True, False]), np.array([3.0, 1.0, 2.0])
+    >>> area_under_curve(good, predicted, np.array([[1.0, 1, 1], [3, 1, 2]]))
+    array([0.5 , 0.75])
     """
     above = (np.sign(predicted[good][:, None] - predicted[~good][None, :]) + 1) / 2
     good_counts, bad_counts = counts[:, good], counts[:, ~good]

@@ -28,6 +28,12 @@ class StopBelow:
         predictor: Of regression, fitted.
         threshold: An accuracy that the run shall reach.
         level: Of the interval.
+
+    >>> stop = predictor.stop_below(0.8)  # doctest: +SKIP
+    >>> for epoch in range(1, 11):  # doctest: +SKIP
+    ...     recorder.record(epoch, accuracy=train_one_epoch(model))
+    ...     if stop(recorder):
+    ...         break
     """
 
     predictor: PredictsIntervals
