@@ -188,9 +188,9 @@ def test_the_markdown_page(results: Results) -> None:
     for words in (
         "Written by `axonometry experiment x.py:X` (scale: small)",
         "trained 4 of 4 networks",
-        "- **Holds here** (second): Some. {'narrow': 2, 'wide': 2}.",
+        "- Some (second). **Holds here.** {'narrow': 2, 'wide': 2}.",
         "## Do they learn?\n\nLittle.",
-        "| narrow | narrow networks | 2 | 2 | 235 | accuracy |",
+        "| narrow networks (narrow) | 2 | 2 | 235 | accuracy |",
     ):
         assert words in text
     assert "nan" not in text

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from axonometry.experiments.running import QUANTILES, Results
-from axonometry.experiments.section import RULE, LineChart, Section
+from axonometry.experiments.section import RULE, Claim, LineChart, Section
 from axonometry.files import write_text
 from axonometry.report.page import Table
 from axonometry.report.render import number
@@ -57,7 +57,7 @@ def markdown(results: Results, *, command: str = "", figures: str = "figures") -
 def in_short(results: Results) -> list[str]:
     """A line a claim: its verdict, its words, its numbers; and what was not run."""
     lines = [
-        f"**{claim.verdict.capitalize()}** ({name}): {claim.words}. {claim.numbers[:1].upper()}{claim.numbers[1:]}."
+        f"{claim.words} ({name}). **{claim.verdict.capitalize()}.** {sentence(claim.numbers)}"
         for name, section in results.sections.items()
         for claim in section.claims
     ]
@@ -79,10 +79,28 @@ def machine(results: Results) -> str:
 
 def conditions_table(results: Results) -> Table:
     """What was trained, a row a condition."""
-    frame = results.conditions
-    spread = ", ".join(QUANTILES)
-    cells = frame.assign(performance=frame["performance"].str.replace("_", " "))
-    return Table.of(cells, title="What was trained", caption=f"Performance on test data: {spread}.")
+    rows = [
+        (
+            f"{row['title']} ({row['condition']})" if row["title"] != row["condition"] else row["title"],
+            *(row[name] for name in ("networks", "seeds", "parameters")),
+            row["performance"].replace("_", " "),
+            ", ".join(f"{row[name]:.3f}" for name in QUANTILES),
+        )
+        for row in results.conditions.to_dict("records")
+    ]
+    columns = ("condition", "networks", "seeds", "parameters", "performance on test data", "least, quartiles, most")
+    return Table(columns, tuple(rows), "What was trained")
+
+
+def outcome(claim: Claim) -> str:
+    """A claim's verdict and numbers, as sentences."""
+    return f"{claim.verdict.capitalize()}. {sentence(claim.numbers)}"
+
+
+def sentence(words: str) -> str:
+    """Words with a capital at the beginning, unless they begin with a symbol, and a full stop."""
+    first = words[:1]
+    return f"{first.upper() if first.isascii() else first}{words[1:]}" + ("." if words else "")
 
 
 def _section(name: str, section: Section, figures: str) -> Iterator[str]:

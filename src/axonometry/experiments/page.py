@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from axonometry.experiments.markdown import conditions_table
+from axonometry.experiments.markdown import conditions_table, outcome
 from axonometry.experiments.running import Results
 from axonometry.experiments.section import RULE, LineChart, Section, counts
 from axonometry.report import definitions
@@ -36,11 +36,9 @@ def _short(results: Results) -> Iterator[Block]:
     facts = {"networks": results.networks, "conditions": len(results.conditions)}
     yield Facts(facts | counts(results.claims), prominent=True)
     rows = tuple(
-        (name, claim.words, claim.verdict, claim.numbers)
-        for name, section in results.sections.items()
-        for claim in section.claims
+        (claim.verdict, claim.words, name) for name, section in results.sections.items() for claim in section.claims
     )
-    yield Table(("section", "claim", "verdict", "numbers"), rows, "Claims", RULE.replace("*", ""))
+    yield Table(("verdict", "claim", "section"), rows, "Claims", RULE.replace("*", ""))
     if results.not_run:
         yield Prose(f"Not run in this call: {', '.join(results.not_run)}.")
     yield conditions_table(results)
@@ -56,9 +54,7 @@ def _paragraphs(bullets: str) -> str:
 def _section(section: Section) -> Iterator[Block]:
     yield Prose(section.setup.replace("*", ""), section.title)
     if section.claims:
-        yield Table(
-            ("claim", "verdict", "numbers"), tuple((c.words, c.verdict, c.numbers) for c in section.claims), "Claims"
-        )
+        yield Facts({claim.words: outcome(claim) for claim in section.claims}, "Claims")
     for figure in section.figures:
         yield from (figure.figure(),) if isinstance(figure, LineChart) else figure()
     yield from section.tables

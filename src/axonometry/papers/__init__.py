@@ -1,1 +1,31 @@
-"""One module per paper: its experiment, from data to table."""
+"""The papers' experiments, each declared in a folder of its own; imported when they are asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from axonometry.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from axonometry.experiments import Experiment
+
+PAPERS = {
+    "ictai2021": "La Malfa et al. 2021: do accurate networks have other graphs?",
+    "cikm2022": "Vahedian et al. 2021: do a few epochs of a network's graph tell how accurate it becomes?",
+    "ijcai2024": "La Malfa et al. 2022, 2024: do five measures tell networks of different size, type, task... apart?",
+    "lin2025": "Lin et al. 2025: neuron modes, linear maps and attraction basins in six experiments.",
+}
+"""By name; a package of that name declares ``EXPERIMENT``."""
+
+
+def load_paper(name: str) -> Experiment:
+    """The experiment of a paper.
+
+    Raises:
+        ConfigurationError: There is no such paper.
+    """
+    if name not in PAPERS:
+        raise ConfigurationError("the papers have names", repr(name), f"Choose from: {', '.join(PAPERS)}")
+    found: Experiment = import_module(f"{__name__}.{name}").EXPERIMENT
+    return found
