@@ -84,7 +84,9 @@ def test_every_command_prints_json(name: str) -> None:
         (["runs", "verify", "no/such"], "Error: runs are looked for in a folder; got no/such, which is none."),
         (["runs", "train", "--size", "huge"], "Error: `size` of fully-connected is one of small, medium, big;"),
         (["runs", "train", "--count", "0"], "Error: Invalid value for '--count'"),
-        (["paper", "ictai2021", "--scale", "huge"], "Error: Invalid value for '--scale'"),
+        (["paper", "ictai2021", "--scale", "huge"], "Error: the experiment has its scales; got 'huge'."),
+        (["paper", "nobody"], "Error: the papers have names; got 'nobody'."),
+        (["experiment", "nothing.py"], "Error: an experiment is named by FILE.py:NAME; got 'nothing.py'."),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(run, words: list[str], line: str) -> None:
@@ -95,7 +97,7 @@ def test_bad_input_is_one_line_and_exit_code_2(run, words: list[str], line: str)
     assert outcome.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [[], ["runs"], ["paper"]])
+@pytest.mark.parametrize("words", [[], ["runs"]])
 def test_a_missing_command_shows_the_help(run, words: list[str]) -> None:
     outcome = run(*words)
     assert outcome.code == 2

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from axonometry.papers import ictai2021
+from axonometry import papers
+from axonometry.cli.paper import NAMES
+from axonometry.experiments import Experiment
+from axonometry.papers import PAPERS, load_paper
+from axonometry.papers.ictai2021.scales import SCALES, ensemble
 from axonometry.populations import draw
 
 if TYPE_CHECKING:
@@ -17,34 +22,37 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """15 networks on digits instead of 720 on MNIST: five that do not learn, ten that do."""
+    """15 networks on digits instead of 580 on MNIST: five that do not learn, ten that do."""
     networks = draw(range(15), {"max_steps": (1, 300)}, initialiser="random-normal", scale=0.05)
-    plan = ictai2021.Plan("few", "a few networks", networks, ("max_steps",))
-    monkeypatch.setattr(ictai2021, "SCALES", {"small": lambda: (plan,)})
+    trials = ensemble("few", networks, ["max_steps"])
+    scale = replace(SCALES["small"], trials=lambda _: trials, titles={"few": "a few networks"})
+    found = replace(load_paper("ictai2021"), scales={"small": scale})
+    monkeypatch.setattr(papers, "load_paper", lambda name: found)
 
 
 @pytest.mark.usefixtures("few")
 def test_ictai2021(run, browser: Page, tmp_path: Path) -> None:
     words = ["paper", "ictai2021", "--folder", tmp_path / "runs"]
     found = run(*words, "--json").json
-    (ensemble,) = found["ensembles"]
-    assert (found["trained"], ensemble["networks"]) == (15, 15)
-    assert [row["layer"] for row in ensemble["fluctuation"]][-1] == "mean of layers"
-    assert all(row["rho_low"] <= row["rho"] <= row["rho_high"] for row in ensemble["fluctuation"])
-    assert {row["metric"] for row in ensemble["separation"]} == {"link_weights", "node_strength"}
+    assert (found["trained"], found["networks"]) == (15, 15)
+    fluctuation, separation = (section["tables"][0] for section in found["sections"][:2])
+    assert fluctuation["rows"][-1][0] == "mean of layers"
+    assert all(rho["low"] <= rho["value"] <= rho["high"] for _, rho, *_ in fluctuation["rows"])
+    assert {row[0] for row in separation["rows"]} == {"node strength", "link weights"}
 
     page, table = tmp_path / "page.html", tmp_path / "table.md"
     again = run(*words, "--report", page, "--table", table)
     assert again.code == 0
-    first = ensemble["fluctuation"][0]
-    assert f"{first['rho']:.2f} [{first['rho_low']:.2f}, {first['rho_high']:.2f}]" in again.out
+    rho = fluctuation["rows"][-1][1]
+    assert f"ρ = {rho['value']:.2f} [" in again.out
     assert again.err.startswith(f"Wrote {table}\nWrote {page}\n0 networks trained")
-    assert "a few networks** (n = 15)" in table.read_text(encoding="utf-8")
+    assert "rises with accuracy: a few networks (fluctuation)" in table.read_text(encoding="utf-8")
     complaints: list[str] = []
     browser.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     browser.on("pageerror", lambda error: complaints.append(str(error)))
     browser.goto(page.as_uri())
-    assert browser.locator("[role=tab]").all_inner_texts() == ["few", "One network", "Definitions"]
+    tabs = ["In short", "Fluctuation", "Separation", "Densities", "One network", "Definitions"]
+    assert browser.locator("[role=tab]").all_inner_texts() == tabs
     for tab in browser.locator("[role=tab]").all():
         tab.click()
     assert complaints == []
@@ -55,3 +63,14 @@ def test_ictai2021_without_the_data_says_where_it_belongs(run, tmp_path: Path, m
     outcome = run("paper", "ictai2021", "--folder", tmp_path / "runs")
     assert outcome.code == 2
     assert "AXONOMETRY_DATA" in outcome.err
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_paper_is_an_experiment_with_a_tiny_scale(name: str) -> None:
+    found = load_paper(name)
+    assert isinstance(found, Experiment)
+    assert found.name == name
+    assert list(found.scales) == ["tiny", "small", "full"]
+    assert {trial.configuration.dataset for trial in found.scales["tiny"].trials(1)} <= {"digits", "modular-addition"}
+    assert all(scale.about for scale in found.scales.values())
+    assert name in NAMES

@@ -24,7 +24,7 @@ app.command()(basins.basins)
 app.command()(modes.modes)
 app.add_typer(runs.app, name="runs")
 app.add_typer(predict.app, name="predict")
-app.add_typer(paper.app, name="paper")
+app.command()(paper.paper)
 app.command()(experiment.experiment)
 
 

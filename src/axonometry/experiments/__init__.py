@@ -11,6 +11,7 @@ from axonometry.experiments.association import (
     rank_test as rank_test,
     separation as separation,
 )
+from axonometry.experiments.discriminate import Discrimination as Discrimination, discriminate as discriminate
 from axonometry.experiments.estimate import (
     estimate_of_draws as estimate_of_draws,
     estimate_of_row as estimate_of_row,

@@ -17,7 +17,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,15 +88,22 @@ def _collect(value: Any, package: str, found: dict[str, str]) -> None:
         found[name] = inspect.getsource(value)
     except (OSError, TypeError):  # typed at a prompt
         found[name] = repr(getattr(getattr(value, "__code__", None), "co_code", name))
-    for method in vars(value).values() if inspect.isclass(value) else (value,):
-        code = getattr(inspect.unwrap(method) if callable(method) else method, "__code__", None)
-        if code is None:
-            continue
-        for label, referred in _referred(set(_names(code)), method.__globals__):
+    for method in _functions(value):
+        for label, referred in _referred(set(_names(method.__code__)), method.__globals__):
             if inspect.isfunction(inspect.unwrap(referred)) or inspect.isclass(referred):
                 _collect(referred, package, found)
             elif (isinstance(referred, _PLAIN) or is_dataclass(referred)) and " at 0x" not in repr(referred):
                 found[f"{method.__module__}.{label}"] = repr(referred)
+
+
+def _functions(value: Any) -> Iterator[FunctionType]:
+    """A function itself; the methods and properties of a class."""
+    for member in vars(value).values() if inspect.isclass(value) else (value,):
+        # Static and class methods, properties, and cached properties hold their function.
+        held = (getattr(member, name, None) for name in ("__func__", "fget", "func"))
+        function = next(filter(None, held), member)
+        if callable(function) and isinstance(inspect.unwrap(function), FunctionType):
+            yield inspect.unwrap(function)
 
 
 def _referred(names: set[str], namespace: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

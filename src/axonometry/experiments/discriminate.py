@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Discrimination:
     """How well one set of features tells the classes of networks apart.
 
     Attributes:
@@ -44,7 +44,7 @@ class Comparison:
         """The macro AUC."""
         return estimate_of_draws(float(self.areas[0]), self.areas[1:], self.n)
 
-    def minus(self, other: Comparison) -> Estimate:
+    def minus(self, other: Discrimination) -> Estimate:
         """The difference of the two AUCs, on the same resamples.
 
         Args:
@@ -53,7 +53,9 @@ class Comparison:
         return estimate_of_draws(float(self.areas[0] - other.areas[0]), self.areas[1:] - other.areas[1:], self.n)
 
 
-def discriminate(networks: pd.DataFrame, features: Sequence[str], plan: EvaluationPlan, context: Context) -> Comparison:
+def discriminate(
+    networks: pd.DataFrame, features: Sequence[str], plan: EvaluationPlan, context: Context
+) -> Discrimination:
     """Tell the classes of networks apart by a set of features.
 
     Args:
@@ -69,7 +71,7 @@ def discriminate(networks: pd.DataFrame, features: Sequence[str], plan: Evaluati
     labels, groups = list(networks["label"]), list(networks["group"])
     predicted = context.cached(_predicted, values, tuple(features), labels, groups, plan).to_numpy(dtype=float)
     areas = macro_auc(labels, predicted, resamples(groups, plan.resamples, plan.seed))
-    return Comparison(areas, len(networks), len(set(labels)))
+    return Discrimination(areas, len(networks), len(set(labels)))
 
 
 def _predicted(

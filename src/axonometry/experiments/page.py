@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from axonometry.experiments.markdown import conditions_table, outcome
 from axonometry.experiments.running import Results
@@ -36,9 +37,11 @@ def _short(results: Results) -> Iterator[Block]:
     facts = {"networks": results.networks, "conditions": len(results.conditions)}
     yield Facts(facts | counts(results.claims), prominent=True)
     rows = tuple(
-        (claim.verdict, claim.words, name) for name, section in results.sections.items() for claim in section.claims
+        (claim.verdict, _bare(claim.words), name)
+        for name, section in results.sections.items()
+        for claim in section.claims
     )
-    yield Table(("verdict", "claim", "section"), rows, "Claims", RULE.replace("*", ""))
+    yield Table(("verdict", "claim", "section"), rows, "Claims", _bare(RULE))
     if results.not_run:
         yield Prose(f"Not run in this call: {', '.join(results.not_run)}.")
     yield conditions_table(results)
@@ -48,13 +51,18 @@ def _short(results: Results) -> Iterator[Block]:
 
 def _paragraphs(bullets: str) -> str:
     """Markdown's list as paragraphs, which the page writes."""
-    return bullets.strip().removeprefix("- ").replace("\n- ", "\n\n").replace("*", "")
+    return _bare(bullets.strip().removeprefix("- ").replace("\n- ", "\n\n"))
+
+
+def _bare(text: str) -> str:
+    """Text without Markdown's emphasis."""
+    return text.replace("*", "")
 
 
 def _section(section: Section) -> Iterator[Block]:
-    yield Prose(section.setup.replace("*", ""), section.title)
+    yield Prose(_bare(section.setup), section.title)
     if section.claims:
-        yield Facts({claim.words: outcome(claim) for claim in section.claims}, "Claims")
+        yield Facts({_bare(claim.words): _bare(outcome(claim)) for claim in section.claims}, "Claims")
     for figure in section.figures:
         yield from (figure.figure(),) if isinstance(figure, LineChart) else figure()
-    yield from section.tables
+    yield from (replace(table, title=_bare(table.title), caption=_bare(table.caption)) for table in section.tables)

@@ -7,35 +7,38 @@ links or layers is never among the numbers, nor are extremes, which grow with it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from axonometry.experiments import Context, measure_population
 from axonometry.metrics import link_samples, node_strength
 from axonometry.metrics.neuron_strength import strength_of_samples
-from axonometry.papers.keeping import kept
+from axonometry.populations import Population, RunConfiguration
+from axonometry.populations.objectives import EVALUATION_METRICS
+from axonometry.populations.training import dataset_of
 from axonometry.program.live import live_batches
-from axonometry.progress import Progress
 from axonometry.statistics import moments
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from axonometry.papers.ijcai2024_plans import Cell
-    from axonometry.populations import Population
     from axonometry.program import NeuralGraph
 
 MEASURES = ("link_weights", "node_strength", "layer_fluctuation", "neuron_strength", "neuron_activation")
 """The paper's measures."""
 CONTROL, BASELINE = "scaled_strength", "weights"
 """Node strength in units of what chance would give, and statistics of all parameters (Unterthiner et al. 2020)."""
+CHOICES = "hyperparameters"
+"""Chosen before training: networks that differ in performance differ in it too, conditions do not."""
+_DRAWN = ("optimiser", "learning_rate", "momentum", "scale", "weight_decay", "label_noise")
+"""Networks that share these are never on both sides of a fold, whichever conditions they are of."""
 SAMPLES = 100
-"""Inputs that data-dependent measures are taken on: the first ones of the cell's own test data."""
+"""Inputs that data-dependent measures are taken on: the first ones of the condition's own test data."""
 VALUES = 200
 """Values of each measure of each network that enter densities."""
 
@@ -46,54 +49,48 @@ Values = Mapping[str, Tensor]
 """By layer."""
 
 
-def read_cell(
-    cell: Cell, population: Population, samples: Tensor, *, place: Path, progress: Progress | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The features of a cell's networks before and after training, and values of every measure for densities.
+def measure(population: Population, context: Context) -> pd.DataFrame:
+    """Two rows a network, before and after training.
 
-    Args:
-        cell: The cell.
-        population: It holds the cell's runs.
-        samples: What data-dependent measures are taken on.
-        place: Where both tables are kept once they are read.
-        progress: Called with networks read, out of how many, and a few words.
-
-    Returns:
-        Columns run, when ("before" or "after"), and the features, called ``measure.layer.statistic``; and columns run,
-        when, measure, value.
-
-    Raises:
-        RunError: A run is damaged.
+    Columns: run; when ("before" or "after"); group (networks that share their hyper-parameters), performance; the
+    features, called ``measure.layer.statistic``; hyper-parameters as numbers; and ``values.measure``, some of each
+    measure's values, for densities.
     """
-    names = [configuration.identity for configuration in cell.configurations]
+    first = next(iter(population.configurations.values()))
+    inputs = dataset_of(first, context.data).test_inputs[:SAMPLES]
+    table = measure_population(population, partial(_read, samples=inputs), context)
+    configurations = [population.configurations[name] for name in table["run"]]
+    about = {
+        "group": [", ".join(str(getattr(one, name)) for name in _DRAWN) for one in configurations],
+        **_choices(configurations),
+        "performance": population.frame.loc[table["run"], EVALUATION_METRICS[first.reconstructs]].to_numpy(dtype=float),
+    }
+    return table.assign(**about)
 
-    @cache
-    def both() -> tuple[pd.DataFrame, pd.DataFrame]:
-        return _read(names, population, samples, cell.title, progress)
 
-    about = (names, SAMPLES, VALUES, STATISTICS)
-    return kept(place, (*about, "features"), lambda: both()[0]), kept(place, (*about, "values"), lambda: both()[1])
-
-
-def _read(
-    names: list[str], population: Population, samples: Tensor, title: str, progress: Progress | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _read(population: Population, name: str, samples: Tensor) -> pd.DataFrame:
     import pandas as pd
 
-    rows, values = [], []
-    for number, name in enumerate(names):
-        if progress is not None:
-            progress(number, len(names), f"measuring {title}")
-        steps = population.runs[name].steps
-        for when, step in (("before", steps[0]), ("after", steps[-1])):
-            graph = population.graph(name, step)
-            measured = measured_values(graph, samples)
-            rows.append({"run": name, "when": when, **features(graph, measured)})
-            values += [
-                pd.DataFrame({"run": name, "when": when, "measure": measure, "value": _thinned(by_layer)})
-                for measure, by_layer in measured.items()
-            ]
-    return pd.DataFrame(rows), pd.concat(values, ignore_index=True)
+    steps, rows = population.runs[name].steps, []
+    for when, step in (("before", steps[0]), ("after", steps[-1])):
+        graph = population.graph(name, step)
+        measured = measured_values(graph, samples)
+        values = {f"values.{measure}": _thinned(by_layer) for measure, by_layer in measured.items()}
+        rows.append({"when": when, **features(graph, measured), **values})
+    return pd.DataFrame(rows)
+
+
+def _choices(configurations: Sequence[RunConfiguration]) -> dict[str, list[float]]:
+    """Hyper-parameters as numbers; learners look at their order alone, so that they need no logarithm."""
+    numbers: dict[str, list[float]] = {}
+    for name in _DRAWN:
+        values = [getattr(configuration, name) for configuration in configurations]
+        if isinstance(values[0], str):
+            for one in sorted(set(values)):
+                numbers[f"{CHOICES}.{name}.{one}"] = [float(value == one) for value in values]
+        else:
+            numbers[f"{CHOICES}.{name}.value"] = values
+    return numbers
 
 
 def measured_values(graph: NeuralGraph, samples: Tensor) -> dict[str, dict[str, Tensor]]:

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from axonometry.errors import PredictionError
-from axonometry.papers import pruning
-from axonometry.papers.pruning import Design, compare_pruners, summary
+from axonometry.papers.cikm2022 import pruning
+from axonometry.papers.cikm2022.pruning import Design, compare_pruners, summary
 from axonometry.predict import AccuracyPredictor, RunTable
 from axonometry.trajectory import Recorder, Trajectory, load, recorder
 

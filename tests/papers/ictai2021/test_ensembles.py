@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,43 +14,36 @@ import pytest
 import torch
 from torch import nn
 
-from axonometry.experiments import association
+from axonometry.experiments import Context, Estimate, Measurements, Scale, Trial, association
 from axonometry.metrics import layer_fluctuation
-from axonometry.papers import ensembles
-from axonometry.papers.ensembles import Ensemble, ensemble
-from axonometry.papers.individual import individual
-from axonometry.papers.readings import VALUES, values_of
-from axonometry.populations import Population
+from axonometry.papers.ictai2021 import ensembles
+from axonometry.papers.ictai2021.ensembles import VALUES, Ensemble, layer_values, measure
+from axonometry.papers.ictai2021.sections import one_network
+from axonometry.populations import Population, RunConfiguration
 from axonometry.program import NeuralGraph, capture
+from axonometry.report import samples
 
 N = 60
 State = dict[str, torch.Tensor]
+RUN = SimpleNamespace(steps=(0,), description=SimpleNamespace(measures=()))
 
 
-class Planted:
+class Planted(Population):
     """A population whose networks and accuracies are made up, with the parts of Population that an ensemble reads."""
-
-    accuracy_bins = Population.accuracy_bins
-    folder = Path("planted")
 
     def __init__(self, network: nn.Module, change: Callable[[State, float], State]) -> None:
         torch.manual_seed(1)
         accuracies = np.linspace(0.1, 0.9, N)
-        self._graph = capture(network, torch.zeros(1, 8))
-        self._states = {
+        states = {
             f"run{i}": change({name: torch.randn_like(t) for name, t in network.state_dict().items()}, accuracy)
             for i, accuracy in enumerate(accuracies)
         }
-        self.runs = dict.fromkeys(self._states)
-        self.frame = pd.DataFrame(
-            {"accuracy": accuracies, "optimiser": ["sgd", "adam"] * (N // 2)}, index=list(self._states)
-        )
+        frame = pd.DataFrame({"accuracy": accuracies}, index=pd.Index(list(states), name="run"))
+        parts = {"folder": Path("planted"), "runs": dict.fromkeys(states, RUN), "unfinished": (), "frame": frame}
+        vars(self).update(parts, states=states, base=capture(network, torch.zeros(1, 8)))
 
-    def __len__(self) -> int:
-        return len(self.runs)
-
-    def graph(self, name: str) -> NeuralGraph:
-        return self._graph.at(self._states[name])
+    def graph(self, name: str, step: int | None = None) -> NeuralGraph:
+        return vars(self)["base"].at(vars(self)["states"][name])
 
 
 def network() -> nn.Module:
@@ -73,28 +68,36 @@ def unchanged(state: State, accuracy: float) -> State:
 @pytest.fixture(autouse=True)
 def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ensembles, "RELABELLINGS", 3)
+    monkeypatch.setattr(ensembles, "EDGES", (0.0, 0.2, 0.4, 0.6, 0.8, 1.0))
     monkeypatch.setattr(association, "DRAWS", 300)
 
 
 @cache
 def found(change: Callable[[State, float], State]) -> Ensemble:
-    return ensemble(
-        Planted(network(), change),
-        "planted",
-        "planted networks",
-        edges=[0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
-        trained_alike=["optimiser"],
-    )
+    folder = TemporaryDirectory()
+    context = Context(Scale(lambda _: (), 1), 1, Path(folder.name))
+    population = Planted(network(), change)
+    table = measure(population, context)
+    numbers = table["run"].str.removeprefix("run").astype(int)
+    table["stratum"] = np.where(numbers % 2 == 0, "sgd", "adam")
+    ensemble = Ensemble("planted", "planted networks", population, table, context)
+    _ = ensemble.contrast, folder.cleanup()
+    return ensemble
+
+
+def ends(estimates: Iterable[Estimate]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values, lower and upper ends."""
+    return tuple(np.array([(one.value, one.low, one.high) for one in estimates]).T)
 
 
 def test_weights_that_widen_with_accuracy_are_seen_in_everything() -> None:
     result = found(widened)
-    assert (result.fluctuation["rho_low"] > 0).all()
-    assert (result.fluctuation["alike_low"] > 0).all()
-    assert (result.fluctuation["highest_bin"] > result.fluctuation["lowest_bin"]).all()
+    assert (ends(result.fluctuation["rho"])[1] > 0).all()
+    assert (ends(result.fluctuation["alike"])[1] > 0).all()
+    assert (result.fluctuation["highest"] > result.fluctuation["lowest"]).all()
     assert result.fluctuation["layer"].tolist() == ["input", "0", "2", "4", "mean of layers"]
     spread = result.separation[result.separation["statistic"] == "std"]
-    assert (spread["auc"] > 0.8).all()
+    assert (ends(spread["auc"])[0] > 0.8).all()
     assert (spread["p_adjusted"] < 0.01).all()
     assert (result.contrast["divergence"] > result.contrast["relabelled"]).all()
 
@@ -102,7 +105,7 @@ def test_weights_that_widen_with_accuracy_are_seen_in_everything() -> None:
 def test_an_arrangement_is_seen_in_the_strengths_and_not_in_the_weights() -> None:
     result = found(rearranged)
     separation = result.separation.set_index(["metric", "layer", "statistic"]).sort_index()
-    assert separation.loc[("node_strength", "2", "std"), "auc_low"] > 0.95
+    assert separation.loc[("node_strength", "2", "std"), "auc"].low > 0.95
     assert (result.separation.loc[result.separation["metric"] == "link_weights", "p_adjusted"] > 0.05).all()
     contrast = result.contrast.set_index(["metric", "layer"]).sort_index()
     assert contrast.loc[("node_strength", "2"), "divergence"] > 10 * contrast.loc[("link_weights", "2"), "divergence"]
@@ -112,7 +115,7 @@ def test_an_arrangement_is_seen_in_the_strengths_and_not_in_the_weights() -> Non
 def test_where_nothing_is_planted_nothing_is_found() -> None:
     result = found(unchanged)
     assert (result.separation["p_adjusted"] > 0.05).all()
-    assert (result.fluctuation["rho"].abs() < 0.4).all()
+    assert (np.abs(ends(result.fluctuation["rho"])[0]) < 0.4).all()
     assert (result.contrast["divergence"] < 2 * result.contrast["relabelled"]).all()
 
 
@@ -122,10 +125,11 @@ def test_every_network_is_in_one_bin_and_one_third() -> None:
     assert result.networks["third"].value_counts().to_dict() == {"low": 20, "middle": 20, "high": 20}
     assert result.networks["bin"].value_counts().sum() == N
     assert result.bins == ["0–20%", "20–40%", "40–60%", "60–80%", "80–100%"]
-    assert result.broken == 0
-    assert set(result.densities["metric"]) == {"link_weights", "node_strength", "layer_fluctuation"}
-    assert set(result.densities["name"]) == set(result.bins)
-    for matrix in result.divergences.values():
+    assert result.broken == set()
+    densities = samples.densities(result.pooled)
+    assert set(densities["metric"]) == {"link_weights", "node_strength", "layer_fluctuation"}
+    assert set(densities["name"]) == set(result.bins)
+    for matrix in samples.divergences(result.pooled).values():
         assert list(matrix.index) == list(matrix.columns) == result.bins
         assert matrix.notna().all(axis=None)
 
@@ -135,24 +139,32 @@ def test_networks_with_broken_weights_are_left_out_and_counted() -> None:
         return state if accuracy < 0.85 else state | {"0.weight": state["0.weight"] * float("nan")}
 
     result = found(broken)
-    assert result.broken == 4
+    assert len(result.broken) == 4
     assert len(result.networks) == N - 4
-    assert result.separation["n"].eq(N - 4).all()
+    assert {one.n for one in result.separation["rho"]} == {N - 4}
 
 
-def test_one_network_layer_by_layer() -> None:
-    population = Planted(network(), unchanged)
-    one = individual(population, "run7")
-    assert one.accuracy == pytest.approx(np.linspace(0.1, 0.9, N)[7])
-    assert list(one.divergences["link_weights"].columns) == ["0", "2", "4"]
-    assert list(one.divergences["node_strength"].columns) == ["input", "0", "2", "4"]
-    assert one.fluctuation == pytest.approx(layer_fluctuation(population.graph("run7"), "ictai2021"))
-    assert set(one.densities["name"]) == {"input", "0", "2", "4"}
+def test_one_network_layer_by_layer(tmp_path: Path) -> None:
+    population = found(unchanged).population
+    trial = Trial(RunConfiguration(), "planted", population="planted")
+    context = Context(Scale(lambda _: (), 1), 1, tmp_path)
+    measured = Measurements(
+        (trial,), {"planted": population}, {("planted", "planted"): measure(population, context)}, context
+    )
+    section = one_network(measured)
+    fluctuation, weights, strengths = section.tables
+    assert "accuracy 0.9000" in section.setup
+    assert weights.columns == ("", "0", "2", "4")
+    assert strengths.columns == ("", "input", "0", "2", "4")
+    graph = population.graph(f"run{N - 1}")
+    assert dict(fluctuation.rows) == pytest.approx(layer_fluctuation(graph, "ictai2021"))
+    assert weights.rows[0][1] == 0.0
+    assert weights.rows[0][2] == pytest.approx(weights.rows[1][1])
 
 
 def test_many_values_are_thinned_at_the_same_places() -> None:
     graph = capture(nn.Linear(60, 60), torch.zeros(1, 60))
-    values = values_of(graph)["link_weights", graph.synapses[0].name]
-    doubled = values_of(graph.at({name: 2 * t for name, t in graph.state.items()}))
+    values = layer_values(graph)["link_weights", graph.synapses[0].name]
+    doubled = layer_values(graph.at({name: 2 * t for name, t in graph.state.items()}))
     assert len(values) == VALUES
     assert np.array_equal(doubled["link_weights", graph.synapses[0].name], 2 * values)

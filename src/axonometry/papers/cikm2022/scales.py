@@ -1,0 +1,209 @@
+"""What is trained for the experiment on Vahedian et al. 2021: populations of several architectures over grids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from axonometry.experiments import Scale, Trial, trials_of
+from axonometry.papers.cikm2022.pruning import Design
+from axonometry.populations import RunConfiguration, cikm2022, hard_grid
+from axonometry.predict.evaluation import EvaluationPlan
+
+EPOCHS = 10
+"""Length of every training of the small scale."""
+BOTH = "graph+curve"
+MEASURES = ("channel_degree", "channel_centrality", "spectral_norm", "node_strength")
+"""What is read of the graphs, beside the movement of the weights."""
+LINEAR_MAP = "linear_map"
+"""Read as well for the hard grid, whose networks are small."""
+PLAN = EvaluationPlan(folds=5, inner_folds=4)
+DESIGN = Design(features=BOTH, epochs=5)
+"""How pruners are compared."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One population.
+
+    Attributes:
+        name: A short name, the folder of its runs.
+        title: What it is, in words.
+        architecture: What networks of it are called where architectures are compared; ResNets of all depths are one.
+        kind: The paper's grid, which gives much of the answer away, or the hard one.
+        configurations: One network each.
+        subject: Populations of one subject are judged together; each by itself where it is empty.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    kind: Literal["paper", "hard"]
+    configurations: tuple[RunConfiguration, ...]
+    subject: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the sections need to know.
+
+    Attributes:
+        grids: The populations, for the scale's number of seeds.
+        others: Beside architectures from each other, what is predicted from what: kind, source, target.
+        horizons: Numbers of known epochs.
+        plan: Folds, learners and resamples.
+        design: How pruners are compared.
+        few: Runs from which a population is looked at after every epoch.
+        sizes: Numbers of runs that are learned from.
+    """
+
+    grids: Callable[[int], tuple[Grid, ...]]
+    others: tuple[tuple[str, str, str], ...]
+    horizons: tuple[int, ...] = (1, 2, 3, 4, 5)
+    plan: EvaluationPlan = PLAN
+    design: Design = DESIGN
+    few: int = 200
+    sizes: tuple[int, ...] = (50, 100, 200, 400)
+
+
+def trials(grids: Callable[[int], tuple[Grid, ...]], seeds: int) -> tuple[Trial, ...]:
+    """The trials of all populations; ``seeds`` is the size of the first hard grid."""
+    found: list[Trial] = []
+    for grid in grids(seeds):
+        hard = grid.kind == "hard"
+        found += trials_of(
+            grid.configurations,
+            grid.name,
+            population=grid.name,
+            measures=(*MEASURES, LINEAR_MAP) if hard else MEASURES,
+            sections=("hard-grid", "unseen", "in-time") if hard else ("architectures", "unseen"),
+        )
+    return tuple(found)
+
+
+def tiny(seeds: int) -> tuple[Grid, ...]:
+    """Networks of one, two and three hidden layers on the digits."""
+    common: dict[str, Any] = {"dataset": "digits", "epochs": 2, "train_fraction": 0.5, "test_fraction": 0.5}
+
+    def paper(name: str, title: str, dropouts: Sequence[float], subject: str = "", **own: Any) -> Grid:
+        fixed = {"augmentation": "none", "batch_size": 16, **common, **own}
+        networks = cikm2022((1e-5, 0.005, 0.05), dropouts, **fixed)
+        return Grid(name, f"{title}, the paper's grid on the digits", subject or "flat", "paper", networks, subject)
+
+    return (
+        Grid("hard-digits", "2 hidden layers, hard grid on digits", "flat", "hard", hard_grid(range(seeds), **common)),
+        paper("flat", "1 hidden layer", (0.0, 0.3, 0.6), layers=1),
+        paper("flat-wide", "1 hidden layer, 64 units", (0.0, 0.3, 0.6), layers=1, units=64),
+        paper("deep-2", "2 hidden layers", (0.0, 0.3), "deep", layers=2),
+        paper("deep-3", "3 hidden layers", (0.0, 0.3), "deep", layers=3),
+    )
+
+
+_HE: dict[str, Any] = {"initialiser": "variance-scaling-normal-fan-in", "scale": 2.0}
+_QUARTER: dict[str, Any] = {"train_fraction": 0.1, "test_fraction": 0.25, "width": 0.25}
+_FOUR = (0.0, 0.3, 0.6, 0.9)
+
+
+def small(seeds: int) -> tuple[Grid, ...]:
+    """Populations that two cores train in about two hours.
+
+    CIFAR-10 is its first 8,000 training images here, and small machines go through a part of these: half for LeNet
+    and the VGG-like networks, a quarter for the AlexNet-like ones, a tenth for ResNets, and fewer learning rates
+    than the paper has. The VGG- and AlexNet-like networks start from He et al.'s distribution: from PyTorch's own, none
+    of them learned anything in so few updates, and VGG-like ones learn little even so. Populations stand in the order
+    in which they are wanted, so that an experiment that is interrupted has the most important ones.
+    """
+    lenets, fewer, half = _rates(2.0, 3.0, 3.5, 4.5), _rates(2.5), {"train_fraction": 0.5}
+    vgg, alexnet = {**half, "width": 0.125, **_HE}, {"train_fraction": 0.25, "width": 0.0625, **_HE}
+    wide = {**half, "width": 2.0, "dropouts": _FOUR}
+    return (
+        _hard("hard-fashion", "fashion-mnist", range(seeds), test_fraction=0.2),
+        _paper("lenet", "LeNet", "lenet", lenets, half),
+        _paper("vgg", "VGG-like, an eighth of the width", "vgg-like", _rates(4.5), vgg),
+        _paper("alexnet", "AlexNet-like, a sixteenth of the width", "alexnet-like", fewer, alexnet),
+        _hard("hard-cifar", "cifar10", range(10_000, 10_000 + max(1, seeds // 8)), train_fraction=0.5),
+        _paper("lenet-wide", "LeNet, twice as wide", "lenet", fewer, wide),
+        *(
+            _paper(name, f"{title}, a quarter of the width", name, rates, {**_QUARTER, "dropouts": dropouts})
+            for name, title, rates, dropouts in (
+                ("resnet-32", "ResNet-32", _rates(2.0), (0.0, 0.2, 0.4, 0.6, 0.8)),
+                ("resnet-44", "ResNet-44", _rates(3.0)[1:], (0.0, 0.3, 0.6, 0.9)),
+                ("resnet-56", "ResNet-56", _rates(4.0)[1:], (0.0, 0.5)),
+            )
+        ),
+    )
+
+
+def full(seeds: int) -> tuple[Grid, ...]:
+    """The paper's grids, architectures in the paper's sizes and epochs; for GPUs."""
+    return (
+        *(
+            Grid(
+                f"{family}{suffix}",
+                f"{family}, {width:g} times the width",
+                _architecture(family),
+                "paper",
+                cikm2022(family=family, epochs=100 if family == "lenet" else 50, width=width),
+                f"resnet{suffix}" if family.startswith("resnet") else "",
+            )
+            for family in ("lenet", "vgg-like", "alexnet-like", "resnet-32", "resnet-44", "resnet-56")
+            for suffix, width in {"": 1.0, "-half": 0.5, "-wide": 2.0}.items()
+        ),
+        _hard("hard-fashion", "fashion-mnist", range(seeds)),
+        _hard("hard-mnist", "mnist", range(10_000, 10_000 + seeds // 2)),
+        _hard("hard-cifar", "cifar10", range(20_000, 20_000 + seeds)),
+    )
+
+
+def _rates(*factors: float) -> tuple[float, ...]:
+    """Learning rates from 1e-6 to 1e-1 times each factor, as in the paper's grid."""
+    return tuple(float(f"{factor}e-{power}") for power in range(6, 0, -1) for factor in factors)
+
+
+def _paper(name: str, title: str, family: str, rates: tuple[float, ...], own: dict[str, Any]) -> Grid:
+    settings: dict[str, Any] = {"family": family, "epochs": EPOCHS, "test_fraction": 0.5, "learning_rates": rates}
+    subject = "resnet" if family.startswith("resnet") else ""
+    title = f"{title}, the paper's grid on CIFAR-10"
+    return Grid(name, title, _architecture(family), "paper", cikm2022(**{**settings, **own}), subject)
+
+
+def _architecture(family: str) -> str:
+    return "resnet" if family.startswith("resnet") else family
+
+
+def _hard(name: str, dataset: str, seeds: range, **fixed: float) -> Grid:
+    settings: dict[str, Any] = {"dataset": dataset, "family": "lenet", "epochs": EPOCHS, **fixed}
+    return Grid(name, f"LeNet, hard grid on {dataset}", "lenet", "hard", hard_grid(seeds, **settings))
+
+
+def _scale(grids: Callable[[int], tuple[Grid, ...]], seeds: int, about: str, options: Options) -> Scale:
+    return Scale(partial(trials, grids), seeds, about, {grid.name: grid.title for grid in grids(1)}, options)
+
+
+_OTHERS = (
+    ("width", "lenet", "lenet-wide"),
+    ("data set", "hard-fashion", "hard-cifar"),
+    ("data set", "hard-cifar", "hard-fashion"),
+)
+SCALES = {
+    "tiny": _scale(
+        tiny,
+        24,
+        "54 networks on the digits, two minutes.",
+        Options(
+            tiny,
+            (("width", "flat", "flat-wide"),),
+            horizons=(1, 2),
+            plan=EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=200),
+            design=Design(BOTH, 2, trials=8, splits=2, studies=3, trees=5),
+            few=20,
+            sizes=(6, 12),
+        ),
+    ),
+    "small": _scale(
+        small, 480, "About 1,000 small or narrow networks, two hours on two cores.", Options(small, _OTHERS)
+    ),
+    "full": _scale(full, 2000, "The paper's sizes, for GPUs.", Options(full, _OTHERS)),
+}

@@ -1,0 +1,229 @@
+"""The paper's three questions: per architecture, on what was never seen, and in time; and the grid that is harder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from axonometry.experiments import Claim, Measurements, Section, estimate_of_row
+from axonometry.papers.cikm2022.predictions import (
+    LEARNED,
+    TRANSFERRED,
+    Prediction,
+    Transfer,
+    predictions,
+    score,
+    tables,
+    transfers,
+)
+from axonometry.papers.cikm2022.pruning import Design, compare_pruners, summary
+from axonometry.report.intervals import intervals
+from axonometry.report.page import Block, Figure, Prose, Table
+from axonometry.report.prediction import evaluation_blocks, importance_figure, predicted_blocks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from axonometry.populations import Population
+    from axonometry.predict import Evaluation, RunTable
+    from axonometry.progress import Progress
+
+PAPERS_ACCURACY = 0.93
+"""What the paper says of LeNet: classification accuracy above this from the weighted degree of 5 epochs [found]."""
+SCORES = {"r2": "R²", "auc": "AUC", "accuracy": "Share right"}
+
+
+def architectures(found: Measurements) -> Section:
+    """RQ1, architecture by architecture, on the paper's grid."""
+    every = predictions(found, "paper")
+    return Section(
+        "RQ1: do a few epochs predict the final accuracy, architecture by architecture?",
+        "The paper's grid of learning rates and dropout, part of which learns nothing.",
+        tuple(claim for one in every for claim in degree_claims(one)),
+        tuple(table for one in every for table in (*_tables(one), _learned_table(one))),
+        tuple(partial(_figures, one) for one in every),
+    )
+
+
+def degree_claims(one: Prediction) -> Iterator[Claim]:
+    """The paper's claim on one population of its grid, for two definitions of the classes."""
+    known = int(one.median.scores["epochs"].max())
+    for evaluation, which in ((one.learned, "learned"), (one.median, "above the median")):
+        words = (
+            f"The weighted degree of {known} epochs puts more than {PAPERS_ACCURACY:.0%} of the runs on the right side "
+            f"of *{which}* ({evaluation.threshold:.1%}): {one.title}"
+        )
+        larger = _larger_class(evaluation)
+        if larger == 1:
+            yield Claim(words, "undecided", numbers=f"all {one.n} runs are on one side")
+            continue
+        degree, curve = (score(evaluation.scores, name, known, "accuracy", one.n) for name in ("degree", "curve"))
+        numbers = f"{degree}, n = {one.n}; always saying the larger class {larger:.3f}; curve {curve}"
+        yield Claim.above(words, degree, PAPERS_ACCURACY, numbers=numbers)
+
+
+def _larger_class(evaluation: Evaluation) -> float:
+    """The share of runs on the side of the threshold where most are: what is right without looking."""
+    good = float((evaluation.predictions.drop_duplicates("run")["truth"] >= evaluation.threshold).mean())
+    return max(good, 1 - good)
+
+
+def _learned_table(one: Prediction) -> Table:
+    share = (one.learned.predictions.drop_duplicates("run")["truth"] >= LEARNED).mean()
+    words = f"Share right for the class *learned*, a final accuracy from {LEARNED:.0%} ({share:.0%})"
+    return _by(one.learned.scores, "accuracy", f"{words}: {one.title}", one.n)
+
+
+def hard_grid(found: Measurements) -> Section:
+    """Whether the graph sees more than the curve after one epoch, and whether adding it ever harms."""
+    every = predictions(found, "hard")
+    return Section(
+        "Does the graph see more than the learning curve, where hyper-parameters do not give the answer away?",
+        "LeNets whose optimiser, learning rate, decay, batch, initial scale, activation, data and noise are all drawn.",
+        tuple(claim for one in every for claim in hard_claims(one)),
+        tuple(table for one in every for table in (*_tables(one), *(_large_tables(one) if one.large else ()))),
+        tuple(partial(_figures, one) for one in every),
+    )
+
+
+def hard_claims(one: Prediction) -> Iterator[Claim]:
+    """Whether the graph says more than the learning curves after one epoch, and whether both together do."""
+    scores, differences = one.median.scores, one.median.differences
+    for name in ("r2", "auc"):
+        graph, curve, last = (score(scores, which, 1, name, one.n) for which in ("graph", "curve", "last-accuracy"))
+        gain = score(differences, "graph", 1, name, one.n)
+        apart = "intervals apart" if graph.low > curve.high else "intervals not apart"
+        numbers = (
+            f"{SCORES[name]} {graph} from the graph and {curve} from the learning curves ({apart}; difference {gain}), "
+            f"{last} from the validation accuracy alone, n = {one.n}"
+        )
+        words = f"After one epoch the graph predicts more than the learning curves ({SCORES[name]}): {one.title}"
+        yield Claim.above(words, gain, numbers=numbers)
+    both = differences[(differences["features"] == "graph+curve") & differences["score"].isin(["r2", "auc"])]
+    better, worse = both[both["low"] > 0], both[both["high"] < 0]
+    gained = ", ".join(f"{SCORES[str(row.score)]} after {row.epochs}" for row in better.itertuples())
+    numbers = f"surely better for {gained or 'nothing'}; surely worse in {len(worse)} of {len(both)} cases"
+    gains = [estimate_of_row(row, one.n, "runs") for row in both.to_dict("records")]
+    yield Claim.above(
+        f"Graph and curves together predict more than the curves alone: {one.title}", gains, numbers=numbers
+    )
+
+
+def _large_tables(one: Prediction) -> Iterator[Table]:
+    rows = tuple((row.family, row.columns, f"{row.loss:.3f} ± {row.std:.3f}") for row in one.importances.itertuples())
+    caption = "Loss of R² when a family of features is shuffled (± standard deviation over shuffles)."
+    yield Table(
+        ("family", "columns", "loss of R²"), rows, f"What carries the graph after one epoch: {one.title}", caption
+    )
+    title = f"R² after one epoch by the number of runs that were learned from: {one.title}"
+    yield _by(one.sizes, "r2", title, one.n, by="size")
+
+
+def _tables(one: Prediction) -> Iterator[Table]:
+    for name, title in SCORES.items():
+        yield _by(
+            one.median.scores, name, f"{title}: {one.title}", one.n, f"Classes: the median, {one.median.threshold:.1%}."
+        )
+    yield _by(one.median.differences, "r2", f"R² more than the curve's, on the same draws: {one.title}", one.n)
+
+
+def _by(rows: pd.DataFrame, name: str, title: str, n: int, caption: str = "", *, by: str = "epochs") -> Table:
+    """One score: a row a feature set and a column a value of ``by``."""
+    rows = rows[rows["score"] == name]
+    cells = {(row["features"], row[by]): estimate_of_row(row, n, "runs") for row in rows.to_dict("records")}
+    columns, names = (list(dict.fromkeys(rows[key])) for key in (by, "features"))
+    unit = {"epochs": "{} epochs known", "size": "{} runs"}[by]
+    header = ("features", *(unit.format(column).replace("1 epochs", "1 epoch") for column in columns))
+    body = tuple((which, *(cells.get((which, column), "–") for column in columns)) for which in names)
+    return Table(header, body, title, f"{caption} n = {n}.".strip())
+
+
+def _figures(one: Prediction) -> Iterator[Block]:
+    yield Prose(f"{one.n} runs.", one.title)
+    yield from evaluation_blocks(one.median)
+    yield from predicted_blocks(one.median)
+    if one.grids[0].kind == "hard" and one.large:
+        yield importance_figure(one.importances)
+
+
+def unseen(found: Measurements) -> Section:
+    """RQ2: learned from one kind of networks, predicted for another, with features that any network has."""
+    every = list(transfers(found))
+    rows = tuple(
+        (
+            *(one.kind, f"{one.source} ({one.n_source})", f"{one.target} ({one.n})", name, epochs),
+            *(score(one.evaluation.scores, name, epochs, which, one.n) for which in ("tau", "auc", "r2")),
+        )
+        for epochs in sorted({int(e) for one in every for e in one.evaluation.scores["epochs"]})
+        for one in every
+        for name in TRANSFERRED
+    )
+    columns = ("unseen", "learned from", "predicted", "features", "epochs known", "τ", "AUC", "R²")
+    setup = (
+        "Learned from all runs of the source, with features that any network has. Classes: a final accuracy of "
+        f"{LEARNED:.0%} or more for architectures and widths, above the target's median for data sets. τ is Kendall's "
+        "rank correlation of prediction and truth."
+    )
+    return Section(
+        "RQ2: do predictions hold for networks of a kind that was never seen?",
+        setup,
+        tuple(_transfer_claim(kind, every) for kind in dict.fromkeys(one.kind for one in every)),
+        (Table(columns, rows, "Unseen architectures, widths and data sets"),),
+        (partial(_transfer_figures, every),),
+    )
+
+
+def _transfer_claim(kind: str, every: list[Transfer]) -> Claim:
+    mine, words = [one for one in every if one.kind == kind], []
+    known = max(int(one.evaluation.scores["epochs"].max()) for one in mine)
+    degrees = []
+    for one in mine:
+        degree, graph, curve = (score(one.evaluation.scores, name, known, "auc", one.n) for name in TRANSFERRED[:3])
+        degrees.append(degree)
+        words.append(f"{one.target} from {one.source}: degree {degree}, graph {graph}, curve {curve}")
+    which = "above the median" if kind == "data set" else f"*learned* ({LEARNED:.0%})"
+    claimed = f"The weighted degree of {known} epochs tells which networks of an unseen {kind} come out {which}, AUC"
+    return Claim.above(claimed, degrees, 0.5, numbers="; ".join(words))
+
+
+def _transfer_figures(every: list[Transfer]) -> Iterator[Figure]:
+    panels = []
+    for one in every:
+        rows = one.evaluation.scores[one.evaluation.scores["score"] == "auc"]
+        for epochs, part in rows.groupby("epochs"):
+            estimates = part.rename(columns={"features": "name"}).assign(series="AUC")
+            title = f"{one.kind}: {one.source} → {one.target}, {epochs} epoch{'s' * (epochs != 1)}"
+            panels.append(intervals(estimates, x="AUC", reference=0.5, title=title))
+    caption = (
+        "Learned from one kind of networks, predicted for another, with features that any network has. The threshold "
+        f"is {LEARNED:.0%} for architectures and widths, the median for data sets."
+    )
+    yield Figure("On which side of the threshold", tuple(panels), caption)
+
+
+def in_time(found: Measurements) -> Section:
+    """RQ3: what pruning on the prediction saves, in studies replayed over the recorded runs."""
+    design: Design = found.options.design
+    name = predictions(found, "hard")[0].grids[0].name
+    studies = found.context.cached(
+        _studies, found.populations[name], tables(found, name)[0], design, unkeyed=(found.context.progress,)
+    )
+    frame = summary(studies)
+    rows = {pruner: part.to_dict("records") for pruner, part in frame.groupby("pruner", sort=False)}
+    quantities = list(dict.fromkeys(frame["quantity"]))
+    body = tuple((p, *(estimate_of_row(row, row["studies"], "studies") for row in part)) for p, part in rows.items())
+    setup = (
+        f"{design.splits * design.studies} Optuna studies of {design.trials} trials, in {design.splits} splits, "
+        "replayed over the recorded runs of the hard grid: each pruner sees the trials epoch by epoch and decides "
+        f"whether they continue. Ours prunes where the upper end of the predicted {design.level:.0%} interval "
+        f"(`{design.features}`) is below the best accuracy so far; its predictor was fitted on the other half of the "
+        "runs. *saved*: share of the epochs that was not trained; *kept*: share of studies that found the best of all "
+        "trials; *lost*: accuracy below it; *saved at equal best*: among those that found it."
+    )
+    table = Table(("pruner", *(q.replace("_", " ") for q in quantities)), body, "What pruning on the prediction saves")
+    return Section("RQ3: what does a prediction save, in time?", setup, (), (table,))
+
+
+def _studies(population: Population, table: RunTable, design: Design, progress: Progress) -> pd.DataFrame:
+    return compare_pruners(population, design, table=table, progress=progress)

@@ -1,0 +1,180 @@
+"""What is trained for the experiment on La Malfa et al. 2022 and 2024: conditions that differ in one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from axonometry.experiments import Scale, Trial, trials_of
+from axonometry.papers.ijcai2024.comparisons import COMPARISONS, TINY, Comparison
+from axonometry.populations import RunConfiguration, draw, hard_grid
+from axonometry.predict.evaluation import EvaluationPlan
+
+DRAWN: Mapping[str, tuple[Any, ...]] = {
+    "optimiser": ("adam", "rmsprop"),
+    "learning_rate": (0.001, 0.0014, 0.002, 0.0028, 0.004, 0.0057),
+    "scale": (0.7, 1.0, 1.4),
+    "weight_decay": (0.0, 1e-5, 1e-4),
+}
+"""The spread of hyper-parameters inside a condition. The same draws are made in every condition, so that conditions do
+not differ in them: the i-th network of each has the same ones, and the same seed."""
+OVERVIEW = "against-weights"
+"""The section that needs all conditions."""
+_NEVER = 10**9
+"""Updates between two records: the first and the last network alone are kept."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the sections need to know.
+
+    Attributes:
+        comparisons: What is compared.
+        plan: Folds, learners and resamples.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    plan: EvaluationPlan
+
+
+def conditions(images: float, characters: float, epochs: int) -> dict[str, dict[str, Any]]:
+    """The attributes of each condition's networks, those that take longest last; ``performance`` is the hard grid.
+
+    Args:
+        images: Part of MNIST and Fashion-MNIST that is learned from.
+        characters: Part of the text's windows.
+        epochs: Of every training.
+    """
+    common = {
+        "dataset": "mnist",
+        "batch_size": 64,
+        "epochs": epochs,
+        "record_every": _NEVER,
+        "train_fraction": images,
+        "test_fraction": 0.1,
+    }
+    text = {"dataset": "text", "train_fraction": characters, "test_fraction": 0.25}
+    dense = {"family": "fully-connected", "units": 64, "layers": 2}
+    gru = {"family": "recurrent", "cell": "gru", "units": 64}
+    own: dict[str, dict[str, Any]] = {
+        "dense": dense,
+        "depth-1": {**dense, "layers": 1},
+        "depth-4": {**dense, "layers": 4},
+        "width-16": {**dense, "units": 16},
+        "width-256": {**dense, "units": 256},
+        "linear": {**dense, "activation": "linear"},
+        "tanh": {**dense, "activation": "tanh"},
+        "sigmoid": {**dense, "activation": "sigmoid"},
+        "fashion": {**dense, "dataset": "fashion-mnist"},
+        "reconstruction": {**dense, "objective": "bce"},
+        "performance": {**dense, "activation": "relu"},
+        "autoencoder": {"family": "autoencoder", "units": 64, "layers": 2, "objective": "bce"},
+        "convolutional": {"family": "convolutional", "units": 8, "layers": 2},
+        "conv-autoencoder": {"family": "convolutional-autoencoder", "objective": "bce"},
+        "recurrent": {"family": "recurrent", "units": 96},
+        "lstm": {"family": "recurrent", "cell": "lstm", "units": 48},
+        "gru": gru,
+        "gru-fashion": {**gru, "dataset": "fashion-mnist"},
+        "gru-text": {**gru, **text},
+        "attention": {"family": "attention", "units": 32, "layers": 2},
+    }
+    return {name: {**common, **attributes} for name, attributes in own.items()}
+
+
+TITLES = {
+    "dense": "dense, 2 hidden layers of 64, ReLU, MNIST",
+    "depth-1": "1 hidden layer",
+    "depth-4": "4 hidden layers",
+    "width-16": "16 units a layer",
+    "width-256": "256 units a layer",
+    "fashion": "Fashion-MNIST",
+    "reconstruction": "MNIST reconstructed",
+    "performance": "dense, hyper-parameters that learn well and badly",
+    "autoencoder": "dense autoencoder, 784-64-21-64-784",
+    "convolutional": "2 convolutions of 8 channels",
+    "conv-autoencoder": "convolutional autoencoder",
+    "recurrent": "recurrent, tanh, 96 units, over rows",
+    "lstm": "LSTM, 48 units, over rows",
+    "gru": "GRU, 64 units, over rows",
+    "gru-fashion": "GRU, rows of Fashion-MNIST",
+    "gru-text": "GRU, characters of a text",
+    "attention": "2 blocks of self-attention, 32 wide, over rows",
+}
+
+
+def tiny_conditions() -> dict[str, dict[str, Any]]:
+    """Conditions on the digits."""
+    common = {
+        "dataset": "digits",
+        "epochs": 1,
+        "train_fraction": 0.2,
+        "test_fraction": 0.5,
+        "batch_size": 16,
+        "record_every": _NEVER,
+    }
+    dense = {"family": "fully-connected", "units": 16, "layers": 2}
+    own: dict[str, dict[str, Any]] = {
+        "dense": dense,
+        "depth-1": {**dense, "layers": 1},
+        "width-64": {**dense, "units": 64},
+        "tanh": {**dense, "activation": "tanh"},
+        "reconstruction": {**dense, "objective": "bce"},
+        "convolutional": {"family": "convolutional", "units": 4, "layers": 2},
+        "gru": {"family": "recurrent", "cell": "gru", "units": 16},
+        "performance": {**dense, "activation": "relu"},
+    }
+    return {name: {**common, **attributes} for name, attributes in own.items()}
+
+
+TINY_TITLES = TITLES | {
+    "dense": "dense, 2 hidden layers of 16, ReLU, the digits",
+    "width-64": "64 units a layer",
+    "reconstruction": "digits reconstructed",
+    "convolutional": "2 convolutions of 4 channels",
+    "gru": "GRU, 16 units, over rows",
+}
+
+
+def trials(
+    attributes: Mapping[str, dict[str, Any]], comparisons: Sequence[Comparison], performance: int, seeds: int
+) -> tuple[Trial, ...]:
+    """The trials of all conditions; ``performance`` times as many networks in the one that is cut by performance."""
+    found: list[Trial] = []
+    for name, fixed in attributes.items():
+        needed = dict.fromkeys(one.kind for one in comparisons if name in one.conditions)
+        found += trials_of(_drawn(name, fixed, performance, seeds), name, sections=(*needed, OVERVIEW))
+    return tuple(found)
+
+
+def _drawn(name: str, fixed: Mapping[str, Any], performance: int, seeds: int) -> Sequence[RunConfiguration]:
+    if name == "performance":
+        return hard_grid(range(100_000, 100_000 + performance * seeds), **fixed)
+    return draw(range(seeds), DRAWN, **fixed)
+
+
+FOLDS = EvaluationPlan(folds=5, inner_folds=4)
+SCALES = {
+    "tiny": Scale(
+        partial(trials, tiny_conditions(), TINY, 3),
+        10,
+        "100 networks on the digits, a minute or two.",
+        TINY_TITLES,
+        Options(TINY, EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=200)),
+    ),
+    "small": Scale(
+        partial(trials, conditions(images=1 / 15, characters=1 / 6, epochs=5), COMPARISONS, 5),
+        30,
+        "720 networks on 4,000 images, half an hour on two cores.",
+        TITLES,
+        Options(COMPARISONS, FOLDS),
+    ),
+    "full": Scale(
+        partial(trials, conditions(images=1.0, characters=1.0, epochs=10), COMPARISONS, 5),
+        200,
+        "4,800 networks on all images, for a cluster.",
+        TITLES,
+        Options(COMPARISONS, FOLDS),
+    ),
+}

@@ -1,0 +1,299 @@
+"""What is told apart by what: a section for each kind of difference, and one against statistics of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axonometry.experiments import Claim, Discrimination, Estimate, Measurements, Section, discriminate
+from axonometry.papers.ijcai2024.comparisons import KINDS, Comparison, Kind
+from axonometry.papers.ijcai2024.features import BASELINE, CHOICES, CONTROL, MEASURES
+from axonometry.report import definitions, distributions, palette
+from axonometry.report.intervals import intervals, keys
+from axonometry.report.page import Figure, Key, Panel, Table
+from axonometry.report.samples import curve, varies
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TOGETHER = "all five"
+"""The paper's measures together."""
+SETS = (*MEASURES, TOGETHER, CONTROL, BASELINE)
+"""What networks are told apart by."""
+LOW, HIGH = "lowest third", "highest third"
+WHEN = {"after": "after training", "before": "before training"}
+CHANCE, NEARLY = 0.5, 0.6
+"""AUC of saying nothing; and what an interval must stay below for a claim to be refuted, not only undecided
+[our choice]."""
+DRAWN = (*MEASURES, CONTROL)
+"""Whose densities are drawn."""
+TITLES = {
+    CONTROL: "scaled strength (none)",
+    "neuron_strength": "neuron strength (local field)",
+    "neuron_activation": "neuron activation",
+}
+"""Axes of what the catalogue does not name."""
+MOST = 6
+"""Comparisons side by side."""
+CENTRE = 0.01
+"""Share of its peak below which a density counts as low."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a comparison.
+
+    Attributes:
+        comparison: What is compared.
+        found: The measurements.
+    """
+
+    comparison: Comparison
+    found: Measurements
+
+    @cached_property
+    def networks(self) -> pd.DataFrame:
+        """The rows of the networks that are compared, before and after training, with their class as ``label``."""
+        import pandas as pd
+
+        names = self.comparison.conditions
+        rows = [self.found.of("networks", name).assign(label=name) for name in names]
+        return pd.concat(rows, ignore_index=True) if len(names) > 1 else _thirds(rows[0])
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """What the networks are told apart by."""
+        return SETS if len(self.comparison.conditions) > 1 else (*SETS, CHOICES)
+
+    @cached_property
+    def scores(self) -> dict[tuple[str, str], Discrimination]:
+        """By set of features and time."""
+        found: dict[tuple[str, str], Discrimination] = {}
+        for measure in self.sets:
+            for when in WHEN:
+                self.found.context.progress(
+                    len(found), 2 * len(self.sets), f"{self.comparison.name}: {_plain(measure)}"
+                )
+                found[measure, when] = self.score(measure, when)
+        return found
+
+    def score(self, measure: str, when: str) -> Discrimination:
+        """How well a set of features tells the networks apart."""
+        part = self.networks[self.networks["when"] == when]
+        wanted = MEASURES if measure == TOGETHER else (measure,)
+        columns = [str(name) for name in part if str(name).split(".")[0] in wanted]
+        return discriminate(part, columns, self.found.options.plan, self.found.context)
+
+    @property
+    def n(self) -> int:
+        """Networks."""
+        return self.networks["run"].nunique()
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The classes, and what they are called."""
+        comparison = self.comparison
+        cut = len(comparison.conditions) == 1
+        return {LOW: LOW, HIGH: HIGH} if cut else dict(zip(comparison.conditions, comparison.labels, strict=True))
+
+
+def _thirds(rows: pd.DataFrame) -> pd.DataFrame:
+    """The networks of the lowest and the highest third in performance, labelled so."""
+    performance = rows["performance"]
+    low, high = np.quantile(performance, [1 / 3, 2 / 3])
+    labelled = rows.assign(label=np.where(performance <= low, LOW, HIGH))
+    return labelled[(performance <= low) | (performance >= high)]
+
+
+def of_kind(kind: Kind) -> Callable[[Measurements], Section]:
+    """The section of one kind of difference."""
+
+    def section(found: Measurements) -> Section:
+        answers = _answers(found, kind)
+        drawn = tuple(partial(_figures, answer) for answer in answers)
+        return Section(
+            f"Networks that differ in {KINDS[kind]}", _setup(found, answers), _claims(kind, answers),
+            tuple(map(_table, answers)), drawn,
+        )  # fmt: skip
+
+    section.__name__ = kind
+    return section
+
+
+def _answers(found: Measurements, kind: str = "") -> list[Answer]:
+    return [Answer(one, found) for one in found.options.comparisons if kind in ("", one.kind)]
+
+
+def _setup(found: Measurements, answers: Iterable[Answer]) -> str:
+    texts = {digest for trial in found.trials if (digest := trial.configuration.data_sha256)}
+    made = "The text is made of the documentation strings of this Python's standard library; its SHA-256 is"
+    return "\n\n".join([*map(_words, answers), *(f"{made} `{digest}`." for digest in sorted(texts))])
+
+
+def _words(answer: Answer) -> str:
+    comparison = answer.comparison
+    names = "; ".join(f"`{name}` ({answer.found.context.title(name)})" for name in comparison.conditions)
+    return f"*{comparison.title}* n = {answer.n}: {names}. Confounded: {comparison.confounded}"
+
+
+def _claims(kind: Kind, answers: Iterable[Answer]) -> tuple[Claim, ...]:
+    """The paper's claim, and whether the initial weights say as much."""
+    words = {
+        "after": f"All five measures tell networks apart that differ in {KINDS[kind]}",
+        "before": f"The initial weights tell them apart already ({KINDS[kind]})",
+    }
+    claims = []
+    for when, claimed in words.items():
+        aucs = [answer.scores[measure, when].auc for answer in answers for measure in MEASURES]
+        numbers = ". ".join(_spread(answer, when) for answer in answers)
+        claims.append(Claim.above(claimed, aucs, CHANCE, refuted_below=NEARLY, numbers=numbers))
+    return tuple(claims)
+
+
+def _spread(answer: Answer, when: str) -> str:
+    """From the least to the greatest AUC of the five measures, and which are above chance."""
+    aucs = {measure: answer.scores[measure, when].auc for measure in MEASURES}
+    low, high = min(aucs, key=lambda name: aucs[name].value), max(aucs, key=lambda name: aucs[name].value)
+    told = _which([name for name in MEASURES if aucs[name].low > CHANCE])
+    span = f"AUC {aucs[low].text()} ({_plain(low)}) to {aucs[high].text()} ({_plain(high)})"
+    words = f"{answer.comparison.title} (n = {answer.n}) By {told}, {span}"
+    if when == "before":
+        return words
+    gained = [name for name in MEASURES if answer.scores[name, "after"].minus(answer.scores[name, "before"]).low > 0]
+    known = f"; hyper-parameters alone {answer.scores[CHOICES, 'before'].auc.text()}" if CHOICES in answer.sets else ""
+    return f"{words}; training surely adds for {_which(gained)}{known}"
+
+
+def _table(answer: Answer) -> Table:
+    header = ("told apart by", "AUC after training", "before training", "after − before", "after − weights' after")
+    baseline, rows = answer.scores[BASELINE, "after"], []
+    for measure in answer.sets:
+        after, before = answer.scores[measure, "after"], answer.scores[measure, "before"]
+        against = "–" if measure == BASELINE else after.minus(baseline)
+        rows.append((_plain(measure), after.auc, before.auc, after.minus(before), against))
+    caption = f"n = {answer.n}. Differences are taken on the same resamples. Confounded: {answer.comparison.confounded}"
+    return Table(header, tuple(rows), answer.comparison.title, caption)
+
+
+def _figures(answer: Answer) -> Iterator[Figure]:
+    import pandas as pd
+
+    comparison = answer.comparison
+    aucs = [(measure, when, answer.scores[measure, when].auc) for when in WHEN for measure in answer.sets]
+    rows = [(_plain(measure), WHEN[when], one.value, one.low, one.high) for measure, when, one in aucs]
+    named = pd.DataFrame(rows, columns=["name", "series", "value", "low", "high"])
+    panel = intervals(named, x="AUC, one class against the rest", reference=CHANCE, limits=(-0.03, 1.03))
+    caption = (
+        f"How well networks that were not learned from are told apart, n = {answer.n}, with 95% bootstrap intervals. "
+        f"Dotted: nothing is told apart. {_plain(CONTROL).capitalize()} is a control that sizes of layers do not "
+        f"change by themselves; {BASELINE} are statistics of all parameters, without a graph."
+    )
+    yield Figure(comparison.title, (panel,), caption, legend=keys(list(WHEN.values())), arrangement="wide")
+    curves, labels = density_curves(answer.networks), answer.labels
+    colours = palette.steps("accuracy", len(labels))
+    legend = tuple(Key(label, colour) for label, colour in zip(labels.values(), colours, strict=True))
+    for when, words in WHEN.items():
+        mine = curves[curves["when"] == when]
+        panels = tuple(_density(mine, measure, labels) for measure in DRAWN if (mine["measure"] == measure).any())
+        caption = (
+            f"The values of each measure in all hidden layers, {words}, pooled over the networks of each condition. "
+            "Tails are cut where most curves are low."
+        )
+        yield Figure(f"Densities {words}: {comparison.name}", panels, caption, legend=legend)
+
+
+def density_curves(networks: pd.DataFrame) -> pd.DataFrame:
+    """The density of each measure's values over the networks of each class: label, when, measure, x, density."""
+    import pandas as pd
+
+    curves = []
+    for (label, when), part in networks.groupby(["label", "when"], sort=False):
+        for measure in DRAWN:
+            values = np.concatenate(list(part[f"values.{measure}"])).astype(np.float32)
+            if varies(values):
+                curves.append(curve(values).assign(label=str(label), when=str(when), measure=measure))
+    return pd.concat(curves, ignore_index=True)
+
+
+def _density(rows: pd.DataFrame, measure: str, labels: Mapping[str, str]) -> Panel:
+    curves = rows[rows["measure"] == measure].assign(name=rows["label"].map(labels))
+    figure = distributions.densities(curves, list(labels.values()), x=TITLES.get(measure) or definitions.axis(measure))
+    figure.update_xaxes(range=centre(curves))
+    return Panel(figure, _plain(measure))
+
+
+def centre(curves: pd.DataFrame) -> list[float]:
+    """Where the curves are not low; one that is far wider than the others is cut, or the others would be lines.
+
+    Args:
+        curves: Columns name, x, density.
+    """
+    peaks = curves.groupby("name")["density"].transform("max")
+    ends = curves[curves["density"] > CENTRE * peaks].groupby("name")["x"].agg(["min", "max"])
+    width = float((ends["max"] - ends["min"]).median())
+    low = max(float(ends["min"].min()), float(ends["min"].median()) - width)
+    return [low, min(float(ends["max"].max()), float(ends["max"].median()) + width)]
+
+
+def against_weights(found: Measurements) -> Section:
+    """In how many comparisons the five measures see more, or less, than statistics of the weights."""
+    gains = {a.comparison.name: a.score(TOGETHER, "after").minus(a.score(BASELINE, "after")) for a in _answers(found)}
+    more, less = ([name for name, gain in gains.items() if test(gain)] for test in (_more, _less))
+    numbers = (
+        f"surely more in {len(more)} of {len(gains)} comparisons ({_listed(more)}), surely less in {len(less)} "
+        f"({_listed(less)})"
+    )
+    words = "The five measures together tell more, after training, than statistics of all parameters"
+    return Section(
+        "Do the measures tell more than statistics of all parameters?",
+        "AUC of the five measures together minus that of the weights, after training, on the same resamples.",
+        (Claim.above(words, list(gains.values()), numbers=numbers),),
+        (Table(("comparison", "all five − weights"), tuple(gains.items()), "After training"),),
+        (partial(_matrices, found),),
+    )
+
+
+def _more(gain: Estimate) -> bool:
+    return gain.low > 0
+
+
+def _less(gain: Estimate) -> bool:
+    return gain.high < 0
+
+
+def _matrices(found: Measurements) -> Iterator[Figure]:
+    """AUC by measure and comparison, few comparisons at a time, so that the numbers have room in their cells."""
+    import pandas as pd
+
+    panels = []
+    answers = _answers(found)
+    size = ceil(len(answers) / ceil(len(answers) / MOST))
+    for some in (answers[start : start + size] for start in range(0, len(answers), size)):
+        for when, title in WHEN.items():
+            values = {a.comparison.name: {_plain(m): a.score(m, when).auc.value for m in SETS} for a in some}
+            panels.append(Panel(distributions.heatmap(pd.DataFrame(values), value="AUC", high=1.0), title))
+    caption = (
+        "Area under the ROC curve, one class against the rest, mean over classes: 0.5 says nothing, 1 all. What is "
+        "high before training already is how networks are built, not what they have learned."
+    )
+    yield Figure("What is told apart by what", tuple(panels), caption, arrangement="wide")
+
+
+def _which(measures: list[str]) -> str:
+    """Some of the five measures, in words."""
+    return "all five" if len(measures) == len(MEASURES) else _listed([_plain(name) for name in measures])
+
+
+def _plain(measure: str) -> str:
+    return measure.replace("_", " ")
+
+
+def _listed(names: list[str]) -> str:
+    if not names:
+        return "none"
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
