@@ -50,7 +50,7 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "tanh": {"units": 24, "activation": "tanh"},
     "copying": {"family": "autoencoder", "units": 6, "layers": 1, "objective": "bce"},
     "gru": {"family": "recurrent", "cell": "gru", "units": 3},
-    "performance": {"activation": "relu", "units": 8},
+    "performance": {"activation": "relu", "units": 8, "test_fraction": 1.0, "train_fraction": 0.5},
 }
 ASKED = (
     Comparison("width", "size", "Narrow or wide?", ("narrow", "wide"), "The width."),
