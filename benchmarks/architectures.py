@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import axonometry as ax
-from benchmarks.timing import Row, compare
+from benchmarks.timing import Row, compare, fresh_capture
 
 TOKENS = 128
 MEASURES = ("link_weights", "node_strength", "layer_fluctuation")
@@ -130,7 +130,7 @@ def recurrent() -> list[Row]:
 
 def _steps(name: str, module: nn.Module) -> list[Row]:
     long, short = torch.zeros(1, TOKENS, 28), torch.zeros(1, TOKENS // 4, 28)
-    captured = compare(lambda: ax.capture(module, long), lambda: ax.capture(module, short), n=3)
+    captured = compare(lambda: fresh_capture(module, long), lambda: fresh_capture(module, short), n=3)
     many, few = ax.capture(module, long), ax.capture(module, short)
     strength = compare(lambda: ax.node_strength(many), lambda: ax.node_strength(few), n=9)
     return [

@@ -13,12 +13,12 @@ from torch import nn
 
 import axonometry as ax
 from axonometry.populations.resnet import ResNet
-from benchmarks.timing import Row
+from benchmarks.timing import Row, fresh_capture
 
 
-def lenet(width: int = 6) -> nn.Module:
-    """A LeNet for 32x32 images; another width is another architecture."""
-    features = [nn.Conv2d(3, width, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(width, 16, 5), nn.ReLU(), nn.MaxPool2d(2)]
+def lenet() -> nn.Module:
+    """A LeNet for 32x32 images."""
+    features = [nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)]
     head = [nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)]
     return nn.Sequential(*features, *head).eval()
 
@@ -34,10 +34,9 @@ def capturing() -> list[Row]:
     """Captures of a LeNet and a ResNet-18."""
     image = torch.zeros(1, 3, 32, 32)
     first = float(subprocess.check_output([sys.executable, "-m", "benchmarks.capturing"], text=True))
-    later = [processor_seconds(lambda w=width: ax.capture(lenet(w), image)) for width in range(6, 13)][1:]
-    again = [processor_seconds(lambda: ax.capture(lenet(6), image)) for _ in range(9)]
-    model = ResNet(18).eval()  # another size of image is a program of its own
-    large = [processor_seconds(lambda s=side: ax.capture(model, torch.zeros(1, 3, s, s))) for side in (224, 216, 208)]
+    later = [processor_seconds(lambda: fresh_capture(lenet(), image)) for _ in range(8)][1:]
+    again = [processor_seconds(lambda: ax.capture(lenet(), image)) for _ in range(9)]
+    large = [processor_seconds(lambda: fresh_capture(ResNet(18).eval(), torch.zeros(1, 3, 224, 224))) for _ in range(3)]
     return [
         Row("processor time of a process's first capture, a LeNet, 32x32", f"{first:.2f} s", "none", True, 1, ""),
         _median("processor time of a later capture of a LeNet", later, 0.3),

@@ -10,7 +10,7 @@ import torch
 
 import axonometry as ax
 from axonometry.populations.resnet import ResNet
-from benchmarks.timing import Row, compare, seconds
+from benchmarks.timing import Row, compare, fresh_capture, seconds
 
 IMAGE = (1, 3, 224, 224)
 
@@ -18,10 +18,8 @@ IMAGE = (1, 3, 224, 224)
 def resnet_18() -> list[Row]:
     """Capture and both products of a ResNet-18."""
     model, image = ResNet(18).eval(), torch.zeros(IMAGE)
-    ax.capture(model, torch.zeros(1, 3, 232, 232))  # torch.export imports what it needs once
-    # an architecture is exported once for each shape of input: other shapes are captures from the beginning
-    sides = (216, 208, 200)
-    capture = sorted(seconds(lambda s=side: ax.capture(model, torch.zeros(1, 3, s, s))) for side in sides)[1]
+    ax.capture(model, image)  # torch.export imports what it needs once
+    capture = sorted(seconds(lambda: fresh_capture(model, image)) for _ in range(3))[1]
     graph = ax.capture(model, image)
     ones = graph.ones()
     with torch.no_grad():

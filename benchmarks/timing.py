@@ -6,6 +6,10 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import axonometry as ax
+from axonometry.program import sharing
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,12 @@ class Ratio:
             self.n,
             self.detail,
         )
+
+
+def fresh_capture(*arguments: Any, **options: Any) -> ax.NeuralGraph:
+    """``ax.capture`` of an architecture as if the process had not seen it before."""
+    sharing.forget()
+    return ax.capture(*arguments, **options)
 
 
 def seconds(function: Callable[[], object]) -> float:
