@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from axonometry import populations
+from axonometry.metrics import CATALOGUE
+from axonometry.populations.registry import Registry
+
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_registered() -> Iterator[None]:
+    registries = [value for value in vars(populations).values() if isinstance(value, Registry)]
+    before = [(registry, set(registry)) for registry in registries]
+    measures = set(CATALOGUE)
+    yield
+    for registry, names in before:
+        for name in set(registry) - names:
+            registry.unregister(name)
+    for name in set(CATALOGUE) - measures:
+        del CATALOGUE[name]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=lambda page: page.name)
