@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from axonometry.populations import (
     train,
     train_stacked,
 )
+from axonometry.populations.parts import import_parts, import_places, registering_places
 from axonometry.populations.registry import Registry, as_it_is
 from axonometry.populations.stacked import why_alone
 
@@ -152,7 +155,8 @@ def test_a_run_whose_parts_are_not_registered_here(tmp_path: Path) -> None:
     population = load_population(tmp_path)
     assert population.runs[configuration.identity].scalars()["accuracy"].iloc[-1] > 0  # what is recorded can be read
     line = (
-        r"`family` is one of fully-connected, .*; got 'my-perceptron'. .* import the file that registers it \(--import"
+        r"`family` is one of fully-connected, .*; got 'my-perceptron'\. "
+        r"Correct the spelling, or import the file that registers it: axonometry --import"
     )
     with pytest.raises(ConfigurationError, match=line):
         population.graph(configuration.identity)
@@ -186,3 +190,83 @@ def test_a_registry_is_a_mapping_that_grows() -> None:
     registry.unregister("two")
     registry.unregister("two")
     assert list(registry) == ["one"]
+
+
+# ------------------------------------------------------------------------------------------------- other processes
+
+PARTS = """
+import torch
+from torch import nn
+from axonometry.populations import DATASETS, NETWORKS, OPTIMISERS, INITIALISERS, Dataset
+
+def stripes():
+    labels = torch.arange(60) % 2
+    inputs = torch.rand(60, 3, generator=torch.Generator().manual_seed(0))
+    inputs[:, 1] += labels
+    return Dataset("stripes", inputs[:40], labels[:40], inputs[40:], labels[40:], 2)
+
+DATASETS.register("file-stripes", stripes)
+NETWORKS.register("file-network", lambda shape, n: nn.Sequential(nn.Linear(shape[0], 4), nn.Tanh(), nn.Linear(4, n)))
+OPTIMISERS.register("file-sgd", torch.optim.SGD, learning_rate=0.5)
+INITIALISERS.register("file-small", lambda p, kernel, scale, generator: p.normal_(0, 0.1 * scale, generator=generator))
+"""
+CHOSEN = {
+    "dataset": "file-stripes",
+    "family": "file-network",
+    "optimiser": "file-sgd",
+    "initialiser": "file-small",
+    "epochs": 20,
+}
+
+
+@pytest.mark.timeout(300)
+def test_a_users_file_stands_in_a_configuration_file(tmp_path: Path) -> None:
+    """As a user would: parts in one file, choices in another, one command; then the same without the parts."""
+    (tmp_path / "parts.py").write_text(PARTS)
+    (tmp_path / "runs.json").write_text(json.dumps([{**CHOSEN, "seed": seed} for seed in (0, 1)]))
+
+    def axonometry(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "axonometry", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
+
+    train_them = ("runs", "train", "--config", "runs.json", "--folder", "runs", "--workers", "1")
+    without = axonometry(*train_them)
+    assert without.returncode == 2
+    assert "`family` is one of fully-connected" in " ".join(without.stderr.split())
+    assert "axonometry --import FILE.py" in " ".join(without.stderr.split())
+    done = axonometry("--import", "parts.py", *train_them)
+    assert done.returncode == 0, done.stderr
+    runs = load_population(tmp_path / "runs").runs
+    assert min(run.scalars()["accuracy"].iloc[-1] for run in runs.values()) >= 0.9
+
+
+def test_what_is_imported_is_a_file_or_a_module(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"is FILE\.py or a module's name; got .*nowhere\.py"):
+        import_parts(str(tmp_path / "nowhere.py"))
+    with pytest.raises(
+        ConfigurationError, match=r"is FILE\.py or a module's name; got No module named 'nowhere_at_all'"
+    ):
+        import_parts("nowhere_at_all")
+    import_parts("json")
+
+
+def test_a_file_is_run_once_and_its_place_goes_along(tmp_path: Path) -> None:
+    file = tmp_path / "parts_of_mine.py"
+    file.write_text(
+        "from torch import nn\nfrom axonometry.populations import ACTIVATIONS\n"
+        "ACTIVATIONS.register('my-silu', nn.SiLU)\n"
+    )
+    import_parts(str(file))
+    (place,) = [one for one in registering_places() if one.module == "parts_of_mine"]
+    assert place.file == str(file.resolve())
+    ACTIVATIONS.unregister("my-silu")
+    import_parts(str(file))  # it is here already
+    import_places([place])
+    assert "my-silu" not in ACTIVATIONS
+    del sys.modules["parts_of_mine"]  # as in a new process
+    import_places([place])
+    assert "my-silu" in ACTIVATIONS
+    del sys.modules["parts_of_mine"]
+    file.unlink()
+    with pytest.raises(ConfigurationError, match=r"got .*parts_of_mine\.py"):
+        import_places([place])

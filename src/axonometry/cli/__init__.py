@@ -61,10 +61,28 @@ def _version(asked: bool | None) -> None:
         raise typer.Exit
 
 
+def _import(places: list[str] | None) -> None:
+    if places:
+        from axonometry.populations.parts import import_parts
+
+        for place in places:
+            import_parts(place)
+
+
 @app.callback()
 def _options(
+    *,
     version: Annotated[
         bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = None,
+    imports: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            metavar="FILE.py",
+            callback=_import,
+            help="A file, or module, that registers data sets, networks, optimisers; it is run. May be repeated.",
+        ),
     ] = None,
 ) -> None:
     pass

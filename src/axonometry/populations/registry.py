@@ -4,7 +4,7 @@ A run's configuration is plain JSON, so it *names* its data set, network, optimi
 name stands for. Ours are entered in the same way as a user's:
 
     OPTIMISERS.register("rprop", torch.optim.Rprop, learning_rate=0.01)     # in my_parts.py
-    axonometry runs train --import my_parts.py --config runs.json           # {"optimiser": "rprop", ...}
+    axonometry --import my_parts.py runs train --config runs.json           # {"optimiser": "rprop", ...}
 
 A name is all that a run remembers: whoever opens it in a new process imports ``my_parts.py`` again, and is told so.
 """
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, ParamSpec, TypeVar
 
 from axonometry.errors import AxonometryError, ConfigurationError
+from axonometry.populations.parts import note_caller
 
 Entry = TypeVar("Entry")
 Facts = ParamSpec("Facts")
@@ -73,6 +74,7 @@ class Registry(Mapping[str, Entry], Generic[Facts, Entry]):
             came = f"{name!r}, which Axonometry brings" if name else "an empty name"
             raise ConfigurationError(f"a registered name of {self._what} is new", came, "Choose another name")
         self._entries[name] = self._make(*facts, **more)
+        note_caller()  # other processes import its module again
 
     def unregister(self, name: str) -> None:
         """Take a registered entry out again; nothing happens where there is none.
@@ -92,7 +94,7 @@ class Registry(Mapping[str, Entry], Generic[Facts, Entry]):
                 registry's own kind.
         """
         if name not in self._entries:
-            remedy = "Correct the spelling, or import the file that registers it (--import FILE.py)"
+            remedy = "Correct the spelling, or import the file that registers it: axonometry --import FILE.py"
             raise self._error(f"{self._what} is one of {', '.join(self)}", repr(name), remedy)
         return self._entries[name]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -20,6 +20,7 @@ from axonometry.errors import RunError
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
 from axonometry.populations.loop import Stop
+from axonometry.populations.parts import Place, import_places, registering_places
 from axonometry.populations.training import train
 
 
@@ -51,15 +52,18 @@ class Work:
         data: Data set, or where it is.
         measures: What is measured at each record.
         stop: Whether a run ends early.
+        parts: Where names that configurations use were registered.
     """
 
     folder: Path
     data: Data
     measures: tuple[str, ...]
     stop: Stop | None
+    parts: tuple[Place, ...] = field(default_factory=registering_places)
 
     def __call__(self, configuration: RunConfiguration) -> None:
         """Train one run."""
+        import_places(self.parts)
         folder = self.folder / configuration.identity
         train(configuration, folder, data=self.data, measures=self.measures, stop=self.stop)
 

@@ -1,0 +1,105 @@
+"""A user's own parts in other processes: where they were registered, and importing that again.
+
+A population is trained by new processes, which know what Axonometry brings and nothing else. So whoever hands them work
+sends along *where* names were registered, and they import it before they begin. What was registered in a notebook's
+cell or behind a script's ``__name__`` guard has no such place: those processes then say which name they lack.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module, util
+from pathlib import Path
+from types import ModuleType
+
+from axonometry.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Place:
+    """A module that registers something.
+
+    Attributes:
+        module: Its name, as ``sys.modules`` has it.
+        file: Its file, for modules that cannot be found by their name in another process.
+    """
+
+    module: str
+    file: str
+
+
+_places: dict[Place, None] = {}
+_NOT_THE_USERS = ("axonometry", "jaxtyping", "beartype")  # the shape checkers stand between calls under test
+
+
+def note_caller() -> None:
+    """Remember the module that is registering something: the nearest caller that is none of ours."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_USERS:
+        frame = frame.f_back
+    if frame is None:
+        return
+    module, file = frame.f_globals.get("__name__"), frame.f_globals.get("__file__")
+    # A script is run again by multiprocessing itself, as "__mp_main__".
+    if module not in (None, "__main__", "__mp_main__") and file is not None:
+        _places[Place(module, str(Path(file).resolve()))] = None
+
+
+def registering_places() -> tuple[Place, ...]:
+    """Where names were registered in this process."""
+    return tuple(_places)
+
+
+def import_places(places: Iterable[Place]) -> None:
+    """Import what registered names in another process; what is imported already is left alone.
+
+    Raises:
+        ConfigurationError: A file is gone.
+    """
+    for place in places:
+        if place.module not in sys.modules and not _found_by_name(place):
+            _run(place.module, Path(place.file))
+
+
+def import_parts(place: str) -> None:
+    """Import a file or module that registers data sets, networks, optimisers... Its code is run.
+
+    Args:
+        place: ``FILE.py``, or the name of an importable module.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    if place.endswith(".py"):
+        path = Path(place).resolve()
+        loaded = sys.modules.get(path.stem)
+        if loaded is None or getattr(loaded, "__file__", None) != str(path):
+            _run(path.stem, path)
+        return
+    try:
+        import_module(place)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError("what is imported is FILE.py or a module's name", str(error), "Check it") from error
+
+
+def _found_by_name(place: Place) -> bool:
+    try:
+        spec = util.find_spec(place.module)
+    except (ModuleNotFoundError, ValueError):
+        return False
+    if spec is None or spec.origin is None or Path(spec.origin).resolve() != Path(place.file):
+        return False
+    import_module(place.module)
+    return True
+
+
+def _run(name: str, path: Path) -> ModuleType:
+    spec = util.spec_from_file_location(name, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise ConfigurationError("what is imported is FILE.py or a module's name", str(path), "Check the path")
+    module = util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look up there what it defines
+    spec.loader.exec_module(module)
+    return module
