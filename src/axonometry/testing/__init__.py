@@ -5,7 +5,7 @@ from axonometry.testing.checks import (
     check_against_dense as check_against_dense,
     matrix as matrix,
 )
-from axonometry.testing.layers import graph_of as graph_of, network_of as network_of
+from axonometry.testing.layers import graph_of as graph_of, layers_of as layers_of
 from axonometry.testing.toys import (
     MAPS as MAPS,
     TOYS as TOYS,

@@ -12,7 +12,7 @@ from axonometry.program import NeuralGraph, capture
 Rows = Sequence[Sequence[float]]
 
 
-def network_of(
+def layers_of(
     *weights: Rows, biases: Sequence[Sequence[float]] | None = None, activation: Callable[[], nn.Module] = nn.ReLU
 ) -> nn.Sequential:
     """A fully connected network with these weights, a nonlinearity between every two layers.
@@ -22,7 +22,7 @@ def network_of(
         biases: Of each layer; none where None.
         activation: Makes the nonlinearity.
 
-    >>> network_of([[1.0, 2.0], [-3.0, 4.0]], [[1.0, 1.0]])(torch.tensor([[1.0, 1.0]]))
+    >>> layers_of([[1.0, 2.0], [-3.0, 4.0]], [[1.0, 1.0]])(torch.tensor([[1.0, 1.0]]))
     tensor([[4.]], grad_fn=<MmBackward0>)
     """
     layers: list[nn.Module] = []
@@ -38,7 +38,7 @@ def network_of(
 def graph_of(
     *weights: Rows, biases: Sequence[Sequence[float]] | None = None, activation: Callable[[], nn.Module] = nn.ReLU
 ) -> NeuralGraph:
-    """The graph of :func:`network_of`; its groups are called ``input``, ``0``, ``2`` and so on.
+    """The graph of :func:`layers_of`; its groups are called ``input``, ``0``, ``2`` and so on.
 
     Args:
         *weights: As there.
@@ -49,5 +49,5 @@ def graph_of(
     >>> (graph @ graph.ones())["0"]
     tensor([3., 1.])
     """
-    model = network_of(*weights, biases=biases, activation=activation)
+    model = layers_of(*weights, biases=biases, activation=activation)
     return capture(model, torch.zeros(1, len(weights[0][0])))

@@ -93,8 +93,8 @@ def sharpness(
         SamplesError: Samples and labels do not fit each other or the network.
         WeightsError: There are no parameters, or the loss is not finite.
 
-    >>> from axonometry.testing import network_of
-    >>> model, one = network_of([[0.0], [1.0]]), torch.ones(1, 1)
+    >>> from axonometry.testing import layers_of
+    >>> model, one = layers_of([[0.0], [1.0]]), torch.ones(1, 1)
     >>> round(sharpness(model, one, torch.tensor([1])).value, 6)
     0.393224
     >>> p = 1 / (1 + math.exp(-1))

@@ -133,8 +133,8 @@ def weight_plane(
         SamplesError: Samples and labels do not fit each other or the network.
         WeightsError: There are not three states of this network, or they lie on one line.
 
-    >>> from axonometry.testing import network_of
-    >>> model = network_of([[1.0], [0.0]])
+    >>> from axonometry.testing import layers_of
+    >>> model = layers_of([[1.0], [0.0]])
     >>> states = [{"0.weight": torch.tensor(rows)} for rows in ([[1.0], [0.0]], [[0.0], [1.0]], [[1.0], [1.0]])]
     >>> weight_plane(model, states, torch.ones(1, 1), torch.tensor([0]), resolution=2).accuracy
     tensor([[1., 0.],

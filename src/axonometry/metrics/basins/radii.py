@@ -92,8 +92,8 @@ def sample_radii(  # noqa: PLR0913 - of what, how it is looked for, and who is t
         ConfigurationError: A setting makes no sense.
         SamplesError: Samples and labels do not fit each other or the network.
 
-    >>> from axonometry.testing import network_of
-    >>> model = network_of([[1.0], [-1.0]])
+    >>> from axonometry.testing import layers_of
+    >>> model = layers_of([[1.0], [-1.0]])
     >>> sample_radii(model, torch.tensor([[2.0]]), torch.tensor([0]), directions=4).radii.round(decimals=1)
     tensor([[inf, 2., inf, inf]], dtype=torch.float64)
     """

@@ -95,8 +95,8 @@ def weight_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is t
     Warns:
         NoCrossingWarning: Noise alone cannot bring the accuracy below the threshold, as with two classes.
 
-    >>> from axonometry.testing import network_of
-    >>> model, samples = network_of(torch.eye(3).tolist()), torch.eye(3)
+    >>> from axonometry.testing import layers_of
+    >>> model, samples = layers_of(torch.eye(3).tolist()), torch.eye(3)
     >>> basin = weight_basin(model, samples, torch.arange(3))
     >>> round(basin.network.amplitude, 1), basin.network.clean, basin.network.n
     (4.2, 1.0, 3)
