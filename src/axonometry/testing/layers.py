@@ -9,11 +9,11 @@ from torch import nn
 
 from axonometry.program import NeuralGraph, capture
 
-Rows = Sequence[Sequence[float]]
+Rows = Sequence[Sequence[float | int]]
 
 
 def layers_of(
-    *weights: Rows, biases: Sequence[Sequence[float]] | None = None, activation: Callable[[], nn.Module] = nn.ReLU
+    *weights: Rows, biases: Rows | None = None, activation: Callable[[], nn.Module] = nn.ReLU
 ) -> nn.Sequential:
     """A fully connected network with these weights, a nonlinearity between every two layers.
 
@@ -35,9 +35,7 @@ def layers_of(
     return nn.Sequential(*layers[:-1])
 
 
-def graph_of(
-    *weights: Rows, biases: Sequence[Sequence[float]] | None = None, activation: Callable[[], nn.Module] = nn.ReLU
-) -> NeuralGraph:
+def graph_of(*weights: Rows, biases: Rows | None = None, activation: Callable[[], nn.Module] = nn.ReLU) -> NeuralGraph:
     """The graph of :func:`layers_of`; its groups are called ``input``, ``0``, ``2`` and so on.
 
     Args:
