@@ -16,7 +16,12 @@ if TYPE_CHECKING:  # what follows is for readers and type checkers; the tables b
     from axonometry.metrics import *  # noqa: F403
     from axonometry.predict import AccuracyPredictor as AccuracyPredictor
     from axonometry.program import *  # noqa: F403
-    from axonometry.trajectory import Recorder as Recorder, Trajectory as Trajectory, load as load
+    from axonometry.trajectory import (
+        Recorder as Recorder,
+        Trajectory as Trajectory,
+        load as load,
+        load_runs as load_runs,
+    )
     from axonometry.trajectory.summary import temporal_summary as temporal_summary
     from axonometry.values import *  # noqa: F403
 
@@ -34,6 +39,7 @@ _SINGLE = {
     "Recorder": "axonometry.trajectory",
     "Trajectory": "axonometry.trajectory",
     "load": "axonometry.trajectory",
+    "load_runs": "axonometry.trajectory",
     "open_checkpoint": "axonometry.checkpoints",
     "temporal_summary": "axonometry.trajectory.summary",
 }

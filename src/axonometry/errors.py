@@ -1,11 +1,18 @@
-"""Exceptions that say the rule, what came instead, and what to do about it."""
+"""Exceptions that say what is wrong, and what to do about it."""
+
+from pathlib import Path
 
 
 class AxonometryError(Exception):
     """Base of every error that Axonometry raises on purpose.
 
+    >>> print(AxonometryError("a learning rate is above 0", "-1", "Pass a positive number"))
+    a learning rate is above 0; got -1. Pass a positive number.
+    >>> print(AxonometryError("no such folder: nope"))
+    no such folder: nope.
+
     Args:
-        rule: What has to hold, as a sentence without its full stop.
+        rule: What has to hold, or what is wrong, as a sentence without its full stop.
         came: What was found instead; empty where the rule says it all.
         remedy: What the user can do now.
     """
@@ -18,6 +25,20 @@ class AxonometryError(Exception):
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
         """Survive the way back from a worker process."""
         return type(self), (self.rule, self.came, self.remedy)
+
+
+def corrupt_file(path: Path, found: object) -> str:
+    """The rule of an error about a file that cannot be read as what its name says.
+
+    >>> corrupt_file(Path("run.json"), "no format version"), corrupt_file(Path("w.npz"), EOFError("too short"))
+    ('corrupt file: run.json: no format version', 'corrupt file: w.npz: EOFError: too short')
+
+    Args:
+        path: The file.
+        found: What is wrong with it in a few words, or the exception that reading it raised.
+    """
+    words = f"{type(found).__name__}: {found}" if isinstance(found, Exception) else str(found)
+    return f"corrupt file: {path}: {next(iter(words.strip().splitlines()), '')[:300]}"
 
 
 class CaptureError(AxonometryError):
@@ -53,7 +74,7 @@ class ConvergenceError(AxonometryError):
 
 
 class RunError(AxonometryError):
-    """A run folder is damaged, of a newer format, or in use."""
+    """A run folder is corrupt, of a newer format, or in use."""
 
 
 class WriteError(RunError):
@@ -64,11 +85,11 @@ class WriteError(RunError):
 
 
 class CheckpointError(AxonometryError):
-    """A checkpoint file is damaged, unsafe or of an unknown kind."""
+    """A checkpoint file is corrupt, unsafe or of an unknown kind."""
 
 
 class DataError(AxonometryError):
-    """A data set's file is missing or damaged."""
+    """A data set's file is missing or corrupt."""
 
 
 class ConfigurationError(AxonometryError):
@@ -76,7 +97,7 @@ class ConfigurationError(AxonometryError):
 
 
 class PredictionError(AxonometryError, ValueError):
-    """Runs, features or a saved predictor do not serve for a prediction; a ValueError, as scikit-learn expects."""
+    """Runs, features or a saved predictor do not fit a prediction; a ValueError, as scikit-learn expects."""
 
 
 class MissingExtraError(AxonometryError):
@@ -85,8 +106,4 @@ class MissingExtraError(AxonometryError):
     @classmethod
     def of(cls, package: str, extra: str) -> "MissingExtraError":
         """The error for one package of one extra."""
-        return cls(
-            f"this needs the package {package}",
-            "an installation without it",
-            f"Install it with: pip install 'axonometry[{extra}]'",
-        )
+        return cls(f"missing package: {package}", "", f"Install it with: pip install 'axonometry[{extra}]'")

@@ -302,7 +302,7 @@ def test_a_tensor_that_is_in_no_shard(tmp_path: Path, state: dict[str, Tensor]) 
     content = json.loads(path.read_text())
     content["weight_map"]["ghost"] = "model-00001-of-00003.safetensors"
     path.write_text(json.dumps(content))
-    with pytest.raises(CheckpointError, match=r"got ghost, which is not in model-00001-of-00003\.safetensors"):
+    with pytest.raises(CheckpointError, match=r"corrupt file: .*: ghost, which is not in model-00001-of-00003"):
         open_checkpoint(path)
 
 
@@ -320,12 +320,12 @@ def test_an_index_does_not_lead_out_of_its_folder(tmp_path: Path, state: dict[st
 def test_a_damaged_index(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.safetensors.index.json"
     path.write_text(text)
-    with pytest.raises(CheckpointError, match=r"index\.json must be a whole file of the kind that its name says"):
+    with pytest.raises(CheckpointError, match=r"corrupt file: .*index\.json: "):
         open_checkpoint(path)
 
 
 def test_what_is_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"which is not there\. Check the path"):
+    with pytest.raises(CheckpointError, match=r"no such file or folder: .*Check the path"):
         open_checkpoint(tmp_path / "absent.pt")
     with pytest.raises(CheckpointError, match=r"a checkpoint's folder holds .*with none"):
         open_checkpoint(tmp_path)
@@ -380,11 +380,7 @@ def test_a_file_cut_short_anywhere_is_refused_in_one_line(tmp_path: Path, name: 
         torch.save(state, path, _use_new_zipfile_serialization=name == "a.pt")
     whole = path.read_bytes()
     # In the old format a name may be cut short, and then looks like one that is not allowed.
-    refusal = (
-        "which asks for|must be a whole file"
-        if name == "old.pt"
-        else rf"^{path} must be a whole file of the kind.*Copy or"
-    )
+    refusal = "which asks for|corrupt file: " if name == "old.pt" else rf"^corrupt file: {path}: .*Copy or"
     for length in sorted({0, 1, 7, 8, 9, len(whole) - 1, *range(0, len(whole), max(1, len(whole) // 40))}):
         path.write_bytes(whole[:length])
         with pytest.raises(CheckpointError, match=refusal) as caught:
@@ -392,9 +388,7 @@ def test_a_file_cut_short_anywhere_is_refused_in_one_line(tmp_path: Path, name: 
         assert "\n" not in str(caught.value)
     for content in (b"\0" * 200, b"hello world" * 30, b"PK\x03\x04" + b"\0" * 50, b"\x80\x02}q\0.", b"\xff" * 64):
         path.write_bytes(content)
-        with pytest.raises(
-            CheckpointError, match=r"which is an unknown kind|must be a whole file|holds none"
-        ) as caught:
+        with pytest.raises(CheckpointError, match=r"which is an unknown kind|corrupt file: |holds none") as caught:
             list(open_checkpoint(path).values())
         assert "\n" not in str(caught.value)
 
@@ -459,9 +453,7 @@ def test_a_pickle_bomb_does_not_explode(tmp_path: Path, name: str) -> None:
         assert checkpoint.left_out == (f"b ({os.name}.mkdir: code, not run)",)
         assert checkpoint.code == (f"{os.name}.mkdir",)
     else:
-        with pytest.raises(
-            CheckpointError, match=r"holds tensors by name|must be a whole file|a dictionary of"
-        ) as caught:
+        with pytest.raises(CheckpointError, match=r"holds tensors by name|corrupt file: |a dictionary of") as caught:
             dict(open_checkpoint(tmp_path / name))
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "exploded").exists()
@@ -607,11 +599,11 @@ def doubled(times: int) -> list[Any]:
     ("pickled", "what"),
     [
         (b"\x80\x02}r\xff\xff\xff\x7f.", "numbers its objects one after the other"),
-        (b"\x80\x02](h\x00e.", "must be a whole file"),
+        (b"\x80\x02](h\x00e.", "corrupt file: "),
         (b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01h\x00s.", "a dictionary that holds itself"),
         (b"\x80\x02" + b"}X\x01\x00\x00\x00a" * 200 + b"K\x01" + b"s" * 200 + b".", "over 100 dictionaries"),
         (pickle.dumps({"a": doubled(60)}, 2), "more than 3,000,000 objects"),
-        (b"\x80\x04\x8d" + b"\xff" * 7 + b"\x7f.", "must be a whole file"),
+        (b"\x80\x04\x8d" + b"\xff" * 7 + b"\x7f.", "corrupt file: "),
     ],
 )
 def test_pickles_without_end(tmp_path: Path, pickled: bytes, what: str) -> None:
@@ -633,7 +625,7 @@ def test_headers_of_numpy_that_make_no_sense(tmp_path: Path, shape: str) -> None
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("w.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(8))
-    with pytest.raises(CheckpointError, match="must be a whole file"):
+    with pytest.raises(CheckpointError, match="corrupt file: "):
         open_checkpoint(tmp_path / "a.npz")
 
 
@@ -643,7 +635,7 @@ def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
     for path, what in ((tmp_path / "a.pt", "a pipe"), (Path("/dev/zero"), "a device")):
         with pytest.raises(CheckpointError, match=f"a regular file; got .*which is {what}"):
             open_checkpoint(path)
-    with pytest.raises(CheckpointError, match="which is not there"):
+    with pytest.raises(CheckpointError, match="no such file or folder: "):
         open_checkpoint("a\0b.pt")
 
 

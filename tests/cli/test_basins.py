@@ -24,10 +24,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_table(run, folder: Path) -> None:
     outcome = run("basins", folder, *QUICK)
     assert (outcome.code, outcome.err) == (0, "")
-    assert "Amplitude of the noise at which accuracy falls to the threshold" in outcome.out
+    assert "Noise amplitude at which accuracy falls to the threshold" in outcome.out
     (row,) = [line.split() for line in outcome.out.splitlines() if line.strip().startswith("learned")]
     assert len(row) == 10
-    assert "Class by class, step 2" in outcome.out
+    assert "By class, step 2" in outcome.out
 
 
 def test_json_has_everything(run, folder: Path) -> None:
@@ -57,8 +57,8 @@ def test_a_page(run, folder: Path, tmp_path: Path) -> None:
     outcome = run("basins", folder, *QUICK, "--report", page)
     assert outcome.err == f"Wrote {page}\n"
     text = page.read_text(encoding="utf-8")
-    assert "A plane through three samples" in text
-    assert "A plane through three steps" in text
+    assert "Plane through three samples" in text
+    assert "Plane through three training steps" in text
     assert f"axonometry basins {folder} --samples 40" in text
 
 
@@ -79,8 +79,8 @@ def test_a_network_of_ones_own(run, tmp_path: Path) -> None:
 def test_what_is_refused(run, runs: Path, folder: Path) -> None:
     for words, line in (
         ([runs], "Error: "),
-        ([folder / "learned", folder / "learned"], "names of their own"),
-        ([folder / "nothing"], "runs are looked for in a folder"),
+        ([folder / "learned", folder / "learned"], "two networks have the same name: learned"),
+        ([folder / "nothing"], "no such folder: "),
         ([folder, "--threshold", "1"], "`threshold` is an accuracy above 0 and below 1"),
     ):
         outcome = run("basins", *words, *QUICK)

@@ -78,10 +78,10 @@ def test_every_command_prints_json(name: str) -> None:
     [
         (["nothing"], "Error: No such command 'nothing'."),
         (["analyze"], "Error: Missing argument 'paths'."),
-        (["analyze", "no/such.pt"], "Error: a checkpoint is a file or a folder; got no/such.pt, which is not there."),
-        (["runs", "show", "no/such"], "Error: a run is a folder with a run.json; got no/such, which has none."),
-        (["runs", "list", "no/such"], "Error: runs are looked for in a folder; got no/such, which is none."),
-        (["runs", "verify", "no/such"], "Error: runs are looked for in a folder; got no/such, which is none."),
+        (["analyze", "no/such.pt"], "Error: no such file or folder: no/such.pt. Check the path."),
+        (["runs", "show", "no/such"], "Error: no such folder: no/such. Check the path."),
+        (["runs", "list", "no/such"], "Error: no such folder: no/such. Check the path."),
+        (["runs", "verify", "no/such"], "Error: no such folder: no/such. Check the path."),
         (["runs", "train", "--size", "huge"], "Error: `size` of fully-connected is one of small, medium, big;"),
         (["runs", "train", "--count", "0"], "Error: Invalid value for '--count'"),
         (["paper", "ictai2021", "--scale", "huge"], "Error: the experiment has its scales; got 'huge'."),
@@ -112,7 +112,7 @@ def test_version(run) -> None:
 def test_bad_input_in_a_process_of_its_own() -> None:
     done = subprocess.run([*AXONOMETRY, "analyze", "no/such.pt"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("Error: a checkpoint is a file or a folder")
+    assert done.stderr.startswith("Error: no such file or folder")
     assert "Traceback" not in done.stderr
 
 
@@ -133,6 +133,6 @@ def test_ctrl_c_exits_130_and_keeps_what_was_finished(tmp_path: Path) -> None:
         process.kill()
     assert (process.returncode, out) == (130, "")
     # Not always the last line: on a busy machine Python's resource tracker may still say that it cleaned up semaphores.
-    assert "Interrupted. What was finished is kept; the same command goes on from there." in err.splitlines()
+    assert "Interrupted. Finished work is kept; the same command resumes." in err.splitlines()
     assert "Traceback" not in err
     assert list(tmp_path.glob("runs/*/metrics.parquet"))

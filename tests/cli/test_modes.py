@@ -69,16 +69,16 @@ def test_outputs_that_are_no_classes(run, tmp_path: Path) -> None:
     file.write_text(OWN)
     outcome = run("modes", f"{file}:wide", "--dataset", "digits", "--samples", 60)
     assert outcome.code == 0
-    assert "no classes" in outcome.err
+    assert "not the classes" in outcome.err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("{}/own_network.py:network",), "--dataset"),
-        (("{}/own_network.py:nothing", "--dataset", "digits"), "no torch.nn.Module"),
-        (("{}/missing.py:network", "--dataset", "digits"), "file exists"),
-        (("no_such_module_at_all:network", "--dataset", "digits"), "can be imported"),
+        (("{}/own_network.py:nothing", "--dataset", "digits"), "it is not a torch.nn.Module"),
+        (("{}/missing.py:network", "--dataset", "digits"), "no such file: "),
+        (("no_such_module_at_all:network", "--dataset", "digits"), "No module named 'no_such_module_at_all'"),
         (("{}", "--dataset", "digits"), "run.json"),
     ],
     ids=["no-dataset", "no-module", "no-file", "no-import", "no-run"],

@@ -51,8 +51,8 @@ def test_reports_are_written(run, population: Path, tmp_path: Path) -> None:
     begun, new = (record(tmp_path / name, seed=3, epochs=epochs, end=False) for name, epochs in (("a", 1), ("b", 0)))
     outcome = run("predict", "apply", out, begun, new, "--level", 0.8, "--report", page, "--json")
     assert [row["run"] for row in outcome.json] == ["a"]
-    assert "1 of 2 runs have no whole epoch yet and are left out." in outcome.err
-    assert "What a will become" in page.read_text()
+    assert "1 of 2 runs have no complete epoch and are left out." in outcome.err
+    assert "Predicted final accuracy of a" in page.read_text()
 
 
 def test_a_predictor_of_classes_is_no_forecast(run, population: Path, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_predictor_of_classes_is_no_forecast(run, population: Path, tmp_path: 
     AccuracyPredictor("curve", 1, task="classification", trees=2).fit(folders).save(tmp_path / "classes")
     outcome = run("predict", "apply", tmp_path / "classes", population)
     assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
-    assert "predicted by regression" in outcome.err
+    assert "is a classifier" in outcome.err
 
 
 def test_bad_input_is_one_line(run, population: Path, tmp_path: Path) -> None:

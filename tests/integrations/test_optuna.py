@@ -140,7 +140,7 @@ def test_a_study_of_another_direction(directions: list[str], words: str) -> None
     pruner = AccuracyPruner(Foreseen({}))
     study = optuna.create_study(directions=directions, pruner=pruner)
     frozen = study.ask()
-    with pytest.raises(ConfigurationError, match=f"a study that prunes on accuracy maximises it alone; {words}"):
+    with pytest.raises(ConfigurationError, match=f"the study maximises accuracy alone; {words}"):
         pruner.prune(study, study.trials[frozen.number])
 
 
@@ -148,7 +148,8 @@ def test_a_trial_that_does_not_say_where_its_run_is() -> None:
     study = optuna.create_study(direction="maximize", pruner=AccuracyPruner(Foreseen({})))
     trial = study.ask()
     trial.report(0.5, 1)
-    with pytest.raises(ConfigurationError, match=r"got trial 0 without. Call trial.set_user_attr\(\"run\", folder\)"):
+    words = r"trial 0 does not name its run folder\. Call trial.set_user_attr\(\"run\", folder\)"
+    with pytest.raises(ConfigurationError, match=words):
         trial.should_prune()
 
 

@@ -370,7 +370,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 def test_a_damaged_run_is_named(tmp_path: Path) -> None:
     train(replace(QUICK[0], max_steps=0), tmp_path / "run")
     (tmp_path / "run" / "run.json").write_text("{")
-    with pytest.raises(RunError, match=r"run/run.json must be whole"):
+    with pytest.raises(RunError, match=r"corrupt file: .*run/run.json"):
         load_population(tmp_path)
 
 
@@ -395,7 +395,7 @@ def test_graphs_of_all_runs_share_one_export(trained: Population, monkeypatch: p
     assert len(exports) == 1
     with pytest.raises(RunError, match="holds the run; got 'nobody'"):
         fresh.graph("nobody")
-    with pytest.raises(RunError, match="by a recorded step; got 7"):
+    with pytest.raises(RunError, match="no weights at step 7"):
         fresh.graph(next(iter(fresh.runs)), 7)
 
 

@@ -96,7 +96,7 @@ def page() -> Page:
                 ),
             ),
             Tab("Networks", (Figure("Apart", (Panel(distributions.heatmap(matrix, value="nats")),)), table)),
-            Tab("Graph", (Drawing("Graph", drawing.draw(GROUPS, SYNAPSES, wires)),)),
+            Tab("Graph", (Drawing("Graph", drawing.graph_svg(GROUPS, SYNAPSES, wires)),)),
             Tab("Definitions", (Prose("What the words mean."),)),
         ),
         {"data": "none", "layer": SCRIPT},

@@ -13,8 +13,8 @@ from axonometry.errors import AxonometryError, ConfigurationError, WeightsError
 from axonometry.populations import RunConfiguration, train
 from axonometry.report import Facts, Figure, Page, Prose, Table
 from axonometry.report.basins import amplitude, basins_page
-from axonometry.report.basins_figures import answers, curves, samples
-from axonometry.report.basins_study import Choices, Planes, StepBasins, measured_run, planes_of
+from axonometry.report.basins_figures import accuracy_curves, answers, samples
+from axonometry.report.basins_study import Choices, Planes, StepBasins, basins_of_run, planes_of
 from axonometry.trajectory import Trajectory, load
 
 FEW = Choices(samples=60, steps=3, draws=3)
@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
 
 @pytest.fixture(scope="module")
 def steps(run: Trajectory) -> list[StepBasins]:
-    return list(measured_run(run, FEW))
+    return list(basins_of_run(run, FEW))
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_two_runs_have_their_own_tabs_and_remarks_are_said(steps: list[StepBasin
 
 def test_figures_show_what_was_measured(steps: list[StepBasins]) -> None:
     basin = steps[-1].weights
-    drawn = curves(basin)
+    drawn = accuracy_curves(basin)
     network = next(trace for trace in drawn.data if trace.name == "network")
     mine = basin.curves[(basin.curves["group"] == "network") & (basin.curves["amplitude"] > 0)]
     assert network.y == pytest.approx(mine["accuracy"].to_numpy(), abs=1e-6)
@@ -130,19 +130,19 @@ def test_runs_that_have_no_basins(run: Trajectory, tmp_path: Path) -> None:
     for configuration, match in (
         (None, "no configuration"),
         ({"lr": 0.1}, "lr"),
-        (RunConfiguration(family="autoencoder", objective="bce").to_dict(), "those of a classifier"),
+        (RunConfiguration(family="autoencoder", objective="bce").to_dict(), "basins need a classifier"),
     ):
         other = replace(run, description=replace(description, configuration=configuration))
         with pytest.raises(ConfigurationError, match=match):
-            next(measured_run(other, FEW))
-    with pytest.raises(AxonometryError, match="at a whole step"):
-        next(measured_run(replace(run, steps=()), FEW))
+            next(basins_of_run(other, FEW))
+    with pytest.raises(AxonometryError, match="no complete step in "):
+        next(basins_of_run(replace(run, steps=()), FEW))
 
 
 def test_a_run_that_diverged(tmp_path: Path) -> None:
     train(RunConfiguration(epochs=1, learning_rate=1e30, optimiser="sgd"), tmp_path / "diverged")
-    with pytest.raises(WeightsError, match=r"diverged at step .* finite weights"):
-        list(measured_run(load(tmp_path / "diverged"), Choices(samples=20, draws=2)))
+    with pytest.raises(WeightsError, match=r"the weights of diverged at step \d+ are not finite"):
+        list(basins_of_run(load(tmp_path / "diverged"), Choices(samples=20, draws=2)))
 
 
 def test_the_page_draws_in_a_browser(steps: list[StepBasins], planes: Planes, browser: Any, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_the_page_draws_in_a_browser(steps: list[StepBasins], planes: Planes, br
 def test_tokens_have_a_weight_basin_only(family: str, tmp_path: Path) -> None:
     train(RunConfiguration(dataset="text", family=family, train_fraction=0.01, max_steps=2), tmp_path / "read")
     run = load(tmp_path / "read")
-    (one,) = measured_run(run, Choices(samples=20, draws=2))
+    (one,) = basins_of_run(run, Choices(samples=20, draws=2))
     assert one.samples is None
     assert one.basins == (one.weights,)
     found = planes_of(run, Choices(samples=20))

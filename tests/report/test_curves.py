@@ -33,7 +33,7 @@ def test_lines_are_sorted_and_named_with_a_band_each() -> None:
     assert list(line.x) == [1, 10, 100]
     assert np.allclose(line.y, [1, 2, 3])
     assert list(band.x) == [1, 10, 100, 100, 10, 1]
-    assert np.allclose(band.y, [1.5, 50, 3.5, 2.5, 1.5, 0.5])
+    assert np.allclose(band.y, [0.5, 1.5, 2.5, 3.5, 50, 1.5])
     assert len(nothing.x) == 0
     assert dot.name == "a &lt;i&gt;"
     assert dot.legendgroup == "a <i>"

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from axonometry.program.description import Group, Synapse, Wire
-from axonometry.report.drawing import draw, short_count
+from axonometry.report.drawing import graph_svg, short_count
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -31,7 +31,7 @@ def bars(svg: str) -> list[dict[str, float]]:
 
 
 def test_a_chain_runs_from_left_to_right_with_the_number_of_its_links() -> None:
-    svg = draw(
+    svg = graph_svg(
         [group("input", (784,)), group("fc1"), group("fc2")], [synapse("input", "fc1", 7840), synapse("fc1", "fc2")]
     )
     xs = [bar["x"] for bar in bars(svg)]
@@ -43,7 +43,7 @@ def test_a_chain_runs_from_left_to_right_with_the_number_of_its_links() -> None:
 
 def test_a_skip_is_an_arc_over_the_group_between() -> None:
     groups = [group("input"), group("a"), group("b")]
-    svg = draw(groups, [synapse("input", "a"), synapse("a", "b")], [Wire("b", "skip", ("input",), 10)])
+    svg = graph_svg(groups, [synapse("input", "a"), synapse("a", "b")], [Wire("b", "skip", ("input",), 10)])
     (arc,) = [path.get("d") or "" for path in parsed(svg).iter("path") if path.get("fill") == "none"]
     highest = min(float(y) for y in re.findall(r"[\d.-]+ ([\d.-]+)", arc))
     assert highest < min(bar["y"] for bar in bars(svg))
@@ -53,7 +53,7 @@ def test_a_skip_is_an_arc_over_the_group_between() -> None:
 
 def test_branches_stand_below_each_other() -> None:
     groups = [group("input"), group("left"), group("right"), group("sum")]
-    svg = draw(
+    svg = graph_svg(
         groups, [synapse("input", "left"), synapse("input", "right"), synapse("left", "sum"), synapse("right", "sum")]
     )
     _, left, right, _ = bars(svg)
@@ -62,19 +62,19 @@ def test_branches_stand_below_each_other() -> None:
 
 
 def test_two_synapses_between_two_groups_are_one_band_with_all_links() -> None:
-    svg = draw([group("a"), group("b")], [synapse("a", "b", 100), synapse("a", "b", 23)])
+    svg = graph_svg([group("a"), group("b")], [synapse("a", "b", 100), synapse("a", "b", 23)])
     assert "123" in " ".join(parsed(svg).itertext())
     assert len(list(parsed(svg).iter("path"))) == 1
 
 
 def test_more_neurons_make_a_higher_bar() -> None:
-    heights = [bar["height"] for bar in bars(draw([group(str(n), (n,)) for n in (1, 10, 1000)], []))]
+    heights = [bar["height"] for bar in bars(graph_svg([group(str(n), (n,)) for n in (1, 10, 1000)], []))]
     assert heights == sorted(set(heights))
 
 
 def test_names_are_text_and_long_ones_end_visibly() -> None:
     name = "<script>alert(1)</script>"
-    svg = draw([group("a"), group(name)], [synapse("a", name)], [Wire("a", "skip", ("nowhere",), 1)])
+    svg = graph_svg([group("a"), group(name)], [synapse("a", name)], [Wire("a", "skip", ("nowhere",), 1)])
     assert "<script>" not in svg
     assert name in " ".join(parsed(svg).itertext())
     assert "…" in svg
@@ -82,12 +82,12 @@ def test_names_are_text_and_long_ones_end_visibly() -> None:
 
 @pytest.mark.parametrize("groups", [[], [group("input", ())]])
 def test_next_to_nothing_is_drawn_too(groups: list[Group]) -> None:
-    assert parsed(draw(groups, [])).tag in {"svg", f"{SVG}svg"}
+    assert parsed(graph_svg(groups, [])).tag in {"svg", f"{SVG}svg"}
 
 
 def test_a_hundred_layers_stay_apart_and_scroll() -> None:
     groups = [group(f"layer{i}") for i in range(100)]
-    svg = draw(groups, [synapse(f"layer{i}", f"layer{i + 1}") for i in range(99)])
+    svg = graph_svg(groups, [synapse(f"layer{i}", f"layer{i + 1}") for i in range(99)])
     xs = [bar["x"] for bar in bars(svg)]
     assert min(b - a for a, b in itertools.pairwise(xs)) >= 100
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 
 from axonometry.report import figures, palette
-from axonometry.report.axes import blank, escape, evenly, folded, plain, small
+from axonometry.report.axes import as_float32, blank, escape, evenly, hover_title, wrapped
 from tests.report import synthetic
 
 SCRIPT = "<script>alert(1)</script>"
@@ -192,7 +192,7 @@ def test_axes_are_named_and_a_hover_text_needs_no_unit() -> None:
     assert figure.layout.xaxis.title.text == "step"
     assert figure.layout.annotations[0].text == "fluctuation (weight)"
     assert blank("", "").layout.annotations == ()
-    assert plain("fluctuation (weight)") == "fluctuation"
+    assert hover_title("fluctuation (weight)") == "fluctuation"
     assert escape("a<b&c>") == "a&lt;b&amp;c&gt;"
 
 
@@ -207,10 +207,10 @@ def test_thinning_keeps_order_and_ends(length: int, most: int) -> None:
 
 
 def test_long_names_are_folded_near_their_middle() -> None:
-    assert folded("layer1.0.downsample.0") == "layer1.0.<br>downsample.0"
-    assert folded("averyverylongnamewithoutanybreak") == "averyverylongnamewithoutanybreak"
+    assert wrapped("layer1.0.downsample.0") == "layer1.0.<br>downsample.0"
+    assert wrapped("averyverylongnamewithoutanybreak") == "averyverylongnamewithoutanybreak"
 
 
 def test_numbers_travel_as_float32() -> None:
-    assert small([0.1, np.nan]).dtype == np.float32
-    assert '"dtype":"f4"' in go.Figure(go.Scatter(y=small(np.arange(100.0)))).to_json()
+    assert as_float32([0.1, np.nan]).dtype == np.float32
+    assert '"dtype":"f4"' in go.Figure(go.Scatter(y=as_float32(np.arange(100.0)))).to_json()

@@ -53,20 +53,25 @@ def test_the_phase_picture_shows_the_gradients() -> None:
         expected = rows.loc[rows["group"] == trace.name, "value"]
         np.testing.assert_allclose(trace.y, expected, rtol=1e-6)
         assert list(trace.x) == [0, 10, 20]
-    (dots,) = phases["From the first layer to the last"].panels[0].figure.data
+    (dots,) = phases["By layer"].panels[0].figure.data
     np.testing.assert_allclose(dots.y, rows.loc[rows["step"] == 20, "value"], rtol=1e-6)
-    cells = phases["Class by class"].panels[0].figure.data[0]
+    cells = phases["By class"].panels[0].figure.data[0]
     assert cells.z.shape == (3, 3)
     assert list(cells.y) == ["class 0", "class 1", "class 2"]
 
 
 def test_modes_and_what_is_left_behind_a_layer() -> None:
     found, table = page(2, 1.0, 2.0)
-    shares = figures(found, "Modes")["Modes from the first layer to the last"].panels
-    assert [panel.title for panel in shares] == ["order kept", "kept with ties", "order not kept", "dead"]
+    shares = figures(found, "Modes")["Modes by layer"].panels
+    assert [panel.title for panel in shares] == [
+        "order preserved",
+        "preserved with ties",
+        "order not preserved",
+        "dead",
+    ]
     kept = table[(table["step"] == 10) & (table["statistic"] == "strict")]["value"]
     np.testing.assert_allclose(shares[0].figure.data[0].y, kept, rtol=1e-6)
-    behind = figures(found, "Linear behind a layer")["From the input to the last layer"].panels
+    behind = figures(found, "Linear truncation")["Linear truncation by layer"].panels
     errors = table[(table["step"] == 10) & (table["statistic"] == "error")]["value"]
     np.testing.assert_allclose(behind[1].figure.data[0].y, errors, atol=1e-6)
     (shown,) = [b for tab in found.tabs if tab.name == "Modes" for b in tab.blocks if isinstance(b, Table)]

@@ -43,7 +43,7 @@ def page(population: Population) -> Page:
 
 def test_a_population_s_page_tells_all(page: Page, population: Population) -> None:
     assert names(page) == ["Overview", "Over time", "By accuracy", "Divergence", "Graph", "Networks", "Definitions"]
-    assert page.title == "How 6 networks learned digits"
+    assert page.title == "6 networks trained on digits"
     assert "They differ in seed, learning rate and epochs." in page.subtitle
     assert page.facts["torch"] == torch.__version__
     assert len(table(page, "Networks").rows) == len(population)
@@ -77,7 +77,7 @@ def test_a_page_of_one_network_has_no_correlation(population: Population) -> Non
     assert page.title == "One"
     assert "Divergence" not in names(page)
     assert [panel.remark for panel in page.tabs[0].blocks[1].panels] == ["n = 1"] * 5  # type: ignore[union-attr]
-    assert "All were trained alike." in page.subtitle
+    assert "All have the same configuration." in page.subtitle
 
 
 def test_the_page_weighs_little_apart_from_plotly(page: Page, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_many_layers_are_a_heatmap(tmp_path: Path) -> None:
 def test_a_run_without_a_step_is_refused(tmp_path: Path) -> None:
     module = torch.nn.Linear(2, 2)
     Recorder(tmp_path / "empty", module, torch.zeros(1, 2)).close()
-    with pytest.raises(AxonometryError, match="at least one whole step"):
+    with pytest.raises(AxonometryError, match="no complete step in "):
         run_page(load(tmp_path / "empty"))
 
 
@@ -163,7 +163,7 @@ def test_a_checkpoint_s_tab_draws_matrices_and_lists_everything() -> None:
 def test_a_captured_graph_has_its_tab_too() -> None:
     module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 2))
     captured = capture(module, torch.zeros(1, 1, 4, 4))
-    tab = graph.tab(captured)
+    tab = graph.network_tab(captured)
     facts = tab.blocks[0]
     assert isinstance(facts, Facts)
     assert facts.items["links"] == captured.n_links

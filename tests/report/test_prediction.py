@@ -71,7 +71,7 @@ def test_without_the_reference_there_are_no_differences() -> None:
     plan = EvaluationPlan(folds=2, inner_folds=2, trees=2, resamples=10)
     found = evaluate(table(16), ("degree",), (1,), plan=plan)
     titles = [figure.title for figure in drawn(evaluation_page(found, facts={}))]
-    assert titles == ["What is known after each epoch", "Prediction and truth, after 1 epoch"]
+    assert titles == ["Scores by number of known epochs", "Prediction and truth, after 1 epoch"]
 
 
 def test_importances_run_from_the_most_important() -> None:
@@ -102,7 +102,7 @@ def test_the_band_follows_the_history() -> None:
     history = pd.DataFrame(columns, index=pd.Index([1, 2], name="epoch"))
     band, line = history_figure(history, pd.Series(dtype="float64")).data
     np.testing.assert_allclose(band.x, [1, 2, 2, 1])
-    np.testing.assert_allclose(band.y, [0.7, 0.8, 0.5, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(band.y, [0.3, 0.5, 0.8, 0.7], rtol=1e-6)
     np.testing.assert_allclose(line.y, [0.5, 0.6], rtol=1e-6)
 
 

@@ -114,7 +114,7 @@ def test_a_network_without_an_accuracy_is_left_out_and_counted(population: Popul
 
 
 def test_an_empty_population_is_refused(population: Population) -> None:
-    with pytest.raises(AxonometryError, match="whole runs with an accuracy; got none"):
+    with pytest.raises(AxonometryError, match="no finished run with an accuracy in "):
         study(Population(population.folder, {}))
 
 

@@ -99,10 +99,10 @@ def test_a_training_that_diverges_is_recorded_to_its_end(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("samples", "error", "message"),
     [
-        (None, ConfigurationError, "none for neuron_strength, neuron_activation. Pass samples="),
-        (iter([torch.rand(2, 4)]), ConfigurationError, "an iterator, which ends"),
+        (None, ConfigurationError, "neuron_activation needs samples to run the network on. Pass samples="),
+        (iter([torch.rand(2, 4)]), ConfigurationError, "read again at every step; got an iterator"),
         (torch.rand(2, 5), SamplesError, r"\(n, 4\); got \(2, 5\)"),
-        (torch.rand(0, 4), SamplesError, "need samples; got none"),
+        (torch.rand(0, 4), SamplesError, "there are no samples. Pass at least one sample"),
     ],
 )
 def test_samples_are_looked_at_before_anything_is_written(
@@ -116,7 +116,7 @@ def test_samples_are_looked_at_before_anything_is_written(
 def test_a_run_goes_on_with_its_samples(tmp_path: Path) -> None:
     samples = torch.rand(6, 4)
     record(tmp_path / "run", samples)
-    with pytest.raises(RunError, match="something else for samples"):
+    with pytest.raises(RunError, match="was recorded differently: samples"):
         ax.Recorder(tmp_path / "run", network(), EXAMPLE, measures=MEASURES, samples=samples * 2, resume=True)
     with ax.Recorder(tmp_path / "run", network(), EXAMPLE, measures=MEASURES, samples=samples, resume=True) as recorder:
         recorder.record(3)

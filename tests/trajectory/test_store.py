@@ -44,7 +44,7 @@ def test_the_file_says_its_format(tmp_path: Path, description: Description) -> N
 
 def test_a_configuration_that_json_cannot_hold(graph: NeuralGraph) -> None:
     options: dict[str, Any] = {"measures": (), "layers": None, "keep_weights": True}
-    with pytest.raises(RunError, match=r"what JSON can.*set is not JSON serializable"):
+    with pytest.raises(RunError, match=r"holds JSON values: .*set is not JSON serializable"):
         describe(graph, configuration={"a": {1, 2}}, **options)
 
 
@@ -57,7 +57,7 @@ def changed(folder: Path, **changes: Any) -> None:
 def test_a_newer_format_says_so_in_one_line(tmp_path: Path, description: Description) -> None:
     write_description(tmp_path, description)
     changed(tmp_path, format=FORMAT + 1, groups="something that we do not know")
-    words = rf"reads runs up to format {FORMAT}; got .*run\.json of format {FORMAT + 1}"
+    words = rf"run\.json has format {FORMAT + 1}, this version .* reads formats up to {FORMAT}\. Open it with a newer"
     with pytest.raises(RunError, match=words) as caught:
         read_description(tmp_path)
     assert "\n" not in str(caught.value)
@@ -95,7 +95,7 @@ def test_a_further_key_is_ignored(tmp_path: Path, description: Description) -> N
 def test_a_damaged_description_is_refused(tmp_path: Path, description: Description, changes: dict[str, Any]) -> None:
     write_description(tmp_path, description)
     changed(tmp_path, **changes)
-    with pytest.raises(RunError, match=r"run\.json must be whole to be read; got "):
+    with pytest.raises(RunError, match=r"corrupt file: .*run\.json: "):
         read_description(tmp_path)
 
 
@@ -105,18 +105,19 @@ def test_a_description_cut_short_anywhere_is_refused(tmp_path: Path, description
     whole = path.read_bytes()
     for length in [*range(0, len(whole) - 1, 7), len(whole) - 2]:  # the last byte is the line's end
         path.write_bytes(whole[:length])
-        with pytest.raises(RunError, match=r"run\.json must be whole to be read; got "):
+        with pytest.raises(RunError, match=r"corrupt file: .*run\.json: "):
             read_description(tmp_path)
     for content in (b"[]", b"3", b"null", b"\xff\xfe", b'"run"'):
         path.write_bytes(content)
-        with pytest.raises(RunError, match=r"run\.json must be whole to be read; got "):
+        with pytest.raises(RunError, match=r"corrupt file: .*run\.json: "):
             read_description(tmp_path)
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for place in (tmp_path, tmp_path / "absent", tmp_path / "file"):
-        with pytest.raises(RunError, match=r"a run is a folder with a run\.json; got .*Check the path"):
+        words = "no such folder: .*absent" if place.name == "absent" else r"not a run: .* has no run\.json"
+        with pytest.raises(RunError, match=rf"^{words}\. Check the path\.$"):
             read_description(place)
 
 
@@ -139,13 +140,13 @@ def test_an_older_format_is_brought_up_when_read(
 
 def test_going_on_needs_the_same_run(tmp_path: Path, description: Description) -> None:
     other = replace(description, measures=(), configuration={"lr": 0.2}, groups=description.groups[1:])
-    words = r"as it was begun in .*; got something else for the network, measures, configuration"
+    words = r"was recorded differently: network, measures, configuration\. Pass what"
     with pytest.raises(RunError, match=words):
-        store.continued(description, other, tmp_path)
+        store.resumed(description, other, tmp_path)
     silent = replace(description, configuration=None)
-    assert store.continued(description, silent, tmp_path) == description
+    assert store.resumed(description, silent, tmp_path) == description
     newer = replace(description, software=({"torch": "99"},))
-    assert store.continued(description, newer, tmp_path).software == (*description.software, {"torch": "99"})
+    assert store.resumed(description, newer, tmp_path).software == (*description.software, {"torch": "99"})
 
 
 def test_all_errors_are_one_line(tmp_path: Path) -> None:

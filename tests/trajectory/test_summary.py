@@ -14,7 +14,7 @@ from torch import nn
 from axonometry.errors import RunError
 from axonometry.trajectory import Recorder, load
 from axonometry.trajectory.movement import weight_values
-from axonometry.trajectory.summary import Key, snapshot_steps, temporal_summary
+from axonometry.trajectory.summary import SummaryKey, snapshot_steps, temporal_summary
 
 
 def frame(*, epochs: int = 3, scalar: bool = True) -> pd.DataFrame:
@@ -86,7 +86,7 @@ def test_movement_by_its_definition(tmp_path: Path) -> None:
         "top": log10(top(now) / top(first)),
     }
     for group in ("weight", ""):
-        found = {name: values[Key("movement", group, name, 2)] for name in expected}
+        found = {name: values[SummaryKey("movement", group, name, 2)] for name in expected}
         assert found == pytest.approx(expected, rel=1e-5)
-    assert values[Key("parameter", "weight", "p25", 2)] == pytest.approx(np.percentile(now, 25))
-    assert values[Key("parameter", "weight", "variance", 2)] == pytest.approx(now.var())
+    assert values[SummaryKey("parameter", "weight", "p25", 2)] == pytest.approx(np.percentile(now, 25))
+    assert values[SummaryKey("parameter", "weight", "variance", 2)] == pytest.approx(now.var())

@@ -1,4 +1,4 @@
-"""Weights on disk, tensor by tensor and without running a line of what the file says."""
+"""Weights on disk, read tensor by tensor; code in a file is never run."""
 
 from axonometry.checkpoints.checkpoint import Checkpoint as Checkpoint
 from axonometry.checkpoints.opening import open_checkpoint as open_checkpoint

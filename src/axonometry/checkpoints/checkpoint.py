@@ -11,7 +11,7 @@ from typing import Generic, NoReturn, TypeVar
 import torch
 from torch import Tensor
 
-from axonometry.errors import CheckpointError
+from axonometry.errors import CheckpointError, corrupt_file
 
 HELD = 2**28
 """Bytes read through one opening of a file: what was read stays mapped, and so in memory, until the file is closed."""
@@ -79,7 +79,7 @@ class File(Source, Generic[Handle]):
         """One tensor.
 
         Raises:
-            CheckpointError: It is damaged.
+            CheckpointError: It is corrupt.
         """
         if self._handle is None or self._held > HELD:
             self.release()
@@ -164,17 +164,14 @@ class Checkpoint(Mapping[str, Tensor]):
         return f"Checkpoint({self.path}, {self.kind}, {len(self)} tensors)"
 
 
-def damaged(path: Path, found: object) -> NoReturn:
+def corrupt_checkpoint(path: Path, found: object) -> NoReturn:
     """Refuse a file that cannot be read as what its name says.
 
     Raises:
         CheckpointError: Always.
     """
     cause = found if isinstance(found, Exception) else None
-    came = str(found) if cause is None else f"{type(found).__name__}: {found}"
-    rule = f"{path} must be a whole file of the kind that its name says"
-    line = next(iter(came.strip().splitlines()), "")
-    raise CheckpointError(rule, line[:300], "Copy or download it again") from cause
+    raise CheckpointError(corrupt_file(path, found), "", "Copy or download it again") from cause
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from axonometry.checkpoints.checkpoint import Contents, Entry, File, damaged
+from axonometry.checkpoints.checkpoint import Contents, Entry, File, corrupt_checkpoint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ class NpzFile(File[zipfile.ZipFile]):
         try:
             return zipfile.ZipFile(self.path)
         except _DAMAGE as error:
-            damaged(self.path, error)
+            corrupt_checkpoint(self.path, error)
 
     def _list(self, handle: zipfile.ZipFile) -> Contents:
         entries, left_out = {}, []
@@ -45,7 +45,7 @@ class NpzFile(File[zipfile.ZipFile]):
                     shape, dtype = _header(handle, member)
                     _require_size(handle.getinfo(member), shape, dtype)
                 except _DAMAGE as error:
-                    damaged(self.path, error)
+                    corrupt_checkpoint(self.path, error)
                 if (known := _torch_dtype(dtype)) is None:
                     left_out.append(f"{name} ({'Python objects' if dtype.hasobject else f'numpy {dtype}'})")
                 else:
@@ -60,7 +60,7 @@ class NpzFile(File[zipfile.ZipFile]):
                 array = np.lib.format.read_array(stream, allow_pickle=False)
                 stream.read()  # the checksum is compared at the end
         except _DAMAGE as error:
-            damaged(self.path, error)
+            corrupt_checkpoint(self.path, error)
         return torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape))
 
     def release(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from axonometry.checkpoints import kinds
-from axonometry.checkpoints.checkpoint import Checkpoint, Contents, Source, damaged
+from axonometry.checkpoints.checkpoint import Checkpoint, Contents, Source, corrupt_checkpoint
 from axonometry.checkpoints.npz_file import NpzFile
 from axonometry.checkpoints.safetensors_file import SafetensorsFile
 from axonometry.checkpoints.torch_file import TorchFile
@@ -31,12 +31,12 @@ def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
         key: The entry of a ``torch.save`` dictionary whose weights are wanted; all of them where None.
 
     Raises:
-        CheckpointError: There is nothing, or the file is of another kind or damaged.
+        CheckpointError: There is nothing, or the file is of another kind or corrupt.
     """
     path = Path(path)
     if "\0" in str(path) or not path.exists():
         shown = str(path).replace("\0", "\\0")
-        raise CheckpointError("a checkpoint is a file or a folder", f"{shown}, which is not there", "Check the path")
+        raise CheckpointError(f"no such file or folder: {shown}", "", "Check the path")
     if key is not None:
         if path.is_dir() or _reader(path) is not TorchFile:
             raise CheckpointError("key is for files of torch.save", str(path), "Leave key out")
@@ -97,7 +97,7 @@ def _reader(path: Path) -> Callable[[Path], Source]:
     if kind in ("pickle", "safetensors"):
         return TorchFile if kind == "pickle" else SafetensorsFile
     if kind in ("an unknown kind of file", "an empty file") and path.suffix in SUFFIXES:
-        damaged(path, kind)
+        corrupt_checkpoint(path, kind)
     raise kinds.refuse(path, kind)
 
 
@@ -126,9 +126,9 @@ def _index(path: Path) -> Source:
         content = json.loads(path.read_text(encoding="utf-8"))
         homes = {str(name): str(file) for name, file in content["weight_map"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        damaged(path, error)
+        corrupt_checkpoint(path, error)
     if not homes:
-        damaged(path, "no files")
+        corrupt_checkpoint(path, "no files")
     for file in set(homes.values()):
         if Path(file).name != file:  # an index may not lead out of its folder
             raise CheckpointError("an index names files beside it", f"{file} in {path}", "Correct the index")
@@ -137,5 +137,5 @@ def _index(path: Path) -> Source:
     shards = Shards({path.parent / file: _file(path.parent / file) for file in sorted(set(homes.values()))})
     missing = [name for name in homes if name not in shards.contents.entries]
     if missing:
-        damaged(path, f"{missing[0]}, which is not in {homes[missing[0]]}")
+        corrupt_checkpoint(path, f"{missing[0]}, which is not in {homes[missing[0]]}")
     return shards

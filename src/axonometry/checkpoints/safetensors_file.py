@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from axonometry.checkpoints.checkpoint import Contents, Entry, File, damaged
+from axonometry.checkpoints.checkpoint import Contents, Entry, File, corrupt_checkpoint
 
 _TYPES = {
     "F64": "float64",
@@ -43,7 +43,7 @@ class SafetensorsFile(File[Any]):
         try:
             return safe_open(self.path, framework="pt")
         except (SafetensorError, OSError) as error:
-            damaged(self.path, error)
+            corrupt_checkpoint(self.path, error)
 
     def _list(self, handle: Any) -> Contents:
         entries, left_out = {}, []
@@ -62,4 +62,4 @@ class SafetensorsFile(File[Any]):
         try:
             return handle.get_tensor(name)
         except (SafetensorError, OSError) as error:
-            damaged(self.path, error)
+            corrupt_checkpoint(self.path, error)

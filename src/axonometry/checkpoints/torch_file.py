@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from axonometry.checkpoints import nesting
-from axonometry.checkpoints.checkpoint import Contents, Entry, File, damaged
+from axonometry.checkpoints.checkpoint import Contents, Entry, File, corrupt_checkpoint
 from axonometry.checkpoints.pickles import read_pickle
 from axonometry.checkpoints.stored import NumpyArray, Storage, lookup, numpy_shape, read_tensor, storage_of
 
@@ -37,7 +37,7 @@ DAMAGE = (
     *(OverflowError, RecursionError, MemoryError, NotImplementedError),
     *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile, zlib.error),
 )
-"""What Python's and torch's readers raise at damaged files."""
+"""What Python's and torch's readers raise for corrupt files."""
 
 
 class Container(ABC):
@@ -155,14 +155,14 @@ class TorchFile(File[Container]):
         try:
             return (Archive if zipfile.is_zipfile(self.path) else OldFile)(self.path)
         except DAMAGE as error:
-            damaged(self.path, error)
+            corrupt_checkpoint(self.path, error)
 
     def _list(self, handle: Container) -> Contents:
         try:
             found = nesting.find(self.path, handle.content, self._key)
             entries = {name: _entry(stored) for name, stored in found.tensors.items()}
         except DAMAGE as error:
-            damaged(self.path, error)
+            corrupt_checkpoint(self.path, error)
         self._tensors = found.tensors
         unread = tuple(f"{name} ({reason})" for name, reason in found.unread.items())
         return Contents(entries, found.keys, found.left_out + unread, unread=tuple(found.unread), code=handle.asked)
@@ -171,7 +171,7 @@ class TorchFile(File[Container]):
         try:
             return read_tensor(self._tensors[name], handle.read)
         except DAMAGE as error:
-            damaged(self.path, error)
+            corrupt_checkpoint(self.path, error)
 
 
 def _entry(stored: Any) -> Entry:

@@ -13,15 +13,15 @@ from axonometry.errors import AxonometryError
 
 app = typer.Typer(
     name="axonometry",
-    help="A neural network that learns, measured as a weighted directed graph that changes over time.",
+    help="Measure neural networks in training as weighted directed graphs.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(demo.demo)
-app.command()(analyze.analyze)
-app.command()(basins.basins)
-app.command()(modes.modes)
+app.command("demo")(demo.demo_command)
+app.command("analyze")(analyze.analyze_command)
+app.command("basins")(basins.basins_command)
+app.command("modes")(modes.modes_command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(predict.app, name="predict")
 app.command()(paper.paper)
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 where a check found something, 2 for bad input, 3 for a part only, 130 after Ctrl-C.
 
     Raises:
-        OSError: The system failed in a way that is not about a file.
+        OSError: The system failed in a way that has nothing to do with a file.
     """
     try:
         code = app(arguments, prog_name="axonometry", standalone_mode=False)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = terminal.INTERRUPTED
     if code == terminal.INTERRUPTED:
-        terminal.note("Interrupted. What was finished is kept; the same command goes on from there.")
+        terminal.note("Interrupted. Finished work is kept; the same command resumes.")
     return code or 0
 
 
@@ -73,7 +73,7 @@ def _import(places: list[str] | None) -> None:
 def _options(
     *,
     version: Annotated[
-        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = None,
     imports: Annotated[
         list[str] | None,

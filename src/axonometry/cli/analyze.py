@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.networks import network_of
+from axonometry.cli.networks import graph_of_run
+from axonometry.cli.options import Json, Report
 from axonometry.progress import Progress
 
 if TYPE_CHECKING:
@@ -29,22 +30,22 @@ STEPS_SHOWN = 7
 UNREAD_SHOWN = 10
 
 
-def analyze(
+def analyze_command(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            help="Run folders; checkpoints (.safetensors, .pt, .pth, .bin, .ckpt, .npz), their index, their folder.",
+            help="Run folders, checkpoint files (.safetensors, .pt, .pth, .bin, .ckpt, .npz), their index or folder.",
             show_default=False,
         ),
     ],
     *,
-    report: Annotated[Path | None, typer.Option(help="Also write the tables as an HTML page to this file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    report: Report = None,
+    as_json: Json = False,
 ) -> None:
-    """Tables of link weights, and of a run's node strength and layer fluctuation over time.
+    """Show tables of link weights, and for runs of node strength and layer fluctuation over time.
 
-    Checkpoints are read tensor by tensor, so that they may be larger than memory, and no code in them is run. The exit
-    code is 3 where tensors of a file could not be read.
+    Checkpoints are read tensor by tensor and may be larger than memory. Code in them is not run. The exit
+    code is 3 if a tensor of a file could not be read.
     """
     with terminal.progress("Opening") as move:
         found = [_run(path) if (path / "run.json").exists() else _checkpoint(path, move) for path in paths]
@@ -86,13 +87,14 @@ def _table(
     statistic: str | None = None,
 ) -> pd.DataFrame:
     """The rows of one measure as a wide frame, rows and columns in the order in which they were recorded."""
+    from axonometry.report.frames import widened
+
     rows = metrics[metrics["metric"] == metric]
     if step is not None:
         rows = rows[rows["step"].isin(step)]
     if statistic is not None:
         rows = rows[rows["statistic"] == statistic]
-    wide = rows.pivot(index=index, columns=columns, values="value").rename_axis(columns=None)
-    return wide.reindex(index=rows[index].unique(), columns=rows[columns].unique()).reset_index()
+    return widened(rows, index=index, columns=columns).rename_axis(columns=None).reset_index()
 
 
 def _checkpoint(path: Path, move: Progress) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def _show_steps(frame: pd.DataFrame, title: str) -> None:
-    """A row a layer and a column a step: networks have many layers, and a few steps tell the story."""
+    """A row a layer and a column a step: networks have many layers, and a few steps show the trend."""
     steps = terminal.thinned(frame, STEPS_SHOWN).set_index("step").T
     heads = [f"step {step}" for step in steps.columns]
     rows = [[group, *values] for group, values in zip(steps.index, steps.to_numpy().tolist(), strict=True)]
@@ -147,7 +149,7 @@ def _title(found: dict[str, Any]) -> str:
 
 
 def _readable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without the columns that say nothing: a type that all tensors share, a count of NaN that is 0 everywhere."""
+    """Without uninformative columns: a dtype that all tensors share, a count of NaN that is 0 everywhere."""
     alike = [name for name in ("dtype",) if name in frame and frame[name].nunique() == 1]
     alike += ["scale"] if "scale" in frame and not frame["scale"].any() else []
     return frame.drop(columns=alike + ([] if frame["nonfinite"].any() else ["nonfinite"]))
@@ -167,7 +169,7 @@ def _write(found: list[dict[str, Any]], report: Path) -> None:
         page = _run_page(found[0]["path"], command)
     else:
         tabs = tuple(tab for one in found for tab in _tabs(one))
-        page = Page("Weights, measured", ", ".join(str(one["path"]) for one in found), tabs, command=command)
+        page = Page("Weights", ", ".join(str(one["path"]) for one in found), tabs, command=command)
     page.write(report)
 
 
@@ -186,4 +188,4 @@ def _run_page(path: Path, command: str) -> Page:
     from axonometry.trajectory import load
 
     run = load(path)
-    return run_page(run, network=network_of(run), command=command)
+    return run_page(run, network=graph_of_run(run), command=command)

@@ -1,4 +1,4 @@
-"""``axonometry basins``: how much noise on inputs and weights the networks of recorded runs bear."""
+"""``axonometry basins``: robustness of recorded networks to noise on inputs and weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from axonometry.cli import terminal
 from axonometry.cli.networks import module_at
-from axonometry.cli.runs import run_folders
+from axonometry.cli.options import Data, Json, Report
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.progress import Progress
 
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
     from axonometry.report.basins_study import Choices, Planes, StepBasins
 
 
-def basins(
+def basins_command(
     networks: Annotated[
         list[str],
         typer.Argument(
-            help="Run folders, or folders of them; or FILE.py:NAME, a network of your own, whose code is run.",
+            help="Run folders, folders of runs, or FILE.py:NAME for a custom network (its code is run).",
             show_default=False,
         ),
     ],
     *,
-    dataset: Annotated[str | None, typer.Option(help="What a network of your own classifies.")] = None,
-    samples: Annotated[int, typer.Option(min=1, help="How many of the first test samples.")] = 500,
-    steps: Annotated[int, typer.Option(min=1, help="How many recorded steps; the last one if left out.")] = 1,
-    threshold: Annotated[float, typer.Option(help="Accuracy that is looked for, between 0 and 1.")] = 0.5,
-    precision: Annotated[float, typer.Option(help="Relative width to which amplitudes are bisected.")] = 0.02,
+    dataset: Annotated[str | None, typer.Option(help="Data set of a custom network.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Number of test samples.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, help="Number of recorded steps, evenly spaced.")] = 1,
+    threshold: Annotated[float, typer.Option(help="Accuracy that defines the basin's edge, between 0 and 1.")] = 0.5,
+    precision: Annotated[float, typer.Option(help="Relative precision of amplitudes.")] = 0.02,
     draws: Annotated[
-        int | None, typer.Option(min=2, help="Draws of noise; 16 on samples and 32 on weights if left out.")
+        int | None, typer.Option(min=2, help="Draws of noise; by default 16 on samples and 32 on weights.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="What the draws follow from.")] = 0,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    report: Report = None,
+    data: Data = None,
+    as_json: Json = False,
 ) -> None:
-    """Attraction basins: the amplitude of noise at which accuracy falls to a half, beside the sharpness of the loss.
+    """Measure attraction basins: the noise amplitude at which accuracy falls to the threshold, and sharpness.
 
-    Noise is put on the samples, and on the weights in units of each layer's standard deviation.
+    Noise is added to the samples, and to the weights in units of each layer's standard deviation.
     """
     found: list[StepBasins] = []
     planes: dict[str, Planes] = {}
@@ -55,11 +55,11 @@ def basins(
 
         choices = Choices(samples, steps, threshold, precision, draws, seed)
         for place in networks:
-            parts = _own(place, dataset, choices, data, move) if ":" in place else _runs(place, choices, data, move)
+            parts = _custom(place, dataset, choices, data, move) if ":" in place else _runs(place, choices, data, move)
             for basins_there, sections in parts:
                 name = basins_there[0].run
                 if name in planes:
-                    raise RunError("the networks of one page have names of their own", f"two of the name {name}", "")
+                    raise RunError(f"two networks have the same name: {name}", "", "Rename one of the folders")
                 found += basins_there
                 planes[name] = sections() if report is not None else Planes(None, (), None, ())
     if as_json:
@@ -82,27 +82,26 @@ def basins(
 def _runs(
     place: str, choices: Choices, data: Path | None, move: Progress
 ) -> Iterator[tuple[list[StepBasins], Callable[[], Planes]]]:
-    """Of every run in a folder: its basins, and what makes its planes."""
-    from axonometry.report.basins_study import measured_run, planes_of
-    from axonometry.trajectory import load
+    """For every run in a folder: its basins, and a function that makes its planes."""
+    from axonometry.report.basins_study import basins_of_run, planes_of
+    from axonometry.trajectory import load_runs
 
-    for folder in run_folders(Path(place)):
-        run = load(folder)
-        yield list(measured_run(run, choices, data, move)), partial(planes_of, run, choices, data)
+    for run in load_runs(place):
+        yield list(basins_of_run(run, choices, data, move)), partial(planes_of, run, choices, data)
 
 
-def _own(
+def _custom(
     place: str, dataset: str | None, choices: Choices, data: Path | None, move: Progress
 ) -> Iterator[tuple[list[StepBasins], Callable[[], Planes]]]:
-    """The same of a network of the user's own."""
+    """The same of a custom network."""
     from axonometry.populations import datasets
-    from axonometry.report.basins_study import Planes, measured, plane_of
+    from axonometry.report.basins_study import Planes, basins_of_network, plane_of
 
     if dataset is None:
-        raise ConfigurationError("a network of your own is shown a data set", "none", "Name it with --dataset")
+        raise ConfigurationError("a custom network needs a data set", "", "Pass --dataset")
     network, read = module_at(place), datasets.load(dataset, data)
     task = network, read.test_inputs[: choices.samples], read.test_labels[: choices.samples]
-    yield [measured((place, 0), task, choices, move)], lambda: Planes(*plane_of(*task), None, ())
+    yield [basins_of_network((place, 0), task, choices, move)], lambda: Planes(*plane_of(*task), None, ())
 
 
 def _show(found: list[StepBasins]) -> None:
@@ -111,9 +110,7 @@ def _show(found: list[StepBasins]) -> None:
         [one.run, one.step, one.weights.network.clean, *_three(one.samples), *_three(one.weights), one.sharpness.value]
         for one in found
     ]
-    terminal.show_table(
-        heads, rows, "Amplitude of the noise at which accuracy falls to the threshold, with 95% intervals"
-    )
+    terminal.show_table(heads, rows, "Noise amplitude at which accuracy falls to the threshold, with 95% intervals")
     if len({one.run for one in found}) > 1:
         return
     last = found[-1]
@@ -121,11 +118,11 @@ def _show(found: list[StepBasins]) -> None:
         [label, one.n, one.clean, *_three(last.samples, label), *_three(last.weights, label)]
         for label, one in last.weights.classes.items()
     ]
-    terminal.show_table(("class", "n", *heads[2:-1]), classes, f"Class by class, step {last.step}")
+    terminal.show_table(("class", "n", *heads[2:-1]), classes, f"By class, step {last.step}")
 
 
 def _three(basin: Basin | None, label: int | None = None) -> list[object]:
-    """An amplitude and its interval; words where there is none."""
+    """An amplitude and its interval; "none" where accuracy does not fall to the threshold."""
     if basin is None:
         return [None] * 3
     one = basin.network if label is None else basin.classes[label]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axonometry.cli import terminal
+from axonometry.cli.options import Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,15 +20,15 @@ EDGES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 SEEDS = range(48)
 
 
-def demo(
+def demo_command(
     *,
-    report: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
-    folder: Annotated[Path, typer.Option(help="Where the runs go.")] = Path("runs/demo"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    report: Annotated[Path, typer.Option(help="Output file.")] = Path("report.html"),
+    folder: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/demo"),
+    as_json: Json = False,
 ) -> None:
-    """Train a population on bundled digits and write a page that shows how it learned: offline, about a minute.
+    """Train a population on bundled digits and write an HTML report. Offline, about a minute.
 
-    Runs that are there already are not trained again, and the same command goes on where it was cut off.
+    Finished runs are not trained again; the same command resumes interrupted ones.
     """
     with terminal.progress("Starting") as move:
         from axonometry.populations import train_population
@@ -51,9 +52,9 @@ def demo(
 
 
 def networks() -> tuple[RunConfiguration, ...]:
-    """Small networks of paper 1 from one law of initial weights, trained for 1 to 10 epochs, half by SGD, half by Adam.
+    """Small networks of paper 1, one distribution of initial weights, 1 to 10 epochs, half with SGD, half with Adam.
 
-    Their learning rates and batches are ours, since the paper's are for 40 times as many images.
+    Learning rates and batch sizes are ours: the paper's are for 40 times as many images.
     """
     from axonometry.populations import draw
 

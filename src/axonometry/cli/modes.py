@@ -1,4 +1,4 @@
-"""``axonometry modes``: what the neurons of a network do to the order of samples, and how that came about."""
+"""``axonometry modes``: how the neurons of a network order samples, step by step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.networks import MOST_STEPS, module_at, recorded
+from axonometry.cli.networks import MOST_STEPS, module_at, recorded_graphs
+from axonometry.cli.options import Data, Json, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,22 +24,22 @@ SPARE = ("reversed", "saturated", "agreement", "weak", "neurons", "dead")
 STEPS_SHOWN = 7
 
 
-def modes(
+def modes_command(
     network: Annotated[
         str,
-        typer.Argument(help="A run's folder; or FILE.py:NAME, a network of your own, whose code is run."),
+        typer.Argument(help="Run folder, or FILE.py:NAME for a custom network (its code is run)."),
     ],
     *,
-    dataset: Annotated[str | None, typer.Option(help="What it sees; a run's own data set if left out.")] = None,
-    samples: Annotated[int, typer.Option(min=2, help="How many test samples are ranked.")] = 1000,
-    steps: Annotated[int, typer.Option(min=1, help="At how many recorded steps a run is looked at.")] = MOST_STEPS,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    dataset: Annotated[str | None, typer.Option(help="Data set; that of the run by default.")] = None,
+    samples: Annotated[int, typer.Option(min=2, help="Number of test samples.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="Number of recorded steps, evenly spaced.")] = MOST_STEPS,
+    report: Report = None,
+    data: Data = None,
+    as_json: Json = False,
 ) -> None:
-    """Neuron modes, rank distributions, and what is left of a network that is linear behind a layer.
+    """Measure neuron modes, rank distributions and linear truncation, layer by layer.
 
-    Of a run, at several steps of its training.
+    A run is measured at several steps of its training.
     """
     with terminal.progress("Opening") as move:
         from axonometry.metrics.modes import modes_over_time
@@ -57,7 +58,7 @@ def modes(
 
 @dataclass(frozen=True)
 class _Found:
-    """A network at some steps, and the samples that it sees; without labels where its outputs are no classes."""
+    """A network at some steps, and its samples; without labels where its outputs are not classes."""
 
     graphs: dict[int, Callable[[], NeuralGraph]]
     samples: Tensor
@@ -69,11 +70,11 @@ def _opened(network: str, dataset: str | None, samples: int, steps: int, data: P
     from axonometry.populations.datasets import load as load_dataset
 
     if Path(network).is_dir():
-        run, graphs = recorded(Path(network), steps)
+        run, graphs = recorded_graphs(Path(network), steps)
         chosen = load_dataset(dataset or str((run.configuration or {})["dataset"]), data)
     else:
         if dataset is None:
-            raise typer.BadParameter("--dataset says what a network of your own sees")
+            raise typer.BadParameter("a custom network needs --dataset")
         chosen = load_dataset(dataset, data)
         graph = _captured(network, chosen.test_inputs[:1])
         graphs = {0: lambda: graph}
@@ -91,17 +92,17 @@ def _captured(place: str, example: Tensor) -> NeuralGraph:
 
 
 def _show(network: str, table: pd.DataFrame, found: _Found) -> None:
+    from axonometry.report.frames import widened
+
     last = max(found.graphs)
     at = f", step {last}" if len(found.graphs) > 1 else ""
     title = f"Modes of {network}{at}, {found.facts['samples']:,} samples of {found.facts['dataset']}"
     terminal.show_frame(by_layer(table[table["step"] == last]), title, spare=SPARE)
     if found.labels is None:
-        terminal.note("The outputs are no classes of the data set: there are no rank distributions.")
+        terminal.note("No rank distributions: the outputs are not the classes of the data set.")
     elif len(found.graphs) > 1:
         gradients = table[(table["metric"] == "rank_gradient") & (table["statistic"] == "mean")]
-        wide = gradients.pivot(index="group", columns="step", values="value").loc[
-            list(dict.fromkeys(gradients["group"]))
-        ]
+        wide = widened(gradients, index="group", columns="step")
         shown = terminal.thinned(wide.T.reset_index(), STEPS_SHOWN).set_index("step").T
         heads = [f"step {step}" for step in shown.columns]
         rows = [[group, *values] for group, values in zip(shown.index, shown.to_numpy().tolist(), strict=True)]
@@ -111,7 +112,7 @@ def _show(network: str, table: pd.DataFrame, found: _Found) -> None:
 
 
 def by_layer(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a layer: modes, then the gradient of its rank distribution, then what the linear network behind keeps."""
+    """One row a layer: modes, gradient of the rank distribution, accuracy and error of the linear truncation."""
     wide = rows.pivot(index="group", columns=["metric", "statistic"], values="value")
     truncated = rows.loc[rows["metric"] == "linear_truncation", "group"]  # these begin with the inputs
     wide = wide.loc[list(dict.fromkeys([*truncated, *rows["group"]]))]
@@ -133,6 +134,6 @@ def _write(network: str, table: pd.DataFrame, found: _Found, report: Path) -> No
     densities = None
     if found.labels is not None and rows["value"].notna().any():  # a network that diverged has none
         densities = rank_distribution(found.graphs[last](), found.samples, found.labels, bins=25).densities()
-    options = f"--dataset {found.facts['dataset']} --samples {found.facts['samples']}"
+    options = f"--dataset {found.facts['dataset']} --samples {found.facts['samples']} --steps {len(found.graphs)}"
     command = f"axonometry modes {network} {options} --report {report}"
     modes_page(table, densities, facts=found.facts, title=f"Modes of {network}", command=command).write(report)

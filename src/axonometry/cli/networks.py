@@ -1,4 +1,4 @@
-"""The networks that commands look at: a run's, built again from its configuration, or a module of the user's own."""
+"""The networks of commands: a run's, rebuilt from its configuration, or a custom module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 12
 
 
-def network_of(run: Trajectory) -> NeuralGraph | None:
+def graph_of_run(run: Trajectory) -> NeuralGraph | None:
     """The graph of a population's run, whose configuration says how to build the network; None for other runs."""
     from axonometry.populations import Population
     from axonometry.populations.configuration import is_run_configuration
@@ -31,20 +31,20 @@ def network_of(run: Trajectory) -> NeuralGraph | None:
     return Population(run.folder.parent, {run.folder.name: run}).graph(run.folder.name)
 
 
-def recorded(folder: Path, steps: int) -> tuple[Trajectory, dict[int, Callable[[], NeuralGraph]]]:
-    """A population's run, and what reads its graph at some of its steps, evenly spread.
+def recorded_graphs(folder: Path, steps: int) -> tuple[Trajectory, dict[int, Callable[[], NeuralGraph]]]:
+    """A run of a population, and functions that read its graph at some of its steps, evenly spaced.
 
     Raises:
-        RunError: The run is of no population, or kept no weights.
+        RunError: The run is not of a population, or kept no weights.
     """
     from axonometry.trajectory import load
 
     run = load(folder)
-    graph = network_of(run) if run.steps and run.snapshots else None
+    graph = graph_of_run(run) if run.steps and run.snapshots else None
     if graph is None:
         raise RunError(
-            f"{folder} is a run of a population that kept its weights",
-            "one whose network cannot be built again",
+            f"the network of {folder} cannot be rebuilt: it is not a run of a population, or kept no weights",
+            "",
             "Train it with: axonometry runs train; or name the network: FILE.py:NAME --dataset NAME",
         )
     last = len(run.steps) - 1
@@ -57,7 +57,7 @@ def _at(graph: NeuralGraph, run: Trajectory, step: int) -> NeuralGraph:
 
 
 def module_at(place: str) -> nn.Module:
-    """A module of the user's own, of a Python file or an importable module; its code is run.
+    """A custom module, from a Python file or an importable module; its code is run.
 
     Args:
         place: ``FILE.py:NAME`` or ``package.module:NAME``; the name is a module or a function without arguments that
@@ -73,9 +73,9 @@ def module_at(place: str) -> nn.Module:
     found = found() if callable(found) and not isinstance(found, nn.Module) else found
     if not isinstance(found, nn.Module):
         raise ConfigurationError(
-            "a network is a run's folder, or FILE.py:NAME or package.module:NAME",
-            f"{place!r}, where there is no torch.nn.Module, nor a function that gives one",
-            "Check path and name",
+            f"no network at {place!r}: it is not a torch.nn.Module, nor a function that returns one",
+            "",
+            "Pass a run's folder, FILE.py:NAME or package.module:NAME",
         )
     return found
 
@@ -85,10 +85,10 @@ def _imported(file: str) -> Any:
         try:
             return importlib.import_module(file)
         except ModuleNotFoundError as error:
-            raise ConfigurationError("the network's module can be imported", str(error), "Check its name") from error
+            raise ConfigurationError(str(error), "", "Check the module's name") from error
     path = Path(file)
     if not path.is_file():
-        raise ConfigurationError("the network's file exists", str(path), "Check the path")
+        raise ConfigurationError(f"no such file: {path}", "", "Check the path")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""``axonometry predict``: learn from runs how accurate networks become, judge that, apply it to new runs."""
+"""``axonometry predict``: fit, evaluate and apply predictors of final accuracy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.runs import run_folders
+from axonometry.cli.options import Json, Report, RunPaths
 from axonometry.errors import PredictionError
 from axonometry.progress import Progress
 
@@ -19,28 +19,25 @@ if TYPE_CHECKING:
     from axonometry.predict import AccuracyPredictor
     from axonometry.trajectory import Trajectory
 
-app = typer.Typer(help="Predict final accuracies from the first epochs.", no_args_is_help=True)
+app = typer.Typer(help="Predict final accuracy from the first epochs.", no_args_is_help=True)
 
-Runs = Annotated[list[Path], typer.Argument(help="Runs, or folders of runs.")]
-Epochs = Annotated[int, typer.Option(min=1, help="The most epochs that are looked at.")]
-Report = Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Epochs = Annotated[int, typer.Option(min=1, help="Number of epochs to predict from.")]
 
 
-@app.command()
-def fit(
-    runs: Runs,
+@app.command("fit")
+def fit_predictor(
+    runs: RunPaths,
     *,
-    out: Annotated[Path, typer.Option(help="Where the predictor goes.")],
-    features: Annotated[str, typer.Option(help="A feature set, or several joined by +.")] = "graph+curve",
+    out: Annotated[Path, typer.Option(help="Output file.")],
+    features: Annotated[str, typer.Option(help="Feature set, or several joined by +.")] = "graph+curve",
     epochs: Epochs = 5,
     as_json: Json = False,
 ) -> None:
-    """Learn from whole runs, and write the predictor to a file."""
+    """Fit a predictor to finished runs and write it to a file."""
     with terminal.progress("Opening runs") as move:
         from axonometry.predict import AccuracyPredictor, read_runs
 
-        table = read_runs(_whole(runs), epochs=epochs, features=features, progress=move)
+        table = read_runs(_finished(runs), epochs=epochs, features=features, progress=move)
         move(len(table.features), len(table.features), "Fitting")
         predictor = AccuracyPredictor(features, epochs).fit(table)
         predictor.save(out)
@@ -56,25 +53,23 @@ def fit(
     terminal.show_table(("epochs", "R2", "columns"), ([r["epochs"], r["r2"], r["columns"]] for r in rows), title)
 
 
-@app.command()
-def evaluate(
-    runs: Runs,
+@app.command("evaluate")
+def evaluate_features(
+    runs: RunPaths,
     *,
-    features: Annotated[
-        list[str] | None, typer.Option(help="A feature set, or several joined by +; may be given often.")
-    ] = None,
+    features: Annotated[list[str] | None, typer.Option(help="Feature set, or several joined by +; repeatable.")] = None,
     epochs: Epochs = 5,
-    folds: Annotated[int, typer.Option(min=2, help="Into how many folds the runs are cut.")] = 10,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    folds: Annotated[int, typer.Option(min=2, help="Number of cross-validation folds.")] = 10,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
     report: Report = None,
     as_json: Json = False,
 ) -> None:
-    """Predict every run from other configurations: all feature sets and baselines in the same folds."""
+    """Cross-validate feature sets and baselines on the same folds, grouped by configuration."""
     with terminal.progress("Opening runs") as move:
         from axonometry import predict
 
         needed = "+".join(features) if features else None
-        table = predict.read_runs(_whole(runs), epochs=epochs, features=needed, progress=move)
+        table = predict.read_runs(_finished(runs), epochs=epochs, features=needed, progress=move)
         chosen = features or predict.available(table, epochs)
         plan = predict.EvaluationPlan(folds=folds, workers=workers)
         found = predict.evaluate(table, chosen, range(1, epochs + 1), plan=plan, progress=move)
@@ -102,30 +97,30 @@ def evaluate(
         terminal.show_frame(shown, f"{score} of {len(table.features)} runs, with 95% intervals")
 
 
-@app.command()
-def apply(
-    predictor: Annotated[Path, typer.Argument(help="What fit wrote.")],
-    runs: Runs,
+@app.command("apply")
+def apply_predictor(
+    predictor: Annotated[Path, typer.Argument(help="Predictor file, written by fit.")],
+    runs: RunPaths,
     *,
-    level: Annotated[float, typer.Option(help="Of the interval.")] = 0.9,
+    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.9,
     report: Report = None,
     as_json: Json = False,
 ) -> None:
-    """Predict the final accuracy of runs, which may be under way."""
+    """Predict the final accuracy of runs, finished or running."""
     with terminal.progress("Opening runs") as move:
         from axonometry.predict import AccuracyPredictor
 
         loaded = AccuracyPredictor.load(predictor)
         if loaded.task != "regression":
             remedy = "Use AccuracyPredictor.predict_proba in Python"
-            raise PredictionError("final accuracies are predicted by regression", f"{predictor} of classes", remedy)
-        begun = _begun(runs)
-        found = _predictions(loaded, begun, level, move)
+            raise PredictionError(f"{predictor} is a classifier", "", remedy)
+        started = _started(runs)
+        found = _predictions(loaded, started, level, move)
         if report is not None:
             from axonometry.report.forecast import forecast_page
 
             command = f"axonometry predict apply {_words([predictor, *runs])} --level {level} --report {report}"
-            forecast_page(loaded, begun, found, level=level, command=command).write(report)
+            forecast_page(loaded, started, found, level=level, command=command).write(report)
     if report is not None:
         terminal.note(f"Wrote {report}")
     frame = found.rename_axis("run").reset_index()
@@ -136,9 +131,9 @@ def apply(
 
 
 def _opened(folders: list[Path]) -> list[Trajectory]:
-    from axonometry.trajectory import load
+    from axonometry.trajectory import load_runs
 
-    return [load(path) for folder in folders for path in run_folders(folder)]
+    return [run for folder in folders for run in load_runs(folder)]
 
 
 def _predictions(
@@ -155,29 +150,29 @@ def _predictions(
     return found
 
 
-def _begun(folders: list[Path]) -> list[Trajectory]:
-    """The runs that have a whole epoch; a note tells of others."""
+def _started(folders: list[Path]) -> list[Trajectory]:
+    """The runs that have a complete epoch; a note tells how many have none."""
     from axonometry.predict.features import epochs_of
 
     opened = _opened(folders)
-    begun = [run for run in opened if run.steps and epochs_of(run) > 0]
-    if len(begun) < len(opened):
-        terminal.note(f"{len(opened) - len(begun)} of {len(opened)} runs have no whole epoch yet and are left out.")
-    if not begun:
-        raise PredictionError("a prediction needs a whole epoch", "no run with one", "Wait for the runs' first epoch")
-    return begun
+    started = [run for run in opened if run.steps and epochs_of(run) > 0]
+    if len(started) < len(opened):
+        terminal.note(f"{len(opened) - len(started)} of {len(opened)} runs have no complete epoch and are left out.")
+    if not started:
+        raise PredictionError("no run has a complete epoch", "", "Wait for the first epoch")
+    return started
 
 
 def _words(paths: list[Path]) -> str:
     return " ".join(shlex.quote(str(path)) for path in paths)
 
 
-def _whole(folders: list[Path]) -> list[Trajectory]:
-    """The runs that came to their end; a note tells of others."""
+def _finished(folders: list[Path]) -> list[Trajectory]:
+    """The finished runs; a note tells how many are not."""
     opened = _opened(folders)
-    whole = [run for run in opened if run.complete]
-    if len(whole) < len(opened):
-        terminal.note(f"{len(opened) - len(whole)} of {len(opened)} runs have not come to their end and are left out.")
-    if not whole:
-        raise PredictionError("predictions are learned from whole runs", "none", "Wait for them, or train some")
-    return whole
+    finished = [run for run in opened if run.complete]
+    if len(finished) < len(opened):
+        terminal.note(f"{len(opened) - len(finished)} of {len(opened)} runs are not finished and are left out.")
+    if not finished:
+        raise PredictionError("no finished runs to learn from", "", "Wait for them, or train some")
+    return finished

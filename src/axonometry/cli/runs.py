@@ -1,53 +1,49 @@
-"""``axonometry runs``: train many networks, see what is in a folder of runs, check it."""
+"""``axonometry runs``: train, list, show, measure and verify runs."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from axonometry.cli import terminal
-from axonometry.errors import AxonometryError, ConfigurationError, RunError
+from axonometry.cli.options import Data, Json, RunPaths
+from axonometry.errors import AxonometryError, ConfigurationError
 
 if TYPE_CHECKING:
     from axonometry.populations import RunConfiguration
-    from axonometry.trajectory import Trajectory
 
-app = typer.Typer(help="Train, list, show and verify recorded training runs.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+app = typer.Typer(help="Train, list, show, measure and verify runs.", no_args_is_help=True)
 
 
-@app.command()
-def train(
+@app.command("train")
+def train_runs(
     *,
     config: Annotated[
-        Path | None, typer.Option(help="A JSON file: one configuration, or a list; instead of the options below.")
+        Path | None, typer.Option(help="JSON file with one configuration or a list; replaces the options below.")
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="digits, text, mnist, fashion-mnist or cifar10.")] = None,
-    family: Annotated[str | None, typer.Option(help="Kind of network, such as fully-connected or lenet.")] = None,
+    family: Annotated[str | None, typer.Option(help="Network family, such as fully-connected or lenet.")] = None,
     size: Annotated[str | None, typer.Option(help="small, medium or big.")] = None,
-    initialiser: Annotated[str | None, typer.Option(help="Law of the initial parameters.")] = None,
-    scale: Annotated[float | None, typer.Option(help="The initialiser's scale.")] = None,
+    initialiser: Annotated[str | None, typer.Option(help="Distribution of the initial parameters.")] = None,
+    scale: Annotated[float | None, typer.Option(help="Scale of the initialiser.")] = None,
     optimiser: Annotated[str | None, typer.Option(help="sgd or adam.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many networks, each with a seed of its own.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="The first network's seed.")] = 0,
-    folder: Annotated[Path, typer.Option(help="Where the runs go, a folder each.")] = Path("runs"),
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Number of networks, with consecutive seeds.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first network.")] = 0,
+    folder: Annotated[Path, typer.Option(help="Output folder; each run has a subfolder.")] = Path("runs"),
     measure: Annotated[
-        list[str] | None, typer.Option(help="A measure to record; several times for several. Paper 1's if left out.")
+        list[str] | None, typer.Option(help="Measure to record; repeatable. Those of paper 1 by default.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core if left out.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes; one per core by default.")] = None,
+    data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Train a population of networks; the same command goes on where it was cut off.
+    """Train a population of networks. The same command resumes interrupted runs.
 
-    What is left out is as in RunConfiguration: a small fully connected network of paper 1, on scikit-learn's digits.
+    The defaults are those of RunConfiguration: a small fully connected network of paper 1 on scikit-learn's digits.
     """
     options = {
         "dataset": dataset,
@@ -60,7 +56,7 @@ def train(
     }
     given = {name: value for name, value in options.items() if value is not None}
     if config is not None and (given or count != 1 or seed):
-        raise typer.BadParameter("--config says what to train; leave out the options that say it too")
+        raise typer.BadParameter("--config replaces the other options; leave them out")
     with terminal.progress("Starting") as move:
         from axonometry.populations import grid, train_population
         from axonometry.trajectory.recorder import MEASURES
@@ -74,19 +70,21 @@ def train(
 
 @app.command("list")
 def list_runs(
-    folder: Annotated[Path, typer.Argument(help="The folder to look in, with all folders below it.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(help="Folder to search, with all subfolders.")] = Path("runs"),
     *,
     as_json: Json = False,
 ) -> None:
-    """What runs are in a folder, how far each came, and how well it did."""
+    """List the runs in a folder with their last step, accuracy and state."""
     with terminal.progress("Looking for runs"):
+        from axonometry.trajectory.folders import run_folders
+
         rows = [_summary(path, folder) for path in run_folders(folder)]
     _show_runs(rows, folder, as_json=as_json)
 
 
-@app.command()
-def show(run: Annotated[Path, typer.Argument(help="The run's folder.")], *, as_json: Json = False) -> None:
-    """One run: what was trained, its layers, and its numbers step by step."""
+@app.command("show")
+def show_run(run: Annotated[Path, typer.Argument(help="Run folder.")], *, as_json: Json = False) -> None:
+    """Show one run: configuration, layers, and scalars step by step."""
     with terminal.progress("Opening"):
         from axonometry.trajectory import load
 
@@ -101,7 +99,7 @@ def show(run: Annotated[Path, typer.Argument(help="The run's folder.")], *, as_j
         terminal.show_json(
             {
                 "run": run,
-                "state": _state(trajectory),
+                "state": trajectory.state,
                 "configuration": trajectory.configuration,
                 "software": trajectory.description.software,
                 "groups": groups,
@@ -110,7 +108,7 @@ def show(run: Annotated[Path, typer.Argument(help="The run's folder.")], *, as_j
             }
         )
         return
-    facts = {"state": _state(trajectory), **(trajectory.configuration or {})}
+    facts = {"state": trajectory.state, **(trajectory.configuration or {})}
     terminal.show_table(("about", "value"), facts.items(), f"Run {run}")
     for title, rows in (("Neuron groups", groups), ("Synapses", synapses)):
         terminal.show_table(rows[0], (row.values() for row in rows), title)
@@ -119,13 +117,13 @@ def show(run: Annotated[Path, typer.Argument(help="The run's folder.")], *, as_j
 
 @app.command("measure")
 def measure_runs(
-    folder: Annotated[Path, typer.Argument(help="A folder of runs that `axonometry runs train` made.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of runs, written by `axonometry runs train`.")],
     *,
-    measure: Annotated[list[str], typer.Option(help="A measure to add; several times for several.")],
-    samples: Annotated[int, typer.Option(help="Test inputs for measures of samples.", min=1)] = 1000,
+    measure: Annotated[list[str], typer.Option(help="Measure to add; repeatable.")],
+    samples: Annotated[int, typer.Option(help="Number of test samples, for measures that need samples.", min=1)] = 1000,
     as_json: Json = False,
 ) -> None:
-    """Add measures to recorded runs, from the weights that they kept; what is there is not measured again."""
+    """Add measures to recorded runs, computed from their weights. Measures that a run has are not computed again."""
     with terminal.progress("Starting") as move:
         from axonometry.populations import load_population
 
@@ -137,48 +135,31 @@ def measure_runs(
         terminal.say(f"{len(rows)} runs in {folder} have {', '.join(measure)}.")
 
 
-@app.command()
-def verify(
-    folders: Annotated[list[Path], typer.Argument(help="Runs, or folders of runs.")],
+@app.command("verify")
+def verify_runs(
+    folders: RunPaths,
     *,
     as_json: Json = False,
 ) -> None:
-    """Read every file of every run, checksums included; exit code 1 if one is damaged."""
-    runs = [path for folder in folders for path in run_folders(folder)]
+    """Check every file of every run against its checksum. Exit code 1 if one is corrupt."""
     findings: list[dict[str, Any]] = []
     with terminal.progress("Starting") as move:
-        from axonometry.trajectory import verify as verify_run
+        from axonometry.trajectory import verify
+        from axonometry.trajectory.folders import run_folders
 
+        runs = [path for folder in folders for path in run_folders(folder)]
         for done, run in enumerate(runs):
             move(done, len(runs), f"Verifying {run}")
-            findings += [{"run": run, "file": found.file, "problem": found.problem} for found in verify_run(run)]
+            findings += [{"run": run, "file": found.file, "problem": found.problem} for found in verify(run)]
     if as_json:
         terminal.show_json({"runs": len(runs), "findings": findings})
     else:
         if findings:
             terminal.show_table(("file", "problem"), ([row["file"], row["problem"]] for row in findings))
-        damaged = len({row["run"] for row in findings})
-        terminal.say(f"{len(runs) - damaged} of {len(runs)} runs are whole.")
+        corrupt = len({row["run"] for row in findings})
+        terminal.say(f"{len(runs) - corrupt} of {len(runs)} runs are intact.")
     if findings:
         raise typer.Exit(1)
-
-
-def run_folders(folder: Path) -> Iterator[Path]:
-    """The folder itself if it is a run, else all runs below it, by name.
-
-    Raises:
-        RunError: There is no such folder, or no run in it.
-    """
-    if not folder.is_dir():
-        raise RunError("runs are looked for in a folder", f"{folder}, which is none", "Check the path")
-    runs = []
-    for place, inside, files in os.walk(folder):
-        if "run.json" in files:
-            runs.append(Path(place))
-            inside.clear()  # there are no runs in a run
-    if not runs:
-        raise RunError(f"{folder} holds runs", "none", "Train some with: axonometry runs train")
-    return iter(sorted(runs))
 
 
 def configurations_in(path: Path) -> list[RunConfiguration]:
@@ -192,7 +173,7 @@ def configurations_in(path: Path) -> list[RunConfiguration]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ConfigurationError(f"{path} is JSON", str(error), "Correct it") from error
+        raise ConfigurationError(f"{path} is not JSON: {error}", "", "Correct it") from error
     return [
         RunConfiguration.from_json(json.dumps(one)) for one in (content if isinstance(content, list) else [content])
     ]
@@ -211,7 +192,7 @@ def _summary(path: Path, folder: Path) -> dict[str, Any]:
             "steps": None,
             "last_step": None,
             "accuracy": None,
-            "state": "damaged",
+            "state": "corrupt",
             "problem": str(error),
         }
     steps = trajectory.steps
@@ -221,13 +202,9 @@ def _summary(path: Path, folder: Path) -> dict[str, Any]:
         "steps": len(steps),
         "last_step": steps[-1] if steps else None,
         "accuracy": accuracy[-1] if accuracy else None,
-        "state": _state(trajectory),
+        "state": trajectory.state,
         "problem": None,
     }
-
-
-def _state(trajectory: Trajectory) -> str:
-    return "whole" if trajectory.complete else "cut off"
 
 
 def _show_runs(rows: list[dict[str, Any]], folder: Path, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the user sees: tables and JSON on stdout; progress bars, notes and errors on stderr."""
+"""Output to the terminal: tables and JSON on stdout; progress bars, notes and errors on stderr."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ BAD_INPUT = 2
 PARTIAL = 3
 INTERRUPTED = 130
 
-# Outside a terminal a table is as wide as its content: whoever reads it with grep or awk wants whole lines.
+# Outside a terminal a table is as wide as its content, so that grep and awk see complete lines.
 _UNLIMITED = 10_000
 
 
 @contextmanager
 def progress(message: str) -> Iterator[Progress]:
-    """A bar on stderr that is gone when the block ends; nothing where stderr is no terminal.
+    """A progress bar on stderr that disappears when the block ends; none where stderr is not a terminal.
 
     Args:
-        message: What is being done until the first call tells more.
+        message: Description until the first call.
 
     Yields:
         The callback that moves the bar.
@@ -67,17 +67,17 @@ def progress(message: str) -> Iterator[Progress]:
 
 
 def say(text: str) -> None:
-    """One line on stdout, a result in words."""
+    """Print one line on stdout."""
     print(text)
 
 
 def note(text: str) -> None:
-    """One line on stderr, beside the results."""
+    """Print one line on stderr."""
     print(text, file=sys.stderr)
 
 
 def fail(text: str) -> int:
-    """One line on stderr that says what was wrong with the input.
+    """Print an error on stderr in one line.
 
     Returns:
         The exit code for bad input.
@@ -90,13 +90,13 @@ def fail(text: str) -> int:
 def show_table(
     columns: Iterable[str], rows: Iterable[Iterable[object]], title: str = "", *, spare: Iterable[str] = ()
 ) -> None:
-    """A table on stdout: text to the left, numbers to the right with four significant digits.
+    """Print a table on stdout: text to the left, numbers to the right with four significant digits.
 
     Args:
         columns: The heads.
         rows: A cell per column.
         title: Above the table.
-        spare: Columns that a terminal too narrow for all does without, the first one first; a note names them.
+        spare: Columns to leave out where the terminal is too narrow, in this order; a note names them.
     """
     heads, cells, left_out = list(columns), [list(row) for row in rows], []
     console = Console(highlight=False) if sys.stdout.isatty() else Console(width=_UNLIMITED, highlight=False)
@@ -132,7 +132,7 @@ def _table(heads: list[str], cells: list[list[object]]) -> Table:
 
 
 def show_frame(frame: pd.DataFrame, title: str = "", *, spare: Iterable[str] = ()) -> None:
-    """A data frame's columns as a table on stdout; its index is not shown.
+    """Print a data frame's columns as a table on stdout; its index is not shown.
 
     Args:
         frame: The rows.
@@ -144,7 +144,7 @@ def show_frame(frame: pd.DataFrame, title: str = "", *, spare: Iterable[str] = (
 
 
 def thinned(frame: pd.DataFrame, most: int = 24) -> pd.DataFrame:
-    """The frame, or as many evenly spread rows of a long one, first and last included, as a screen can hold."""
+    """The frame, or at most ``most`` evenly spaced rows of it, the first and the last included."""
     if len(frame) <= most:
         return frame
     note(f"Showing {most} of {len(frame)} steps; --json prints all.")
@@ -152,8 +152,8 @@ def thinned(frame: pd.DataFrame, most: int = 24) -> pd.DataFrame:
 
 
 def show_json(value: object) -> None:
-    """One JSON document on stdout; what is not a finite number is null."""
-    print(json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False))
+    """Print one JSON document on stdout; NaN and infinity are null."""
+    print(json.dumps(json_value(value), indent=2, allow_nan=False, ensure_ascii=False))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -163,12 +163,12 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def plain(value: object) -> Any:
+def json_value(value: object) -> Any:
     """The value in JSON's types: numpy's scalars, paths and tuples included, NaN and infinity as null."""
     if isinstance(value, Mapping):
-        return {str(key): plain(inside) for key, inside in value.items()}
+        return {str(key): json_value(inside) for key, inside in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inside) for inside in value]
+        return [json_value(inside) for inside in value]
     if hasattr(value, "item"):  # a scalar of numpy or torch
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

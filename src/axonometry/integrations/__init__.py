@@ -1,1 +1,1 @@
-"""Other people's libraries: each module needs its own extra and is imported by name."""
+"""Integrations with other libraries: each module needs its own extra and is imported by name."""

@@ -1,4 +1,4 @@
-"""Optuna: prune trials on the accuracy that they are predicted to reach, and replay studies over recorded trainings.
+"""Optuna: prune trials by their predicted final accuracy, and replay studies over recorded training runs.
 
 Needs Optuna: ``pip install 'axonometry[optuna]'``.
 """
@@ -32,19 +32,19 @@ class Predictor(Protocol):
     """What the pruner needs of :class:`axonometry.predict.AccuracyPredictor`."""
 
     def history(self, run: str | Path, level: float = 0.9) -> pd.DataFrame:
-        """A row a whole epoch, from 1: prediction, low, high."""
+        """A row for each complete epoch, from 1: prediction, low, high."""
         ...
 
 
 class AccuracyPruner(BasePruner):
-    """Prunes a trial whose predicted final accuracy will not come up to the best one found so far.
+    """Prunes a trial whose predicted final accuracy stays below the best one so far.
 
-    A trial is given up when the upper end of its predicted interval lies below the best value of a completed trial,
-    ``patience`` epochs in a row. Pruners that compare the values reported so far give up good trials that start slowly
-    or whose curve jitters; here a trial's value never counts by itself, only what the predictor makes of the run.
+    A trial is pruned when the upper end of its prediction interval is below the best value of a completed trial for
+    ``patience`` epochs in a row. Pruners that compare reported values prune good trials that start slowly or whose
+    curve is noisy; here only the prediction counts, not the reported values.
 
-    The study maximises the accuracy that the predictor was fitted to. A trial records its run and says where, and
-    reports its epochs by number from 1, since the pruner looks at no more epochs than were reported:
+    The study maximises the accuracy that the predictor was fitted to. A trial records its run and names its
+    folder, and reports its epochs by number from 1, since the pruner uses no more epochs than were reported:
 
     >>> def objective(trial):  # doctest: +SKIP
     ...     trial.set_user_attr("run", folder)
@@ -61,7 +61,7 @@ class AccuracyPruner(BasePruner):
 
     Args:
         predictor: A fitted :class:`axonometry.predict.AccuracyPredictor` for regression.
-        level: Of the interval: the larger, the more careful.
+        level: Confidence level of the interval: the higher, the fewer trials are pruned.
         startup: Completed trials before the first is pruned.
         warmup: Epochs of a trial before it may be pruned.
         patience: Epochs in a row at which the interval lies below the best value.
@@ -82,40 +82,40 @@ class AccuracyPruner(BasePruner):
         self._startup, self._warmup, self._patience = startup, warmup, patience
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Whether the trial should be given up now; Optuna calls this.
+        """Whether to prune the trial now; called by Optuna.
 
         Args:
             study: The study.
             trial: The trial, with what it reported so far.
 
         Raises:
-            ConfigurationError: The study does not maximise one value, or the trial does not say where its run is.
-            PredictionError: The run has not the features that the predictor was fitted to.
-            RunError: The run is damaged.
+            ConfigurationError: The study does not maximise one value, or the trial does not name its run folder.
+            PredictionError: The run lacks features that the predictor was fitted to.
+            RunError: The run is corrupt.
         """
         if study.directions != [StudyDirection.MAXIMIZE]:
             directions = ", ".join(direction.name.lower() for direction in study.directions)
             remedy = 'Create it with direction="maximize" and return the accuracy'
-            raise ConfigurationError("a study that prunes on accuracy maximises it alone", directions, remedy)
+            raise ConfigurationError("the study maximises accuracy alone", directions, remedy)
         if RUN not in trial.user_attrs:
             remedy = f'Call trial.set_user_attr("{RUN}", folder) before the first report'
-            raise ConfigurationError("the pruner reads the trial's run folder", f"trial {trial.number} without", remedy)
+            raise ConfigurationError(f"trial {trial.number} does not name its run folder", "", remedy)
         completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(completed) < self._startup or trial.last_step is None or trial.last_step < self._warmup:
             return False
         best = max(trial.value for trial in completed if trial.value is not None)
         highs = self._predictor.history(trial.user_attrs[RUN], self._level)["high"].iloc[: trial.last_step]
-        # Only whole epochs count: what is NaN is not below.
+        # Only complete epochs count: NaN is not below.
         return len(highs) >= self._patience and bool((highs.iloc[-self._patience :] < best).all())
 
 
 def pruners(predictor: Predictor, epochs: int, *, level: float = 0.9) -> dict[str, BasePruner]:
-    """The pruners that are compared, by name, each as its library makes it unless said otherwise.
+    """The pruners to compare, by name, each with the defaults of its library unless stated.
 
     Args:
-        predictor: For ours.
-        epochs: Of a whole trial, which Hyperband needs to know.
-        level: For ours.
+        predictor: For :class:`AccuracyPruner`.
+        epochs: Of a finished trial, which Hyperband needs to know.
+        level: For :class:`AccuracyPruner`.
     """
     return {
         "none": NopPruner(),
@@ -127,12 +127,12 @@ def pruners(predictor: Predictor, epochs: int, *, level: float = 0.9) -> dict[st
 
 @dataclass(frozen=True)
 class Replay:
-    """What a study came to.
+    """The result of a replayed study.
 
     Attributes:
         epochs: Trained in all trials together.
         best: The greatest final accuracy of a trial that was not pruned; NaN where all were.
-        epochs_to_best: Epochs trained when that trial came to its end.
+        epochs_to_best: Epochs trained when that trial finished.
         pruned: Trials that were pruned.
     """
 
@@ -143,14 +143,14 @@ class Replay:
 
 
 def replay(curves: Mapping[str, Sequence[float]], pruner: BasePruner, *, name: str = "replay") -> Replay:
-    """Run a study whose trials are trainings that were recorded before, in the order given.
+    """Run a study whose trials are recorded training runs, in the order given.
 
-    A trial reports its accuracies epoch by epoch until it is pruned or at its end; no sampler chooses anything.
+    A trial reports its accuracies epoch by epoch until it is pruned or finished; there is no sampler.
 
     Args:
         curves: By run folder, the accuracy after each epoch.
         pruner: Decides after every epoch.
-        name: Of the study; Hyperband draws the trials' brackets from it.
+        name: Name of the study; Hyperband assigns brackets by it.
     """
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -158,9 +158,9 @@ def replay(curves: Mapping[str, Sequence[float]], pruner: BasePruner, *, name: s
         study = optuna.create_study(direction="maximize", pruner=pruner, study_name=name)
         spent, pruned, best, at_best = 0, 0, float("nan"), 0
         for folder, curve in curves.items():
-            epochs, whole = _trial(study, folder, curve)
-            spent, pruned = spent + epochs, pruned + (not whole)
-            if whole and not curve[-1] <= best:
+            epochs, finished = _trial(study, folder, curve)
+            spent, pruned = spent + epochs, pruned + (not finished)
+            if finished and not curve[-1] <= best:
                 best, at_best = curve[-1], spent
     finally:
         optuna.logging.set_verbosity(before)
@@ -168,7 +168,7 @@ def replay(curves: Mapping[str, Sequence[float]], pruner: BasePruner, *, name: s
 
 
 def _trial(study: Study, folder: str, curve: Sequence[float]) -> tuple[int, bool]:
-    """The epochs that a trial was trained, and whether it came to its end."""
+    """The epochs that a trial was trained, and whether it finished."""
     trial = study.ask()
     trial.set_user_attr(RUN, folder)
     for epoch, accuracy in enumerate(curve, start=1):

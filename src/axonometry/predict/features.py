@@ -15,7 +15,7 @@ from axonometry.predict.feature_sets import CENTRALITY, CONFIGURATION, CURVE, DE
 from axonometry.progress import Progress
 from axonometry.trajectory import Trajectory, load
 from axonometry.trajectory.movement import weight_values
-from axonometry.trajectory.summary import Key, snapshot_steps, temporal_values
+from axonometry.trajectory.summary import SummaryKey, snapshot_steps, temporal_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,7 +140,7 @@ def run_features(run: Trajectory, epochs: int, *, per_group: bool, features: str
         wanted -= {MOVEMENT} if features else {MOVEMENT, PARAMETER}
     if features is None:
         wanted -= {*DEGREE, *CENTRALITY} - set(run.description.measures)
-    values: dict[Key, float] = {}
+    values: dict[SummaryKey, float] = {}
     if measures := sorted(wanted - {CONFIGURATION, MOVEMENT, PARAMETER, *CURVE}):
         values |= temporal_values(run, measures, epochs=epochs)
     if wanted & {MOVEMENT, PARAMETER} and epochs > 0:
@@ -251,10 +251,10 @@ def _flat(configuration: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
             yield prefix + key, json.dumps(value) if isinstance(value, list) else value
 
 
-def _over_groups(values: Mapping[Key, float]) -> dict[Key, float]:
+def _over_groups(values: Mapping[SummaryKey, float]) -> dict[SummaryKey, float]:
     """The numbers of the whole network, and for each measure how they spread over its groups, in the groups' order."""
     whole = {key: value for key, value in values.items() if not key.group}
-    inside: dict[Key, list[float]] = {}
+    inside: dict[SummaryKey, list[float]] = {}
     for key, value in values.items():
         if key.group:
             inside.setdefault(key._replace(group=""), []).append(value)

@@ -1,4 +1,4 @@
-"""Reports: a page that shows what was trained, how it learned, and what every number means."""
+"""Reports: HTML pages of runs, populations, predictions and checkpoints."""
 
 from axonometry.report.analysis import run_page as run_page, weights_tab as weights_tab
 from axonometry.report.page import (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from axonometry.errors import AxonometryError
 from axonometry.report import definitions, distributions, figures, graph, palette, samples
 from axonometry.report.axes import evenly
+from axonometry.report.frames import widened
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table
 
 if TYPE_CHECKING:
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
     from axonometry.trajectory import Trajectory
 
 MOST_LINES = 10
-"""Layers that are drawn as lines; of more, a heatmap over layers and steps shows all."""
+"""Layers that are drawn as lines; more are drawn as a heatmap over layers and steps."""
 MOMENTS = ("count", "nonfinite", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")
 COUNTS = ("count", "nonfinite", "dead", "saturated")
-MOMENTS_CAPTION = "Population moments of the finite values; kurtosis is the excess over a normal law's."
+MOMENTS_CAPTION = "Population moments of the finite values; kurtosis is the excess over that of a normal distribution."
 MEASURES = (
     ("layer_fluctuation", "value", "Layer fluctuation over time"),
     ("node_strength", "mean", "Node strength over time"),
     ("link_weights", "std", "Spread of the link weights over time"),
     ("link_weights", "kurtosis", "Tails of the link weights over time"),
 )
-"""What is drawn of a run: metric, statistic, title."""
+"""Figures of a run: metric, statistic, title."""
 OF_SAMPLES = (
     ("neuron_strength", "mean", "Neuron strength over time"),
     ("neuron_strength", "std", "Spread of the neuron strength over time"),
@@ -37,17 +38,18 @@ OF_SAMPLES = (
     ("neuron_activation", "dead", "Dead neurons over time"),
     ("neuron_activation", "saturated", "Saturated neurons over time"),
 )
-"""What is drawn of a run whose network ran on samples."""
+"""Figures of a run whose network ran on samples: metric, statistic, title."""
 MEASURED = {
     "node_strength": "Node strength",
     "neuron_strength": "Neuron strength",
     "neuron_activation": "Neuron activation",
     "link_weights": "Link weights",
 }
-"""What has a table of its moments layer by layer."""
+"""Measures with a table of moments by layer."""
 LIVE_CAPTION = (
-    "Population moments over samples and neurons; kurtosis is the excess over a normal law's. Sparsity is the share of "
-    "zeros; dead neurons have the same value at every sample, saturated ones nearly always the same bound's."
+    "Population moments over samples and neurons; kurtosis is the excess over that of a normal distribution. Sparsity "
+    "is the share of zeros; dead neurons have the same value at every sample, saturated ones nearly always the same "
+    "bound's."
 )
 
 
@@ -55,27 +57,27 @@ def run_page(run: Trajectory, *, network: NeuralGraph | None = None, title: str 
     """The page of one run.
 
     Args:
-        run: A recorded run with at least one whole step.
+        run: A recorded run with at least one complete step.
         network: The run's network at any snapshot, for densities and divergences of runs that kept their weights.
-        title: Its heading; the folder's name where empty.
-        command: What repeats it.
+        title: Heading; the folder's name by default.
+        command: The command that writes the page.
 
     Raises:
-        AxonometryError: The run has no whole step.
-        RunError: The run is damaged.
+        AxonometryError: The run has no complete step.
+        RunError: The run is corrupt.
     """
     if not run.steps:
-        raise AxonometryError("a run's page shows at least one whole step", f"none in {run.folder}", "Train it further")
+        raise AxonometryError(f"no complete step in {run.folder}", "", "Train the run further")
     tabs = [Tab("Overview", _overview(run)), Tab("Over time", _over_time(run)), Tab("Layers", _layers(run))]
     if network is not None and run.snapshots:
         kept = [run.steps[i] for i in evenly(len(run.steps), 3)]
         values = {f"step {step}": samples.of_graph(network.at(run.snapshots[step])) for step in kept}
         tabs += [Tab("Distributions", _densities(values)), Tab("Divergence", _divergence(values[f"step {kept[-1]}"]))]
-    tabs += [graph.tab(run), definitions.tab(_defined(run))]
+    tabs += [graph.network_tab(run), definitions.tab(_defined(run))]
     software = run.description.software[-1] if run.description.software else {}
-    facts = {"run": run.folder.resolve(), "state": "whole" if run.complete else "cut off or under way", **software}
+    facts = {"run": run.folder.resolve(), "state": run.state, **software}
     heading = title or f"Run {run.folder.resolve().name}"
-    subtitle = f"One network in training, from step {run.steps[0]} to step {run.steps[-1]}."
+    subtitle = f"One network in training, steps {run.steps[0]} to {run.steps[-1]}."
     return Page(heading, subtitle, tuple(tabs), facts, command)
 
 
@@ -89,17 +91,17 @@ def weights_tab(table: pd.DataFrame, *, name: str) -> Tab:
     """
     broken = int(table["nonfinite"].sum())
     facts = {"tensors": len(table), "weights": int(table["count"].sum()), "NaN or infinite": broken}
-    # Biases, gains and counters are small and many: what tells layers apart are the matrices and kernels.
+    # Biases, gains and counters are many and small: matrices and kernels distinguish layers.
     kernels = table[table["shape"].str.contains("x")] if "shape" in table else table
     panels = []
     for statistic, words in (("std", "standard deviation (weight)"), ("kurtosis", "excess kurtosis")):
         rows = kernels[[table.columns[0], statistic]].set_axis(["name", "value"], axis=1).dropna()
         panels.append(Panel(figures.profile(rows, y=words, log=figures.spans_decades(rows["value"]))))
     caption = (
-        "A dot is a matrix or a kernel, in the order of the file; point at it for its name. An excess kurtosis of 0 is "
-        "a normal law's, −1.2 a uniform one's; far above 0, a few weights are much larger than the rest."
+        "Each dot is a matrix or kernel, in the order of the file; hover for its name. The excess kurtosis is 0 for a "
+        "normal and −1.2 for a uniform distribution; far above 0, a few weights are much larger than the rest."
     )
-    profile = Figure("From the first layer to the last", tuple(panels), caption, arrangement="wide")
+    profile = Figure("Weights by layer", tuple(panels), caption, arrangement="wide")
     return Tab(name, (Facts(facts, prominent=True), profile, Table.of(table, title="Tensors", caption=MOMENTS_CAPTION)))
 
 
@@ -117,7 +119,7 @@ def _overview(run: Trajectory) -> tuple[Block, ...]:
         if name != "epoch"
     ]
     if panels:
-        blocks.append(Figure("How it learned", tuple(panels), "The numbers that were recorded beside the measures."))
+        blocks.append(Figure("Learning curves", tuple(panels), "Scalars that were recorded beside the measures."))
     blocks += _measure(run, *MEASURES[0])
     if run.configuration:
         blocks.append(Facts(run.configuration, "Configuration"))
@@ -129,20 +131,20 @@ def _over_time(run: Trajectory) -> tuple[Block, ...]:
 
 
 def _measure(run: Trajectory, metric: str, statistic: str, title: str) -> list[Block]:
-    """One number of all layers over time: lines of few layers, a heatmap of many; nothing where it was not measured."""
+    """One statistic of all layers over time: lines of few layers, a heatmap of many; none where it was not measured."""
     rows = run.metrics
     rows = rows[(rows["metric"] == metric) & (rows["statistic"] == statistic)]
     names = list(dict.fromkeys(rows["group"]))
     words = definitions.axis(metric, statistic)
-    caption = f"{words[0].upper()}{words[1:]}, layer by layer."
+    caption = f"{words[0].upper()}{words[1:]}, by layer."
     if not names:
         return []
     if len(names) <= MOST_LINES:
         figure = figures.lines(rows.rename(columns={"group": "name"}), y=words)
         keys = tuple(Key(name, colour) for name, colour in zip(names, palette.steps("depth", len(names)), strict=True))
-        caption += " Light green is the first layer, blue the last."
+        caption += " Colour: light green for the first layer, blue for the last."
     else:
-        wide = rows.pivot(index="group", columns="step", values="value").loc[names]
+        wide = widened(rows, index="group", columns="step")
         figure = distributions.heatmap(wide.iloc[:, evenly(wide.shape[1], 200)], value=words, x="step")
         keys = ()
     height = 0.0 if keys else 6 + 0.9 * len(names)
@@ -161,13 +163,11 @@ def _layers(run: Trajectory) -> tuple[Block, ...]:
     for metric, title in MEASURED.items():
         rows = last[last["metric"] == metric]
         if len(rows):
-            wide = rows.pivot(index="group", columns="statistic", values="value").loc[
-                list(dict.fromkeys(rows["group"]))
-            ]
+            wide = widened(rows, index="group", columns="statistic")
             live = "sparsity" in wide
             shown = (*MOMENTS, "sparsity", "dead", "saturated") if live else MOMENTS
             wide = wide[[name for name in shown if name in wide]].reset_index(names="layer")
-            # A network that diverged has no counts, a layer without bounds none that are saturated.
+            # A network that diverged has no counts; a layer without bounds has no saturated neurons.
             counts = {name: wide[name].astype(int) for name in COUNTS if name in wide and wide[name].notna().all()}
             caption = LIVE_CAPTION if live else MOMENTS_CAPTION
             table = pd.DataFrame(wide.assign(**counts))
@@ -176,13 +176,13 @@ def _layers(run: Trajectory) -> tuple[Block, ...]:
 
 
 def _defined(run: Trajectory) -> list[str]:
-    """The measures that the page shows."""
+    """The measures on the page."""
     live = [metric for metric, *_ in OF_SAMPLES if metric in run.description.measures]
     return list(dict.fromkeys([*(metric for metric, *_ in MEASURES), *live]))
 
 
 def _densities(values: Mapping[str, Mapping[tuple[str, str], samples.Values]]) -> tuple[Block, ...]:
-    """A density of each layer at the first, the middle and the last step."""
+    """The density of each layer at the first, the middle and the last step."""
     steps = list(values)
     curves = samples.densities({place: {step: values[step][place] for step in steps} for place in values[steps[-1]]})
     keys = tuple(Key(step, colour) for step, colour in zip(steps, palette.steps("depth", len(steps)), strict=True))
@@ -193,7 +193,7 @@ def _densities(values: Mapping[str, Mapping[tuple[str, str], samples.Values]]) -
             Panel(_density(mine[mine["group"] == group], steps, metric), group) for group in mine["group"].unique()
         )
         if panels:
-            caption = f"The density of a layer's {title.lower()} as training went on."
+            caption = f"Density of {title.lower()} by layer, at three steps of training."
             blocks.append(Figure(title, panels, caption, definitions.definition(metric), keys))
     return tuple(blocks)
 
@@ -203,7 +203,7 @@ def _density(curves: pd.DataFrame, steps: Sequence[str], metric: str) -> object:
 
 
 def _divergence(values: Mapping[tuple[str, str], samples.Values]) -> tuple[Block, ...]:
-    """Layer by layer divergence at the last step."""
+    """Divergence between layers at the last step."""
     by_metric: samples.Samples = {}
     for (metric, group), found in values.items():
         by_metric.setdefault((metric, ""), {})[group] = found
@@ -213,10 +213,10 @@ def _divergence(values: Mapping[tuple[str, str], samples.Values]) -> tuple[Block
         for (metric, _), matrix in samples.divergences(by_metric).items()
     )
     caption = (
-        "Jeffreys divergence, in nats, between the densities of two layers at the last step: 0 where they are alike, "
-        "large where they are far apart. A row is empty where all values of a layer are the same."
+        "Jeffreys divergence, in nats, between the densities of two layers at the last step: 0 for equal densities. A "
+        "row is empty where all values of a layer are equal."
     )
-    return (Figure("How far apart the layers are", panels, caption, definitions.divergence(), arrangement="wide"),)
+    return (Figure("Divergence between layers", panels, caption, definitions.divergence(), arrangement="wide"),)
 
 
 def _line(series: pd.Series, name: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What all figures share: axes, thinning, numbers as they travel, names that Plotly must not read as HTML."""
+"""Shared by all figures: axes, bands, error bars, thinning, and escaping of names in labels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from axonometry.report import palette
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 
 def blank(x: str, y: str) -> go.Figure:
-    """A figure with named axes: y's name stands above its axis, where it costs no width and no turning of heads."""
+    """A figure with named axes; the name of y is above its axis, where it is horizontal and takes no width."""
     import plotly.graph_objects as go
 
     layout = {
@@ -42,8 +42,49 @@ def blank(x: str, y: str) -> go.Figure:
     return go.Figure(layout=layout)
 
 
+def add_band(figure: go.Figure, x: object, ends: tuple[object, object], *, colour: str, name: str = "") -> None:
+    """Fill the area between the lower and the upper ends of intervals.
+
+    Args:
+        figure: The figure to add to.
+        x: Where the intervals are, ascending.
+        ends: The lower ends and the upper ends.
+        colour: Of the area, with its opacity.
+        name: The trace's name and legend group; a trace without them where empty.
+    """
+    places, low, high = (np.asarray(values) for values in (x, *ends))
+    # One closed line: along the lower ends to the right, and back along the upper ends.
+    figure.add_scatter(
+        x=np.concatenate([places, places[::-1]]),
+        y=as_float32(np.concatenate([low, high[::-1]])),
+        fill="toself",
+        fillcolor=colour,
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        **({"name": escape(name), "legendgroup": name} if name else {}),
+    )
+
+
+def error_bars(value: ArrayLike, low: ArrayLike, high: ArrayLike, **style: object) -> dict[str, object]:
+    """Plotly's ``error_x`` or ``error_y`` for intervals around values.
+
+    >>> bars = error_bars([0.5], [0.25], [1.0], color="black")
+    >>> bars["arrayminus"].tolist(), bars["array"].tolist(), bars["color"]
+    ([0.25], [0.5], 'black')
+    """
+    middle, bottom, top = (np.asarray(ends, dtype="float64") for ends in (value, low, high))
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": as_float32(top - middle),
+        "arrayminus": as_float32(middle - bottom),
+        **style,
+    }
+
+
 def evenly(length: int, most: int) -> NDArray[np.intp]:
-    """Indices of at most ``most`` of ``length`` rows, evenly spaced, the first and the last among them.
+    """Indices of at most ``most`` of ``length`` rows, evenly spaced, with the first and the last.
 
     >>> evenly(3, 5).tolist(), evenly(9, 3).tolist()
     ([0, 1, 2], [0, 4, 8])
@@ -52,14 +93,14 @@ def evenly(length: int, most: int) -> NDArray[np.intp]:
 
 
 def escape(text: str) -> str:
-    """A user's name inside Plotly's labels, which read some HTML."""
+    """Escape a name for Plotly's labels, which interpret some HTML."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def folded(name: str) -> str:
+def wrapped(name: str) -> str:
     """A long name on two lines, broken at the sign nearest to its middle.
 
-    >>> folded("fc1"), folded("variance-scaling-normal-fan-in")
+    >>> wrapped("fc1"), wrapped("variance-scaling-normal-fan-in")
     ('fc1', 'variance-scaling-<br>normal-fan-in')
     """
     places = [i + 1 for i, letter in enumerate(name) if letter in "-_. "]
@@ -69,11 +110,11 @@ def folded(name: str) -> str:
     return f"{name[:place]}<br>{name[place:]}"
 
 
-def plain(title: str) -> str:
+def hover_title(title: str) -> str:
     """A title without its unit, for a hover text."""
     return escape(re.split(r" \(|,", title, maxsplit=1)[0])
 
 
-def small(values: object) -> NDArray[np.float32]:
-    """Numbers as float32: more than a screen can show, half of what a page would weigh."""
+def as_float32(values: object) -> NDArray[np.float32]:
+    """Numbers as float32: precise enough for a screen, half the size in the page."""
     return np.asarray(values, dtype="float32")

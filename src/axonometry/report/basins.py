@@ -1,4 +1,4 @@
-"""The page of attraction basins of recorded runs: curves, classes, samples, planes, and how they went over training."""
+"""The page of attraction basins of recorded runs: curves, classes, samples, planes, and their change in training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SPACES = {"samples": "Noise on the samples", "weights": "Noise on the weights"}
 MODULES: dict[str, ModuleType] = {"samples": sample_noise, "weights": weight_noise}
-INTERVAL = "Intervals hold 95% of what other draws of the noise would give"
+INTERVAL = "Intervals are 95% confidence intervals over draws of the noise"
 
 
 def basins_page(steps: Sequence[StepBasins], planes: Mapping[str, Planes] | None = None, *, command: str = "") -> Page:
@@ -28,8 +28,8 @@ def basins_page(steps: Sequence[StepBasins], planes: Mapping[str, Planes] | None
 
     Args:
         steps: The measured steps, of each run in order.
-        planes: By run, sections through the basins of its last step.
-        command: What repeats it.
+        planes: By run, planes through the basins of its last step.
+        command: The command that writes the page.
     """
     runs = list(dict.fromkeys(one.run for one in steps))
     tabs = [Tab("Overview", _overview(steps))]
@@ -44,13 +44,13 @@ def basins_page(steps: Sequence[StepBasins], planes: Mapping[str, Planes] | None
     tabs.append(Tab("Definitions", (*(Prose(_words(m), SPACES[s]) for s, m in MODULES.items()), _sharpness_words())))
     title = f"Attraction basins of {runs[0]}" if len(runs) == 1 else f"Attraction basins of {len(runs)} runs"
     n = len(steps[-1].weights.samples)
-    subtitle = f"How much noise networks bear before their accuracy on {n:,} test samples falls to "
+    subtitle = f"Robustness to noise: the amplitude at which accuracy on {n:,} test samples falls to "
     subtitle += f"{steps[-1].weights.search.threshold:.0%}."
     return Page(title, subtitle, tuple(tabs), {}, command)
 
 
 def amplitude(value: float) -> str:
-    """An amplitude in words; where accuracy never falls so far, that.
+    """An amplitude in words, "none" where accuracy never falls to the threshold.
 
     >>> amplitude(0.51234), amplitude(float("inf"))
     ('0.512', 'none')
@@ -79,7 +79,7 @@ def _overview(steps: Sequence[StepBasins]) -> tuple[Block, ...]:
     said = dict.fromkeys(
         f"{one.run}, {SPACES[b.space].lower()}: {r}." for one in steps for b in one.basins for r in b.remarks
     )
-    return (*blocks, *([Prose("\n\n".join(said), "To be read with care")] if said else []))
+    return (*blocks, *([Prose("\n\n".join(said), "Remarks")] if said else []))
 
 
 def _curves(basin: Basin, one: StepBasins) -> Figure:
@@ -89,10 +89,10 @@ def _curves(basin: Basin, one: StepBasins) -> Figure:
         *(Key(name, colour) for name, colour in zip(names, palette.steps("depth", len(names)), strict=True)),
     )
     caption = (
-        f"Mean accuracy over {basin.search.draws} draws of the noise, at step {one.step}; the band is the network's "
-        "95% interval over draws. The dotted line is the threshold."
+        f"Mean accuracy over {basin.search.draws} draws of the noise, at step {one.step}. The band is the network's "
+        "95% confidence interval over draws; the dotted line is the threshold."
     )
-    panel = Panel(figures.curves(basin))
+    panel = Panel(figures.accuracy_curves(basin))
     return Figure(SPACES[basin.space], (panel,), caption, _words(MODULES[basin.space]), keys, "wide")
 
 
@@ -100,20 +100,20 @@ def _groups(one: StepBasins) -> tuple[Block, ...]:
     blocks: list[Block] = []
     for basin in one.basins:
         counts = basin.samples["state"].value_counts()
-        left_out = f"{counts.get('wrong', 0)} are misclassified without noise, {counts.get('censored', 0)} never leave"
+        wrong, censored = counts.get("wrong", 0), counts.get("censored", 0)
         panels = (
             Panel(figures.classes(basin), "Classes"),
             Panel(figures.samples(basin), "Samples", f"n = {counts.get('crossed', 0)}"),
         )
         caption = (
-            f"Left: where each class's accuracy falls to the threshold. {INTERVAL}. Right: where each sample is "
-            "classified right in no more than that share of the draws; "
-            f"{left_out} their class up to the greatest amplitude."
+            f"Left: amplitude at which each class's accuracy falls to the threshold. {INTERVAL}. Right: amplitude at "
+            f"which each sample is classified correctly in at most that share of the draws; {wrong} samples are "
+            f"misclassified without noise, {censored} stay in their class up to the largest amplitude."
         )
-        blocks.append(Figure(f"{SPACES[basin.space]}: class by class, sample by sample", panels, caption))
+        blocks.append(Figure(f"{SPACES[basin.space]}, by class and by sample", panels, caption))
         frame = basin.frame().rename(columns={"low_all": "low (all)", "high_all": "high (all)", "clean": "accuracy"})
         blocks.append(
-            Table.of(frame, title=SPACES[basin.space], caption="(all): for other samples drawn like these, too.")
+            Table.of(frame, title=SPACES[basin.space], caption="(all): intervals over samples as well as draws.")
         )
     return tuple(blocks)
 
@@ -128,11 +128,11 @@ def _sections(planes: Planes) -> tuple[Block, ...]:
             Panel(figures.heights(p.x, p.y, margin, p.corners, names, value="margin"), "Margin"),
         )
         caption = (
-            "What the last step's network says on the plane through three test samples, the rings: the first at 0, 0, "
-            "the second on its right, the third above. The margin is the largest logit less the second largest: basins "
+            "Output of the last step's network on the plane through three test samples (rings): the first at 0, 0, the "
+            "second to its right, the third above. The margin is the largest logit minus the second largest; basins "
             "end where it is 0."
         )
-        blocks.append(Figure("A plane through three samples", panels, caption))
+        blocks.append(Figure("Plane through three samples", panels, caption))
     if planes.weights is not None:
         w, names = planes.weights, [f"step {step}" for step in planes.steps]
         accuracy, margins = w.accuracy.numpy(), w.margin.mean(-1).numpy()
@@ -141,11 +141,11 @@ def _sections(planes: Planes) -> tuple[Block, ...]:
             Panel(figures.heights(w.x, w.y, margins, w.corners, names, value="mean margin"), "Mean margin"),
         )
         caption = (
-            "Networks on the plane through the weights at three steps of the training, the rings (the first at 0, 0, "
-            f"the second on its right, the third above), on {len(w.labels)} test samples. The margin is the right "
-            "logit less the largest of the others."
+            "Networks on the plane through the weights at three steps of training (rings: the first at 0, 0, the "
+            f"second to its right, the third above), on {len(w.labels)} test samples. The margin is the correct "
+            "class's logit minus the largest other logit."
         )
-        blocks.append(Figure("A plane through three steps", panels, caption))
+        blocks.append(Figure("Plane through three training steps", panels, caption))
     return tuple(blocks)
 
 
@@ -159,7 +159,7 @@ def _over_training(steps: Sequence[StepBasins]) -> tuple[Block, ...]:
         if rows:
             frame = pd.DataFrame(rows, columns=["step", "value", "low", "high"])
             panel = Panel(figures.over_training(frame, y=figures.AMPLITUDE[space]))
-            caption = f"The network's amplitude at the steps where it has one. {INTERVAL}."
+            caption = f"Amplitude of the network at each step where it exists. {INTERVAL}."
             blocks.append(Figure(f"{words} over training", (panel,), caption, arrangement="wide"))
     curvature = pd.DataFrame([(one.step, *[one.sharpness.value] * 3) for one in steps])
     panel = Panel(
@@ -176,13 +176,13 @@ def _sharpness_words() -> Prose:
 
 
 def _words(module: ModuleType) -> str:
-    """A module's own words, in the page's marks."""
+    """The docstring of a module, with the page's markup."""
     text = re.sub(r":math:`([^`]*)`", lambda match: f"`{_plain(match[1])}`", inspect.cleandoc(module.__doc__ or ""))
     return re.sub(r"``([^`]+)``", r"`\1`", text)
 
 
 def _plain(formula: str) -> str:
-    r"""A formula of ours without TeX's marks.
+    r"""A formula without TeX markup.
 
     >>> _plain(r"W^l + s\,\sigma(W^l)\,\xi")
     'W^l + s σ(W^l) ξ'

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.report import palette
-from axonometry.report.axes import blank, escape, small
+from axonometry.report.axes import add_band, as_float32, blank, error_bars, escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,8 @@ AMPLITUDE = {
 """The axis of each space."""
 
 
-def curves(basin: Basin) -> go.Figure:
-    """Accuracy over the amplitude: the network's with its interval, each class's, and the threshold."""
+def accuracy_curves(basin: Basin) -> go.Figure:
+    """Accuracy over amplitude: the network's with its interval, each class's, and the threshold."""
     figure = blank(AMPLITUDE[basin.space], "accuracy")
     figure.update_xaxes(type="log", exponentformat="power")
     figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.05])
@@ -34,22 +34,14 @@ def curves(basin: Basin) -> go.Figure:
     network = groups.pop("network")
     for (name, part), colour in zip(groups.items(), palette.steps("depth", len(groups)), strict=True):
         _line(figure, part, f"class {name}", palette.faint(colour, 0.7), 1.0)
-    figure.add_scatter(
-        x=np.concatenate([network["amplitude"], network["amplitude"][::-1]]),
-        y=small(np.concatenate([network["low"], network["high"][::-1]])),
-        fill="toself",
-        fillcolor=palette.faint(accent, 0.18),
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-    )
+    add_band(figure, network["amplitude"], (network["low"], network["high"]), colour=palette.faint(accent, 0.18))
     _line(figure, network, "network", accent, 2.5)
     figure.add_hline(y=basin.search.threshold, line={"color": palette.TOKENS["muted"][0], "width": 1, "dash": "dot"})
     return figure
 
 
 def classes(basin: Basin) -> go.Figure:
-    """The amplitude of each class with its interval over draws and samples; classes without a number are left out."""
+    """The amplitude of each class with its interval over draws; classes without an amplitude are left out."""
     import pandas as pd
 
     figure = blank("class", AMPLITUDE[basin.space])
@@ -58,15 +50,8 @@ def classes(basin: Basin) -> go.Figure:
     high = frame["high"].where(np.isfinite(frame["high"]), frame["amplitude"])
     figure.add_scatter(
         x=frame["group"],
-        y=small(frame["amplitude"]),
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": small(high - frame["amplitude"]),
-            "arrayminus": small(frame["amplitude"] - frame["low"]),
-            "color": palette.TOKENS["muted"][0],
-            "thickness": 1.2,
-        },
+        y=as_float32(frame["amplitude"]),
+        error_y=error_bars(frame["amplitude"], frame["low"], high, color=palette.TOKENS["muted"][0], thickness=1.2),
         mode="markers",
         marker={"color": palette.TOKENS["accent"][0], "size": 9},
         hovertemplate="<b>class %{x}</b><br>amplitude %{y:.3g}<extra></extra>",
@@ -77,15 +62,15 @@ def classes(basin: Basin) -> go.Figure:
 
 
 def samples(basin: Basin) -> go.Figure:
-    """How the samples' own amplitudes are distributed; misclassified and censored ones are left out."""
+    """Histogram of the samples' amplitudes; misclassified and censored samples are left out."""
     figure = blank(AMPLITUDE[basin.space], "samples")
     found = basin.samples.loc[basin.samples["state"] == "crossed", "amplitude"].to_numpy()
     if len(found):
         heights, edges = np.histogram(np.log10(found), bins=min(40, max(8, len(found) // 12)))
         figure.add_bar(
-            x=small(10 ** ((edges[1:] + edges[:-1]) / 2)),
+            x=as_float32(10 ** ((edges[1:] + edges[:-1]) / 2)),
             y=heights,
-            width=small(10 ** edges[1:] - 10 ** edges[:-1]),
+            width=as_float32(10 ** edges[1:] - 10 ** edges[:-1]),
             marker={"color": palette.faint(palette.TOKENS["accent"][0], 0.75)},
             hovertemplate="%{y} samples near %{x:.3g}<extra></extra>",
         )
@@ -96,16 +81,16 @@ def samples(basin: Basin) -> go.Figure:
 def answers(
     x: np.ndarray, y: np.ndarray, predicted: np.ndarray, corners: np.ndarray, names: Sequence[str]
 ) -> go.Figure:
-    """The predicted class at each point of a plane, a colour a class."""
-    figure = blank("distance", "distance at a right angle")
+    """The predicted class at each point of a plane, as colours."""
+    figure = blank("distance", "orthogonal distance")
     known = np.unique(predicted)
     places = np.searchsorted(known, predicted)
     colours = palette.steps("depth", len(known))
     edges = np.linspace(0, 1, len(known) + 1)
     figure.add_heatmap(
-        x=small(x),
-        y=small(y),
-        z=small(places),
+        x=as_float32(x),
+        y=as_float32(y),
+        z=as_float32(places),
         zmin=-0.5,
         zmax=len(known) - 0.5,
         colorscale=list(
@@ -126,12 +111,12 @@ def answers(
 def heights(
     x: np.ndarray, y: np.ndarray, values: np.ndarray, corners: np.ndarray, names: Sequence[str], *, value: str
 ) -> go.Figure:
-    """A number at each point of a plane."""
-    figure = blank("distance", "distance at a right angle")
+    """A value at each point of a plane."""
+    figure = blank("distance", "orthogonal distance")
     figure.add_heatmap(
-        x=small(x),
-        y=small(y),
-        z=small(values),
+        x=as_float32(x),
+        y=as_float32(y),
+        z=as_float32(values),
         colorscale=palette.colorscale("heat"),
         colorbar={"thickness": 8, "outlinewidth": 0},
         hovertemplate=f"{escape(value)} %{{z:.3g}}<extra></extra>",
@@ -140,7 +125,7 @@ def heights(
 
 
 def over_training(values: pd.DataFrame, *, y: str) -> go.Figure:
-    """Numbers of a run over its steps, on a logarithmic axis where all are above 0.
+    """A number of a run over its steps, with intervals.
 
     Args:
         values: Columns step, value, low, high.
@@ -149,15 +134,10 @@ def over_training(values: pd.DataFrame, *, y: str) -> go.Figure:
     figure = blank("step", y)
     figure.add_scatter(
         x=values["step"],
-        y=small(values["value"]),
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": small(values["high"] - values["value"]),
-            "arrayminus": small(values["value"] - values["low"]),
-            "color": palette.TOKENS["muted"][0],
-            "thickness": 1.2,
-        },
+        y=as_float32(values["value"]),
+        error_y=error_bars(
+            values["value"], values["low"], values["high"], color=palette.TOKENS["muted"][0], thickness=1.2
+        ),
         mode="lines+markers",
         line={"color": palette.TOKENS["accent"][0], "width": 2},
         hovertemplate="step %{x}: %{y:.4g}<extra></extra>",
@@ -172,8 +152,8 @@ def _above_zero(curve: pd.DataFrame) -> pd.DataFrame:
 
 def _line(figure: go.Figure, curve: pd.DataFrame, name: str, colour: str, width: float) -> None:
     figure.add_scatter(
-        x=small(curve["amplitude"]),
-        y=small(curve["accuracy"]),
+        x=as_float32(curve["amplitude"]),
+        y=as_float32(curve["accuracy"]),
         mode="lines",
         line={"color": colour, "width": width},
         name=escape(name),
@@ -185,8 +165,8 @@ def _line(figure: go.Figure, curve: pd.DataFrame, name: str, colour: str, width:
 def _with_corners(figure: go.Figure, corners: np.ndarray, names: Sequence[str]) -> go.Figure:
     ink, surface = palette.TOKENS["ink"][0], palette.TOKENS["surface"][0]
     figure.add_scatter(
-        x=small(corners[:, 0]),
-        y=small(corners[:, 1]),
+        x=as_float32(corners[:, 0]),
+        y=as_float32(corners[:, 1]),
         mode="markers",
         marker={"color": surface, "size": 11, "line": {"color": ink, "width": 2}},
         text=[escape(name) for name in names],

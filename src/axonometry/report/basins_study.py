@@ -1,4 +1,4 @@
-"""What the page of attraction basins is made of: basins, sharpness and planes of a run at some of its steps."""
+"""The data of the page of attraction basins: basins, sharpness and planes of a run at some of its steps."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ from axonometry.report.axes import evenly
 from axonometry.trajectory import Trajectory
 
 FOR_SHARPNESS = 256
-"""Samples that curvature is taken over: a product costs about four passes over them."""
+"""Samples for the Hessian: a product costs about four passes over them."""
 FOR_PLANES = 200
-"""Samples that the networks on a plane classify."""
+"""Samples that networks on a plane classify."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What of a run is measured, and how.
+    """How the basins of a run are measured.
 
     Attributes:
-        samples: How many of the first test samples.
-        steps: How many of the recorded steps, evenly spread, the last one among them.
-        threshold: Accuracy that is looked for.
+        samples: Number of test samples, from the first on.
+        steps: Number of recorded steps, evenly spaced, with the last one.
+        threshold: Accuracy at the edge of a basin.
         precision: Relative width of the brackets.
-        draws: Draws of noise; the weights' and the samples' usual numbers where None.
-        seed: What the draws follow from.
+        draws: Draws of noise; None for the defaults, 16 on samples and 32 on weights.
+        seed: Random seed of the draws.
     """
 
     samples: int = 500
@@ -87,16 +87,16 @@ class StepBasins:
 
     @property
     def basins(self) -> tuple[Basin, ...]:
-        """Those that there are."""
+        """The basins that exist."""
         return tuple(basin for basin in (self.samples, self.weights) if basin is not None)
 
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """Sections through the basins of a run's last step.
+    """Planes through the basins of a run's last step.
 
     Attributes:
-        samples: Through one image of each of three classes; None without three that are classified right.
+        samples: Through one image of each of three classes; None without three that are classified correctly.
         classes: The classes of the three.
         weights: Through the first, the middle and the last recorded step; None without three steps on a plane.
         steps: These steps.
@@ -108,7 +108,7 @@ class Planes:
     steps: tuple[int, ...]
 
 
-def measured_run(
+def basins_of_run(
     run: Trajectory, choices: Choices, data: Dataset | str | Path | None = None, progress: Progress | None = None
 ) -> Iterator[StepBasins]:
     """The basins of one run of a population, step by step.
@@ -120,7 +120,7 @@ def measured_run(
         progress: Called with passes made, out of how many of this basin, and a few words.
 
     Raises:
-        ConfigurationError: The run is none of ours, or its network is no classifier.
+        ConfigurationError: The run is not of a population, or its network is not a classifier.
         DataError: The data set's files are missing.
         RunError: The run kept no weights.
         WeightsError: The weights have diverged.
@@ -131,11 +131,12 @@ def measured_run(
         step = run.steps[place]
         network.load_state_dict(run.snapshots[step])
         if not all(p.isfinite().all() for p in network.parameters()):
-            raise WeightsError(f"basins of {run.folder.name} at step {step} need finite weights", "NaN or infinity")
-        yield measured((run.folder.resolve().name, step), (network, samples, labels), choices, progress)
+            rule = f"the weights of {run.folder.name} at step {step} are not finite"
+            raise WeightsError(rule, "", "Choose another run")
+        yield basins_of_network((run.folder.resolve().name, step), (network, samples, labels), choices, progress)
 
 
-def measured(
+def basins_of_network(
     place: tuple[str, int], task: tuple[nn.Module, Tensor, Tensor], choices: Choices, progress: Progress | None = None
 ) -> StepBasins:
     """The basins of one network.
@@ -161,7 +162,7 @@ def measured(
 
 
 def planes_of(run: Trajectory, choices: Choices, data: Dataset | str | Path | None = None) -> Planes:
-    """Sections through the basins of the last step; see :func:`measured_run` for what it raises."""
+    """Planes through the basins of the last step; see :func:`basins_of_run` for what it raises."""
     network, samples, labels = _rebuilt(run, min(choices.samples, FOR_PLANES), data)
     three = tuple(run.steps[int(place)] for place in evenly(len(run.steps), 3))
     states = [run.snapshots[step] for step in three]
@@ -169,15 +170,15 @@ def planes_of(run: Trajectory, choices: Choices, data: Dataset | str | Path | No
     section, classes = plane_of(network, samples, labels)
     try:
         through = weight_plane(network, states, samples, labels) if len(states) == 3 else None
-    except WeightsError:  # a network that did not move
+    except WeightsError:  # the weights did not change
         through = None
     return Planes(section, classes, through, three)
 
 
 def plane_of(network: nn.Module, samples: Tensor, labels: Tensor) -> tuple[SamplePlane | None, tuple[int, ...]]:
-    """The plane through the first sample that is classified right of each of three classes, and these classes.
+    """The plane through the first correctly classified sample of each of three classes, and these classes.
 
-    There is none without three such classes, and none of tokens.
+    None without three such classes, and for tokens.
     """
     corners = _corners(network, samples, labels)
     found = sample_plane(network, samples[corners]) if len(corners) == 3 and samples.is_floating_point() else None
@@ -185,16 +186,16 @@ def plane_of(network: nn.Module, samples: Tensor, labels: Tensor) -> tuple[Sampl
 
 
 def _rebuilt(run: Trajectory, count: int, data: Dataset | str | Path | None) -> tuple[nn.Module, Tensor, Tensor]:
-    """The run's network, with weights of no meaning, and the first test samples of its data set."""
+    """The run's network, with its initial weights, and the first test samples of its data set."""
     if not run.steps:
-        raise AxonometryError("basins are measured at a whole step", f"none in {run.folder}", "Train it further")
+        raise AxonometryError(f"no complete step in {run.folder}", "", "Train the run further")
     if run.configuration is None:
-        rule = f"{run.folder} says how its network and its data are built"
-        raise ConfigurationError(rule, "no configuration", "Call ax.sample_basin(model, samples, labels) in Python")
+        rule = f"{run.folder} has no configuration to rebuild its network from"
+        raise ConfigurationError(rule, "", "Call ax.sample_basin(model, samples, labels) in Python")
     configuration = RunConfiguration.from_dict(run.configuration)
     if configuration.objective != "cross-entropy":
         raise ConfigurationError(
-            "basins are those of a classifier", f"the objective {configuration.objective}", "Choose another run"
+            "basins need a classifier", f"the objective {configuration.objective}", "Choose another run"
         )
     dataset = dataset_of(configuration, data)
     return (
@@ -205,7 +206,7 @@ def _rebuilt(run: Trajectory, count: int, data: Dataset | str | Path | None) -> 
 
 
 def _corners(network: nn.Module, samples: Tensor, labels: Tensor) -> Sequence[int]:
-    """The first sample that is classified right of each of the first three classes that have one."""
+    """The first correctly classified sample of each of the first three classes that have one."""
     with examined(network, samples, labels) as classifier:
         right = classifier.right.cpu()
     first: dict[int, int] = {}

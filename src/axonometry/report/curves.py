@@ -1,4 +1,4 @@
-"""Lines with intervals: as a Plotly figure for pages, and as an SVG drawing for documents that run no scripts."""
+"""Lines with intervals: as a Plotly figure for pages, and as SVG for documents without scripts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.report import palette
-from axonometry.report.axes import blank, escape, small
+from axonometry.report.axes import add_band, as_float32, blank, escape
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
 MOST_CURVES = 8
-"""Lines that can be told apart."""
+"""Lines that readers can distinguish."""
 _DASHES = ("solid", "dash", "dot")
 _SVG_DASHES = ("", "7 4", "2 4")
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM, _LINE = 720, 300, 56, 30, 44, 20
@@ -36,25 +36,15 @@ def curves(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> go.Fig
         log: Whether the horizontal axis is logarithmic.
 
     Returns:
-        The figure, whose vertical axis shows the lines whole; bands may leave it. Traces are named after their lines.
+        The figure; its vertical axis shows all lines, bands may exceed it. Traces are named after their lines.
     """
     figure = blank(x, y)
     for number, (name, part, colour) in enumerate(_parts(values)):
         known = part.dropna(subset=["low", "high"])
-        figure.add_scatter(
-            x=np.concatenate([known["x"], known["x"][::-1]]),
-            y=small(np.concatenate([known["high"], known["low"][::-1]])),
-            fill="toself",
-            fillcolor=palette.faint(colour, 0.13),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
-            name=escape(name),
-            legendgroup=name,
-        )
+        add_band(figure, known["x"], (known["low"], known["high"]), colour=palette.faint(colour, 0.13), name=name)
         figure.add_scatter(
             x=part["x"],
-            y=small(part["value"]),
+            y=as_float32(part["value"]),
             mode="lines+markers",
             line={"color": colour, "width": 2, "dash": _DASHES[number % 3]},
             marker={"size": 6},
@@ -72,7 +62,7 @@ def curves(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> go.Fig
 
 
 def curves_svg(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> str:
-    """The same as an SVG drawing on a light ground, with its legend below."""
+    """The same as SVG on a light background, with its legend below."""
     frame = _Frame.of(values, log=log)
     parts = list(_parts(values))
     height = _HEIGHT + _LINE * math.ceil(len(parts) / 2)
@@ -101,7 +91,7 @@ def curves_svg(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> st
 
 
 class _Frame:
-    """From numbers to places on the drawing."""
+    """Maps values to positions in the drawing."""
 
     def __init__(self, places: np.ndarray, limits: tuple[float, float], *, log: bool) -> None:
         self.log, self.limits = log, limits
@@ -162,7 +152,7 @@ def _parts(values: pd.DataFrame) -> list[tuple[str, pd.DataFrame, str]]:
 
 
 def _limits(values: pd.DataFrame) -> tuple[float, float]:
-    """What the vertical axis shows: all lines, and as much again of the bands as half of that."""
+    """Limits of the vertical axis: all lines, and of the bands at most half of their range on either side."""
     known = values["value"].dropna()
     if known.empty:
         return 0.0, 1.0

@@ -1,4 +1,4 @@
-"""What the numbers mean, read from the catalogue of measures and from the measures' own documentation."""
+"""Definitions of the numbers, read from the catalogue of measures and their docstrings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def axis(metric: str, statistic: str = "value") -> str:
 
 
 def definition(metric: str) -> str:
-    """A measure's own words: what it is, its formula and its source, then unit and range; empty for other numbers."""
+    """The docstring of a measure: formula and source, then unit and range; empty for other numbers."""
     spec = CATALOGUE.get(metric)
     if spec is None:
         return ""
@@ -46,12 +46,12 @@ def definition(metric: str) -> str:
 
 
 def divergence() -> str:
-    """What the Jeffreys divergence is, in its own words."""
+    """The definition of the Jeffreys divergence, from its docstring."""
     return _words(jeffreys_divergence)
 
 
 def tab(metrics: Iterable[str]) -> Tab:
-    """All measures of a page, one after the other."""
+    """The tab with the definitions of a page's measures."""
     blocks: list[Facts] = []
     for spec in (CATALOGUE[name] for name in metrics if name in CATALOGUE):
         facts = {"unit": spec.units, "range": spec.range, "invariances": spec.invariances, "source": spec.source}

@@ -1,4 +1,4 @@
-"""How values are distributed: densities, dots over accuracy bins, matrices. Frames in, Plotly figures out."""
+"""Figures of distributions: densities, dots over accuracy bins, matrices. Frames in, Plotly figures out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.report import palette
-from axonometry.report.axes import blank, escape, evenly, folded, plain, small
+from axonometry.report.axes import as_float32, blank, escape, evenly, hover_title, wrapped
 from axonometry.report.figures import spans_decades
 from axonometry.report.render import number
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 MOST_POINTS = 800
 """Networks drawn as points."""
 MOST_CHOICES = 12
-"""Choices that stand side by side."""
+"""Choices that are drawn side by side."""
 LONGEST = 48
-"""Letters that have room below a small figure."""
+"""Letters that fit below a small figure."""
 
 
 def densities(curves: pd.DataFrame, names: Sequence[str], *, x: str, scale: palette.Scale = "accuracy") -> go.Figure:
@@ -33,7 +33,7 @@ def densities(curves: pd.DataFrame, names: Sequence[str], *, x: str, scale: pale
         curves: Columns name, x (an even grid for each name), density.
         names: All names, in the order of the scale; those without a curve are left out.
         x: Name and unit of the value.
-        scale: What the colours stand for.
+        scale: The colour scale.
 
     Returns:
         The figure; traces are named after their curves.
@@ -48,12 +48,13 @@ def densities(curves: pd.DataFrame, names: Sequence[str], *, x: str, scale: pale
         figure.add_scatter(
             x0=float(grid[0]),
             dx=float((grid[-1] - grid[0]) / max(len(grid) - 1, 1)),
-            y=small(part["density"]),
+            y=as_float32(part["density"]),
             mode="lines",
             line={"color": colour, "width": 2},
             name=escape(str(name)),
             legendgroup=str(name),
-            hovertemplate=f"<b>{escape(str(name))}</b><br>{plain(x)} %{{x:.4g}}<br>density %{{y:.3g}}<extra></extra>",
+            hovertemplate=f"<b>{escape(str(name))}</b><br>{hover_title(x)} %{{x:.4g}}<br>"
+            "density %{y:.3g}<extra></extra>",
         )
     return figure
 
@@ -77,19 +78,19 @@ def by_bin(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:
         part = part.sort_values("value").iloc[evenly(len(part), MOST_POINTS // max(len(names), 1))]
         if part.empty:
             continue
-        _Dots(str(name), part["value"], part["network"], colour, plain(y) + " %{y:.4g}").add_to(figure)
+        _Dots(str(name), part["value"], part["network"], colour, hover_title(y) + " %{y:.4g}").add_to(figure)
     figure.update_xaxes(categoryorder="array", categoryarray=[escape(str(name)) for name in names], type="category")
     return figure
 
 
 def by_value(networks: pd.DataFrame, name: str) -> go.Figure:
-    """Accuracy, one dot a network, over the values of something that the networks differ in.
+    """Accuracy, one dot a network, over the values of a choice in which the networks differ.
 
-    Many numbers are an axis, few ones or words stand side by side.
+    More than :data:`MOST_CHOICES` numbers are an axis; fewer, and names, are drawn side by side.
 
     Args:
         networks: A row a network; columns accuracy and ``name``.
-        name: What they differ in.
+        name: The choice.
 
     Returns:
         The figure; values of ``name`` ascend from left to right.
@@ -112,7 +113,7 @@ def by_value(networks: pd.DataFrame, name: str) -> go.Figure:
 
 
 def numerous(choices: pd.Series) -> bool:
-    """Whether choices are numbers, and too many of them to stand side by side."""
+    """Whether choices are numbers, and too many to draw side by side."""
     import pandas as pd
 
     return choices.nunique() > MOST_CHOICES and pd.api.types.is_numeric_dtype(choices)
@@ -124,7 +125,7 @@ def _by_number(networks: pd.DataFrame, name: str) -> go.Figure:
     figure = blank(name.replace("_", " "), "final accuracy on test data")
     figure.add_scatter(
         x=part[name],
-        y=small(part["accuracy"]),
+        y=as_float32(part["accuracy"]),
         mode="markers",
         marker={"color": palette.TOKENS["accent"][0], "size": 5, "opacity": 0.6},
         text=[escape(str(network)) for network in part.index],
@@ -137,7 +138,7 @@ def _by_number(networks: pd.DataFrame, name: str) -> go.Figure:
 
 
 def long(choices: pd.Series) -> bool:
-    """Whether the names of choices are too long to stand side by side."""
+    """Whether the names of choices are too long to draw side by side."""
     widths = [len(number(value)) for value in choices.unique()]
     return not numerous(choices) and max(widths) * len(widths) > LONGEST
 
@@ -162,7 +163,7 @@ def heatmap(matrix: pd.DataFrame, *, value: str, x: str = "", y: str = "", high:
     rows, columns = ([escape(str(name)) for name in names] for names in (matrix.index, matrix.columns))
     top = high or (float(finite.max()) if finite.size and finite.max() > 0 else 1.0)
     figure.add_heatmap(
-        z=small(np.where(np.isfinite(numbers), numbers, np.nan)),
+        z=as_float32(np.where(np.isfinite(numbers), numbers, np.nan)),
         x=columns,
         y=rows,
         zmin=0,
@@ -171,7 +172,7 @@ def heatmap(matrix: pd.DataFrame, *, value: str, x: str = "", y: str = "", high:
         xgap=2 if few else 0,
         ygap=2 if few else 0,
         hoverongaps=False,
-        hovertemplate=f"%{{y}}<br>%{{x}}<br>{plain(value)} %{{z:.4g}}<extra></extra>",
+        hovertemplate=f"%{{y}}<br>%{{x}}<br>{hover_title(value)} %{{z:.4g}}<extra></extra>",
         colorbar={"thickness": 8, "outlinewidth": 0, "tickfont": {"size": 10}},
         showscale=not few,
     )
@@ -181,7 +182,7 @@ def heatmap(matrix: pd.DataFrame, *, value: str, x: str = "", y: str = "", high:
             y=[row for row in rows for _ in columns],
             text=["" if np.isnan(z) else f"{z:.2g}" for z in numbers.ravel()],
             mode="text",
-            # Ink on the pale half of the scale, paper on the deep half: right in the dark too, where both turn over.
+            # Dark text on the pale half of the scale, light text on the deep half; both are swapped in the dark theme.
             textfont={"color": [palette.TOKENS["surface" if z > 0.5 * top else "ink"][0] for z in numbers.ravel()]},
             hoverinfo="skip",
         )
@@ -193,15 +194,15 @@ def heatmap(matrix: pd.DataFrame, *, value: str, x: str = "", y: str = "", high:
 
 @dataclass(frozen=True)
 class _Dots:
-    """Networks in a row over the name of what they share.
+    """Networks in a row over the value that they share.
 
     Attributes:
-        name: What they share.
+        name: The shared value.
         values: A value a network.
         networks: Their names.
         colour: Of the dots.
         words: The hover text below a network's name.
-        lying: Whether the row lies beside its name rather than standing over it.
+        lying: Whether the row is horizontal, beside its name, rather than vertical above it.
     """
 
     name: str
@@ -213,8 +214,8 @@ class _Dots:
 
     def add_to(self, figure: go.Figure) -> None:
         """Add the dots and a box with their quartiles."""
-        label = [folded(escape(self.name)) if self.lying else escape(self.name)] * len(self.values)
-        place = {"x": small(self.values), "y": label} if self.lying else {"x": label, "y": small(self.values)}
+        label = [wrapped(escape(self.name)) if self.lying else escape(self.name)] * len(self.values)
+        place = {"x": as_float32(self.values), "y": label} if self.lying else {"x": label, "y": as_float32(self.values)}
         figure.add_box(
             **place,
             orientation="h" if self.lying else "v",

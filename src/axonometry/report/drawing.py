@@ -1,4 +1,4 @@
-"""A small drawing of a network's graph: groups from left to right, what links them between, as SVG without a script."""
+"""A drawing of a network's graph as SVG: groups from left to right, with the links between them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BAR, _TALLEST, _LINE = 16, 130, 15
 
 @dataclass(frozen=True)
 class _Box:
-    """Where a group stands: its column, the middle of its bar, and the bar's height."""
+    """The position of a group: its column, the middle of its bar, and the bar's height."""
 
     group: Group
     column: int
@@ -49,7 +49,7 @@ class _Bundle:
         self.names.append(f"{name}: {links:,} links")
 
 
-def draw(groups: Sequence[Group], synapses: Sequence[Synapse], wires: Sequence[Wire] = ()) -> str:
+def graph_svg(groups: Sequence[Group], synapses: Sequence[Synapse], wires: Sequence[Wire] = ()) -> str:
     """The graph as an SVG element.
 
     A bar's height grows with the logarithm of its group's neurons. Groups next to each other are linked by bands,
@@ -91,7 +91,7 @@ def draw(groups: Sequence[Group], synapses: Sequence[Synapse], wires: Sequence[W
 
 
 def _place(groups: Sequence[Group], edges: list[tuple[str, str]]) -> dict[str, _Box]:
-    """A column for each depth (the longest way from an input), groups of one depth below each other."""
+    """A column for each depth (longest path from an input), groups of one depth below each other."""
     depth: dict[str, int] = {}
     sources = defaultdict(list)
     for source, target in edges:
@@ -113,7 +113,7 @@ def _place(groups: Sequence[Group], edges: list[tuple[str, str]]) -> dict[str, _
 
 
 def _link(start: _Box, end: _Box, bundle: _Bundle) -> tuple[str, float]:
-    """A band or an arc between two groups, and how high it reaches."""
+    """A band or an arc between two groups, and its height."""
     between = abs(end.column - start.column) - 1
     tip = f"<title>{escape(start.group.name)} to {escape(end.group.name)}\n{escape(chr(10).join(bundle.names))}</title>"
     x1, x2, middle = start.x + _BAR / 2, end.x - _BAR / 2, (start.x + end.x) / 2
@@ -160,5 +160,5 @@ def short_count(count: int) -> str:
 
 
 def _end(name: str, most: int = 14) -> str:
-    """The end of a long path, which is what tells layers apart."""
+    """The end of a long path, which distinguishes layers."""
     return name if len(name) <= most else "…" + name[1 - most :]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.report import palette
-from axonometry.report.axes import blank, escape, evenly, folded, plain, small
+from axonometry.report.axes import add_band, as_float32, blank, escape, evenly, hover_title, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ MOST_POINTS = 800
 MOST_LINES = 120
 """Networks drawn as lines."""
 DECADES = 30.0
-"""How much more the greatest value must be than most of the least ones for an axis to be logarithmic."""
+"""An axis is logarithmic where the maximum is more than this many times the 10% quantile."""
 SYMBOLS = {"circle": "●", "diamond": "◆", "square": "■"}
-"""Shapes of dots, and how they are written."""
+"""Shapes of dots, and their characters."""
 MOST_NAMES = 12
-"""Layers that are named on an axis."""
+"""Layers whose names fit on an axis."""
 MOST_STEPS = 40
 """Steps that a line or a band keeps, and that the player stops at."""
 
@@ -41,14 +41,14 @@ def against_accuracy(
     step: str = "step",
     kinds: Mapping[object, str] | None = None,
 ) -> go.Figure:
-    """One dot a network at its last step, the way it took behind it, and a frame for every step.
+    """One dot a network at its last step, its path behind it, and an animation frame for each step.
 
     Args:
         values: Columns network, step, accuracy, value; rows with a NaN are left out.
         y: Name and unit of the value.
         log: Whether the value's axis is logarithmic.
-        step: What a step is.
-        kinds: A kind of each network, at most as many as there are :data:`SYMBOLS`; shown by the shape of its dot.
+        step: Name of a step, such as epoch.
+        kinds: A kind of each network, at most as many as :data:`SYMBOLS`; shown as the shape of its dot.
 
     Returns:
         The figure; its frames are named after the steps.
@@ -65,18 +65,18 @@ def against_accuracy(
     dots = last.iloc[evenly(len(last), MOST_POINTS)]
     for share, part in _fifths(dots.iloc[evenly(len(dots), MOST_LINES)], low, high):
         figure.add_scatter(
-            **_ways(values[values["network"].isin(part["network"])]),
+            **_paths(values[values["network"].isin(part["network"])]),
             mode="lines",
             line={"color": palette.shade("accuracy", share, alpha=0.45), "width": 1},
             hoverinfo="skip",
         )
     figure.add_scatter(
-        x=small(dots["accuracy"]),
-        y=small(dots["value"]),
+        x=as_float32(dots["accuracy"]),
+        y=as_float32(dots["value"]),
         mode="markers",
         marker={
             "size": 11 if len(dots) <= 200 else 7,
-            "color": small(dots["accuracy"]),
+            "color": as_float32(dots["accuracy"]),
             "colorscale": palette.colorscale("accuracy"),
             "cmin": low,
             "cmax": high if high > low else low + 1e-6,
@@ -84,32 +84,29 @@ def against_accuracy(
             **({"symbol": [symbols(kinds)[kinds[name]] for name in dots["network"]]} if kinds else {}),
         },
         text=[escape(f"{name} ({kinds[name]})" if kinds else str(name)) for name in dots["network"]],
-        hovertemplate="<b>%{text}</b><br>accuracy %{x:.2%}<br>" + plain(y) + " %{y:.4g}<extra></extra>",
+        hovertemplate="<b>%{text}</b><br>accuracy %{x:.2%}<br>" + hover_title(y) + " %{y:.4g}<extra></extra>",
     )
     drawn = values[values["network"].isin(dots["network"])]
     figure.frames = _frames(drawn, list(dots["network"]), trace=len(figure.data) - 1, step=step)
-    if figure.frames:  # the player moves the dots, it must not move the axes
+    if figure.frames:  # the player moves the dots; the axes stay
         figure.update_xaxes(range=_padded(values["accuracy"]))
         figure.update_yaxes(range=_padded(np.log10(values["value"].clip(lower=1e-12)) if log else values["value"]))
     return figure
 
 
 def over_time(values: pd.DataFrame, *, y: str, percent: bool = False, step: str = "step") -> go.Figure:
-    """The median network of each accuracy bin over the steps, in a band that holds the middle half of its networks.
+    """The median network of each accuracy bin over the steps, in a band of the interquartile range.
 
     Args:
         values: Columns bin (ordered categorical), network, step, value, and where some have ended, ``ended``.
         y: Name and unit of the value.
         percent: Whether the value is a share.
-        step: What a step is.
+        step: Name of a step, such as epoch.
 
     Returns:
         The figure; traces are named after their bins.
     """
-    figure = blank(step, y)
-    figure.update_layout(hovermode="x unified", hoverlabel={"font": {"size": 12}})
-    if percent:
-        figure.update_yaxes(tickformat=".0%")
+    figure = _over_steps(step, y, percent=percent)
     names = list(values["bin"].cat.categories)
     for name, colour in zip(names, palette.steps("accuracy", len(names)), strict=True):
         part = values[values["bin"] == name].dropna(subset=["value"])
@@ -120,20 +117,11 @@ def over_time(values: pd.DataFrame, *, y: str, percent: bool = False, step: str 
         bands["n"] = training.groupby("step")["network"].nunique().reindex(bands.index, fill_value=0)
         bands = bands.iloc[evenly(len(bands), MOST_STEPS)]
         if part["network"].nunique() > 1:
-            figure.add_scatter(
-                x=_there_and_back(bands.index),
-                y=small(np.concatenate([bands[0.25], bands[0.75][::-1]])),
-                fill="toself",
-                fillcolor=palette.faint(colour, 0.14),
-                line={"width": 0},
-                mode="lines",
-                hoverinfo="skip",
-                name=escape(str(name)),
-                legendgroup=str(name),
-            )
+            ends = bands[0.25], bands[0.75]
+            add_band(figure, bands.index, ends, colour=palette.faint(colour, 0.14), name=str(name))
         figure.add_scatter(
             x=bands.index,
-            y=small(bands[0.5]),
+            y=as_float32(bands[0.5]),
             mode="lines+markers" if len(bands) < 15 else "lines",
             line={"color": colour, "width": 2},
             marker={"size": 6},
@@ -152,22 +140,19 @@ def lines(values: pd.DataFrame, *, y: str, percent: bool = False, step: str = "s
         values: Columns name, step, value; names in the order of depth.
         y: Name and unit of the value.
         percent: Whether the value is a share.
-        step: What a step is.
+        step: Name of a step, such as epoch.
 
     Returns:
         The figure; traces are named after their lines.
     """
-    figure = blank(step, y)
-    figure.update_layout(hovermode="x unified", hoverlabel={"font": {"size": 12}})
-    if percent:
-        figure.update_yaxes(tickformat=".0%")
+    figure = _over_steps(step, y, percent=percent)
     names = list(dict.fromkeys(values["name"]))
     for i, (name, colour) in enumerate(zip(names, palette.steps("depth", len(names)), strict=True)):
         part = values[values["name"] == name].sort_values("step")
         part = part.iloc[evenly(len(part), 5 * MOST_STEPS)]
         figure.add_scatter(
             x=part["step"],
-            y=small(part["value"]),
+            y=as_float32(part["value"]),
             mode="lines+markers" if len(part) < 15 else "lines",
             line={"color": colour, "width": 2, "dash": ("solid", "dash", "dot")[i % 3] if len(names) > 6 else "solid"},
             marker={"size": 6},
@@ -189,15 +174,15 @@ def profile(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:
     figure = blank("layer, from the first to the last", y)
     figure.add_scatter(
         x=np.arange(1, len(values) + 1),
-        y=small(values["value"]),
+        y=as_float32(values["value"]),
         mode="markers",
         marker={"color": palette.steps("depth", len(values)), "size": 8 if len(values) <= 60 else 5},
         text=[escape(str(name)) for name in values["name"]],
-        hovertemplate=f"<b>%{{text}}</b><br>{plain(y)} %{{y:.4g}}<extra></extra>",
+        hovertemplate=f"<b>%{{text}}</b><br>{hover_title(y)} %{{y:.4g}}<extra></extra>",
     )
     figure.update_yaxes(type="log" if log else "linear")
     if len(values) <= MOST_NAMES:
-        names = [folded(escape(str(name))) for name in values["name"]]
+        names = [wrapped(escape(str(name))) for name in values["name"]]
         figure.update_xaxes(tickvals=list(range(1, len(values) + 1)), ticktext=names, title={"text": ""})
     return figure
 
@@ -212,13 +197,18 @@ def symbols(kinds: Mapping[object, str]) -> dict[str, str]:
 
 
 def spans_decades(values: pd.Series) -> bool:
-    """Whether positive values differ so much that only a logarithmic axis shows them all."""
+    """Whether positive values span so much that only a logarithmic axis shows them all."""
     known = values.dropna()
     return bool(len(known) and known.min() > 0 and known.max() > DECADES * known.quantile(0.1))
 
 
-def _there_and_back(steps: pd.Index) -> np.ndarray:
-    return np.concatenate([steps, steps[::-1]])
+def _over_steps(step: str, y: str, *, percent: bool) -> go.Figure:
+    """A figure over steps, whose hover text compares all lines at one step."""
+    figure = blank(step, y)
+    figure.update_layout(hovermode="x unified", hoverlabel={"font": {"size": 12}})
+    if percent:
+        figure.update_yaxes(tickformat=".0%")
+    return figure
 
 
 def _padded(values: pd.Series) -> list[float]:
@@ -228,23 +218,23 @@ def _padded(values: pd.Series) -> list[float]:
 
 
 def _fifths(networks: pd.DataFrame, low: float, high: float) -> list[tuple[float, pd.DataFrame]]:
-    """The networks in five groups of similar accuracy, each with its middle's place on the scale."""
+    """The networks in five groups of similar accuracy, each with the position of its middle on the scale."""
     place = ((networks["accuracy"] - low) / ((high - low) or 1.0) * 5).clip(upper=4).astype(int)
     return [((i + 0.5) / 5, networks[place == i]) for i in sorted(set(place))]
 
 
-def _ways(values: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Many networks' lines as one, with a gap after each."""
+def _paths(values: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The paths of many networks as one trace, with a gap after each."""
     xs, ys = [], []
     for _, network in values.groupby("network", sort=False):
         part = network.iloc[evenly(len(network), MOST_STEPS)]
-        xs += [small(part["accuracy"]), small([np.nan])]
-        ys += [small(part["value"]), small([np.nan])]
+        xs += [as_float32(part["accuracy"]), as_float32([np.nan])]
+        ys += [as_float32(part["value"]), as_float32([np.nan])]
     return {"x": np.concatenate(xs), "y": np.concatenate(ys)}
 
 
 def _frames(values: pd.DataFrame, order: Sequence[object], *, trace: int, step: str) -> list[go.Frame]:
-    """The dots at each step: a network stands where it last was."""
+    """The dots at each step; a network without a value keeps its last position."""
     import plotly.graph_objects as go
 
     wide = {
@@ -258,7 +248,7 @@ def _frames(values: pd.DataFrame, order: Sequence[object], *, trace: int, step: 
         go.Frame(
             name=f"{step} {at:g}",
             traces=[trace],
-            data=[go.Scatter(x=small(wide["accuracy"].loc[at]), y=small(wide["value"].loc[at]))],
+            data=[go.Scatter(x=as_float32(wide["accuracy"].loc[at]), y=as_float32(wide["value"].loc[at]))],
         )
         for at in steps[evenly(len(steps), MOST_STEPS // 2)]
     ]

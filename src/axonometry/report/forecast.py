@@ -1,4 +1,4 @@
-"""What runs will become, drawn: each run's predicted final accuracy with its interval, epoch by epoch."""
+"""The page of predicted final accuracies: each run's prediction with its interval, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.report import palette
-from axonometry.report.axes import blank, evenly, small
+from axonometry.report.axes import add_band, as_float32, blank, evenly
 from axonometry.report.intervals import intervals
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from axonometry.trajectory import Trajectory
 
 MOST_TABS = 20
-"""Runs with a tab of their own; of more there is the table alone."""
+"""Runs that have a tab each; of more, only the table is shown."""
 MOST_DRAWN = 40
-"""Intervals that are drawn one below the other; of more runs, as many are, evenly over the predictions."""
+"""Intervals that are drawn; of more runs, this many, evenly spaced over the predictions."""
 
 PREDICTED, SO_FAR = "predicted final accuracy", "accuracy so far"
 
@@ -36,19 +36,19 @@ def forecast_page(
     level: float = 0.9,
     command: str = "",
 ) -> Page:
-    """The page of runs whose final accuracy is predicted: all side by side, and a tab a run.
+    """The page of predicted final accuracies: all runs, and a tab a run.
 
     Args:
         predictor: Fitted, of regression.
         runs: The runs.
         predictions: Of ``predictor.predict_interval``, in the runs' order: prediction, low, high, by name; what
             other columns it has are in the table too.
-        level: Of the intervals.
-        command: What repeats it.
+        level: Confidence level of the intervals.
+        command: The command that writes the page.
 
     Raises:
-        PredictionError: A run has not a whole epoch yet.
-        RunError: A run is damaged.
+        PredictionError: A run has no complete epoch.
+        RunError: A run is corrupt.
         MissingExtraError: plotly is not installed.
     """
     names = [str(name) for name in predictions.index]
@@ -57,18 +57,18 @@ def forecast_page(
     tabs = [Tab("All runs", overview_blocks(predictions, level=level))] if len(runs) > 1 else []
     if len(runs) <= MOST_TABS:
         tabs += [Tab(name, run_blocks(predictor, run, level=level)) for name, run in zip(names, runs, strict=True)]
-    title = "What they will become" if len(runs) > 1 else f"What {names[0]} will become"
+    title = "Predicted final accuracy" if len(runs) > 1 else f"Predicted final accuracy of {names[0]}"
     learned = len(predictor.models_[min(predictor.models_)].ensemble.targets)
-    facts = {"features": predictor.features, "learned from": f"{learned:,} runs", "level": f"{level:.0%}"}
-    return Page(title, "Final accuracy, predicted from the epochs so far.", tuple(tabs), facts, command)
+    facts = {"features": predictor.features, "fitted to": f"{learned:,} runs", "level": f"{level:.0%}"}
+    return Page(title, "Predictions from the epochs recorded so far.", tuple(tabs), facts, command)
 
 
 def overview_blocks(predictions: pd.DataFrame, *, level: float) -> tuple[Block, ...]:
-    """All runs, the best first: their intervals, and the table.
+    """All runs, the highest prediction first: intervals and table.
 
     Args:
         predictions: As for :func:`forecast_page`.
-        level: Of the intervals.
+        level: Confidence level of the intervals.
     """
     rows = predictions.sort_values("prediction", ascending=False).rename_axis("run").reset_index()
     facts = {
@@ -81,8 +81,8 @@ def overview_blocks(predictions: pd.DataFrame, *, level: float) -> tuple[Block, 
     estimates = drawn.rename(columns=columns).assign(series=PREDICTED)
     panel = intervals(estimates, x=PREDICTED, reference=float(rows["prediction"].median()))
     panel.figure.update_xaxes(tickformat=".0%")
-    some = f"{len(drawn)} of {len(rows)} runs, evenly over the predictions. " if len(drawn) < len(rows) else ""
-    caption = f"{some}Bars are {level:.0%} intervals; the dotted line is the median prediction."
+    some = f"{len(drawn)} of {len(rows)} runs, evenly spaced over the predictions. " if len(drawn) < len(rows) else ""
+    caption = f"{some}Bars are {level:.0%} prediction intervals; the dotted line is the median prediction."
     return (
         Facts(facts, prominent=True),
         Figure("Predicted final accuracy", (panel,), caption, arrangement="wide"),
@@ -91,29 +91,29 @@ def overview_blocks(predictions: pd.DataFrame, *, level: float) -> tuple[Block, 
 
 
 def run_blocks(predictor: AccuracyPredictor, run: Trajectory, *, level: float = 0.9) -> tuple[Block, ...]:
-    """A run under way: what it will become, epoch by epoch, with the interval.
+    """The predictions for one run, epoch by epoch, with intervals.
 
     Args:
         predictor: Fitted, of regression.
         run: The run.
-        level: Of the intervals.
+        level: Confidence level of the intervals.
 
     Raises:
-        PredictionError: The run has not a whole epoch yet.
-        RunError: The run is damaged.
+        PredictionError: The run has no complete epoch.
+        RunError: The run is corrupt.
     """
     history, recorded = predictor.history(run, level), accuracies(run)
     last = history.iloc[-1]
     facts = {
-        "epochs looked at": int(history.index[-1]),
+        "epochs known": int(history.index[-1]),
         PREDICTED: f"{last['prediction']:.1%}",
         f"{level:.0%} interval": f"{last['low']:.1%} to {last['high']:.1%}",
     }
     if len(recorded):
         facts["final accuracy" if run.complete else "accuracy now"] = f"{recorded.iloc[-1]:.1%}"
     caption = (
-        f"After each epoch, the final accuracy predicted from all that was known then. The band is its {level:.0%} "
-        "interval: it is meant for runs whose configurations are drawn like those that the predictor was fitted to."
+        f"Final accuracy predicted after each epoch from the epochs up to it. The band is the {level:.0%} prediction "
+        "interval; it holds for runs whose configurations are drawn like those that the predictor was fitted to."
     )
     colours = {PREDICTED: palette.TOKENS["accent"][0], SO_FAR: palette.TOKENS["ink"][0]}
     legend = tuple(Key(name, colour) for name, colour in colours.items() if name == PREDICTED or len(recorded))
@@ -121,7 +121,7 @@ def run_blocks(predictor: AccuracyPredictor, run: Trajectory, *, level: float = 
     table = Table.of(history.reset_index(), title="Epoch by epoch")
     return (
         Facts(facts, prominent=True),
-        Figure("What it will become", (panel,), caption, legend=legend, arrangement="wide"),
+        Figure("Predicted final accuracy", (panel,), caption, legend=legend, arrangement="wide"),
         table,
     )
 
@@ -130,7 +130,7 @@ def accuracies(run: Trajectory) -> pd.Series:
     """The accuracies that a run recorded, by epoch; by step where it recorded no epochs.
 
     Raises:
-        RunError: The run is damaged.
+        RunError: The run is corrupt.
     """
     import pandas as pd
 
@@ -151,27 +151,18 @@ def history_figure(history: pd.DataFrame, recorded: pd.Series) -> go.Figure:
     figure = blank("epoch", "accuracy on test data")
     accent, ink = palette.TOKENS["accent"][0], palette.TOKENS["ink"][0]
     epochs = history.index.to_numpy(dtype=float)
+    low, high = history["low"], history["high"]
     if len(epochs) > 1:
-        figure.add_scatter(
-            x=np.concatenate([epochs, epochs[::-1]]),
-            y=small(np.concatenate([history["high"], history["low"][::-1]])),
-            fill="toself",
-            fillcolor=palette.faint(accent, 0.14),
-            line={"width": 0, "color": accent},
-            mode="lines",
-            hoverinfo="skip",
-            legendgroup=PREDICTED,
-        )
+        add_band(figure, epochs, (low, high), colour=palette.faint(accent, 0.14), name=PREDICTED)
     else:
-        low, high = history["low"], history["high"]
-        ends = {"x": np.repeat(epochs, 2), "y": small([*low, *high]), "mode": "lines", "hoverinfo": "skip"}
+        ends = {"x": np.repeat(epochs, 2), "y": as_float32([*low, *high]), "mode": "lines", "hoverinfo": "skip"}
         figure.add_scatter(**ends, line={"width": 2, "color": accent}, legendgroup=PREDICTED)
     lines = ((epochs, history["prediction"], accent, PREDICTED), (recorded.index, recorded, ink, SO_FAR))
     for x, y, colour, name in lines:
         if len(y):
             figure.add_scatter(
                 x=x,
-                y=small(y),
+                y=as_float32(y),
                 mode="lines+markers",
                 line={"color": colour, "width": 2.5, "dash": "solid" if name == PREDICTED else "dot"},
                 marker={"size": 8, "color": colour},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from axonometry.report.drawing import draw
+from axonometry.report.drawing import graph_svg
 from axonometry.report.page import Block, Drawing, Facts, Tab, Table
 
 if TYPE_CHECKING:
@@ -12,17 +12,16 @@ if TYPE_CHECKING:
     from axonometry.trajectory import Trajectory
 
 
-def tab(network: Trajectory | NeuralGraph) -> Tab:
+def network_tab(network: Trajectory | NeuralGraph) -> Tab:
     """Groups, synapses, wires and coverage of a recorded or captured network."""
     groups, synapses, wires, coverage = network.groups, network.synapses, network.wires, network.coverage
     caption = (
-        "A bar is a group of neurons: its height grows with the logarithm of their number, its shape stands below it. "
-        "A band is what links two groups, with the number of links; arcs pass over the "
-        "groups between. Point at a part to see its name and its exact numbers."
+        "Each bar is a group of neurons: its height grows with the logarithm of their number; its shape is below it. "
+        "Bands and arcs are the links between two groups, with their number. Hover for names and exact numbers."
     )
     blocks: list[Block] = [
         Facts(totals(network), prominent=True),
-        Drawing("The network as a graph", draw(groups, synapses, wires), caption),
+        Drawing("The network as a graph", graph_svg(groups, synapses, wires), caption),
         _groups(groups),
         _synapses(synapses),
     ]
@@ -32,7 +31,7 @@ def tab(network: Trajectory | NeuralGraph) -> Tab:
 
 
 def totals(network: Trajectory | NeuralGraph) -> dict[str, object]:
-    """How much there is of everything."""
+    """Numbers of groups, synapses, neurons and links."""
     return {
         "neuron groups": len(network.groups),
         "synapses": len(network.synapses),
@@ -61,8 +60,6 @@ def _wires(wires: tuple[Wire, ...]) -> Table:
 def _coverage(coverage: tuple[Coverage, ...]) -> Table:
     unclaimed = sum(row.role == "unclaimed" for row in coverage)
     rows = tuple((row.parameter, row.role, row.claimed_by, row.reason) for row in coverage)
-    account = (
-        "Every one is part of the graph." if not unclaimed else f"{unclaimed} of {len(coverage)} are not part of it."
-    )
-    caption = f"What became of each parameter of the module. {account}"
+    account = "All are part of the graph." if not unclaimed else f"{unclaimed} of {len(coverage)} are not part of it."
+    caption = f"Role of each parameter of the module. {account}"
     return Table(("parameter", "role", "claimed by", "how"), rows, "Coverage", caption)

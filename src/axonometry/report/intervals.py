@@ -1,4 +1,4 @@
-"""Estimates with their intervals, side by side."""
+"""Figures of estimates with their intervals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.report import palette
-from axonometry.report.axes import blank, escape, folded, plain, small
+from axonometry.report.axes import as_float32, blank, error_bars, escape, hover_title, wrapped
 from axonometry.report.page import Key, Panel
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def intervals(
         estimates: Columns name, series, value, low, high; names from top to bottom, at most three series. A bar is left
             out where its ends are NaN, and a dot where its value is.
         x: Name and unit of the estimate.
-        reference: The value that says nothing, such as a correlation of 0; a dotted line.
-        limits: What the axis shows; all intervals by default.
+        reference: The value of no effect, such as a correlation of 0; a dotted line.
+        limits: Range of the axis; all intervals by default.
         title: The panel's heading.
 
     Returns:
@@ -43,22 +43,22 @@ def intervals(
         part = estimates[estimates["series"] == which]
         value, low, high = (part[column].to_numpy(dtype=float) for column in ("value", "low", "high"))
         figure.add_scatter(
-            x=small(value),
+            x=as_float32(value),
             y=[names.index(name) + offset for name in part["name"]],
             mode="markers",
             marker={"color": key.colour, "size": 9, "symbol": symbol},
-            error_x={"array": small(high - value), "arrayminus": small(value - low), "color": key.colour, "width": 0},
+            error_x=error_bars(value, low, high, color=key.colour, width=0),
             text=[escape(str(name)) for name in part["name"]],
             customdata=np.stack([low, high], axis=1),
             name=escape(str(which)),
             legendgroup=str(which),
-            hovertemplate=f"<b>%{{text}}</b>, {escape(str(which))}<br>{plain(x)} %{{x:.2f}} "
+            hovertemplate=f"<b>%{{text}}</b>, {escape(str(which))}<br>{hover_title(x)} %{{x:.2f}} "
             "(%{customdata[0]:.2f} to %{customdata[1]:.2f})<extra></extra>",
         )
     figure.update_xaxes(showgrid=True, range=limits)
     figure.update_yaxes(
         tickvals=list(range(len(names))),
-        ticktext=[folded(escape(str(name))) for name in names],
+        ticktext=[wrapped(escape(str(name))) for name in names],
         range=[len(names) - 0.4, -0.6],
         showgrid=False,
         ticks="",

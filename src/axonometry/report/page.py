@@ -1,7 +1,7 @@
 """A page of a report: frozen dataclasses in, one self-contained HTML file out.
 
-The page needs no network: styles, scripts and plotly.js (once) are inside it, and its content security policy forbids
-the browser to ask anybody for anything. Without scripts, and in print, text, tables and drawings are all there.
+The page works offline: styles, scripts and plotly.js (once) are inside it, and its content security policy forbids
+all requests. Without scripts, and in print, text, tables and drawings are complete.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prose:
-    """Text: paragraphs are separated by a blank line, ``code`` stands between backticks."""
+    """Text: paragraphs are separated by a blank line, ``code`` is between backticks."""
 
     text: str
     title: str = ""
@@ -32,7 +32,7 @@ class Prose:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and values, with words before them; ``prominent`` ones are large tiles, value first."""
+    """Names and values, after an optional text; ``prominent`` ones are large tiles."""
 
     items: Mapping[str, object]
     title: str = ""
@@ -45,10 +45,10 @@ class Table:
     """A table that scrolls inside its box and sorts by a click on a column's head.
 
     Attributes:
-        columns: The heads.
+        columns: The column heads.
         rows: A cell per column; numbers are shown with four significant digits and sort by their exact value.
         title: Above the table.
-        caption: What it shows.
+        caption: Below the title.
     """
 
     columns: tuple[str, ...]
@@ -65,13 +65,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Panel:
-    """One Plotly figure with its heading and a remark beside it, such as its n.
+    """One Plotly figure with a heading and a remark beside it, such as its n.
 
     Attributes:
         figure: The figure, without a title of its own.
         title: Above it.
         remark: Beside the title.
-        height: In rem; as the arrangement has it where 0.
+        height: In rem; 0 for the arrangement's default.
     """
 
     figure: go.Figure
@@ -91,16 +91,16 @@ class Key:
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels that belong together, with what to see in them and how it is defined.
+    """Panels with a shared caption, definition and legend.
 
     Attributes:
         title: Above the panels.
         panels: Drawn when they come into view. Plotly frames get a slider and a play button for the whole figure.
-        caption: What to see.
-        definition: How the number is computed, and its units.
+        caption: What the panels show.
+        definition: Formula and units.
         legend: Shared by all panels.
         arrangement: ``"grid"``, side by side; ``"wide"``, one below the other; ``"switch"``, one at a time, wide.
-        chosen: The panel that a switch shows at first.
+        chosen: The panel that a switch shows first.
     """
 
     title: str
@@ -114,7 +114,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Drawing:
-    """An SVG drawing that needs no script. ``svg`` is trusted: escape what users name before it comes here."""
+    """An SVG drawing that needs no script. ``svg`` is trusted: escape names from users first."""
 
     title: str
     svg: str
@@ -137,11 +137,11 @@ class Page:
     """The whole report.
 
     Attributes:
-        title: The first thing a reader sees.
+        title: Heading.
         subtitle: One sentence below it.
-        tabs: The first one is open at first.
-        facts: What was trained, when, with which software.
-        command: What repeats it.
+        tabs: The first one is open at the start.
+        facts: At the foot: what was trained, when, with which software.
+        command: The command that writes the page.
     """
 
     title: str

@@ -1,10 +1,10 @@
 """The colours of the report, in light and in dark.
 
-Figures are drawn with the light colours, so that they are right outside the page too (a notebook, a PDF). The page
-replaces each of them by its dark counterpart when the reader's screen is dark.
+Figures are drawn with the light colours, so that they are correct outside the page too (a notebook, a PDF). The page
+replaces each of them by its dark counterpart in the dark theme.
 
-All scales are ordinal: their lightness only rises or only falls, and their steps stay apart for readers with
-deuteranopia and protanopia (asserted in the tests). Higher accuracy and more heat stand out more.
+All scales are ordinal: lightness is monotonic, and their steps stay distinct for readers with deuteranopia and
+protanopia (asserted in the tests). Higher accuracy and higher values have more contrast.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TOKENS = {
     "ink": ("#1b1e24", "#e9ebef"),
     "accent": ("#5b1486", "#c5c2fd"),
 }
-"""Colours with a meaning of their own: name -> (light, dark)."""
+"""Colours by role: name -> (light, dark)."""
 
 _ANCHORS: dict[Scale, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "accuracy": (
@@ -50,10 +50,10 @@ def _mix(first: str, second: str, share: float) -> str:
 
 
 def _spread(anchors: tuple[str, ...]) -> tuple[str, ...]:
-    """The anchors' broken line through sRGB at ``_STOPS + 1`` even places."""
+    """Piecewise linear interpolation of the anchors in sRGB at ``_STOPS + 1`` even positions."""
     places = [i * (len(anchors) - 1) / _STOPS for i in range(_STOPS + 1)]
-    lower = [min(int(place), len(anchors) - 2) for place in places]
-    return tuple(_mix(anchors[i], anchors[i + 1], place - i) for i, place in zip(lower, places, strict=True))
+    left = [min(int(place), len(anchors) - 2) for place in places]
+    return tuple(_mix(anchors[i], anchors[i + 1], place - i) for i, place in zip(left, places, strict=True))
 
 
 SCALES: dict[Scale, tuple[str, ...]] = {name: _spread(light) for name, (light, _) in _ANCHORS.items()}

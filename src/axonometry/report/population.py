@@ -1,4 +1,4 @@
-"""The page of a population: how its networks learned, and how their graphs differ by accuracy."""
+"""The page of a population: learning curves, and graph measures by accuracy."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ def population_page(
     """The page of a population of one architecture.
 
     Args:
-        population: Whole runs.
-        edges: Edges of the accuracy bins; round ones that fit where None.
-        title: Its heading; says how many networks learned what where empty.
-        command: What repeats it.
+        population: Finished runs.
+        edges: Edges of the accuracy bins; round ones by default.
+        title: Heading; by default the number of networks and the data set.
+        command: The command that writes the page.
 
     Raises:
         AxonometryError: There is no run with a final accuracy, or the runs are of several architectures.
-        RunError: A run is damaged.
+        RunError: A run is corrupt.
         MissingExtraError: plotly is not installed.
     """
     found = study(population, edges=edges)
-    tabs = [Tab("Overview", _overview(found)), Tab("Over time", sections.over_time(found))]
+    tabs = [Tab("Overview", _overview(found)), Tab("Over time", sections.measures_over_time(found))]
     tabs.append(Tab("By accuracy", sections.by_accuracy(found)))
     if found.divergences:
-        tabs.append(Tab("Divergence", sections.divergence(found)))
-    tabs += [graph.tab(found.example), Tab("Networks", _networks(found))]
+        tabs.append(Tab("Divergence", sections.divergence_figures(found)))
+    tabs += [graph.network_tab(found.example), Tab("Networks", _networks(found))]
     tabs.append(definitions.tab(sections.defined(found)))
-    learned = found.common.get("dataset", "their task")
+    dataset = found.common.get("dataset")
     return Page(
-        title or f"How {len(found.networks)} networks learned {learned}",
+        title or f"{len(found.networks)} networks" + (f" trained on {dataset}" if dataset else ""),
         _subtitle(found),
         tuple(tabs),
         _facts(found),
@@ -52,7 +52,7 @@ def population_page(
 
 
 def story(found: Study) -> Figure:
-    """Fluctuation against accuracy, a dot a network, with the ways that the networks took."""
+    """Layer fluctuation against accuracy, one dot a network, with the networks' paths in training."""
     panels = []
     choice, kinds = found.kinds
     shapes = " ".join(f"{figures.SYMBOLS[symbol]} {kind}" for kind, symbol in figures.symbols(kinds).items())
@@ -69,12 +69,13 @@ def story(found: Study) -> Figure:
         remark = f"ρ = {rho:+.2f} over {n} networks" if n > 2 else f"n = {n}"
         panels.append(Panel(figure, group, f"{remark} · {choice}: {shapes}" if kinds else remark))
     caption = (
-        f"Each dot is a network after its last {found.step_name}, the line behind it the way it took. Both have the "
-        "colour of its final accuracy: the higher, the more it stands out. Choose a layer above; press play to watch "
-        "them learn. ρ is Spearman's rank correlation of fluctuation with accuracy over the networks." + _warning(found)
+        f"Each dot is a network after its last {found.step_name}; the line is its path in training. Colour shows final "
+        "accuracy. Choose a layer above; press play for an animation over training. ρ is Spearman's rank correlation "
+        "of "
+        "fluctuation with accuracy over the networks." + _warning(found)
     )
     return Figure(
-        "Do layers fluctuate more in networks that do better?",
+        "Layer fluctuation against accuracy",
         tuple(panels),
         caption,
         definitions.definition("layer_fluctuation"),
@@ -84,26 +85,26 @@ def story(found: Study) -> Figure:
 
 
 def _warning(found: Study) -> str:
-    """What else may make networks better and their layers fluctuate more."""
+    """The choices that may explain both accuracy and fluctuation."""
     trained = [name.replace("_", " ") for name in found.differing if name != "seed"]
     if not trained:
         return ""
-    return f" The networks also differ in {listed(trained)}, which may be behind both."
+    return f" The networks also differ in {join_words(trained)}, which may explain both."
 
 
-def listed(words: list[str]) -> str:
+def join_words(words: list[str]) -> str:
     """Words as a list in a sentence.
 
-    >>> listed(["a", "b", "c"]), listed(["a"])
+    >>> join_words(["a", "b", "c"]), join_words(["a"])
     ('a, b and c', 'a')
     """
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def association(found: Study, metric: str, group: str, statistic: str = "value") -> tuple[float, int]:
-    """Spearman's rank correlation of a number with accuracy over the networks at their last step, and their number.
+    """Spearman's rank correlation of a measure with accuracy over networks at their last step, and their number.
 
-    NaN where one of the two is the same for all networks.
+    NaN where one of the two is constant.
     """
     last = found.with_accuracy(metric, group, statistic).dropna().groupby("network").tail(1)
     ranks = last[["value", "accuracy"]].rank()
@@ -118,14 +119,14 @@ def _overview(found: Study) -> tuple[Block, ...]:
     highlights = {
         "networks": len(accuracy),
         "median final accuracy": f"{accuracy.median():.1%}",
-        "final accuracy of the middle 80%": f"{100 * low:.0f}–{100 * high:.0f}%",
+        "10%–90% range of final accuracy": f"{100 * low:.0f}–{100 * high:.0f}%",
         **{name: value for name, value in graph.totals(found.example).items() if name in {"neurons", "links"}},
     }
-    return Facts(highlights, prominent=True), story(found), _ranks(found), sections.accuracy(found)
+    return Facts(highlights, prominent=True), story(found), _ranks(found), sections.accuracy_over_time(found)
 
 
 def _ranks(found: Study) -> Table:
-    """Whether each layer's numbers go with accuracy."""
+    """Rank correlation of each layer's measures with accuracy."""
     rows = []
     medians = found.tracked_last("layer_fluctuation").groupby(["group", "bin"], observed=True)["value"].median()
     for group in found.example.groups:
@@ -143,10 +144,10 @@ def _ranks(found: Study) -> Table:
         "networks",
     )
     caption = (
-        "ρ is Spearman's rank correlation with final accuracy over the networks: 1 where the number only rises with "
-        "accuracy, −1 where it only falls, near 0 where they have nothing to do with each other."
+        "ρ is Spearman's rank correlation with final accuracy over the networks: 1 for an increasing, −1 for a "
+        "decreasing and 0 for no monotonic relation."
     )
-    return Table(columns, tuple(rows), "Layer by layer, at the last step", caption)
+    return Table(columns, tuple(rows), "By layer, at the last step", caption)
 
 
 def _networks(found: Study) -> tuple[Block, ...]:
@@ -154,21 +155,19 @@ def _networks(found: Study) -> tuple[Block, ...]:
     scalars = [name for name in table if name not in (*found.configured, "bin")]
     columns = [*found.differing, *scalars]
     shown = table.iloc[evenly(len(table), MOST_ROWS)].iloc[::-1][columns].reset_index()
-    blocks: list[Block] = [Facts(found.common | found.software, "What all networks have in common")]
+    blocks: list[Block] = [Facts(found.common | found.software, "Common configuration")]
     blocks += sections.by_choice(found)
-    count = f"{len(shown)} of {len(table)}, evenly over accuracy" if len(shown) < len(table) else f"All {len(table)}"
-    caption = f"{count}, the most accurate first; a click on a column's head sorts by it."
+    count = f"{len(shown)} of {len(table)} over all accuracies" if len(shown) < len(table) else f"All {len(table)}"
+    caption = f"{count}, the most accurate first. Click a column head to sort."
     return (*blocks, Table.of(shown, title="Networks", caption=caption))
 
 
 def _subtitle(found: Study) -> str:
     kind = " ".join(str(found.common[name]) for name in ("size", "family") if found.common.get(name) is not None)
     differing = [name.replace("_", " ") for name in found.differing]
-    words = f"{kind or 'one architecture'} networks, measured as graphs while they were trained"
-    listed = " and ".join(filter(None, [", ".join(differing[:-1]), *differing[-1:]]))
-    return f"{words[0].upper()}{words[1:]}. " + (
-        f"They differ in {listed}." if differing else "All were trained alike."
-    )
+    words = f"{kind or 'one architecture'} networks, measured as graphs during training"
+    differences = f"They differ in {join_words(differing)}." if differing else "All have the same configuration."
+    return f"{words[0].upper()}{words[1:]}. {differences}"
 
 
 def _facts(found: Study) -> dict[str, object]:

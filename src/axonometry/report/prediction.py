@@ -1,4 +1,4 @@
-"""What predictions are worth, drawn: scores over epochs, prediction against truth, what carries it."""
+"""The page of an evaluation: scores over epochs, prediction against truth, feature importance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axonometry.report import palette
-from axonometry.report.axes import blank, escape, evenly, plain, small
+from axonometry.report.axes import as_float32, blank, error_bars, escape, evenly, hover_title
 from axonometry.report.intervals import intervals
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table
 
@@ -24,19 +24,19 @@ MAIN = {
     "curve": palette.TOKENS["ink"][0],
     "graph+curve": palette.shade("accuracy", 0.3),
 }
-"""The feature sets that the question is about, and their colours."""
+"""The main feature sets and their colours."""
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x", "star", "pentagon", "hexagon")
 TITLES = {
     "r2": "Final accuracy, R²",
     "auc": "Above or below the threshold, AUC",
-    "accuracy": "Above or below the threshold, share right",
+    "accuracy": "Above or below the threshold, accuracy",
     "rmse": "Final accuracy, root mean squared error",
     "tau": "Order of the runs, Kendall's τ",
 }
 HOW = (
-    "Every run is predicted from runs of other configurations (grouped folds); all feature sets in the same folds. "
-    "Bars are 95% intervals: bootstrap draws of configurations. R² is 0 for predicting the mean and 1 without error; "
-    "AUC is 0.5 for a guess."
+    "Every run is predicted from runs of other configurations (grouped folds), all feature sets in the same folds. "
+    "Bars are 95% confidence intervals from bootstrap samples of configurations. R² is 0 for predicting the mean and 1 "
+    "without error; AUC is 0.5 for guessing."
 )
 MOST_RUNS = 1000
 
@@ -46,21 +46,21 @@ def evaluation_page(evaluation: Evaluation, *, title: str = "", command: str = "
 
     Args:
         evaluation: Of :func:`axonometry.predict.evaluate`.
-        title: Its heading.
-        command: What repeats it.
-        facts: What was evaluated, at the page's foot.
+        title: Heading.
+        command: The command that writes the page.
+        facts: At the foot of the page.
 
     Raises:
         MissingExtraError: plotly is not installed.
     """
-    tabs = (Tab("What it is worth", evaluation_blocks(evaluation)), Tab("Run by run", predicted_blocks(evaluation)))
+    tabs = (Tab("Scores", evaluation_blocks(evaluation)), Tab("Runs", predicted_blocks(evaluation)))
     runs = evaluation.predictions["run"].nunique()
-    subtitle = f"The final accuracy of {runs:,} networks, predicted from their first epochs, beside what is simpler."
-    return Page(title or "How good will it become?", subtitle, tabs, facts, command)
+    subtitle = f"Final accuracy of {runs:,} networks, predicted from their first epochs, with baselines."
+    return Page(title or "Evaluation of predicted final accuracy", subtitle, tabs, facts, command)
 
 
 def evaluation_blocks(evaluation: Evaluation) -> tuple[Block, ...]:
-    """Scores over epochs, differences to the curve, and the table of all."""
+    """Scores over epochs, differences to the learning curve, and the table of all scores."""
     found, names = evaluation.scores, list(dict.fromkeys(evaluation.scores["features"]))
     runs, first = evaluation.predictions.drop_duplicates("run"), int(found["epochs"].min())
     good = float((runs["truth"] >= evaluation.threshold).mean())
@@ -70,10 +70,10 @@ def evaluation_blocks(evaluation: Evaluation) -> tuple[Block, ...]:
         facts[f"R² of {name} after {first} epoch{'s' * (first > 1)}"] = f"{best['value']:.2f}"
     panels = tuple(Panel(scores_over_epochs(found, score), TITLES[score]) for score in ("r2", "auc"))
     threshold = f"The threshold is a final accuracy of {evaluation.threshold:.1%}; {good:.0%} of the runs reach it."
-    legend = tuple(Key(name, colour) for name, colour in colours(names).items())
+    legend = tuple(Key(name, colour) for name, colour in feature_set_colours(names).items())
     blocks: list[Block] = [
         Facts(facts, prominent=True),
-        Figure("What is known after each epoch", panels, f"{HOW} {threshold}", legend=legend, arrangement="wide"),
+        Figure("Scores by number of known epochs", panels, f"{HOW} {threshold}", legend=legend, arrangement="wide"),
     ]
     if len(evaluation.differences):
         blocks.append(_differences(evaluation))
@@ -94,21 +94,21 @@ def scores_over_epochs(found: pd.DataFrame, score: str) -> go.Figure:
     rows = found[found["score"] == score]
     names = list(dict.fromkeys(rows["features"]))
     figure = blank("epochs known", "")
-    for place, (name, colour) in enumerate(colours(names).items()):
+    for place, (name, colour) in enumerate(feature_set_colours(names).items()):
         part = rows[rows["features"] == name].sort_values("epochs")
         value, low, high = (part[column].to_numpy(dtype=float) for column in ("value", "low", "high"))
         main = name in MAIN
         figure.add_scatter(
             x=part["epochs"] + 0.03 * (place - (len(names) - 1) / 2),
-            y=small(value),
-            error_y={"array": small(high - value), "arrayminus": small(value - low), "width": 0, "color": colour},
+            y=as_float32(value),
+            error_y=error_bars(value, low, high, width=0, color=colour),
             mode="lines+markers",
             line={"color": colour, "width": 3 if main else 1.2, "dash": "solid" if main else "dot"},
             marker={"size": 9 if main else 7, "symbol": SYMBOLS[place % len(SYMBOLS)], "color": colour},
             customdata=np.stack([low, high], axis=1),
             name=escape(name),
             legendgroup=name,
-            hovertemplate=f"<b>{escape(name)}</b><br>{plain(TITLES[score])} %{{y:.3f}} "
+            hovertemplate=f"<b>{escape(name)}</b><br>{hover_title(TITLES[score])} %{{y:.3f}} "
             "(%{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>",
         )
     figure.update_xaxes(tickvals=sorted(rows["epochs"].unique()))
@@ -118,8 +118,8 @@ def scores_over_epochs(found: pd.DataFrame, score: str) -> go.Figure:
     return figure
 
 
-def colours(names: Sequence[str]) -> dict[str, str]:
-    """The colour of each feature set: those that the question is about stand out, the others go from green to blue."""
+def feature_set_colours(names: Sequence[str]) -> dict[str, str]:
+    """The colour of each feature set: the main ones have fixed colours, the others go from green to blue."""
     others = [name for name in names if name not in MAIN]
     return {name: MAIN[name] for name in names if name in MAIN} | dict(
         zip(others, palette.steps("depth", len(others)), strict=True)
@@ -127,7 +127,7 @@ def colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def predicted_blocks(evaluation: Evaluation, features: Sequence[str] = tuple(MAIN)) -> tuple[Block, ...]:
-    """Prediction against truth, feature sets side by side, after the first and the last horizon."""
+    """Prediction against truth by feature set, for the smallest and the largest number of known epochs."""
     predictions, blocks = evaluation.predictions, []
     epochs = sorted(predictions["epochs"].unique().tolist())
     for known in dict.fromkeys((epochs[0], epochs[-1])):
@@ -137,19 +137,17 @@ def predicted_blocks(evaluation: Evaluation, features: Sequence[str] = tuple(MAI
             Panel(predicted_against_truth(part[part["features"] == name], evaluation.threshold), name) for name in shown
         )
         words = f"after {known} epoch{'s' * (known > 1)}"
-        caption = (
-            "A dot is a run, predicted by what was learned from runs of other configurations; on the line is right."
-        )
+        caption = "Each dot is a run, predicted from runs of other configurations. The line is a perfect prediction."
         blocks.append(Figure(f"Prediction and truth, {words}", panels, caption))
     return tuple(blocks)
 
 
 def predicted_against_truth(predictions: pd.DataFrame, threshold: float) -> go.Figure:
-    """A dot a run on the plane of prediction and truth.
+    """Predicted against true final accuracy, one dot a run.
 
     Args:
         predictions: Columns run, truth, predicted.
-        threshold: From which final accuracy on a run is good; a dotted line.
+        threshold: Final accuracy that separates the two classes; a dotted line.
     """
     rows = predictions.sort_values("truth")
     rows = rows.iloc[evenly(len(rows), MOST_RUNS)]
@@ -160,12 +158,12 @@ def predicted_against_truth(predictions: pd.DataFrame, threshold: float) -> go.F
     figure.add_scatter(x=[low, high], y=[low, high], mode="lines", line=line, hoverinfo="skip", showlegend=False)
     figure.add_vline(x=threshold, line={**line, "dash": "dot"})
     figure.add_scatter(
-        x=small(rows["truth"]),
-        y=small(rows["predicted"]),
+        x=as_float32(rows["truth"]),
+        y=as_float32(rows["predicted"]),
         mode="markers",
         marker={"size": 6, "color": palette.TOKENS["accent"][0], "opacity": 0.5},
         text=[escape(str(name)) for name in rows["run"]],
-        hovertemplate="<b>%{text}</b><br>became %{x:.1%}<br>predicted %{y:.1%}<extra></extra>",
+        hovertemplate="<b>%{text}</b><br>true %{x:.1%}<br>predicted %{y:.1%}<extra></extra>",
         showlegend=False,
     )
     figure.update_xaxes(tickformat=".0%")
@@ -174,7 +172,7 @@ def predicted_against_truth(predictions: pd.DataFrame, threshold: float) -> go.F
 
 
 def importance_figure(importances: pd.DataFrame) -> Figure:
-    """What a prediction loses when a family of features is shuffled.
+    """Permutation importance of families of features.
 
     Args:
         importances: Of ``axonometry.predict.importances``: family, columns, loss, std.
@@ -184,14 +182,14 @@ def importance_figure(importances: pd.DataFrame) -> Figure:
     estimates = rows.assign(name=rows["family"], series="loss of R²", value=loss, low=loss - std, high=loss + std)
     panel = intervals(estimates, x="loss of R² when shuffled", reference=0.0)
     caption = (
-        "The features of one family are shuffled among the runs that are predicted: how much R² falls (bars: standard "
-        "deviation over the shuffles). Families that say the same stand in for each other, and then none falls much."
+        "Decrease of R² when the features of one family are shuffled among the predicted runs (bars: standard "
+        "deviation over shuffles). Redundant families replace each other, and then none has a large decrease."
     )
-    return Figure("What carries the prediction", (panel,), caption, arrangement="wide")
+    return Figure("Permutation importance", (panel,), caption, arrangement="wide")
 
 
 def _differences(evaluation: Evaluation) -> Figure:
-    """How much better than the curve, on the same runs."""
+    """Differences of R² to the learning curve, on the same runs."""
     rows = evaluation.differences[evaluation.differences["score"] == "r2"]
     reference = sorted(set(evaluation.scores["features"]) - set(rows["features"]))[0]
     ends = np.concatenate([rows["low"], rows["high"], [0.0]])
@@ -200,6 +198,7 @@ def _differences(evaluation: Evaluation) -> Figure:
     for epochs, part in rows.groupby("epochs"):
         estimates = part.rename(columns={"features": "name"}).assign(series="")
         title = f"after {epochs} epoch{'s' * (int(str(epochs)) > 1)}"
-        panels.append(intervals(estimates, x=f"R² more than {reference}", reference=0.0, limits=limits, title=title))
-    caption = f"R² minus that of {reference} on the same draws of runs: right of the line is better than {reference}."
-    return Figure(f"More than the {reference} says", tuple(panels), caption)
+        x = f"difference of R² to {reference}"
+        panels.append(intervals(estimates, x=x, reference=0.0, limits=limits, title=title))
+    caption = f"R² minus that of {reference} on the same bootstrap samples: above 0 is better than {reference}."
+    return Figure(f"Differences to {reference}", tuple(panels), caption)

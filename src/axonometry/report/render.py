@@ -1,4 +1,4 @@
-"""From blocks to HTML: the Jinja environment, and how cells, names and JSON are written."""
+"""From blocks to HTML: the Jinja environment, and the formats of cells, names and JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def environment() -> jinja2.Environment:
-    """The environment that renders ``template.html``; whatever is not marked as safe is escaped.
+    """The environment that renders ``template.html``; everything that is not marked as safe is escaped.
 
     Raises:
         MissingExtraError: plotly or jinja2 is not installed.
@@ -53,7 +53,7 @@ def environment() -> jinja2.Environment:
 
 
 def number(value: object) -> str:
-    """A cell's text: thousands separated, floats with four significant digits, a dash for what is missing.
+    """A cell's text: thousands separators, floats with four significant digits, a dash for missing values.
 
     >>> number(12954), number(0.123456), number(float("nan")), number(True), number(2e-7)
     ('12,954', '0.1235', '–', 'yes', '2e-07')
@@ -80,7 +80,7 @@ def number(value: object) -> str:
 
 
 def sort_key(value: object) -> float | None:
-    """What a cell sorts by if it is a number."""
+    """The sort key of a cell that is a number, else None."""
     if isinstance(value, (str, bool)) or not hasattr(value, "__float__"):
         return None
     real = float(value)
@@ -88,7 +88,7 @@ def sort_key(value: object) -> float | None:
 
 
 def unique_slugs(names: Sequence[str]) -> list[str]:
-    """Names as addresses inside the page, each only once.
+    """Names as unique addresses inside the page.
 
     >>> unique_slugs(["Over time", "Over time", "<b>"])
     ['over-time', 'over-time-2', 'b']
@@ -113,7 +113,7 @@ def _figure(figure: go.Figure) -> Markup:
 
 
 def _script(text: str) -> Markup:
-    """JSON that can neither end the script element that holds it nor open a comment in it."""
+    """JSON that can neither end its script element nor open a comment in it."""
     from markupsafe import Markup
 
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))

@@ -1,4 +1,4 @@
-"""The values behind the moments: densities and divergences of weights and strengths, accuracy bin by accuracy bin."""
+"""Densities and divergences of weights and strengths, by accuracy bin or by layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
 
 MOST_NETWORKS = 30
-"""Networks of a bin whose weights are read, evenly over the bin's accuracies."""
+"""Networks of a bin whose weights are read, evenly spaced over the bin's accuracies."""
 MOST_VALUES = 10_000
 """Values of one layer of one network that enter a density; of more, so many are drawn at random, with replacement."""
 POINTS = 200
@@ -43,10 +43,10 @@ def of_bins(population: Population, bins: Mapping[str, AccuracyBin]) -> tuple[Sa
         bins: Accuracy bins by name.
 
     Returns:
-        The values, and how many networks of each bin they come from; runs without weights have none.
+        The values, and the number of networks that they come from by bin; runs without weights have none.
 
     Raises:
-        RunError: A run is damaged.
+        RunError: A run is corrupt.
     """
     parts: dict[tuple[str, str], dict[str, list[NDArray[np.float32]]]] = defaultdict(lambda: defaultdict(list))
     read = {}
@@ -69,7 +69,7 @@ def of_graph(graph: NeuralGraph) -> dict[tuple[str, str], NDArray[np.float32]]:
 
 
 def densities(samples: Samples) -> pd.DataFrame:
-    """Columns metric, group, name, x, density; a sample that does not vary has none."""
+    """Columns metric, group, name, x, density; a constant sample has none."""
     import pandas as pd
 
     curves = [
@@ -86,7 +86,7 @@ def densities(samples: Samples) -> pd.DataFrame:
 
 
 def divergences(samples: Samples) -> dict[tuple[str, str], pd.DataFrame]:
-    """The Jeffreys divergence between every two samples of a place; a row of NaN for one that does not vary."""
+    """The Jeffreys divergence between every two samples of a place; a row of NaN for a constant one."""
     found = {}
     for place, by_name in samples.items():
         usable = {name: values for name, values in by_name.items() if varies(values)}
@@ -96,7 +96,7 @@ def divergences(samples: Samples) -> dict[tuple[str, str], pd.DataFrame]:
 
 
 def curve(values: NDArray[np.float32]) -> pd.DataFrame:
-    """The density of a sample that varies on an even grid over nearly all of it: columns x and density."""
+    """The density of a sample on an even grid over its range without the tails: columns x and density."""
     import pandas as pd
 
     bandwidth = density(values, np.empty(0)).bandwidth
@@ -106,7 +106,7 @@ def curve(values: NDArray[np.float32]) -> pd.DataFrame:
 
 
 def varies(values: NDArray[np.float32]) -> bool:
-    """Whether a sample has a density."""
+    """Whether a sample is not constant, and so has a density."""
     return len(values) > 1 and bool(values.std() > 0)
 
 

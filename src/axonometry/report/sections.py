@@ -1,4 +1,4 @@
-"""The figures of a population's page, each with its caption, its definition and its n."""
+"""The figures of a population's page, each with caption, definition and n."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ OF_SAMPLES = (
     ("neuron_activation", "mean", "Neuron activation over time"),
     ("neuron_activation", "sparsity", "Zeros among the activations over time"),
 )
-"""What is followed of networks that ran on samples."""
+"""Figures of networks that ran on samples: metric, statistic, title."""
 
 
 def defined(found: Study) -> list[str]:
-    """The measures that the page shows, in the order of its definitions."""
+    """The measures on the page, in the order of its definitions."""
     live = [metric for metric, *_ in OF_SAMPLES if metric in found.example.description.measures]
     return list(dict.fromkeys(["layer_fluctuation", "node_strength", "link_weights", *live]))
 
 
-def accuracy(found: Study) -> Figure:
+def accuracy_over_time(found: Study) -> Figure:
     """Accuracy over time by final accuracy."""
     values = found.carried("accuracy")
     figure = figures.over_time(values, y="accuracy on test data", percent=True, step=found.step_name)
-    caption = f"How the networks got where they are, by final accuracy. {_band(found)}"
+    caption = f"Test accuracy over training, by final accuracy. {_band(found)}"
     return Figure("Accuracy over time", (Panel(figure),), caption, legend=legend(found), arrangement="wide")
 
 
-def over_time(found: Study) -> tuple[Block, ...]:
-    """Loss, fluctuation, mean strength, spread of the weights, and what samples say, over time."""
+def measures_over_time(found: Study) -> tuple[Block, ...]:
+    """Loss, fluctuation, mean strength, spread of the weights, and measures of samples over time."""
     blocks = [
         _over_time(found, "layer_fluctuation", "value", found.groups, "Layer fluctuation over time"),
         _over_time(found, "node_strength", "mean", found.groups, "Node strength over time"),
@@ -60,7 +60,7 @@ def by_accuracy(found: Study) -> tuple[Block, ...]:
         values = last[last["group"] == group]
         log = figures.spans_decades(values["value"])
         panels.append(Panel(distributions.by_bin(values, y=definitions.axis("layer_fluctuation"), log=log), group))
-    caption = "A dot is a network at its last step; the box holds the middle half of its accuracy bin, with the median."
+    caption = "Each dot is a network at its last step; the box is the interquartile range of its bin, with the median."
     fluctuation = Figure(
         "Layer fluctuation by accuracy",
         tuple(panels),
@@ -71,18 +71,18 @@ def by_accuracy(found: Study) -> tuple[Block, ...]:
     return (fluctuation, *_densities(found))
 
 
-def divergence(found: Study) -> tuple[Block, ...]:
-    """Bin by bin divergence of node strength and link weights, layer by layer."""
+def divergence_figures(found: Study) -> tuple[Block, ...]:
+    """Divergence of node strength and link weights between accuracy bins, by layer."""
     return tuple(
         Figure(
-            f"{name}: how far apart the accuracy bins are",
+            f"{name}: divergence between accuracy bins",
             tuple(
                 Panel(distributions.heatmap(matrix, value="Jeffreys divergence (nats)"), group)
                 for (of, group), matrix in found.divergences.items()
                 if of == metric
             ),
-            "Jeffreys divergence, in nats, between the densities of two accuracy bins: 0 where they are alike, large "
-            f"where they are far apart. Colours run from 0 to each layer's largest. {_pooled(found)}",
+            "Jeffreys divergence, in nats, between the densities of two accuracy bins: 0 for equal densities. Colours "
+            f"run from 0 to each layer's maximum. {_pooled(found)}",
             definitions.divergence(),
         )
         for metric, name in (("node_strength", "Node strength"), ("link_weights", "Link weights"))
@@ -91,21 +91,21 @@ def divergence(found: Study) -> tuple[Block, ...]:
 
 
 def by_choice(found: Study) -> list[Block]:
-    """Final accuracy by what the networks differ in, choices with long names in a figure of their own."""
+    """Final accuracy by the choices in which the networks differ; choices with long names have separate figures."""
     kinds: dict[tuple[int, ...], str] = {}
     for name in found.differing:
         codes, values = found.networks[name].factorize()
-        # A choice that another one decides (a learning rate that goes with the optimiser) says nothing new.
+        # A choice that another one determines (a learning rate that goes with the optimiser) adds no information.
         drawn = 1 < len(values) <= distributions.MOST_CHOICES or distributions.numerous(found.networks[name])
         if name != "seed" and drawn:
             kinds.setdefault(tuple(codes), name)
     long = [name for name in kinds.values() if distributions.long(found.networks[name])]
     short = [name for name in kinds.values() if name not in long]
-    caption = "A dot is a network; the box holds the middle half of those with the same choice, with the median."
+    caption = "Each dot is a network; boxes are the interquartile range for the same choice, with the median."
     blocks: list[Block] = []
     if short:
         panels = [Panel(distributions.by_value(found.networks, name), name.replace("_", " ")) for name in short]
-        blocks.append(Figure("What goes with a high accuracy?", tuple(panels), caption))
+        blocks.append(Figure("Accuracy by choice", tuple(panels), caption))
     for name in long:
         panel = Panel(distributions.by_value(found.networks, name))
         blocks.append(Figure(f"Accuracy by {name.replace('_', ' ')}", (panel,), caption, arrangement="wide"))
@@ -128,7 +128,7 @@ def _over_time(found: Study, metric: str, statistic: str, groups: list[str], tit
     return Figure(
         title,
         panels,
-        f"{axis[0].upper()}{axis[1:]}, layer by layer. {_band(found)}",
+        f"{axis[0].upper()}{axis[1:]}, by layer. {_band(found)}",
         definitions.definition(metric),
         legend(found),
     )
@@ -143,16 +143,16 @@ def _densities(found: Study) -> list[Block]:
             for group in mine["group"].unique()
         )
         if panels:
-            caption = f"The density of all values in a layer, pooled over an accuracy bin's networks. {_pooled(found)}"
+            caption = f"Density of all values of a layer, pooled over the networks of an accuracy bin. {_pooled(found)}"
             blocks.append(Figure(title, panels, caption, definitions.definition(metric), legend(found, found.read)))
     return blocks
 
 
 def _band(found: Study) -> str:
-    words = "The line is the median network of an accuracy bin, the band holds the middle half of the bin's networks."
-    return words + (" Those whose training has ended stay where they are." if found.lengths_differ else "")
+    words = "The line is the median over the networks of an accuracy bin, the band their interquartile range."
+    return words + (" Networks whose training has ended keep their last value." if found.lengths_differ else "")
 
 
 def _pooled(found: Study) -> str:
-    most = f"Up to {samples.MOST_NETWORKS} networks of a bin, at their last step"
-    return f"{most}, and up to {samples.MOST_VALUES:,} values of each network's layer."
+    most = f"At most {samples.MOST_NETWORKS} networks of a bin, at their last step"
+    return f"{most}, and at most {samples.MOST_VALUES:,} values of each layer."

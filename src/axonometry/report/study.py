@@ -1,4 +1,4 @@
-"""What a population's page shows, as frames: read from its runs once, drawn many times."""
+"""The data of a population's page as frames, read from its runs once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from axonometry.trajectory import Trajectory
 
 WIDTHS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-"""Widths that accuracy bins may have where none are given."""
+"""Widths of accuracy bins to choose from, where no edges are given."""
 MOST_IN_ONE = 0.6
-"""Share of the networks above which one bin says too little: bins then hold equally many networks each."""
+"""Largest share of the networks in one bin; above it, bins are quantiles."""
 MOST_KINDS = 3
-"""Values of a choice that are told apart by the shape of a network's dot."""
+"""Values of a choice that the shape of a dot can show."""
 TRACKED = (
     ("accuracy", "value"),
     ("loss", "value"),
@@ -36,24 +36,24 @@ TRACKED = (
     ("neuron_activation", "mean"),
     ("neuron_activation", "sparsity"),
 )
-"""What is followed over time: metric, statistic."""
+"""Statistics that are kept over time: metric, statistic."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A population of one architecture, ready to be drawn.
+    """A population of one architecture, as frames to draw.
 
     Attributes:
         networks: A row a network, ascending by final accuracy: its configuration, last scalars, and its ``bin``, an
             ordered categorical.
         metrics: Tidy: network, bin, step, group, metric, statistic, value; what :data:`TRACKED` names.
-        densities: Tidy: metric, group, name (a bin's), x, density.
+        densities: Tidy: metric, group, name (of a bin), x, density.
         divergences: By measure and group: a bin by bin frame.
         configured: Columns of ``networks`` that are choices, not results.
-        example: The run of the network with the median accuracy: groups, synapses, coverage and software are its.
-        left_out: Networks without a final accuracy.
-        unfinished: Networks whose training was cut off.
-        read: How many networks of each bin the densities and divergences are of.
+        example: The run of the network with the median accuracy, for groups, synapses, coverage and software.
+        left_out: Number of networks without a final accuracy.
+        unfinished: Number of unfinished runs.
+        read: Number of networks by bin that the densities and divergences come from.
     """
 
     networks: pd.DataFrame
@@ -79,23 +79,23 @@ class Study:
 
     @cached_property
     def common(self) -> dict[str, object]:
-        """What the configurations of all networks have in common."""
+        """The choices that are the same in all configurations."""
         chosen = self.networks[list(self.configured)]
         return {str(name): chosen[name].iloc[0] for name in chosen if chosen[name].nunique(dropna=False) == 1}
 
     @property
     def software(self) -> dict[str, object]:
-        """What the example was trained with."""
+        """The software of the example run."""
         return dict(self.example.description.software[-1]) if self.example.description.software else {}
 
     @property
     def differing(self) -> list[str]:
-        """What they differ in."""
+        """The choices that differ."""
         return [name for name in self.configured if name not in self.common]
 
     @property
     def step_name(self) -> str:
-        """What a step is."""
+        """Name of a step: epoch or step."""
         return "epoch" if self.common.get("record_every") == "epoch" else "step"
 
     @property
@@ -113,9 +113,9 @@ class Study:
         return rows[["network", "bin", "step", "value"]]
 
     def carried(self, metric: str, group: str = "", statistic: str = "value") -> pd.DataFrame:
-        """One number over time, where networks whose training has ended stay where they are: as tracked, and ``ended``.
+        """One number over time; networks whose training has ended keep their last value: as tracked, and ``ended``.
 
-        Without this, a bin's networks would be others at every step, and its median would jump when some leave.
+        Otherwise the networks of a bin would change from step to step, and its median would jump where some end.
         """
         tracked = self.tracked(metric, group, statistic)
         wide = tracked.pivot(index="step", columns="network", values="value")
@@ -131,7 +131,7 @@ class Study:
 
     @property
     def kinds(self) -> tuple[str, dict[object, str]]:
-        """The first choice in words with two or three values, and each network's; an empty name where there is none."""
+        """The first choice of text with two or three values, and each network's; an empty name where there is none."""
         for name in self.differing:
             values = self.networks[name]
             if 2 <= values.nunique() <= MOST_KINDS and values.map(lambda value: isinstance(value, str)).all():
@@ -150,15 +150,15 @@ class Study:
 
 
 def study(population: Population, *, edges: Sequence[float] | None = None) -> Study:
-    """Read what a population's page needs from its runs.
+    """Read the data of a population's page from its runs.
 
     Args:
-        population: Whole runs of networks of one architecture.
-        edges: Edges of the accuracy bins; round ones that fit where None.
+        population: Finished runs of networks of one architecture.
+        edges: Edges of the accuracy bins; round ones by default.
 
     Raises:
         AxonometryError: There is no run with a final accuracy, or the runs are of several architectures.
-        RunError: A run is damaged.
+        RunError: A run is corrupt.
     """
     import pandas as pd
 
@@ -166,9 +166,9 @@ def study(population: Population, *, edges: Sequence[float] | None = None) -> St
     known = frame.dropna(subset=["accuracy"]) if "accuracy" in frame else frame[:0]
     if known.empty:
         raise AxonometryError(
-            "a population's page shows whole runs with an accuracy",
-            f"none in {population.folder}",
-            "Record the accuracy at every step, or train the runs to their end",
+            f"no finished run with an accuracy in {population.folder}",
+            "",
+            "Record the accuracy at every step, or finish the runs",
         )
     _require_one_architecture(population, list(known.index))
     bins = [
@@ -196,7 +196,7 @@ def study(population: Population, *, edges: Sequence[float] | None = None) -> St
 
 
 def default_edges(accuracy: NDArray[np.float64]) -> list[float]:
-    """Edges of four to six bins of one round width, or quartiles where one bin would hold most networks.
+    """Edges of at least four bins of one round width, or quartiles where one bin would hold most networks.
 
     >>> default_edges(np.array([0.12, 0.35, 0.58, 0.91]))
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -215,14 +215,14 @@ def default_edges(accuracy: NDArray[np.float64]) -> list[float]:
 
 
 def labels(bins: Sequence[tuple[float, float]]) -> list[str]:
-    """Bins of accuracy in per cent, with as many digits as tell them apart.
+    """Bins of accuracy in per cent, with as many digits as distinguish them.
 
     >>> labels([(0.1, 0.5), (0.5, 0.96)]), labels([(0.961, 0.964), (0.964, 0.99)])
     (['10–50%', '50–96%'], ['96.1–96.4%', '96.4–99.0%'])
     """
     edges = sorted({edge for pair in bins for edge in pair})
     digits = next((d for d in range(6) if len({f"{100 * edge:.{d}f}" for edge in edges}) == len(edges)), 6)
-    return [f"{100 * lower:.{digits}f}–{100 * upper:.{digits}f}%" for lower, upper in bins]
+    return [f"{100 * low:.{digits}f}–{100 * high:.{digits}f}%" for low, high in bins]
 
 
 def _require_one_architecture(population: Population, names: list[str]) -> None:
@@ -231,9 +231,9 @@ def _require_one_architecture(population: Population, names: list[str]) -> None:
     others = [n for n in names if (runs[n].groups, runs[n].synapses) != (first.groups, first.synapses)]
     if others:
         raise AxonometryError(
-            "a population's page is of networks of one architecture, so that their layers can be compared",
+            "a population's page needs networks of one architecture",
             f"{len(others)} of {len(names)} that differ from {names[0]}, {others[0]} among them",
-            "Keep each architecture in a folder of its own",
+            "Keep each architecture in a separate folder",
         )
 
 

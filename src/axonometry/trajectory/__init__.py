@@ -1,5 +1,6 @@
 """Networks over training time: recording a run, opening it, checking it."""
 
+from axonometry.trajectory.folders import load_runs as load_runs
 from axonometry.trajectory.recorder import Recorder as Recorder
 from axonometry.trajectory.remeasure import remeasure as remeasure
 from axonometry.trajectory.run import Snapshots as Snapshots, Trajectory as Trajectory, load as load

@@ -1,4 +1,4 @@
-"""Where a recording starts: a new folder, or the last whole step of an old one."""
+"""Where a recording starts: in a new folder, or at the last complete step of a run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from axonometry.trajectory.tables import steps_in
 def begin(
     folder: Path, description: store.Description, *, resume: bool
 ) -> tuple[FolderLock, store.Description, tuple[int, ...]]:
-    """Begin the run in a folder, or take it up again.
+    """Begin a run in a folder, or resume the one that the folder holds.
 
     Returns:
-        The lock that the folder's one writer holds, the run's description, its whole steps.
+        The lock of the folder's one writer, the run's description, and its complete steps.
 
     Raises:
-        RunError: The folder holds what cannot be continued, or another recorder writes it.
+        RunError: The run in the folder cannot be resumed, or another recorder writes it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,10 +43,10 @@ def begin(
 
 
 def saved(folder: Path, step: int, *, keep_weights: bool) -> tuple[dict[str, Tensor], Tree]:
-    """The weights at the last whole step, and the optimizer and random state where they were recorded, else None.
+    """The weights at the last complete step, and the state of optimizer and random generators where it was recorded.
 
     Raises:
-        RunError: The weights were not kept, or a file is damaged.
+        RunError: The weights were not kept, or a file is corrupt.
     """
     resume = store.resume_path(folder, step)
     weights, tree = read_state(resume) if resume.exists() else ({}, None)
@@ -54,8 +54,8 @@ def saved(folder: Path, step: int, *, keep_weights: bool) -> tuple[dict[str, Ten
         weights, _ = read_state(store.snapshot_path(folder, step))
     elif tree is None:
         raise RunError(
-            "a model is restored from a run that kept its weights or its optimizer",
-            f"{folder}, recorded with keep_weights=False and without an optimizer",
+            f"no weights to restore in {folder}: it was recorded with keep_weights=False and without an optimizer",
+            "",
             "Pass optimizer= to record",
         )
     return weights, tree
@@ -65,23 +65,17 @@ def _continue(
     folder: Path, description: store.Description, *, resume: bool
 ) -> tuple[store.Description, tuple[int, ...]]:
     if not resume:
-        raise RunError(
-            "a new run needs a folder of its own",
-            f"{folder}, which holds a run",
-            "Pass resume=True to go on with it, or choose another folder",
-        )
+        raise RunError(f"{folder} already holds a run", "", "Pass resume=True to resume it, or choose another folder")
     recorded = store.read_description(folder)
-    going_on = store.continued(recorded, description, folder)
+    resumed = store.resumed(recorded, description, folder)
     steps = steps_in(folder)
-    if going_on != recorded:
-        store.write_description(folder, going_on)
+    if resumed != recorded:
+        store.write_description(folder, resumed)
     store.discard_leftovers(folder, steps)
-    return going_on, steps
+    return resumed, steps
 
 
 def _require_empty(folder: Path) -> None:
     others = [path.name for path in folder.iterdir() if path.name != LOCK and not path.name.endswith(PARTIAL)]
     if others:
-        raise RunError(
-            "a new run needs a folder of its own", f"{folder}, which holds {others[0]}", "Choose another folder"
-        )
+        raise RunError(f"{folder} is not empty: it holds {others[0]}", "", "Choose another folder")

@@ -1,4 +1,4 @@
-"""What a user chose to record, checked; and the model as the graph needs it."""
+"""The choices of a recording, checked; and the model as the graph needs it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, SupportsFloat, cast
+from typing import Any, SupportsFloat
 
 import torch
 from torch import Tensor, nn
@@ -17,39 +17,28 @@ from axonometry.program import NeuralGraph
 from axonometry.program.samples import Samples, batches_of, input_axes
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The user's network inside ``torch.compile``, ``DataParallel`` and ``DistributedDataParallel``."""
-    while True:
-        if isinstance(getattr(model, "_orig_mod", None), nn.Module):
-            model = cast("nn.Module", model._orig_mod)
-        elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            model = model.module
-        else:
-            return model
-
-
-def own_graph(model: nn.Module, example_inputs: tuple[Any, ...], graph: NeuralGraph | None) -> NeuralGraph | None:
-    """The graph that the user captured with choices of their own; None where the model is captured from the example.
+def given_graph(model: nn.Module, example_inputs: tuple[Any, ...], graph: NeuralGraph | None) -> NeuralGraph | None:
+    """The graph that the user captured and passed; None where the model is captured from the example.
 
     Raises:
         ConfigurationError: Both were given, or neither, or the graph is another model's.
     """
     if (graph is None) == (not example_inputs):
         raise ConfigurationError(
-            "a network is known by an example of its inputs or by its graph",
+            "pass either example inputs or a graph",
             "neither" if graph is None else "both",
-            "Pass what its forward takes, or graph=axonometry.capture(...) with the choices that it needs",
+            "Pass what the model's forward takes, or graph=axonometry.capture(model, ...)",
         )
     if graph is None:
         return None
-    own, constants = tensors_of(model), graph.program.exported.constants
+    own, constants = state_tensors(model), graph.program.exported.constants
     names = [name for name in dict.fromkeys(graph.program.names.values()) if name not in constants]
     others = [name for name in names if name not in own or not _is_same(own[name], graph.state[name])]
     if others or graph._maps:
         raise ConfigurationError(
-            "the graph is captured from the model itself, as it is now",
-            f"one with other tensors for {', '.join(others)}" if others else "one with mapped weights",
-            "Capture the model once it is on its device and of its type",
+            "the graph is captured from the model as it is now",
+            f"a graph with other tensors for {', '.join(others)}" if others else "a graph with mapped weights",
+            "Capture the model after it is moved to its device and dtype",
         )
     return graph
 
@@ -64,27 +53,27 @@ def _is_same(tensor: Tensor, other: Tensor) -> bool:
     )
 
 
-def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+def state_tensors(model: nn.Module) -> dict[str, Tensor]:
     """The tensors of a model's state dict, as they are, without a copy."""
     return {name: value.detach() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
 
 
 def warn_of_extra_state(model: nn.Module) -> None:
-    """Warn of what the state dict holds besides tensors; it is not recorded."""
+    """Warn of entries of the state dict that are not tensors; they are not recorded."""
     extra = [name for name, value in model.state_dict().items() if not isinstance(value, Tensor)]
     if extra:
         warnings.warn(
-            f"these entries of the state dict are no tensors and are not recorded: {', '.join(extra)}", stacklevel=3
+            f"entries of the state dict that are not tensors are not recorded: {', '.join(extra)}", stacklevel=3
         )
 
 
-def listed(names: str | Iterable[str]) -> tuple[str, ...]:
-    """Several names, or the one."""
+def as_tuple(names: str | Iterable[str]) -> tuple[str, ...]:
+    """One name or several, as a tuple."""
     return (names,) if isinstance(names, str) else tuple(names)
 
 
 def known_measures(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, once all of them are in the catalogue.
+    """The names, after a check that all of them are in the catalogue.
 
     Raises:
         ConfigurationError: One is not.
@@ -92,16 +81,16 @@ def known_measures(names: tuple[str, ...]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in CATALOGUE]
     if unknown:
         raise ConfigurationError(
-            "a measure is in the catalogue", ", ".join(unknown), f"There are: {', '.join(CATALOGUE)}"
+            f"unknown measure: {', '.join(unknown)}", "", f"The measures are: {', '.join(CATALOGUE)}"
         )
     return names
 
 
 def selected(graph: NeuralGraph, patterns: Collection[str] | None) -> frozenset[str] | None:
-    """Names of the groups and synapses that fit any of the patterns, and the empty name of whole-network measures.
+    """Names of the groups and synapses that match any of the patterns, and the empty name of network measures.
 
     Raises:
-        ConfigurationError: A pattern fits none.
+        ConfigurationError: A pattern matches none.
     """
     if patterns is None:
         return None
@@ -109,13 +98,13 @@ def selected(graph: NeuralGraph, patterns: Collection[str] | None) -> frozenset[
     fitting = {pattern: [name for name in names if fnmatchcase(name, pattern)] for pattern in patterns}
     unknown = [pattern for pattern, found in fitting.items() if not found]
     if unknown:
-        rule = "a layer is the name of a group or a synapse, or a pattern that fits one"
-        raise ConfigurationError(rule, ", ".join(unknown), f"There are: {', '.join(names)}")
+        rule = f"no group or synapse matches {', '.join(unknown)}"
+        raise ConfigurationError(rule, "", f"The groups and synapses are: {', '.join(names)}")
     return frozenset({"", *(name for found in fitting.values() for name in found)})
 
 
 def sample_set(graph: NeuralGraph, measures: Iterable[str], samples: Samples | None) -> dict[str, Any] | None:
-    """How many samples there are (count), and a SHA-256 of them in order (sha256); None without samples.
+    """The number of samples (count) and a SHA-256 of them in order (sha256); None without samples.
 
     Raises:
         ConfigurationError: A measure needs samples and there are none, or they can be read only once.
@@ -124,13 +113,11 @@ def sample_set(graph: NeuralGraph, measures: Iterable[str], samples: Samples | N
     needing = ", ".join(needing_samples(measures))
     if samples is None:
         if needing:
-            raise ConfigurationError(
-                "this measure is of samples that run through the network", f"none for {needing}", "Pass samples="
-            )
+            raise ConfigurationError(f"{needing} needs samples to run the network on", "", "Pass samples=")
         return None
     if isinstance(samples, Iterator):
         raise ConfigurationError(
-            "samples are read anew at every step", "an iterator, which ends", "Pass a tensor, a list or a DataLoader"
+            "samples are read again at every step", "an iterator", "Pass a tensor, a list or a DataLoader"
         )
     inputs = input_axes(graph.program)
     digests = [hashlib.sha256(f"{known.name} {known.dtype} {known.shape}".encode()) for known in inputs]
@@ -141,23 +128,21 @@ def sample_set(graph: NeuralGraph, measures: Iterable[str], samples: Samples | N
                 digest.update(values.contiguous().reshape(-1).view(torch.uint8).numpy().data)
         count += next(len(x) for known, x in zip(inputs, batch, strict=True) if not known.is_shared(x))
     if not count:
-        raise SamplesError("measures of samples need samples", "none", "Pass at least one sample")
-    whole = hashlib.sha256(b"".join(digest.digest() for digest in digests))
-    return {"count": count, "sha256": whole.hexdigest()}
+        raise SamplesError("there are no samples", "", "Pass at least one sample")
+    combined = hashlib.sha256(b"".join(digest.digest() for digest in digests))
+    return {"count": count, "sha256": combined.hexdigest()}
 
 
 def numbers(scalars: Mapping[str, SupportsFloat], measures: Collection[str]) -> dict[str, float]:
     """The scalars as floats.
 
     Raises:
-        RunError: One is no number, or has the name of a measure.
+        RunError: One is not a number, or has the name of a measure.
     """
     values = {}
     for name, value in scalars.items():
         if name in measures:
-            raise RunError(
-                "a scalar has a name of its own", f"{name}, which is a measure of this run", "Choose another name"
-            )
+            raise RunError(f"the scalar {name} has the name of a measure of this run", "", "Choose another name")
         try:
             values[name] = float(value.detach() if isinstance(value, Tensor) else value)
         except (TypeError, ValueError, RuntimeError) as error:

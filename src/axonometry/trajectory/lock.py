@@ -16,7 +16,7 @@ from axonometry.errors import RunError
 LOCK = ".lock"
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
-# A writer is patient for an instant: whoever only asks whether the folder is locked holds the lock while asking.
+# A writer waits for an instant, since is_locked() holds the lock for an instant.
 _PATIENCE, _POLL = 0.1, 0.02
 
 

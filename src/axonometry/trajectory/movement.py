@@ -1,4 +1,4 @@
-"""What the weights alone say about a run: statistics of each parameter, and how far it went since the start."""
+"""What the weights alone say about a run: statistics of each parameter, and its distance from the start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from axonometry.errors import RunError
 from axonometry.metrics.spectrum import largest_singular_value
 from axonometry.trajectory.run import Trajectory
-from axonometry.trajectory.summary import Key, snapshot_steps
+from axonometry.trajectory.summary import SummaryKey, snapshot_steps
 
 Weights = Mapping[str, Tensor]
 
@@ -21,7 +21,9 @@ STATISTICS = ("mean", "variance", *(f"p{p}" for p in PERCENTILES))
 """The seven statistics of a parameter in Unterthiner et al. 2020, arXiv 2002.11448, section 3."""
 
 
-def weight_values(run: Trajectory, epochs: int, *, parameters: bool = True, movement: bool = True) -> dict[Key, float]:
+def weight_values(
+    run: Trajectory, epochs: int, *, parameters: bool = True, movement: bool = True
+) -> dict[SummaryKey, float]:
     r"""Statistics of the parameters after each epoch, and how they moved, by what they are.
 
     ``parameter``: mean, variance and percentiles of every parameter, and of all kernels together (group "").
@@ -52,17 +54,17 @@ def weight_values(run: Trajectory, epochs: int, *, parameters: bool = True, move
     is [our choice]; distance from initialisation after Nagarajan and Kolter 2019, arXiv 1901.01672 [recalled].
     """
     steps = snapshot_steps(run)
-    values: dict[Key, float] = {}
+    values: dict[SummaryKey, float] = {}
     first = before = _parameters(run, steps, 0)
     step: Weights = {}
     for epoch in range(1, epochs + 1):
         now = _parameters(run, steps, epoch)
         if parameters:
-            values |= {Key("parameter", *place, epoch): value for place, value in _statistics(now)}
+            values |= {SummaryKey("parameter", *place, epoch): value for place, value in _statistics(now)}
         if movement:
             earlier, step = step, {name: now[name] - before[name] for name in now}
             moved = _movements(first, before, now, earlier, step)
-            values |= {Key("movement", group, statistic, epoch): value for group, statistic, value in moved}
+            values |= {SummaryKey("movement", group, statistic, epoch): value for group, statistic, value in moved}
         before = now
     return values
 
@@ -71,8 +73,8 @@ def _parameters(run: Trajectory, steps: Mapping[int, int], epoch: int) -> dict[s
     """The parameters of a snapshot; buffers are left out."""
     if epoch not in steps or steps[epoch] not in run.snapshots:
         raise RunError(
-            f"the weights after {epoch} epochs were recorded",
-            f"{run.folder} without them",
+            f"{run.folder} has no weights after {epoch} epochs",
+            "",
             "Record the initial network and then every epoch, with keep_weights=True",
         )
     names = {entry.parameter for entry in run.coverage}
@@ -116,10 +118,10 @@ def _movements(
             tops.append(top)
             yield name, "rank", rank
             yield name, "top", top
-    whole = [_joined(part) for part in (first, before, now, step)]
-    yield from (("", *row) for row in _lengths(whole[2] - whole[0], *whole))
+    together = [_joined(part) for part in (first, before, now, step)]
+    yield from (("", *row) for row in _lengths(together[2] - together[0], *together))
     if earlier:
-        yield "", "turn", _cosine(whole[3], _joined(earlier))
+        yield "", "turn", _cosine(together[3], _joined(earlier))
     if ranks:
         yield "", "rank", sum(ranks) / len(ranks)
         yield "", "top", sum(tops) / len(tops)

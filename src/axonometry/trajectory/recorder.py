@@ -1,4 +1,4 @@
-"""Recording a training run from anybody's loop."""
+"""Recording a training run from any training loop."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from torch import Tensor, nn
 from axonometry.errors import RunError
 from axonometry.metrics.catalogue import measure
 from axonometry.program import NeuralGraph, capture
+from axonometry.program.export import unwrapped
 from axonometry.program.samples import Samples
 from axonometry.trajectory import store
 from axonometry.trajectory.begin import begin, saved
 from axonometry.trajectory.choices import (
+    as_tuple,
+    given_graph,
     known_measures,
-    listed,
     numbers,
-    own_graph,
     sample_set,
     selected,
-    tensors_of,
-    unwrapped,
+    state_tensors,
     warn_of_extra_state,
 )
 from axonometry.trajectory.state import random_state, random_state_kept, set_random_state, write_state
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURES = ("link_weights", "node_strength", "layer_fluctuation")
-"""What is measured unless the user says otherwise: paper 1's three measures."""
+"""Measures that are recorded by default: those of paper 1."""
 
 
 @runtime_checkable
 class Stateful(Protocol):
-    """What can be continued: an optimizer, a learning-rate schedule, a gradient scaler."""
+    """What can be resumed: an optimizer, a learning-rate schedule, a gradient scaler."""
 
     def state_dict(self) -> dict[str, Any]:
         """The state, in tensors and plain values."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
-        """Take a state over."""
+        """Load a state."""
         ...
 
 
@@ -69,7 +69,7 @@ class Recorder:
     4
     >>> folder.cleanup()
 
-    A run that may be killed is begun and continued with the same lines:
+    The same lines begin a run and resume it after it was killed:
 
     >>> with Recorder("runs/digits", model, example, resume=True) as recorder:  # doctest: +SKIP
     ...     last = recorder.restore(optimizer)
@@ -78,7 +78,7 @@ class Recorder:
     ...         recorder.record(epoch, optimizer=optimizer, loss=loss)
 
     Args:
-        folder: Where the run is recorded; it is made if it is not there.
+        folder: The run's folder; it is made if it is missing.
         model: The network, in any mode; also inside ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel``.
         example_inputs: What the model's forward takes, as for :func:`axonometry.capture`.
         graph: Instead of the example, ``axonometry.capture(model, ...)`` with what it needs besides: inputs by name,
@@ -86,12 +86,12 @@ class Recorder:
         measures: Names out of ``axonometry.metrics.catalogue``.
         layers: Names of groups and synapses to measure, or patterns such as ``conv*``; None for all. Weights are kept
             for all layers in any case.
-        keep_weights: Whether each step's weights are kept, so that its graph can be had again.
-        configuration: Whatever else should be known about the run, as JSON values.
+        keep_weights: Whether each step's weights are kept, from which its graph can be read.
+        configuration: Further facts about the run, as JSON values.
         samples: What the network is run on, for measures such as ``neuron_activation``: a tensor, several, or an
             iterable of batches such as a DataLoader, read anew at every step; best the same samples, unshuffled, that
             training does not see. ``run.json`` notes how many they are and a SHA-256 of them.
-        resume: Whether to go on with the run that the folder holds, if it holds one.
+        resume: Whether to resume the run that the folder holds, if it holds one.
 
     Raises:
         ConfigurationError: A measure or a layer does not exist, a measure needs samples and there are none, or there is
@@ -117,9 +117,9 @@ class Recorder:
     ) -> None:
         self.folder = Path(folder)
         self._model = unwrapped(model)
-        measures = known_measures(listed(measures))
-        layers = None if layers is None else listed(layers)
-        graph = own_graph(self._model, example_inputs, graph)
+        measures = known_measures(as_tuple(measures))
+        layers = None if layers is None else as_tuple(layers)
+        graph = given_graph(self._model, example_inputs, graph)
         self._graph = capture(self._model, *example_inputs) if graph is None else graph
         self._names = selected(self._graph, layers)
         description = store.describe(
@@ -134,7 +134,7 @@ class Recorder:
 
     @property
     def last_step(self) -> int | None:
-        """The last whole step in the folder; None where there is none yet."""
+        """The last complete step in the folder; None where there is none yet."""
         return self._last_step
 
     @torch.inference_mode(False)  # the caller may be evaluating; what is made or restored here outlives that
@@ -149,18 +149,18 @@ class Recorder:
 
         Args:
             step: Any integer greater than the last one: an epoch, a count of batches.
-            optimizer: What to keep for continuing exactly here, together with the random states of torch, Python and
+            optimizer: What to keep for resuming exactly here, together with the random states of torch, Python and
                 numpy: an optimizer, or several such things (``{"optimizer": ..., "schedule": ...}``). Only the newest
                 step's is kept.
             **scalars: Numbers that belong to the step, such as ``loss`` and ``accuracy``.
 
         Raises:
-            RunError: The step does not come after the last one, a scalar is no number, or writing failed; the folder is
-                then whole up to the last step.
+            RunError: The step does not come after the last one, a scalar is not a number, or writing failed; the
+                folder is then intact up to the last step.
         """
         number = self._next(step)
         values = numbers(scalars, self._description.measures)
-        state = tensors_of(self._model)
+        state = state_tensors(self._model)
         frame = self._measured(state)
         if self._description.complete:
             self._describe(complete=False)
@@ -177,14 +177,14 @@ class Recorder:
 
     @torch.inference_mode(False)
     def restore(self, optimizer: Stateful | Mapping[str, Stateful] | None = None) -> int | None:
-        """Put the model where it was at the last whole step.
+        """Load the model's state at the last complete step.
 
         Args:
-            optimizer: What was given to :meth:`record`, to be put where it was too; the random states of torch, Python
-                and numpy are then put where they were as well, so that training goes on as if it had not stopped.
+            optimizer: What was given to :meth:`record`. Its state is loaded too, and so are the random states of torch,
+                Python and numpy: training continues as if it had not stopped.
 
         Returns:
-            The last whole step; None where there is none, and nothing was changed.
+            The last complete step; None where there is none, and nothing was changed.
 
         Raises:
             RunError: The weights or the optimizer's state were not recorded, or do not fit.
@@ -194,8 +194,8 @@ class Recorder:
         weights, tree = saved(self.folder, self._last_step, keep_weights=self._description.keep_weights)
         if optimizer is not None and tree is None:
             raise RunError(
-                "an optimizer is restored from a step that recorded it",
-                f"step {self._last_step} of {self.folder}, recorded without",
+                f"no optimizer was recorded at step {self._last_step} of {self.folder}",
+                "",
                 "Pass optimizer= to record, or restore the weights alone",
             )
         self._model.load_state_dict({**self._model.state_dict(), **weights})
@@ -228,16 +228,14 @@ class Recorder:
 
     def _next(self, step: SupportsIndex) -> int:
         if not self._lock.held:
-            raise RunError(
-                "a step is recorded before the recorder is closed", "a closed one", "Open it with resume=True"
-            )
+            raise RunError("the recorder is closed", "", "Open it with resume=True")
         try:
             number = operator.index(step)
         except TypeError as error:
             raise RunError("a step is an integer", repr(step), "Pass the epoch's or the batch's number") from error
         if not -(2**63) <= number < 2**63 or (self._last_step is not None and number <= self._last_step):
             came = f"{number} after {self._last_step} in {self.folder}"
-            raise RunError("steps increase", came, "Go on after recorder.last_step, or record into another folder")
+            raise RunError("steps increase", came, "Resume after recorder.last_step, or record into another folder")
         return number
 
     def _measured(self, state: Mapping[str, Tensor]) -> pd.DataFrame | None:
@@ -260,14 +258,14 @@ def _states(what: Stateful | Mapping[str, Stateful]) -> dict[str, Any]:
 def _load_states(what: Stateful | Mapping[str, Stateful], states: Mapping[str, Any]) -> None:
     named = _by_name(what)
     if named.keys() != states.keys():
-        came = f"{sorted(named)} where {sorted(states)} were recorded"
-        raise RunError("what is restored is what was recorded", came, "Pass restore what record was given")
+        rule = f"restore takes the same states as record: {', '.join(sorted(states))}"
+        raise RunError(rule, ", ".join(sorted(named)), "Pass restore what record was given")
     try:
         for name, one in named.items():
             one.load_state_dict(states[name])
     except (ValueError, KeyError) as error:
-        rule = "an optimizer is restored into one for the same parameters"
-        raise RunError(rule, str(error), "Make it as it was made for the recorded run") from error
+        rule = f"the recorded state does not fit the optimizer: {error}"
+        raise RunError(rule, "", "Make the optimizer as for the recorded run") from error
 
 
 def _by_name(what: Stateful | Mapping[str, Stateful]) -> Mapping[str, Stateful]:

@@ -1,4 +1,4 @@
-"""Measuring a recorded run again: what was not measured while it trained can be read from the weights it kept."""
+"""Adding measures to a recorded run, computed from the weights that it kept."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from axonometry.errors import RunError
 from axonometry.metrics.catalogue import measure
 from axonometry.program.samples import Samples
 from axonometry.trajectory import store
-from axonometry.trajectory.choices import known_measures, listed, sample_set, selected
+from axonometry.trajectory.choices import as_tuple, known_measures, sample_set, selected
 from axonometry.trajectory.lock import FolderLock
-from axonometry.trajectory.run import Trajectory, load
+from axonometry.trajectory.run import Trajectory
 from axonometry.trajectory.tables import extend
 
 if TYPE_CHECKING:
@@ -28,50 +28,44 @@ def remeasure(
     *,
     samples: Samples | None = None,
 ) -> Trajectory:
-    """Add measures to a whole run's table, from the weights that it kept; those it has already are left as they are.
+    """Add measures to a finished run's table, from the weights that it kept; those it has already stay as they are.
 
     Args:
-        run: A run that came to its end.
+        run: A finished run.
         measures: Names out of ``axonometry.metrics.CATALOGUE``.
         graph: The captured network, at any weights; where None, what the run was loaded with: its graph, or its module,
             which is captured.
         samples: What the network is run on, for the measures that need samples; those of the run, where it has any.
 
     Returns:
-        The run, opened anew.
+        The run, opened again.
 
     Raises:
         ConfigurationError: A measure does not exist, or it needs samples and there are none.
         SamplesError: The samples do not fit the network.
-        RunError: The run kept no weights, is under way, or is of another network than ``graph`` or of other samples.
+        RunError: The run kept no weights, is not finished, or is of another network than ``graph`` or of other samples.
     """
-    measures = known_measures(listed(measures))
+    measures = known_measures(as_tuple(measures))
     lock = FolderLock(run.folder)
     try:
-        run = _anew(run)
+        run = run.reloaded()
         missing = [name for name in measures if name not in run.description.measures]
         if missing:
             _measure(run, missing, graph, samples)
     finally:
         lock.release()
-    return _anew(run)
-
-
-def _anew(run: Trajectory) -> Trajectory:
-    """The run as it is now, with the network that it was loaded with."""
-    return load(run.folder, run._module, *run._example_inputs, graph=run._graph)
+    return run.reloaded()
 
 
 def _measure(run: Trajectory, measures: list[str], graph: NeuralGraph | None, samples: Samples | None) -> None:
     import pandas as pd
 
     if not (run.complete and run.description.keep_weights):
-        came = "one without weights" if run.complete else "one that is not whole"
-        rule = f"a run is measured again once it is whole, from the weights it kept: {run.folder}"
-        raise RunError(rule, came, "Record with these measures from the start")
+        rule = f"{run.folder} kept no weights to measure" if run.complete else f"{run.folder} is not finished"
+        raise RunError(rule, "", "Record with these measures from the start")
     graph = run.graph(run.steps[0]) if graph is None else graph
     if (graph.groups, graph.synapses, graph.wires) != (run.groups, run.synapses, run.wires):
-        raise RunError(f"the graph is of the network recorded in {run.folder}", "another one's", "Capture that network")
+        raise RunError(f"the graph is not of the network recorded in {run.folder}", "", "Capture that network")
     names, noted = selected(graph, run.description.layers), sample_set(graph, measures, samples)
     known = run.description.samples
     if None not in (noted, known) and noted != known:

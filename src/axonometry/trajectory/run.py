@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.program import Coverage, Group, NeuralGraph, Synapse, Wire, capture
+from axonometry.program.export import unwrapped
 from axonometry.trajectory import store
-from axonometry.trajectory.choices import own_graph, unwrapped
+from axonometry.trajectory.choices import given_graph
+from axonometry.trajectory.lock import is_locked
 from axonometry.trajectory.state import read_state
 from axonometry.trajectory.tables import read_table, steps_in
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 def load(
     folder: str | Path, module: nn.Module | None = None, *example_inputs: Any, graph: NeuralGraph | None = None
 ) -> Trajectory:
-    """Open a recorded run; nothing in the folder is changed, and a run under way may be opened too.
+    """Open a recorded run; nothing in the folder is changed, and a run that is being recorded may be opened too.
 
     Only numbers and text are read from the folder, no code: a run from a stranger is safe to open. This is why
     :meth:`Trajectory.graph` needs the module, which the folder does not hold.
@@ -37,13 +39,11 @@ def load(
             weights.
 
     Raises:
-        RunError: The folder is no run, is damaged, or of a newer format.
+        RunError: The folder is not a run, is corrupt, or of a newer format.
         ConfigurationError: Both a module and a graph were given.
     """
     if graph is not None and (module is not None or example_inputs):
-        raise ConfigurationError(
-            "a run's network is known by its module or by its graph", "both", "Leave the module and the example out"
-        )
+        raise ConfigurationError("pass either a module or a graph", "both", "Leave the module and the example out")
     folder = Path(folder)
     description = store.read_description(folder)
     return Trajectory(folder, steps_in(folder), description, module, example_inputs, graph)
@@ -51,12 +51,12 @@ def load(
 
 @dataclass(frozen=True, repr=False)
 class Trajectory:
-    """A run as :func:`load` found it: all its whole steps at that moment.
+    """A run as :func:`load` found it: all its complete steps at that moment.
 
     Attributes:
         folder: Where it is.
-        steps: The whole steps, ascending.
-        description: What ``run.json`` says.
+        steps: The complete steps, ascending.
+        description: The content of ``run.json``.
     """
 
     folder: Path
@@ -68,11 +68,11 @@ class Trajectory:
 
     def __repr__(self) -> str:
         reach = f"{len(self.steps)} steps, {self.steps[0]} to {self.steps[-1]}" if self.steps else "no step"
-        return f"Trajectory({self.folder}, {reach}, {'complete' if self.complete else 'cut off'})"
+        return f"Trajectory({self.folder}, {reach}, {self.state})"
 
     @property
     def configuration(self) -> dict[str, Any] | None:
-        """What the user said about the run."""
+        """The facts that the user gave about the run."""
         return self.description.configuration
 
     @property
@@ -92,20 +92,31 @@ class Trajectory:
 
     @property
     def coverage(self) -> tuple[Coverage, ...]:
-        """What became of each parameter, as recorded."""
+        """The role of each parameter, as recorded."""
         return self.description.coverage
 
     @property
     def complete(self) -> bool:
-        """Whether the recording came to its end, rather than to an error or a kill."""
+        """Whether the recorder was closed at its end, rather than stopped by an error or a kill."""
         return self.description.complete
+
+    @property
+    def state(self) -> Literal["finished", "running", "interrupted"]:
+        """``finished``; else ``running`` while a process holds the folder's lock, or ``interrupted``."""
+        if self.complete:
+            return "finished"
+        return "running" if is_locked(self.folder) else "interrupted"
+
+    def reloaded(self) -> Trajectory:
+        """The run as it is on disk now, with the network that it was loaded with."""
+        return load(self.folder, self._module, *self._example_inputs, graph=self._graph)
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """All that was measured, tidy: step, group, metric, statistic, value; scalars have the empty group.
 
         Raises:
-            RunError: A table is damaged.
+            RunError: A table is corrupt.
         """
         return read_table(self.folder, self.steps).to_pandas()
 
@@ -113,7 +124,7 @@ class Trajectory:
         """The scalars, a row a step and a column a scalar; NaN where a step has none.
 
         Raises:
-            RunError: A table is damaged.
+            RunError: A table is corrupt.
         """
         import pandas as pd
 
@@ -140,18 +151,18 @@ class Trajectory:
         if self._graph is not None:
             graph = self._graph
         elif self._module is not None:
-            own_graph(self._module, self._example_inputs, None)
+            given_graph(self._module, self._example_inputs, None)
             graph = capture(unwrapped(self._module), *self._example_inputs)
         else:
             raise RunError(
-                "a graph is read from the run's weights and the network's own code",
-                "a run loaded without its module",
+                f"{self.folder} was loaded without its module, which a graph needs",
+                "",
                 "Load it with: axonometry.load(folder, module, example_input)",
             )
         if (graph.groups, graph.synapses, graph.wires) != (self.groups, self.synapses, self.wires):
             raise RunError(
-                f"the module is the one recorded in {self.folder}",
-                "one with other groups, synapses or wires",
+                f"the module is not the one recorded in {self.folder}: groups, synapses or wires differ",
+                "",
                 f"The recorded groups are: {', '.join(group.name for group in self.groups)}",
             )
         return graph
@@ -165,8 +176,8 @@ class Snapshots(Mapping[int, dict[str, Tensor]]):
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
         if step not in self._steps:
-            there = f"There are: {', '.join(map(str, self._steps))}" if self._steps else "This run kept no weights"
-            raise RunError("weights are asked for by a recorded step", repr(step), there)
+            known = f"The steps are: {', '.join(map(str, self._steps))}" if self._steps else "This run kept no weights"
+            raise RunError(f"no weights at step {step!r}", "", known)
         return read_state(store.snapshot_path(self._folder, step))[0]
 
     def __contains__(self, step: object) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, cast
 import torch
 from torch import Tensor
 
-from axonometry.errors import RunError
+from axonometry.errors import RunError, corrupt_file
 from axonometry.files import atomic_write
 
 Tree = Any
@@ -24,7 +24,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], tree: Tree = None) -> None:
-    """Write tensors, and a tree that may hold further tensors, to one safetensors file, whole or not at all.
+    """Write tensors, and a tree that may hold further tensors, to one safetensors file, complete or not at all.
 
     A tensor under several names (tied weights) is stored once. The file carries a CRC-32 of all that it holds.
 
@@ -44,7 +44,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], Tree]:
     """The tensors and the tree of a file that :func:`write_state` wrote.
 
     Raises:
-        RunError: The file is missing or damaged; its checksum is compared.
+        RunError: The file is missing or corrupt; its checksum is compared.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -55,23 +55,21 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], Tree]:
         expected = notes.pop("crc32")
         names, tied, skeleton = (json.loads(notes[note]) for note in ("names", "tied", "tree"))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        damaged(path, error)
+        corrupt_run(path, error)
     if _checksum(content, notes) != expected:
-        damaged(path, "a checksum that does not fit")
+        corrupt_run(path, "checksum mismatch")
     content |= {name: content[twin] for name, twin in tied.items()}
     return {name: content[name] for name in names}, _unflatten(skeleton, content)
 
 
-def damaged(path: Path, found: object) -> NoReturn:
-    """Refuse a damaged file of a run.
+def corrupt_run(path: Path, found: object) -> NoReturn:
+    """Refuse a corrupt file of a run.
 
     Raises:
         RunError: Always.
     """
-    cause = found if isinstance(found, Exception) else None
-    came = str(found) if cause is None else f"{type(found).__name__}: {found}"
-    remedy = "Restore the file from a copy; the run's other files are untouched"
-    raise RunError(f"{path} must be whole to be read", came.strip().splitlines()[0][:300], remedy) from cause
+    remedy = "Restore it from a copy; the run's other files are intact"
+    raise RunError(corrupt_file(path, found), "", remedy) from (found if isinstance(found, Exception) else None)
 
 
 def random_state() -> Tree:
@@ -89,7 +87,7 @@ def random_state() -> Tree:
 
 
 def set_random_state(state: Tree) -> None:
-    """Put the random generators into the state that :func:`random_state` gave."""
+    """Restore the state of the random generators that :func:`random_state` returned."""
     import numpy as np
 
     torch.set_rng_state(state["torch"])
@@ -101,7 +99,7 @@ def set_random_state(state: Tree) -> None:
 
 @contextmanager
 def random_state_kept() -> Iterator[None]:
-    """Whatever is drawn inside, the random generators go on afterwards as if nothing had been."""
+    """Restore the random generators afterwards: what is drawn inside has no effect on what follows."""
     before = random_state()
     try:
         yield
@@ -123,7 +121,7 @@ def _save(content: dict[str, Tensor], path: Path, notes: dict[str, str]) -> None
 
 def _unknown(came: str) -> RunError:
     return RunError(
-        "a recorded tensor is dense and of a dtype that safetensors knows", came, "Record with keep_weights=False"
+        "a recorded tensor is dense and of a dtype that safetensors supports", came, "Record with keep_weights=False"
     )
 
 
@@ -143,7 +141,7 @@ def _once(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, s
         first[place] = name
         kept = tensor.detach().cpu().contiguous()
         storage = kept.untyped_storage()
-        if storage.nbytes() != kept.nbytes or storage.data_ptr() in storages:  # a part of a larger one, as in an LSTM
+        if storage.nbytes() != kept.nbytes or storage.data_ptr() in storages:  # a view into a larger one, as in an LSTM
             kept = kept.clone()
         storages.add(kept.untyped_storage().data_ptr())
         content[name] = kept
@@ -176,9 +174,9 @@ def _flatten(tree: Tree, tensors: dict[str, Tensor], path: str = "the state") ->
         kind = "list" if isinstance(tree, list) else "tuple"
         return {kind: [_flatten(value, tensors, f"{path}.{index}") for index, value in enumerate(tree)]}
     raise RunError(
-        "a state to continue from holds tensors, numbers, strings and None, in lists, tuples and dictionaries by these",
+        "a recorded state holds tensors, numbers, strings and None, in lists, tuples and dictionaries",
         f"{type(tree).__name__} at {path}",
-        "Turn it into one of these, or record without it",
+        "Convert it to one of these, or record without it",
     )
 
 

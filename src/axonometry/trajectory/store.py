@@ -1,12 +1,12 @@
-"""A run folder: what is in it, and what its ``run.json`` says.
+"""A run folder: its files, and the content of ``run.json``.
 
 ::
 
     run.json                    format version, software, configuration, groups, synapses, wires, coverage
     snapshots/STEP.safetensors  the weights at each recorded step, under their state-dict names
-    metrics/STEP.parquet        step, group, metric, statistic, value; its place makes the step whole, so it comes last
+    metrics/STEP.parquet        step, group, metric, statistic, value; it makes the step complete, so it is written last
     metrics.parquet             all of them in one, once the recorder was closed
-    resume/STEP.safetensors     optimizer and random state at the last whole step, where an optimizer was recorded
+    resume/STEP.safetensors     optimizer and random state at the last complete step, where an optimizer was recorded
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from axonometry.errors import RunError
 from axonometry.files import discard_partial, write_text
 from axonometry.program import Coverage, Group, NeuralGraph, Synapse, Wire
-from axonometry.trajectory.state import damaged
+from axonometry.trajectory.state import corrupt_run
 from axonometry.trajectory.tables import is_step
 
 FORMAT = 1
@@ -51,21 +51,21 @@ Part = TypeVar("Part", Group, Synapse, Wire, Coverage)
 
 @dataclass(frozen=True)
 class Description:
-    """What ``run.json`` says about a run.
+    """The content of ``run.json``.
 
     Attributes:
         groups: Neuron groups of the graph.
         synapses: Synapses of the graph.
         wires: Links without a parameter.
-        coverage: What became of each parameter.
+        coverage: The role of each parameter.
         measures: Names of the measures taken at every step.
         layers: Patterns of the groups and synapses measured; None for all.
         keep_weights: Whether every step has its snapshot.
-        configuration: What the user said about the run; JSON values.
+        configuration: Further facts that the user gave; JSON values.
         samples: Number (count) and SHA-256 (sha256) of the samples that measures ran through the network, where there
             are any.
-        software: Versions of what recorded it; a further entry where a run was continued with others.
-        complete: Whether the recorder was closed at the end of its block, rather than by an error or a kill.
+        software: Versions of what recorded it; a further entry where a run was resumed with others.
+        complete: Whether the recorder was closed at its end, rather than stopped by an error or a kill.
         format: The format's version in the folder.
     """
 
@@ -99,8 +99,8 @@ def describe(
     try:
         stored = None if configuration is None else json.loads(json.dumps(dict(configuration)))
     except (TypeError, ValueError) as error:
-        rule = "a run's configuration holds what JSON can: numbers, strings, lists, dictionaries, None"
-        raise RunError(rule, str(error), "Turn the rest into these") from error
+        rule = f"a run's configuration holds JSON values: {error}"
+        raise RunError(rule, "", "Use numbers, strings, lists, dictionaries and None") from error
     parts = (graph.groups, graph.synapses, graph.wires, graph.coverage)
     return Description(*parts, measures, layers, keep_weights, stored, software=(software(),))
 
@@ -120,40 +120,39 @@ def software() -> dict[str, str]:
 
 
 def write_description(folder: Path, description: Description) -> None:
-    """Write ``run.json``, whole or not at all."""
+    """Write ``run.json``, complete or not at all."""
     write_text(folder / DESCRIPTION, json.dumps(asdict(description), indent=1) + "\n")
 
 
 def read_description(folder: Path) -> Description:
-    """What ``run.json`` says.
+    """Read ``run.json``.
 
     Raises:
-        RunError: The folder is not a run, the file is damaged, or the format is newer than this software.
+        RunError: The folder is not a run, the file is corrupt, or the format is newer than this software.
     """
     path = folder / DESCRIPTION
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise RunError(
-            f"a run is a folder with a {DESCRIPTION}", f"{folder}, which has none", "Check the path"
-        ) from error
+        rule = f"not a run: {folder} has no {DESCRIPTION}" if folder.exists() else f"no such folder: {folder}"
+        raise RunError(rule, "", "Check the path") from error
     except (OSError, ValueError) as error:
-        damaged(path, error)
+        corrupt_run(path, error)
     number = content.get("format") if isinstance(content, dict) else None
     if not isinstance(number, int) or number < 1 or number is True:
-        damaged(path, "no format version")
+        corrupt_run(path, "no format version")
     if number > FORMAT:
         raise RunError(
-            f"this Axonometry reads runs up to format {FORMAT}",
-            f"{path} of format {number}",
-            "Open it with a newer one: pip install --upgrade axonometry",
+            f"{path} has format {number}, this version of Axonometry reads formats up to {FORMAT}",
+            "",
+            "Open it with a newer version: pip install --upgrade axonometry",
         )
     for old in range(number, FORMAT):
         content = _UPGRADES[old](content)
     try:
         return _parse(content)
     except (TypeError, KeyError, ValueError) as error:
-        damaged(path, error)
+        corrupt_run(path, error)
 
 
 def same_network(recorded: Description, now: Description) -> bool:
@@ -161,13 +160,13 @@ def same_network(recorded: Description, now: Description) -> bool:
     return (recorded.groups, recorded.synapses, recorded.wires) == (now.groups, now.synapses, now.wires)
 
 
-def continued(recorded: Description, now: Description, folder: Path) -> Description:
-    """The description of a recorded run that goes on.
+def resumed(recorded: Description, now: Description, folder: Path) -> Description:
+    """The description of a recorded run that is resumed.
 
     Raises:
         RunError: The network, the measures or the configuration are not the recorded ones.
     """
-    differing = [] if same_network(recorded, now) else ["the network"]
+    differing = [] if same_network(recorded, now) else ["network"]
     differing += [
         name
         for name in ("measures", "layers", "keep_weights", "samples")
@@ -177,8 +176,8 @@ def continued(recorded: Description, now: Description, folder: Path) -> Descript
         differing.append("configuration")
     if differing:
         raise RunError(
-            f"a run is continued as it was begun in {folder}",
-            f"something else for {', '.join(differing)}",
+            f"the run in {folder} was recorded differently: {', '.join(differing)}",
+            "",
             "Pass what the run was begun with, or record into another folder",
         )
     known = recorded.software if now.software[0] in recorded.software else recorded.software + now.software
@@ -191,12 +190,12 @@ def snapshot_path(folder: Path, step: int) -> Path:
 
 
 def resume_path(folder: Path, step: int) -> Path:
-    """Where the state to continue from after a step is."""
+    """Where the state to resume from after a step is."""
     return folder / RESUME / f"{step}.safetensors"
 
 
 def discard_leftovers(folder: Path, steps: tuple[int, ...]) -> None:
-    """Remove what a killed recorder left of a step that never became whole, and states that nothing continues from."""
+    """Remove what a killed recorder left of an incomplete step, and states that no run resumes from."""
     discard_partial(folder)
     for room, kept in ((SNAPSHOTS, steps), (RESUME, steps[-1:])):
         for path in (folder / room).glob("*.safetensors"):

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOMENTS = ("mean", "median", "std", "skewness", "kurtosis")
-"""What stands for a node measure in one snapshot: definitions.md 3.3, [recalled] from NetSimile."""
+"""Statistics of a node measure in one snapshot: definitions.md 3.3, [recalled] from NetSimile."""
 
 _COUNTS = ("count", "nonfinite")
 _Levels = dict[tuple[str, str, str], dict[int, float]]
 
 
-class Key(NamedTuple):
+class SummaryKey(NamedTuple):
     """What a summary's number is.
 
     Attributes:
@@ -63,7 +63,7 @@ def temporal_summary(
         source: A run, or its table of metrics.
         measures: Names in the table's column ``metric``.
         epochs: The last snapshot that is used; see :func:`snapshot_steps` for how they are counted.
-        per_group: Whether every group has numbers of its own, beside those of the whole network.
+        per_group: Whether every group has its own numbers, beside those of the network.
         changes: Whether the changes since the first snapshot are there too.
         statistics: Names in the column ``statistic``; None for all but counts.
 
@@ -71,7 +71,7 @@ def temporal_summary(
         float64, named as above.
 
     Raises:
-        RunError: The run has not come so far, or a measure was not recorded.
+        RunError: The run is shorter, or a measure was not recorded.
 
     Source: arXiv 2111.05410; that the moments are these and that snapshots are concatenated is [recalled], the first
     snapshot and the changes are [our choice] (definitions.md 3.3).
@@ -90,7 +90,7 @@ def temporal_values(
     epochs: int,
     changes: bool = True,
     statistics: Iterable[str] | None = None,
-) -> dict[Key, float]:
+) -> dict[SummaryKey, float]:
     """The numbers of :func:`temporal_summary`, of the whole network and of each group, by what they are.
 
     Args:
@@ -101,19 +101,19 @@ def temporal_values(
         statistics: Names in the column ``statistic``; None for all but counts.
 
     Raises:
-        RunError: The run has not come so far, or a measure was not recorded.
+        RunError: The run is shorter, or a measure was not recorded.
     """
     frame = source.metrics if isinstance(source, Trajectory) else source
     steps = _snapshots(frame, epochs)
     levels = _by_epoch(frame, list(measures), steps, None if statistics is None else set(statistics))
     levels |= _averages(levels)
-    values: dict[Key, float] = {}
+    values: dict[SummaryKey, float] = {}
     for (measure, group, statistic), of in levels.items():
         level = {epoch: of.get(epoch, math.nan) for epoch in steps}
-        values |= {Key(measure, group, statistic, epoch): value for epoch, value in level.items()}
+        values |= {SummaryKey(measure, group, statistic, epoch): value for epoch, value in level.items()}
         if changes:
             (first, start), *later = level.items()
-            values |= {Key(measure, group, statistic, epoch, first): value - start for epoch, value in later}
+            values |= {SummaryKey(measure, group, statistic, epoch, first): value - start for epoch, value in later}
     return values
 
 
@@ -141,7 +141,7 @@ def _snapshots(frame: pd.DataFrame, epochs: int) -> dict[int, int]:
     if not wanted or any(epoch not in steps for epoch in wanted):
         raise RunError(
             f"a summary of {epochs} epochs needs a snapshot after each of them",
-            f"a run with snapshots after {', '.join(map(str, steps)) or 'no'} epochs",
+            f"snapshots after {', '.join(map(str, steps)) or 'no'} epochs",
             "Ask for fewer epochs, or record the initial network and then every epoch",
         )
     return {epoch: steps[epoch] for epoch in wanted}
@@ -171,10 +171,10 @@ def _by_epoch(
 
 def _averages(levels: _Levels) -> _Levels:
     """The means over groups, for the measures that have no row of the whole network."""
-    whole = {measure for measure, group, _ in levels if not group}
+    of_network = {measure for measure, group, _ in levels if not group}
     gathered: dict[tuple[str, str, str], dict[int, list[float]]] = {}
     for (measure, _, statistic), of in levels.items():
-        if measure not in whole:
+        if measure not in of_network:
             lists = gathered.setdefault((measure, "", statistic), {})
             for epoch, value in of.items():
                 lists.setdefault(epoch, []).append(value)

@@ -1,4 +1,4 @@
-"""The measures of a run on disk: a parquet file a step while it is under way, one for all when it is closed."""
+"""The measures of a run on disk: a parquet file a step while it is recorded, one for all when it is closed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from axonometry.files import atomic_write
-from axonometry.trajectory.state import damaged
+from axonometry.trajectory.state import corrupt_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,17 +24,17 @@ _STEPS = b"axonometry.steps"
 
 
 def steps_in(folder: Path) -> tuple[int, ...]:
-    """The whole steps of a run, ascending: a step is whole once its table is in its place.
+    """The complete steps of a run, ascending: a step is complete once its table is written.
 
     Raises:
-        RunError: The table of all steps is damaged.
+        RunError: The table of all steps is corrupt.
     """
     # In this order: a recorder that closes meanwhile moves steps from the pieces to the compacted table.
     return tuple(sorted({*_pieces(folder), *_compacted_steps(folder)}))
 
 
 def write_piece(folder: Path, step: int, measures: pd.DataFrame | None, scalars: Mapping[str, float]) -> None:
-    """Write one step's measures and scalars; with the file's new name the step is whole.
+    """Write one step's measures and scalars; with the file's final name the step is complete.
 
     Args:
         folder: The run.
@@ -64,10 +64,10 @@ def write_piece(folder: Path, step: int, measures: pd.DataFrame | None, scalars:
 
 
 def read_table(folder: Path, steps: Iterable[int]) -> pa.Table:
-    """The tables of the given whole steps as one, steps ascending.
+    """The tables of the given complete steps as one, steps ascending.
 
     Raises:
-        RunError: A file is missing or damaged.
+        RunError: A file is missing or corrupt.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -80,7 +80,7 @@ def read_table(folder: Path, steps: Iterable[int]) -> pa.Table:
     compacted = _compacted_steps(folder)
     missing = wanted - pieces.keys() - set(compacted)
     if missing:
-        damaged(folder / PIECES / f"{min(missing)}.parquet", "no such file")
+        corrupt_run(folder / PIECES / f"{min(missing)}.parquet", "no such file")
     parts = [pieces[step] for step in sorted(pieces.keys() - set(compacted))]
     if compacted:
         table = read_file(folder / COMPACTED)
@@ -92,7 +92,7 @@ def compact(folder: Path) -> None:
     """Put the pieces into one file; killed at any instant, the run reads the same.
 
     Raises:
-        RunError: A file is damaged, or the new one cannot be written.
+        RunError: A file is corrupt, or the new one cannot be written.
     """
     pieces = _pieces(folder)
     if pieces:
@@ -105,14 +105,14 @@ def compact(folder: Path) -> None:
 
 
 def extend(folder: Path, rows: pd.DataFrame) -> None:
-    """Put further measures of recorded steps into the table of all steps; the file is replaced whole.
+    """Add measures of recorded steps to the table of all steps; the file is replaced as a whole.
 
     Args:
         folder: The run, which nobody else is writing.
-        rows: Columns step, group, metric, statistic and value; they take the place of rows of the same metrics.
+        rows: Columns step, group, metric, statistic and value; they replace rows of the same metrics.
 
     Raises:
-        RunError: A file is damaged, or the new one cannot be written.
+        RunError: A file is corrupt, or the new one cannot be written.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -170,7 +170,7 @@ def _steps_named(path: Path, file: pq.ParquetFile) -> tuple[int, ...]:
             return tuple(json.loads(steps))
     except (TypeError, KeyError, ValueError):
         pass
-    damaged(path, "no list of its steps with a checksum that fits")
+    corrupt_run(path, "no list of steps with a matching checksum")
 
 
 def _write(path: Path, table: pa.Table, steps: Iterable[int], *, compression: str) -> None:
@@ -187,14 +187,14 @@ def read_file(path: Path) -> pa.Table:
     """One table file.
 
     Raises:
-        RunError: It is damaged; its checksums are compared.
-        FileNotFoundError: It is not there.
+        RunError: It is corrupt; its checksums are compared.
+        FileNotFoundError: It is missing.
     """
     with _opened(path) as file:
         table = file.read(use_threads=False)
         _steps_named(path, file)
     if not table.schema.equals(_schema()):
-        damaged(path, f"the columns {', '.join(table.column_names)}")
+        corrupt_run(path, f"the columns {', '.join(table.column_names)}")
     return table
 
 
@@ -209,4 +209,4 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError, pa.ArrowException) as error:
-        damaged(path, error)
+        corrupt_run(path, error)

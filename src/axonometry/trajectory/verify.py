@@ -1,4 +1,4 @@
-"""Whether every file of a run is whole."""
+"""Whether every file of a run is intact."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from axonometry.trajectory.tables import read_file, steps_in, table_files
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with one file of a run.
+    """A corrupt file of a run.
 
     Attributes:
         file: The file.
@@ -26,12 +26,12 @@ class Finding:
 
 
 def verify(folder: str | Path) -> tuple[Finding, ...]:
-    """Read every file of a run whole, checksums included; an empty answer means that nothing is wrong.
+    """Read every file of a run and compare its checksum; an empty result means that nothing is wrong.
 
-    What a kill left of a step that never became whole is no finding: nothing reads it. The folder stays as it is.
+    What a kill left of an incomplete step is not a finding: nothing reads it. The folder is not changed.
 
     Raises:
-        RunError: The folder is no run at all.
+        RunError: The folder is not a run.
     """
     folder = Path(folder)
     path = folder / store.DESCRIPTION
@@ -46,16 +46,15 @@ def _findings(folder: Path, path: Path) -> Iterator[Finding]:
     except RunError as error:
         yield Finding(path, str(error))
         return
-    damaged = [finding for path in table_files(folder) for finding in _problem(path, read_file)]
-    yield from damaged
-    yield from (
-        finding for path in _states(folder, description, whole=not damaged) for finding in _problem(path, read_state)
-    )
+    corrupt = [finding for path in table_files(folder) for finding in _problem(path, read_file)]
+    yield from corrupt
+    states = _states(folder, description, tables_intact=not corrupt)
+    yield from (finding for path in states for finding in _problem(path, read_state))
 
 
-def _states(folder: Path, description: store.Description, *, whole: bool) -> list[Path]:
-    """The files of weights and states; all that are there where the damaged tables do not say which steps are whole."""
-    if not whole:
+def _states(folder: Path, description: store.Description, *, tables_intact: bool) -> list[Path]:
+    """The files of weights and states; all of them where corrupt tables do not say which steps are complete."""
+    if not tables_intact:
         return [
             path for room in (store.SNAPSHOTS, store.RESUME) for path in sorted((folder / room).glob("*.safetensors"))
         ]

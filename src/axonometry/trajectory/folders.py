@@ -1,0 +1,50 @@
+"""Finding and opening all runs of a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from axonometry.errors import RunError
+from axonometry.trajectory.run import Trajectory, load
+from axonometry.trajectory.store import DESCRIPTION
+
+
+def load_runs(folder: str | Path) -> tuple[Trajectory, ...]:
+    """Open all runs in a folder and its subfolders, finished or not, by path in alphabetical order.
+
+    >>> import tempfile, torch
+    >>> from axonometry.trajectory import Recorder
+    >>> model, folder = torch.nn.Linear(3, 2), tempfile.TemporaryDirectory()
+    >>> for name in ("b", "a"):
+    ...     with Recorder(f"{folder.name}/{name}", model, torch.zeros(1, 3)) as recorder:
+    ...         recorder.record(0, loss=1.0)
+    >>> [(run.folder.name, run.state, run.steps) for run in load_runs(folder.name)]
+    [('a', 'finished', (0,)), ('b', 'finished', (0,))]
+    >>> folder.cleanup()
+
+    Args:
+        folder: A folder of runs, or a run.
+
+    Raises:
+        RunError: There is no such folder, no run in it, or a run is corrupt or of a newer format.
+    """
+    return tuple(load(path) for path in run_folders(Path(folder)))
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The folders of all runs in a folder and its subfolders, in alphabetical order.
+
+    Raises:
+        RunError: There is no such folder, or no run in it.
+    """
+    if not folder.is_dir():
+        raise RunError(f"no such folder: {folder}", "", "Check the path")
+    found = []
+    for place, subfolders, files in os.walk(folder):
+        if DESCRIPTION in files:
+            found.append(Path(place))
+            subfolders.clear()  # a run holds no runs
+    if not found:
+        raise RunError(f"no runs in {folder}", "", "Train some with: axonometry runs train")
+    return sorted(found)
