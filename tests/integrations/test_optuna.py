@@ -17,7 +17,7 @@ from torch import nn
 from axonometry.errors import ConfigurationError, PredictionError
 from axonometry.integrations.optuna import RUN, AccuracyPruner, pruners, replay
 from axonometry.predict import AccuracyPredictor
-from axonometry.trajectory import Recorder, recorder
+from axonometry.trajectory import Recorder
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -191,16 +191,8 @@ def recorded(folder: Path, rate: float, *, epochs: int = 2) -> Path:
 
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> AccuracyPredictor:
-    folder, real = tmp_path_factory.mktemp("runs"), recorder.capture
-    graphs = []
-
-    def once(model: nn.Module, example: torch.Tensor) -> object:  # all are of one architecture
-        graphs[:] = graphs or [real(model, example)]
-        return graphs[0]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recorder, "capture", once)
-        runs = [recorded(folder / str(n), n / 24) for n in range(24)]
+    folder = tmp_path_factory.mktemp("runs")
+    runs = [recorded(folder / str(n), n / 24) for n in range(24)]
     return AccuracyPredictor(epochs=1, trees=10).fit(runs)
 
 

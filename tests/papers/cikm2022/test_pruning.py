@@ -14,7 +14,7 @@ from axonometry.errors import PredictionError
 from axonometry.papers.cikm2022 import pruning
 from axonometry.papers.cikm2022.pruning import Design, compare_pruners, summary
 from axonometry.predict import AccuracyPredictor, RunTable
-from axonometry.trajectory import Recorder, Trajectory, load, recorder
+from axonometry.trajectory import Recorder, Trajectory, load
 
 SMALL = Design(epochs=1, trials=10, splits=2, studies=4, trees=10)
 
@@ -40,15 +40,8 @@ def recorded(folder: Path, rate: float, seed: int) -> Trajectory:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Trajectory]:
-    folder, real, graphs = tmp_path_factory.mktemp("runs"), recorder.capture, []
-
-    def once(model: nn.Module, example: torch.Tensor) -> object:  # all are of one architecture
-        graphs[:] = graphs or [real(model, example)]
-        return graphs[0]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recorder, "capture", once)
-        return [recorded(folder / str(n), n // 2 / 20, n) for n in range(40)]  # two seeds of every rate
+    folder = tmp_path_factory.mktemp("runs")
+    return [recorded(folder / str(n), n // 2 / 20, n) for n in range(40)]  # two seeds of every rate
 
 
 @pytest.fixture(scope="module")
