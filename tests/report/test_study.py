@@ -151,12 +151,12 @@ def test_constant_and_broken_values_have_no_density() -> None:
     constant, normal = np.zeros(5, dtype=np.float32), np.random.default_rng(0).normal(size=500).astype(np.float32)
     place = ("node_strength", "fc1")
     found = {place: {"low": constant, "high": normal, "top": normal + 1}}
-    assert set(samples.densities(found)["name"]) == {"high", "top"}
+    assert set(samples.density_curves(found)["name"]) == {"high", "top"}
     matrix = samples.divergences(found)[place]
     assert matrix.loc["low"].isna().all()
     assert matrix.loc["high", "top"] > 0.5
-    assert samples.densities({}).empty
-    assert list(samples.densities({}).columns) == ["metric", "group", "name", "x", "density"]
+    assert samples.density_curves({}).empty
+    assert list(samples.density_curves({}).columns) == ["metric", "group", "name", "x", "density"]
 
 
 def test_a_curve_covers_nearly_all_of_a_sample_and_integrates_to_one() -> None:

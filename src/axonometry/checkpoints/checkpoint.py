@@ -51,7 +51,7 @@ class Contents:
     code: tuple[str, ...] = ()
 
 
-class Source(ABC):
+class TensorSource(ABC):
     """A file, or several, that tensors are read from."""
 
     kind: str
@@ -66,7 +66,7 @@ class Source(ABC):
         """Let go of the memory that the file takes; the next reading opens it again."""
 
 
-class File(Source, Generic[Handle]):
+class File(TensorSource, Generic[Handle]):
     """One file; it is closed and opened again as it is read, so that what was read does not pile up."""
 
     def __init__(self, path: Path) -> None:
@@ -121,7 +121,7 @@ class Checkpoint(Mapping[str, Tensor]):
             ones; nothing of them was run.
     """
 
-    def __init__(self, path: Path, source: Source) -> None:
+    def __init__(self, path: Path, source: TensorSource) -> None:
         self.path, self._source = path, source
         self.kind = source.kind
         self.keys_within, self.left_out = source.contents.keys, source.contents.left_out

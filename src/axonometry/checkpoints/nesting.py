@@ -52,7 +52,7 @@ class Found:
     unread: dict[str, str] = field(default_factory=dict)
 
 
-def find(path: Path, content: Any, key: str | None = None) -> Found:
+def find_weights(path: Path, content: Any, key: str | None = None) -> Found:
     """The weights of a file's object.
 
     Args:

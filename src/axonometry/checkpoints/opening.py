@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from axonometry.checkpoints import kinds
-from axonometry.checkpoints.checkpoint import Checkpoint, Contents, Source, corrupt_checkpoint
+from axonometry.checkpoints.checkpoint import Checkpoint, Contents, TensorSource, corrupt_checkpoint
 from axonometry.checkpoints.npz_file import NpzFile
 from axonometry.checkpoints.safetensors_file import SafetensorsFile
 from axonometry.checkpoints.torch_file import TorchFile
@@ -46,19 +46,19 @@ def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     return Checkpoint(path, _index(path) if path.name.endswith(INDEX) else _file(path))
 
 
-class Shards(Source):
+class Shards(TensorSource):
     """Several files as one; at most one of them is open."""
 
-    def __init__(self, files: dict[Path, Source]) -> None:
+    def __init__(self, files: dict[Path, TensorSource]) -> None:
         self._files = files
-        self._home: dict[str, Source] = {}
+        self._home: dict[str, TensorSource] = {}
         for path, file in files.items():
             for name in file.contents.entries:
                 if name in self._home:
                     rule = "every tensor of a folder of shards is in one of them"
                     raise CheckpointError(rule, f"{name} in {path.name} and in another", "Open one file of the folder")
                 self._home[name] = file
-        self._current: Source | None = None
+        self._current: TensorSource | None = None
         self.kind = f"sharded {next(iter(files.values())).kind}"
         parts = [file.contents for file in files.values()]
         self.contents = Contents(
@@ -83,11 +83,11 @@ class Shards(Source):
             self._current.release()
 
 
-def _file(path: Path) -> Source:
+def _file(path: Path) -> TensorSource:
     return _reader(path)(path)
 
 
-def _reader(path: Path) -> Callable[[Path], Source]:
+def _reader(path: Path) -> Callable[[Path], TensorSource]:
     """What reads a file; where its bytes are none of the kinds', a file cut short is told by its name."""
     kind = kinds.kind_of(path)
     if kind == "zip":
@@ -101,7 +101,7 @@ def _reader(path: Path) -> Callable[[Path], Source]:
     raise kinds.refuse(path, kind)
 
 
-def _folder(path: Path) -> Source:
+def _folder(path: Path) -> TensorSource:
     indices = sorted(path.glob(f"*{INDEX}"))
     files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
     kinds = {file.suffix for file in files}
@@ -120,7 +120,7 @@ def _folder(path: Path) -> Source:
     return _file(files[0]) if len(files) == 1 else Shards({file: _file(file) for file in files})
 
 
-def _index(path: Path) -> Source:
+def _index(path: Path) -> TensorSource:
     kinds.require_file(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -159,7 +159,7 @@ class TorchFile(File[Container]):
 
     def _list(self, handle: Container) -> Contents:
         try:
-            found = nesting.find(self.path, handle.content, self._key)
+            found = nesting.find_weights(self.path, handle.content, self._key)
             entries = {name: _entry(stored) for name, stored in found.tensors.items()}
         except DAMAGE as error:
             corrupt_checkpoint(self.path, error)

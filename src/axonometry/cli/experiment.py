@@ -9,23 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axonometry.cli import terminal
+from axonometry.cli.options import Data, Json, Report
 
 if TYPE_CHECKING:
     from axonometry.experiments import Experiment, Results
 
-ScaleName = Annotated[str, typer.Option(help="How large: tiny, small, full, or what the experiment has.")]
-Only = Annotated[list[str] | None, typer.Option(help="Only this section and its networks; may be repeated.")]
-Folder = Annotated[Path | None, typer.Option(help="Folder of the runs. [default: runs/NAME]", show_default=False)]
-Report = Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")]
+ScaleName = Annotated[str, typer.Option(help="Scale: tiny, small, full, or another one of the experiment.")]
+Only = Annotated[list[str] | None, typer.Option(help="Only this section and its networks; repeatable.")]
+Folder = Annotated[Path | None, typer.Option(help="Folder of the runs; runs/NAME by default.", show_default=False)]
 MarkdownFile = Annotated[
-    Path | None, typer.Option("--table", help="Also write the results as Markdown to this file, charts beside it.")
+    Path | None, typer.Option("--table", help="Output file for Markdown; charts are written beside it.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Seeds = Annotated[int | None, typer.Option(min=1, help="Number of seeds; the scale's own by default.")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Processes that train and compute; by default one a core trains.")
-]
-Data = Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Number of seeds; that of the scale by default.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Number of processes; for training one per core by default.")]
 
 
 def experiment(
@@ -38,7 +34,7 @@ def experiment(
     folder: Folder = None,
     report: Report = None,
     table: MarkdownFile = None,
-    as_json: AsJson = False,
+    as_json: Json = False,
     seeds: Seeds = None,
     workers: Workers = None,
     data: Data = None,

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axonometry.cli.experiment import (
-    AsJson,
-    Data,
     Folder,
     MarkdownFile,
     Only,
-    Report,
     ScaleName,
     Seeds,
     Workers,
     carry_through,
 )
+from axonometry.cli.options import Data, Json, Report
 
 if TYPE_CHECKING:
     from axonometry.experiments import Experiment
@@ -33,7 +31,7 @@ def paper(
     folder: Folder = None,
     report: Report = None,
     table: MarkdownFile = None,
-    as_json: AsJson = False,
+    as_json: Json = False,
     seeds: Seeds = None,
     workers: Workers = None,
     data: Data = None,

@@ -184,7 +184,8 @@ def _defined(run: Trajectory) -> list[str]:
 def _densities(values: Mapping[str, Mapping[tuple[str, str], samples.Values]]) -> tuple[Block, ...]:
     """The density of each layer at the first, the middle and the last step."""
     steps = list(values)
-    curves = samples.densities({place: {step: values[step][place] for step in steps} for place in values[steps[-1]]})
+    by_place = {place: {step: values[step][place] for step in steps} for place in values[steps[-1]]}
+    curves = samples.density_curves(by_place)
     keys = tuple(Key(step, colour) for step, colour in zip(steps, palette.steps("depth", len(steps)), strict=True))
     blocks = []
     for metric, title in (("node_strength", "Node strength"), ("link_weights", "Link weights")):

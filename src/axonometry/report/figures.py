@@ -136,6 +136,11 @@ def over_time(values: pd.DataFrame, *, y: str, percent: bool = False, step: str 
 def lines(values: pd.DataFrame, *, y: str, percent: bool = False, step: str = "step") -> go.Figure:
     """One line a name over the steps, coloured by depth.
 
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"name": ["fc1", "fc1", "fc2"], "step": [1, 0, 0], "value": [0.5, 0.25, 1.0]})
+    >>> [(trace.name, trace.x.tolist(), trace.y.tolist()) for trace in lines(rows, y="strength").data]
+    [('fc1', [0, 1], [0.25, 0.5]), ('fc2', [0], [1.0])]
+
     Args:
         values: Columns name, step, value; names in the order of depth.
         y: Name and unit of the value.
@@ -165,6 +170,11 @@ def lines(values: pd.DataFrame, *, y: str, percent: bool = False, step: str = "s
 
 def profile(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:
     """One number for each layer, from the first to the last.
+
+    >>> import pandas as pd
+    >>> figure = profile(pd.DataFrame({"name": ["fc1", "fc2"], "value": [0.5, 0.25]}), y="strength")
+    >>> figure.data[0].x.tolist(), figure.data[0].y.tolist(), figure.layout.xaxis.ticktext
+    ([1, 2], [0.5, 0.25], ('fc1', 'fc2'))
 
     Args:
         values: Columns name and value; names in the order of depth.
@@ -197,7 +207,12 @@ def symbols(kinds: Mapping[object, str]) -> dict[str, str]:
 
 
 def spans_decades(values: pd.Series) -> bool:
-    """Whether positive values span so much that only a logarithmic axis shows them all."""
+    """Whether positive values span so much that only a logarithmic axis shows them all.
+
+    >>> import pandas as pd
+    >>> spans_decades(pd.Series([1.0, 2.0, 100.0])), spans_decades(pd.Series([1.0, 2.0, 10.0]))
+    (True, False)
+    """
     known = values.dropna()
     return bool(len(known) and known.min() > 0 and known.max() > DECADES * known.quantile(0.1))
 

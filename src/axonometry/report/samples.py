@@ -68,7 +68,7 @@ def of_graph(graph: NeuralGraph) -> dict[tuple[str, str], NDArray[np.float32]]:
     }
 
 
-def densities(samples: Samples) -> pd.DataFrame:
+def density_curves(samples: Samples) -> pd.DataFrame:
     """Columns metric, group, name, x, density; a constant sample has none."""
     import pandas as pd
 
@@ -86,7 +86,13 @@ def densities(samples: Samples) -> pd.DataFrame:
 
 
 def divergences(samples: Samples) -> dict[tuple[str, str], pd.DataFrame]:
-    """The Jeffreys divergence between every two samples of a place; a row of NaN for a constant one."""
+    """The Jeffreys divergence between every two samples of a place; a row of NaN for a constant one.
+
+    >>> ramp = np.arange(100, dtype=np.float32)
+    >>> found = divergences({("node_strength", "fc1"): {"low": ramp, "high": ramp + 50, "top": np.ones(9, np.float32)}})
+    >>> found["node_strength", "fc1"].round(1).to_numpy().tolist()
+    [[0.0, 5.1, nan], [5.1, 0.0, nan], [nan, nan, nan]]
+    """
     found = {}
     for place, by_name in samples.items():
         usable = {name: values for name, values in by_name.items() if varies(values)}
@@ -106,7 +112,11 @@ def curve(values: NDArray[np.float32]) -> pd.DataFrame:
 
 
 def varies(values: NDArray[np.float32]) -> bool:
-    """Whether a sample is not constant, and so has a density."""
+    """Whether a sample is not constant, and so has a density.
+
+    >>> varies(np.float32([1, 2])), varies(np.float32([1, 1]))
+    (True, False)
+    """
     return len(values) > 1 and bool(values.std() > 0)
 
 

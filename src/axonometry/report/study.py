@@ -185,7 +185,7 @@ def study(population: Population, *, edges: Sequence[float] | None = None) -> St
     return Study(
         networks=binned,
         metrics=metrics,
-        densities=samples.densities(values),
+        densities=samples.density_curves(values),
         divergences=samples.divergences(values),
         example=population.runs[order[len(order) // 2]],
         left_out=len(frame) - len(known),

@@ -30,6 +30,16 @@ def remeasure(
 ) -> Trajectory:
     """Add measures to a finished run's table, from the weights that it kept; those it has already stay as they are.
 
+    >>> import tempfile
+    >>> from axonometry.trajectory import Recorder, load
+    >>> folder, model, example = tempfile.TemporaryDirectory(), torch.nn.Linear(3, 2), torch.zeros(1, 3)
+    >>> with Recorder(folder.name, model, example, measures="link_weights") as recorder:
+    ...     recorder.record(0)
+    >>> run = remeasure(load(folder.name, model, example), "node_strength")
+    >>> run.description.measures
+    ('link_weights', 'node_strength')
+    >>> folder.cleanup()
+
     Args:
         run: A finished run.
         measures: Names out of ``axonometry.metrics.CATALOGUE``.

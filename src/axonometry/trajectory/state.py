@@ -28,6 +28,13 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], tree: Tree = None) ->
 
     A tensor under several names (tied weights) is stored once. The file carries a CRC-32 of all that it holds.
 
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "state.safetensors"
+    ...     write_state(path, {"w": torch.ones(2)}, {"step": 3, "betas": (0.9, 0.99)})
+    ...     read_state(path)
+    ({'w': tensor([1., 1.])}, {'step': 3, 'betas': (0.9, 0.99)})
+
     Raises:
         RunError: A tensor or a part of the tree cannot be stored, or the file cannot be written.
     """

@@ -22,6 +22,11 @@ _Levels = dict[tuple[str, str, str], dict[int, float]]
 class SummaryKey(NamedTuple):
     """What a summary's number is.
 
+    >>> SummaryKey("channel_degree", "conv1", "mean", epoch=2).name
+    'channel_degree.conv1.mean@2'
+    >>> SummaryKey("channel_degree", "", "mean", epoch=2, since=0).name
+    'channel_degree.mean@2-0'
+
     Attributes:
         measure: Of which measure.
         group: Of which neuron group, synapse or parameter; empty for the whole network.
@@ -58,6 +63,12 @@ def temporal_summary(
     group, ``channel_degree.mean@2-0`` the change since the first snapshot, which is a plain difference. Summaries of
     whole networks have the same names whatever the network's depth; a measure without rows of the whole network is
     averaged over its groups. What is not finite is NaN.
+
+    >>> import pandas as pd
+    >>> rows = [(step, "", "channel_degree", "mean", 2.0 + step) for step in (0, 1)]
+    >>> table = pd.DataFrame(rows, columns=["step", "group", "metric", "statistic", "value"])
+    >>> temporal_summary(table, ["channel_degree"], epochs=1).to_dict()
+    {'channel_degree.mean@0': 2.0, 'channel_degree.mean@1': 3.0, 'channel_degree.mean@1-0': 1.0}
 
     Args:
         source: A run, or its table of metrics.
@@ -122,6 +133,13 @@ def snapshot_steps(source: Trajectory | pd.DataFrame) -> dict[int, int]:
 
     Where the run has a scalar ``epoch``, these are the steps at which it is a whole number, the first one where there
     are several. Otherwise the records are counted, and the first one is 0: the network before training.
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"step": [0, 30, 60], "group": "", "metric": "epoch", "value": [0.0, 0.5, 1.0]})
+    >>> snapshot_steps(table)
+    {0: 0, 1: 60}
+    >>> snapshot_steps(table.assign(metric="loss"))
+    {0: 0, 1: 30, 2: 60}
     """
     frame = source.metrics if isinstance(source, Trajectory) else source
     rows = frame[(frame["metric"] == "epoch") & (frame["group"] == "")].sort_values("step", kind="stable")

@@ -30,6 +30,28 @@ def verify(folder: str | Path) -> tuple[Finding, ...]:
 
     What a kill left of an incomplete step is not a finding: nothing reads it. The folder is not changed.
 
+    >>> import tempfile, torch
+    >>> from axonometry.trajectory import Recorder
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with Recorder(f"{folder.name}/run", torch.nn.Linear(3, 2), torch.zeros(1, 3)) as recorder:
+    ...     recorder.record(0)
+    >>> verify(f"{folder.name}/run")
+    ()
+    >>> file = Path(folder.name) / "run" / "snapshots" / "0.safetensors"
+    >>> content = file.read_bytes()
+    >>> _ = file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # one bit of the last weight
+    >>> [
+    ...     (
+    ...         finding.file.name,
+    ...         finding.problem.endswith(
+    ...             "checksum mismatch. Restore it from a copy; the run's other files are intact."
+    ...         ),
+    ...     )
+    ...     for finding in verify(f"{folder.name}/run")
+    ... ]
+    [('0.safetensors', True)]
+    >>> folder.cleanup()
+
     Raises:
         RunError: The folder is not a run.
     """

@@ -126,7 +126,7 @@ def test_every_network_is_in_one_bin_and_one_third() -> None:
     assert result.networks["bin"].value_counts().sum() == N
     assert result.bins == ["0–20%", "20–40%", "40–60%", "60–80%", "80–100%"]
     assert result.broken == set()
-    densities = samples.densities(result.pooled)
+    densities = samples.density_curves(result.pooled)
     assert set(densities["metric"]) == {"link_weights", "node_strength", "layer_fluctuation"}
     assert set(densities["name"]) == set(result.bins)
     for matrix in samples.divergences(result.pooled).values():

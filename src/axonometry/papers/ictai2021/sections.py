@@ -186,7 +186,7 @@ def densities(found: Measurements) -> Section:
 
 
 def _density_figures(one: Ensemble) -> Iterator[Figure]:
-    curves, matrices = samples.densities(one.pooled), samples.divergences(one.pooled)
+    curves, matrices = samples.density_curves(one.pooled), samples.divergences(one.pooled)
     counts = one.networks["bin"].value_counts()
     for metric, title in TITLES.items():
         mine = curves[curves["metric"] == metric]
@@ -241,7 +241,7 @@ def one_network(found: Measurements) -> Section:
 def _network_figures(
     values: Mapping[str, Mapping[str, np.ndarray]], matrices: Mapping[str, pd.DataFrame]
 ) -> Iterator[Figure]:
-    curves = samples.densities({(metric, ""): dict(by_layer) for metric, by_layer in values.items()})
+    curves = samples.density_curves({(metric, ""): dict(by_layer) for metric, by_layer in values.items()})
     for metric, matrix in matrices.items():
         mine, layers = curves[curves["metric"] == metric], list(map(str, matrix.index))
         panels = (
