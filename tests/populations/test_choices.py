@@ -21,7 +21,7 @@ from axonometry.populations import (
     train_stacked,
 )
 from axonometry.populations.families import build
-from axonometry.populations.loop import TRAIN_EVAL_LOSS
+from axonometry.populations.loop import TRAIN_EVAL_LOSS, has_ended
 from axonometry.populations.modular_addition import modular_addition
 from axonometry.populations.sampling import used_images
 from axonometry.populations.schedule import optimiser_of, segments
@@ -249,6 +249,20 @@ def test_a_run_ends_at_a_training_loss(tmp_path: Path) -> None:
     inside = trained(tmp_path / "inside", **LOW, stop_check_every=2)
     assert inside.scalars()["epoch"].iloc[-1] == every.steps[-1] / 6
     assert inside.steps[-1] == -(-every.steps[-1] // 6)
+
+
+def test_the_loss_that_ends_a_run_may_be_reached_exactly() -> None:
+    stops, never = asked(stop_at_train_loss=0.1), asked(n_train_evaluated=5)
+    assert [has_ended(stops, {TRAIN_EVAL_LOSS: loss}) for loss in (0.11, 0.1, 0.09)] == [False, True, True]
+    assert [has_ended(never, {TRAIN_EVAL_LOSS: loss}) for loss in (1e-9, float("inf"))] == [False, True]
+    assert not has_ended(asked(), {})
+
+
+def test_looks_fall_on_the_same_updates_wherever_the_records_are(tmp_path: Path) -> None:
+    one = trained(tmp_path / "one", **LOW, record_steps=[], stop_check_every=3)
+    other = trained(tmp_path / "other", **LOW, record_steps=[1, 5, 11], stop_check_every=3)
+    assert one.steps[-1] == other.steps[-1]
+    assert one.steps[-1] % 3 == 0
 
 
 def test_a_run_that_begins_low_enough_is_not_trained(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Many networks: data sets, reference networks, configurations, and training them anywhere."""
 
+from axonometry.populations.accuracy_bins import AccuracyBin as AccuracyBin
 from axonometry.populations.autoencoders import (
     ConvolutionalAutoencoder as ConvolutionalAutoencoder,
     DenseAutoencoder as DenseAutoencoder,
@@ -19,7 +20,6 @@ from axonometry.populations.networks import Convolutional as Convolutional, Full
 from axonometry.populations.objectives import OBJECTIVES as OBJECTIVES, accuracy_and_loss as accuracy_and_loss
 from axonometry.populations.optimisers import OPTIMISERS as OPTIMISERS
 from axonometry.populations.population import (
-    AccuracyBin as AccuracyBin,
     Population as Population,
     load_population as load_population,
     train_population as train_population,

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from itertools import pairwise
 from math import isfinite, prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from torch import Tensor
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.metrics.catalogue import needing_samples
 from axonometry.populations import datasets
+from axonometry.populations.accuracy_bins import AccuracyBin, bins_of
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.families import NETWORKS
 from axonometry.populations.loop import SCALARS, Stop
@@ -31,23 +31,6 @@ from axonometry.trajectory.recorder import MEASURES
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_DECIMALS = 9  # accuracies and edges are compared as written: 0.1 + 0.2 is the edge 0.3
-
-
-@dataclass(frozen=True)
-class AccuracyBin:
-    """The runs whose final accuracy lies in one bin.
-
-    Attributes:
-        lower: Least accuracy of the bin.
-        upper: The next bin's least accuracy; it belongs to this bin only where there is no next one.
-        runs: Names of the runs, ascending by accuracy.
-    """
-
-    lower: float
-    upper: float
-    runs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -117,19 +100,7 @@ class Population:
         Raises:
             ConfigurationError: The edges do not increase.
         """
-        import numpy as np
-
-        rounded = np.round(np.asarray(edges, dtype=float), _DECIMALS)
-        if rounded.ndim != 1 or len(rounded) < 2 or not (np.diff(rounded) > 0).all():
-            raise ConfigurationError("the edges of accuracy bins increase", str(list(edges)), "Pass at least two edges")
-        accuracies = self.frame["accuracy"].astype(float).round(_DECIMALS).sort_values(kind="stable")
-        places = np.searchsorted(rounded, accuracies, side="right") - 1
-        places[accuracies == rounded[-1]] = len(rounded) - 2
-        bounds = [float(edge) for edge in rounded]
-        return tuple(
-            AccuracyBin(lower, upper, tuple(accuracies.index[places == number]))
-            for number, (lower, upper) in enumerate(pairwise(bounds))
-        )
+        return bins_of(self.frame["accuracy"], edges)
 
     def graph(self, name: str, step: int | None = None) -> NeuralGraph:
         """The graph of one run at a recorded step, the last one where None.
