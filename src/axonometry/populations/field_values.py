@@ -45,14 +45,18 @@ def typed(name: str, annotation: str, value: Any) -> Any:
         return tuple(int(one) for one in value)
     if _is_whole(value) and "int" in allowed:
         return int(value)
-    if isinstance(value, Real) and not isinstance(value, bool) and "float" in allowed and isfinite(value):
+    if _is_number(value) and "float" in allowed and isfinite(value):
         return float(value)
     raise ConfigurationError(f"`{name}` is {' or '.join(_WORDS[kind] for kind in allowed)}", repr(value))
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
     # True is a whole number to Python, never to a reader of configurations.
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    return isinstance(value, Real) and type(value) is not bool
 
 
 def require(name: str, rule: str, value: object, holds: bool) -> None:

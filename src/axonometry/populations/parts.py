@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module, util
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from axonometry.errors import ConfigurationError
 
@@ -36,7 +36,7 @@ _NOT_THE_USERS = ("axonometry", "jaxtyping", "beartype")  # the shape checkers s
 
 def note_caller() -> None:
     """Remember the module that is registering something: the nearest caller that is none of ours."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_USERS:
         frame = frame.f_back
     if frame is None:

@@ -85,7 +85,7 @@ class Population:
     @property
     def diverged(self) -> tuple[str, ...]:
         """Names of the runs whose last loss is no finite number."""
-        return tuple(name for name, loss in self.frame["loss"].items() if not isfinite(loss))
+        return tuple(name for name, loss in zip(self.runs, self.frame["loss"], strict=True) if not isfinite(loss))
 
     def accuracy_bins(self, edges: Sequence[float]) -> tuple[AccuracyBin, ...]:
         """The runs by final accuracy, in bins that do not overlap.
