@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from axonometry.errors import PredictionError
 from axonometry.predict import evaluation
 from axonometry.predict.classification import indicators, macro_auc, out_of_fold
 from axonometry.predict.ensemble import StackedEnsemble
-from axonometry.predict.evaluation import EvaluationPlan
+from axonometry.predict.evaluation import EvaluationPlan, FitTask
+from axonometry.predict.folds import fold_numbers
 from axonometry.predict.scores import resamples
 
 QUICK = EvaluationPlan(folds=3, inner_folds=2, trees=5)
@@ -84,6 +86,21 @@ def test_nothing_is_learned_from_a_rows_own_group(monkeypatch: pytest.MonkeyPatc
     assert len(learned) == 3
     assert set.union(*learned) == set(map(float, range(9)))
     assert (found != 0).any(axis=1).all()
+
+
+def test_repeats_are_averaged() -> None:
+    generator = np.random.default_rng(0)
+    features, labels, groups = generator.normal(size=(24, 2)), ["a", "b"] * 12, list(range(24))
+    once = out_of_fold(features, labels, groups, QUICK)
+    both = out_of_fold(features, labels, groups, replace(QUICK, repeats=2))
+    targets, again = indicators(labels), np.empty((24, 2))
+    fold_of = fold_numbers(groups, 3, 1)
+    for fold in range(3):
+        new = fold_of == fold
+        task = FitTask((features[~new],), targets[~new], tuple(np.flatnonzero(~new)), (features[new],), QUICK)
+        again[new] = task.fit().predict(task.test)
+    np.testing.assert_allclose(both, (once + again) / 2)
+    assert not np.allclose(once, again)
 
 
 def test_nan_is_a_feature() -> None:

@@ -138,4 +138,4 @@ def test_r2_by_hand() -> None:
     assert r2([[1.0], [2.0], [3.0]], [[2.0], [2.0], [2.0]]) == 0.0
     assert r2([[1.0], [2.0], [3.0]], [[1.0], [2.0], [4.0]]) == pytest.approx(1 - 1 / 2)
     # Two targets: the errors' squares add up, 1 + 4, and the variances, 2 + 8.
-    assert r2([[1.0, 0.0], [3.0, 4.0]], [[2.0, 0.0], [3.0, 2.0]]) == pytest.approx(1 - 5 / 10)
+    assert r2([[1.0, 10.0], [3.0, 14.0]], [[2.0, 10.0], [3.0, 12.0]]) == pytest.approx(1 - 5 / 10)

@@ -24,6 +24,11 @@ def test_a_tree_by_hand() -> None:
     np.testing.assert_allclose(by_hand().predict(rows)[:, 0], [0.3, 0.5, 0.6])  # means with 0.4
 
 
+def test_rows_are_compared_in_float32_as_scikit_learn_compares() -> None:
+    near = np.array([[3 + 1e-9, 0.0], [3 + 2**-20, 0.0]])  # the first is 3 in float32, the second is not
+    np.testing.assert_allclose(by_hand().predict(near)[:, 0], [0.3, 0.5])
+
+
 @pytest.mark.parametrize("targets", [1, 3])
 def test_predictions_are_scikit_learns_to_the_last_digit(targets: int) -> None:
     random = np.random.default_rng(0)

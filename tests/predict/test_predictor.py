@@ -61,6 +61,28 @@ def test_intervals_cover_at_their_level() -> None:
     assert 0.73 < np.mean(covered) < 0.92
 
 
+def test_the_folds_of_a_fit_never_split_a_group() -> None:
+    train = table(60, per_group=3)
+    ours = AccuracyPredictor("degree", **LIGHT).fit(train)
+    theirs = AccuracyPredictor("degree", **LIGHT).fit(train.features, train.final_accuracy, groups=train.groups)
+    for predictor in (ours, theirs):
+        for model in predictor.models_.values():
+            pairs = set(zip(train.groups, model.ensemble.fold_of, strict=True))
+            assert len(pairs) == train.groups.nunique()
+            assert set(model.ensemble.fold_of) == set(range(5))
+
+
+def test_intervals_of_accuracies_stay_between_0_and_1_and_others_do_not() -> None:
+    train = table(40, noise=0.3)
+    accuracies = train.final_accuracy.clip(0, 1)
+    inside = AccuracyPredictor("degree", **LIGHT).fit(train.features, accuracies).predict_interval(train, 0.95)
+    assert inside["low"].min() == 0
+    assert inside["high"].max() == 1
+    shifted = AccuracyPredictor("degree", **LIGHT).fit(train.features, accuracies + 1).predict_interval(train, 0.95)
+    assert shifted["low"].min() < 1
+    assert shifted["high"].max() > 2
+
+
 def test_classes_are_the_median_or_what_is_asked_for() -> None:
     train, test = table(80), table(80, seed=1)
     median = AccuracyPredictor("degree", task="classification", **LIGHT).fit(train)
