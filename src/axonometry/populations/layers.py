@@ -71,7 +71,13 @@ def dropouts(network: nn.Module) -> list[Dropout]:
 
 
 def draw_noise(network: nn.Module, batch_size: int, generator: Generator) -> None:
-    """Give every dropout layer its random numbers for one update."""
+    """Give every dropout layer its random numbers for one update.
+
+    >>> network = nn.Sequential(nn.Linear(2, 3), Dropout(0.5, 3))
+    >>> draw_noise(network, 4, torch.Generator().manual_seed(0))
+    >>> dropouts(network)[0].noise.shape
+    torch.Size([4, 3])
+    """
     for layer in dropouts(network):
         layer.noise = torch.rand(batch_size, layer.units, generator=generator)
 
@@ -104,7 +110,11 @@ def linear_layers(
 
 
 def scaled(channels: int, width: float) -> int:
-    """A number of channels or units times the width, rounded, at least one."""
+    """A number of channels or units times the width, rounded, at least one.
+
+    >>> scaled(6, 0.5), scaled(6, 0.01)
+    (3, 1)
+    """
     return max(1, round(channels * width))
 
 

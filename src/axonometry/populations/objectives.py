@@ -73,7 +73,13 @@ of paper 1 (definitions 1.2), and ``"mse"``, the squared error of the outputs as
 
 
 def n_outputs(objective: str, dataset: Dataset) -> int:
-    """How many numbers the network puts out: one a class, or one for each number of its input."""
+    """How many numbers the network puts out: one a class, or one for each number of its input.
+
+    >>> images, labels = torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.int64)
+    >>> data = Dataset("images", images, labels, images, labels, n_classes=10)
+    >>> n_outputs("cross-entropy", data), n_outputs("mse", data)
+    (10, 64)
+    """
     return prod(dataset.shape) if OBJECTIVES.lookup(objective).reconstructs else dataset.n_classes
 
 
@@ -104,7 +110,7 @@ def evaluate_network(objective: str, network: nn.Module, inputs: Tensor, labels:
         labels: Their classes.
 
     >>> evaluate_network("squared-error", nn.Identity(), torch.eye(3), torch.tensor([0, 1, 1]))
-    {'accuracy': 0.6666666666666666, 'loss': 0.2222222222222222}
+    {'accuracy': 0.6666..., 'loss': 0.2222...}
     """
     if OBJECTIVES.lookup(objective).reconstructs:
         return dict(zip(("variance_explained", "loss"), reconstruction(network, inputs, objective), strict=True))

@@ -83,7 +83,11 @@ def add_label_noise(configuration: RunConfiguration, labels: Tensor, n_classes: 
 
 
 def order(seed: int, n: int, epoch: int) -> Int[Tensor, " n"]:
-    """The order in which a run goes through its n images in an epoch, from 0."""
+    """The order in which a run goes through its n images in an epoch, from 0.
+
+    >>> order(0, 5, epoch=0).tolist(), order(0, 5, epoch=1).tolist()
+    ([2, 3, 1, 0, 4], [0, 4, 2, 3, 1])
+    """
     return torch.randperm(n, generator=generator(seed, "order", epoch))
 
 
@@ -129,7 +133,14 @@ def _each(values: Tensor, chosen: Int[Tensor, "networks batch"]) -> Tensor:
 
 
 class BatchSampler:
-    """The batches of one run.
+    """The batches of one run: a function of the seed and the update's number, whatever was drawn before.
+
+    With 5 images in batches of 2, update 4 is the second batch of epoch 1:
+
+        epoch 0, in the order 3 1 | 4 0 | 2        updates 0, 1, 2
+        epoch 1, in the order 0 2 | 1 3 | 4        updates 3, 4, 5
+
+    A run that goes on at update 4 makes epoch 1's order anew from the seed, and leaves the first batch out.
 
     Args:
         configuration: The run's.

@@ -1,4 +1,15 @@
-"""Independent random streams, one for each purpose, all from one seed."""
+"""Independent random streams, one for each purpose, all from one seed.
+
+One generator for everything would tie a run's parts together and to its history: whoever draws one number more for the
+dropout gets other batches behind it. So each purpose has a stream of its own, named by words and numbers:
+
+    derive(7, "initialiser")     the initial parameters
+    derive(7, "order", 3)        the order of the samples in epoch 3
+    derive(7, "dropout", 120)    the dropout of update 120
+
+A killed run needs no state of these streams: it makes the stream of epoch 3 anew from its name. And two runs that
+differ in one choice alone, say the dropout, begin with the same parameters and see the same batches.
+"""
 
 from __future__ import annotations
 
@@ -28,5 +39,9 @@ def derive(seed: int, *purpose: str | int) -> int:
 
 
 def generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """A generator on the CPU for one purpose of a seed."""
+    """A generator on the CPU for one purpose of a seed.
+
+    >>> [int(torch.randint(100, (1,), generator=generator(seed, "order", 0))) for seed in (1, 1, 2)]
+    [95, 95, 44]
+    """
     return torch.Generator().manual_seed(derive(seed, *purpose))

@@ -20,6 +20,16 @@ from axonometry.populations.optimisers import OPTIMISERS, Rates, StackedForm
 class Stack:
     """Networks that are trained together, as they stand after the same number of updates.
 
+    Two networks of one linear layer (3 -> 2) are a matrix of two rows and 8 columns:
+
+        network 0 | six weights | two biases |
+        network 1 | six weights | two biases |
+
+    ``vmap`` runs the template's code once with each row, cut into weights and biases, and each row's own batch. The sum
+    of both losses has as its gradient a matrix of the same shape, whose row 0 is network 0's own gradient, since
+    network 1's loss does not depend on row 0. The optimiser's update is then a few operations on whole matrices,
+    however many layers there are: that is what fills a GPU.
+
     Args:
         template: A network of their architecture, for its code; with dropout layers where any of them has some, since a
             rate of 0 drops nothing.
