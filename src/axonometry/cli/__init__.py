@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from axonometry import __version__
-from axonometry.cli import analyze, basins, demo, experiment, modes, paper, predict, runs, terminal
+from axonometry.cli import analyze, basins, demo, experiment, modes, predict, runs, terminal
 from axonometry.errors import AxonometryError
 
 app = typer.Typer(
@@ -24,8 +24,8 @@ app.command("basins")(basins.basins_command)
 app.command("modes")(modes.modes_command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(predict.app, name="predict")
-app.command()(paper.paper)
-app.command()(experiment.experiment)
+app.command("paper", help=experiment.PAPER)(experiment.experiment)
+app.command("experiment", help=experiment.EXPERIMENT)(experiment.experiment)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

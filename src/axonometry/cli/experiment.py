@@ -1,109 +1,84 @@
-"""``axonometry experiment``: an experiment of a Python file, from training to report."""
+"""``axonometry paper`` and ``axonometry experiment``: an experiment from training to report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.options import Data, Json, Report
 
 if TYPE_CHECKING:
-    from axonometry.experiments import Experiment, Results
+    from axonometry.experiments import Results
 
-ScaleName = Annotated[str, typer.Option(help="Scale: tiny, small, full, or another one of the experiment.")]
-Only = Annotated[list[str] | None, typer.Option(help="Only this section and its networks; repeatable.")]
-Folder = Annotated[Path | None, typer.Option(help="Folder of the runs; runs/NAME by default.", show_default=False)]
-MarkdownFile = Annotated[
-    Path | None, typer.Option("--table", help="Output file for Markdown; charts are written beside it.")
-]
-Seeds = Annotated[int | None, typer.Option(min=1, help="Number of seeds; that of the scale by default.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Number of processes; for training one per core by default.")]
+PAPER = (
+    "Repeat a paper's experiment: train, measure, say which of its claims hold here.\n\n"
+    "Every paper has the scales tiny (a minute or two on the digits), small (minutes to two hours on two cores) and "
+    "full (the paper's sizes). Runs that are there already are not trained again.\n\n"
+    "ictai2021: do accurate networks have other link weights, node strengths, layer fluctuations? cikm2022: do a few "
+    "epochs of a network's graph tell how accurate it becomes? ijcai2024: do five measures tell networks of different "
+    "size, type, task... apart? lin2025: neuron modes, linear maps and attraction basins in six experiments."
+)
+EXPERIMENT = (
+    "Run an experiment that a Python file declares: train, measure, judge its claims, write its pages.\n\n"
+    "Runs that are there already are not trained again. The file is executed. examples/experiment.py:WIDTHS is one."
+)
 
 
 def experiment(
-    place: Annotated[
-        str, typer.Argument(metavar="FILE.py:NAME", help="The file, and the experiment's variable in it.")
-    ],
+    context: typer.Context,
+    place: Annotated[str, typer.Argument(metavar="NAME", help="A paper, or FILE.py:NAME of a variable in a file.")],
     *,
-    scale: ScaleName = "small",
-    only: Only = None,
-    folder: Folder = None,
-    report: Report = None,
-    table: MarkdownFile = None,
-    as_json: Json = False,
-    seeds: Seeds = None,
-    workers: Workers = None,
-    data: Data = None,
+    scale: Annotated[str, typer.Option(help="How large: tiny, small, full, or what the experiment has.")] = "small",
+    only: Annotated[list[str] | None, typer.Option(help="Only this section; may be repeated.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder of the runs; runs/NAME by default.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Also write Markdown to this file, charts beside it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds; the scale's own by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that train and compute.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
 ) -> None:
-    """Run an experiment that a Python file declares: train, measure, judge its claims, write its pages.
-
-    Runs that are there already are not trained again. The file is executed. examples/experiment.py is one.
-    """
-    options = {"scale": scale, "only": only, "folder": folder, "seeds": seeds, "workers": workers, "data": data}
-    carry_through(f"experiment {place}", lambda: _load(place), options, report=report, table=table, as_json=as_json)
-
-
-def _load(place: str) -> Experiment:
-    from axonometry.experiments.loading import load_experiment
-
-    return load_experiment(place)
-
-
-def carry_through(
-    command: str,
-    load: Callable[[], Experiment],
-    options: Mapping[str, Any],
-    *,
-    report: Path | None,
-    table: Path | None,
-    as_json: bool,
-) -> None:
-    """Run an experiment and show what it found.
-
-    Args:
-        command: ``paper NAME`` or ``experiment FILE.py:NAME``.
-        load: Gives the experiment.
-        options: Of :func:`axonometry.experiments.run`.
-        report: Where the HTML page goes.
-        table: Where the Markdown page goes.
-        as_json: Whether JSON is printed in place of tables.
-    """
+    """Run an experiment and show what it found."""
     with terminal.progress("Starting") as move:
-        from axonometry.experiments import plain, results_page, run, write_markdown
+        from axonometry.experiments import results_page, run, write_markdown
+        from axonometry.experiments.loading import load_experiment
+        from axonometry.papers import load_paper
 
-        found = load()
-        chosen = {**options, "only": options["only"] or (), "folder": options["folder"] or Path("runs") / found.name}
-        results = run(found, **chosen, progress=move)
-        words = " ".join(["axonometry", command, *_repeated(options)])
+        found = load_paper(place) if context.info_name == "paper" else load_experiment(place)
+        where = folder or Path("runs") / found.name
+        results = run(
+            found, scale, folder=where, only=only or (), seeds=seeds, data=data, workers=workers, progress=move
+        )
+        chosen = [
+            f"--scale {scale}",
+            *(f"--only {name}" for name in only or ()),
+            *([f"--seeds {seeds}"] if seeds else []),
+        ]
+        command = " ".join(["axonometry", str(context.info_name), place, *chosen])
         if table is not None:
-            write_markdown(results, table, command=f"{words} --table {table}")
+            write_markdown(results, table, command=f"{command} --table {table}")
         if report is not None:
-            results_page(results, command=f"{words} --report {report}").write(report)
+            results_page(results, command=f"{command} --report {report}").write(report)
+    for line in _shown(results, as_json=as_json):
+        terminal.note(line)
+    for path in filter(None, (table, report)) if not as_json else ():
+        terminal.note(f"Wrote {path}")
+
+
+def _shown(results: Results, *, as_json: bool) -> Iterator[str]:
+    """Print the claims, or all as JSON; what is to be said beside them."""
+    from axonometry.experiments import plain
+
     if as_json:
         terminal.show_json(plain(results))
-    else:
-        _show(results)
-        for path in filter(None, (table, report)):
-            terminal.note(f"Wrote {path}")
-        terminal.note(f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all.")
-
-
-def _repeated(options: Mapping[str, Any]) -> Iterable[str]:
-    """The options that decide what is found, as words of the command."""
-    yield f"--scale {options['scale']}"
-    yield from (f"--only {name}" for name in options["only"] or ())
-    if options["seeds"]:
-        yield f"--seeds {options['seeds']}"
-
-
-def _show(results: Results) -> None:
+        return
     for name, section in results.sections.items():
         rows = [(claim.verdict, claim.words, claim.numbers) for claim in section.claims]
         if rows:
             terminal.show_table(("verdict", "claim", "numbers"), rows, f"{name}: {section.title}", spare=("numbers",))
     if results.not_run:
-        terminal.note(f"Not run in this call: {', '.join(results.not_run)}.")
+        yield f"Not run in this call: {', '.join(results.not_run)}."
+    yield f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all."

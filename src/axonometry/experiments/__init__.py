@@ -5,18 +5,7 @@ printed, or written as Markdown, JSON or an HTML page, without a line of the exp
 ``examples/experiment.py``.
 """
 
-from axonometry.experiments.association import (
-    holm as holm,
-    rank_correlation as rank_correlation,
-    rank_test as rank_test,
-    separation as separation,
-)
 from axonometry.experiments.discriminate import Discrimination as Discrimination, discriminate as discriminate
-from axonometry.experiments.estimate import (
-    estimate_of_draws as estimate_of_draws,
-    estimate_of_row as estimate_of_row,
-    paired_estimate as paired_estimate,
-)
 from axonometry.experiments.experiment import (
     Context as Context,
     Experiment as Experiment,
@@ -31,6 +20,19 @@ from axonometry.experiments.markdown import markdown as markdown, write_markdown
 from axonometry.experiments.page import results_page as results_page
 from axonometry.experiments.plain import plain as plain
 from axonometry.experiments.running import Results as Results, run as run
-from axonometry.experiments.section import Claim as Claim, LineChart as LineChart, Section as Section, joint as joint
+from axonometry.experiments.section import (
+    Claim as Claim,
+    IntervalChart as IntervalChart,
+    LineChart as LineChart,
+    Section as Section,
+    joint as joint,
+)
 from axonometry.report.page import Figure as Figure, Table as Table
-from axonometry.statistics import Estimate as Estimate, mean_estimate as mean_estimate
+from axonometry.statistics import (
+    Estimate as Estimate,
+    estimate_of_draws as estimate_of_draws,
+    estimate_of_row as estimate_of_row,
+    mean_estimate as mean_estimate,
+    paired_estimate as paired_estimate,
+    rank_correlation as rank_correlation,
+)

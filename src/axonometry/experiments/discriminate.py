@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axonometry.experiments.estimate import estimate_of_draws
 from axonometry.predict.classification import macro_auc, out_of_fold
 from axonometry.predict.evaluation import EvaluationPlan
 from axonometry.predict.scores import resamples
-from axonometry.statistics import Estimate
+from axonometry.statistics import Estimate, estimate_of_draws
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from axonometry.trajectory import Trajectory
 
 
+HOW = "How to read the results:\n\n"
+"""The heading of the part of a docstring that a page shows."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """One network of an experiment.
@@ -230,7 +234,7 @@ class Experiment:
             recorded numbers at all steps are then the table.
         sections: What is read from the table.
         about: What is done, in a sentence or two.
-        how: How to read the pages, as Markdown.
+        how: How to read the pages, as a Markdown list; of a module's docstring, what follows :data:`HOW`.
         defined: Measures whose definitions the HTML page shows.
 
     Raises:
@@ -243,13 +247,15 @@ class Experiment:
     measure: Measure | Sequence[str]
     sections: Sequence[MakeSection]
     about: str = ""
-    how: str = ""
+    how: str | None = ""
     defined: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for what, there in (("scale", self.scales), ("section", self.sections)):
             if not there:
                 raise ConfigurationError(f"an experiment has a {what}", "none")
+        _, heading, text = (self.how or "").partition(HOW)
+        object.__setattr__(self, "how", text if heading else self.how)
 
     @property
     def section_names(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from axonometry.experiments.markdown import conditions_table, outcome
 from axonometry.experiments.running import Results
-from axonometry.experiments.section import RULE, LineChart, Section, counts
+from axonometry.experiments.section import RULE, IntervalChart, LineChart, Section, counts
 from axonometry.report import definitions
 from axonometry.report.page import Block, Facts, Page, Prose, Tab, Table
 
@@ -64,5 +64,5 @@ def _section(section: Section) -> Iterator[Block]:
     if section.claims:
         yield Facts({_bare(claim.words): _bare(outcome(claim)) for claim in section.claims}, "Claims")
     for figure in section.figures:
-        yield from (figure.figure(),) if isinstance(figure, LineChart) else figure()
+        yield from (figure.figure(),) if isinstance(figure, LineChart | IntervalChart) else figure()
     yield from (replace(table, title=_bare(table.title), caption=_bare(table.caption)) for table in section.tables)

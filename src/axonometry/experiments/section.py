@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 from axonometry.report.page import Block, Figure, Key, Panel, Table
@@ -204,6 +205,50 @@ class LineChart:
         return Figure(self.title, (panel,), bands, legend=legend if len(names) > 1 else (), arrangement="wide")
 
 
+@dataclass(frozen=True)
+class IntervalChart:
+    """The estimates of a table as dots with bars over their intervals.
+
+    Attributes:
+        table: A row a name, of the cells before its first estimate.
+        columns: Heads of the columns that are drawn, at most three.
+        x: Name and unit of the estimates.
+        reference: The value that says nothing, a dotted line.
+        limits: What the axis shows; all intervals where None.
+        caption: What to see.
+    """
+
+    table: Table
+    columns: tuple[str, ...]
+    x: str
+    reference: float
+    limits: tuple[float, float] | None = None
+    caption: str = ""
+
+    def figure(self) -> Figure:
+        """The chart as a figure of an HTML page.
+
+        Raises:
+            MissingExtraError: plotly is not installed.
+        """
+        import pandas as pd
+
+        from axonometry.report.intervals import intervals, keys
+
+        rows = []
+        for column in self.columns:
+            place = self.table.columns.index(column)
+            for row in self.table.rows:
+                name = ", ".join(map(str, takewhile(lambda cell: not isinstance(cell, Estimate), row)))
+                if isinstance(one := row[place], Estimate):
+                    rows.append((name, column, one.value, one.low, one.high))
+        frame = pd.DataFrame(rows, columns=["name", "series", "value", "low", "high"])
+        panel = intervals(frame, x=self.x, reference=self.reference, limits=self.limits)
+        legend = keys(list(self.columns)) if len(self.columns) > 1 else ()
+        caption = f"{self.caption} Bars are 95% intervals.".strip()
+        return Figure(self.table.title, (panel,), caption, legend=legend, arrangement="wide")
+
+
 Drawn = Callable[[], Iterable[Block]]
 """Blocks of an HTML page, drawn when the page is: an experiment without a page needs no plotly."""
 
@@ -224,4 +269,4 @@ class Section:
     setup: str = ""
     claims: tuple[Claim, ...] = ()
     tables: tuple[Table, ...] = ()
-    figures: tuple[LineChart | Drawn, ...] = ()
+    figures: tuple[LineChart | IntervalChart | Drawn, ...] = ()

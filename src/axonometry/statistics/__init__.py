@@ -1,10 +1,19 @@
-"""Moments of tensors, and estimates with confidence intervals."""
+"""Moments of tensors, estimates with confidence intervals, and association over networks."""
 
+from axonometry.statistics.association import (
+    holm as holm,
+    rank_correlation as rank_correlation,
+    rank_test as rank_test,
+    separation as separation,
+)
 from axonometry.statistics.descriptive import Moments as Moments, moments as moments
 from axonometry.statistics.estimates import (
     DRAWS as DRAWS,
     LEVEL as LEVEL,
     Estimate as Estimate,
     bootstrap_estimate as bootstrap_estimate,
+    estimate_of_draws as estimate_of_draws,
+    estimate_of_row as estimate_of_row,
     mean_estimate as mean_estimate,
+    paired_estimate as paired_estimate,
 )

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from axonometry.experiments import Estimate, Results, Scale, markdown, plain, results_page, run
+from axonometry.integrations.pruning import Design
 from axonometry.papers import load_paper
 from axonometry.papers.cikm2022 import predictions, sections
 from axonometry.papers.cikm2022.predictions import ALONE, COMBINED, LEARNED, TRANSFERRED, Prediction
-from axonometry.papers.cikm2022.pruning import Design
 from axonometry.papers.cikm2022.scales import SCALES, Grid, Options, trials
 from axonometry.populations import cikm2022 as paper_grid, hard_grid
 from axonometry.predict import Evaluation, EvaluationPlan, RunTable, transfer
@@ -163,7 +163,7 @@ def test_a_second_call_trains_nothing_and_finds_the_same(results: Results, folde
     again = carried_out(folder, seen)
     assert again.trained == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert plain(again)["sections"] == plain(results)["sections"]
+    assert repr(plain(again)["sections"]) == repr(plain(results)["sections"])
     assert any(line.startswith("20/20 training hard networks") for line in seen)
 
 
@@ -293,10 +293,8 @@ def test_the_html_page_has_a_tab_a_question(results: Results, spy: Spy) -> None:
         *("In short", "Architectures", "Hard grid", "Unseen", "In time", "Definitions")
     ]
     (figure,) = (block for block in made.tabs[3].blocks if isinstance(block, Figure))
-    assert len(figure.panels) == 2 * 2
-    first = spy.calls[0][2].scores
-    auc = first[(first["score"] == "auc") & (first["epochs"] == 1)]
-    np.testing.assert_allclose(np.sort(figure.panels[0].figure.data[0].x), np.sort(auc["value"]), rtol=1e-6)
+    (table,) = results.section("unseen").tables
+    np.testing.assert_allclose(figure.panels[0].figure.data[0].x, [row[6].value for row in table.rows], rtol=1e-6)
     assert "how good it becomes?" in made.html()
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from axonometry.experiments import Context, Estimate, Measurements, Scale, Trial, association
+from axonometry.experiments import Context, Estimate, Measurements, Scale, Trial
 from axonometry.metrics import layer_fluctuation
 from axonometry.papers.ictai2021 import ensembles
 from axonometry.papers.ictai2021.ensembles import VALUES, Ensemble, layer_values, measure
@@ -22,6 +22,7 @@ from axonometry.papers.ictai2021.sections import one_network
 from axonometry.populations import Population, RunConfiguration
 from axonometry.program import NeuralGraph, capture
 from axonometry.report import samples
+from axonometry.statistics import association
 
 N = 60
 State = dict[str, torch.Tensor]

@@ -5,14 +5,9 @@ graphs over the first epochs predicts the final accuracy. The paper's three ques
 architectures and widths (RQ2), and in time (RQ3). Other than in the paper, whatever is simpler stands beside it, in the
 same folds: the validation curve, the hyper-parameters, statistics of the weights, one late snapshot. And because the
 paper's grid gives much of the answer away (learning rates of 1e-6 learn nothing), there is a second one that does not.
-"""
 
-from axonometry.experiments import Experiment
-from axonometry.papers.cikm2022.predictions import measure
-from axonometry.papers.cikm2022.scales import MEASURES, PLAN, SCALES
-from axonometry.papers.cikm2022.sections import architectures, hard_grid, in_time, unseen
+How to read the results:
 
-HOW = f"""\
 - A run is one sample. Its final accuracy is that after its last epoch, on the part of the test images that is also the
   validation curve's, which favours the curve.
 - *n epochs known*: features come from the snapshots before training and after each of the first n epochs, and from
@@ -22,14 +17,19 @@ HOW = f"""\
   curves, is validation accuracy, validation loss and training loss so far; `snapshot` is the graph after n epochs
   alone; `weights` are statistics of each parameter (Unterthiner et al. 2020); `hyperparameters` are known before
   training.
-- All sets are judged in the same {PLAN.folds} folds, which never split a configuration, with the same learners
+- All sets are judged in the same 5 folds, which never split a configuration, with the same learners
   (forests and kernel machines, combined by their errors on runs that they did not see). Brackets are
-  {PLAN.level:.0%} intervals: bootstrap draws of configurations, {PLAN.resamples:,} of them, seeded. Differences are
+  95% intervals: bootstrap draws of configurations, 1,000 of them, seeded. Differences are
   taken on the same draws. The tiny scale has fewer of both.
 - R² is the share of the variance of final accuracy that is predicted: 0 for predicting the mean. Share right and AUC
   are of the class that a run falls into; each table says which classes.
 - The definition of classes, features and learners is ours: the paper's were never released (definitions 3).
 """
+
+from axonometry.experiments import Experiment
+from axonometry.papers.cikm2022.predictions import measure
+from axonometry.papers.cikm2022.scales import MEASURES, SCALES
+from axonometry.papers.cikm2022.sections import architectures, hard_grid, in_time, unseen
 
 EXPERIMENT = Experiment(
     name="cikm2022",
@@ -38,6 +38,6 @@ EXPERIMENT = Experiment(
     measure=measure,
     sections=(architectures, hard_grid, unseen, in_time),
     about="The final accuracy of networks, predicted from their graphs' first epochs, beside what is simpler.",
-    how=HOW,
+    how=__doc__,
     defined=MEASURES,
 )

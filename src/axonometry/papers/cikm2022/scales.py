@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from axonometry.experiments import Scale, Trial, trials_of
-from axonometry.papers.cikm2022.pruning import Design
+from axonometry.integrations.pruning import Design
 from axonometry.populations import RunConfiguration, cikm2022, hard_grid
 from axonometry.predict.evaluation import EvaluationPlan
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from axonometry.experiments import Claim, Measurements, Section, estimate_of_row
+from axonometry.experiments import Claim, IntervalChart, Measurements, Section, estimate_of_row
+from axonometry.integrations.pruning import Design, compare_pruners, summary
 from axonometry.papers.cikm2022.predictions import (
     LEARNED,
     TRANSFERRED,
@@ -17,9 +18,7 @@ from axonometry.papers.cikm2022.predictions import (
     tables,
     transfers,
 )
-from axonometry.papers.cikm2022.pruning import Design, compare_pruners, summary
-from axonometry.report.intervals import intervals
-from axonometry.report.page import Block, Figure, Prose, Table
+from axonometry.report.page import Block, Prose, Table
 from axonometry.report.prediction import evaluation_blocks, importance_figure, predicted_blocks
 
 if TYPE_CHECKING:
@@ -160,6 +159,7 @@ def unseen(found: Measurements) -> Section:
         for name in TRANSFERRED
     )
     columns = ("unseen", "learned from", "predicted", "features", "epochs known", "τ", "AUC", "R²")
+    table = Table(columns, rows, "Unseen architectures, widths and data sets")
     setup = (
         "Learned from all runs of the source, with features that any network has. Classes: a final accuracy of "
         f"{LEARNED:.0%} or more for architectures and widths, above the target's median for data sets. τ is Kendall's "
@@ -169,8 +169,8 @@ def unseen(found: Measurements) -> Section:
         "RQ2: do predictions hold for networks of a kind that was never seen?",
         setup,
         tuple(_transfer_claim(kind, every) for kind in dict.fromkeys(one.kind for one in every)),
-        (Table(columns, rows, "Unseen architectures, widths and data sets"),),
-        (partial(_transfer_figures, every),),
+        (table,),
+        (IntervalChart(table, ("AUC",), "AUC", 0.5),),
     )
 
 
@@ -185,21 +185,6 @@ def _transfer_claim(kind: str, every: list[Transfer]) -> Claim:
     which = "above the median" if kind == "data set" else f"*learned* ({LEARNED:.0%})"
     claimed = f"The weighted degree of {known} epochs tells which networks of an unseen {kind} come out {which}, AUC"
     return Claim.above(claimed, degrees, 0.5, numbers="; ".join(words))
-
-
-def _transfer_figures(every: list[Transfer]) -> Iterator[Figure]:
-    panels = []
-    for one in every:
-        rows = one.evaluation.scores[one.evaluation.scores["score"] == "auc"]
-        for epochs, part in rows.groupby("epochs"):
-            estimates = part.rename(columns={"features": "name"}).assign(series="AUC")
-            title = f"{one.kind}: {one.source} → {one.target}, {epochs} epoch{'s' * (epochs != 1)}"
-            panels.append(intervals(estimates, x="AUC", reference=0.5, title=title))
-    caption = (
-        "Learned from one kind of networks, predicted for another, with features that any network has. The threshold "
-        f"is {LEARNED:.0%} for architectures and widths, the median for data sets."
-    )
-    yield Figure("On which side of the threshold", tuple(panels), caption)
 
 
 def in_time(found: Measurements) -> Section:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from axonometry.experiments import Context, Estimate, Measurements, association, measure_population
+from axonometry.experiments import Context, Estimate, Measurements, measure_population
 from axonometry.metrics import jeffreys_divergence, link_samples, measure as measure_graph, node_strength
 from axonometry.populations import Population
 from axonometry.report import samples
 from axonometry.report.study import labels
+from axonometry.statistics import holm, rank_correlation, rank_test, separation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,8 +114,8 @@ class Ensemble:
     def correlations(self, values: pd.Series, seed: str) -> tuple[Estimate, Estimate]:
         """Rank correlation of a number with accuracy: over all networks, and among those that were trained alike."""
         number, accuracy, x = zlib.crc32(seed.encode()), self.networks["accuracy"].to_numpy(), values.to_numpy()
-        everywhere = association.rank_correlation(x, accuracy, seed=number)
-        return everywhere, association.rank_correlation(x, accuracy, list(self.networks["stratum"]), seed=number)
+        everywhere = rank_correlation(x, accuracy, seed=number)
+        return everywhere, rank_correlation(x, accuracy, list(self.networks["stratum"]), seed=number)
 
     @cached_property
     def fluctuation(self) -> pd.DataFrame:
@@ -140,11 +141,11 @@ class Ensemble:
                 for layer, of in self.wide(metric, statistic).items():
                     low, high = (of[self.networks["third"] == third].to_numpy() for third in (THIRDS[0], THIRDS[-1]))
                     seed = f"{metric} {layer} {statistic}"
-                    auc = association.separation(low, high, seed=zlib.crc32(seed.encode()))
-                    p = association.rank_test(low, high)
+                    auc = separation(low, high, seed=zlib.crc32(seed.encode()))
+                    p = rank_test(low, high)
                     rows.append((metric, layer, statistic, auc, p, *self.correlations(of, seed)))
         frame = pd.DataFrame(rows, columns=["metric", "layer", "statistic", "auc", "p", "rho", "alike"])
-        return frame.assign(p_adjusted=association.holm(frame["p"].tolist()))
+        return frame.assign(p_adjusted=holm(frame["p"].tolist()))
 
     @cached_property
     def values(self) -> Mapping[Place, Mapping[str, Values]]:

@@ -8,46 +8,39 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axonometry.experiments import Claim, Estimate, Measurements, Section
+from axonometry.experiments import Claim, IntervalChart, Measurements, Section
 from axonometry.metrics import divergence_matrix, layer_fluctuation
-from axonometry.papers.ictai2021.ensembles import CONVENTION, Ensemble, ensembles, layer_values
+from axonometry.papers.ictai2021.ensembles import CONVENTION, MEASURES, Ensemble, ensembles, layer_values
 from axonometry.report import definitions, distributions, figures, palette, samples
-from axonometry.report.intervals import intervals, keys
 from axonometry.report.page import Figure, Key, Panel, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ALPHA = 0.05
-TITLES = {
-    "node_strength": "Node strength",
-    "link_weights": "Link weights",
-    "layer_fluctuation": "Layer fluctuation",
-}
 DIVERGENCE = "Jeffreys divergence (nats)"
-APART = "in nats: 0 where two densities are alike, large where they are far apart."
+APART = "Jeffreys divergence, in nats: 0 where two densities are alike, large where they are far apart."
+ALIKE = (
+    "Right of the dotted line, networks whose layer fluctuates more do better. Networks trained alike differ by their "
+    "seed alone: what is left among them is no effect of longer or faster training."
+)
+SEPARATED = (
+    "How often the number is greater in a network of the most accurate third than in one of the least accurate third. "
+    "1 or 0: it tells them apart without error; 0.5, the dotted line: not at all."
+)
 
 
 def fluctuation(found: Measurements) -> Section:
     """Layer fluctuation and accuracy: rank correlation over networks, and among those that were trained alike."""
-    every = ensembles(found)
-    claims = [claim for one in every for claim in _fluctuation_claims(one)]
-    tables = [
-        Table(
-            ("layer", "ρ", "ρ, trained alike", "median in the lowest bin", "median in the highest bin"),
-            tuple(one.fluctuation.itertuples(index=False, name=None)),
-            one.title[0].upper() + one.title[1:],
-            f"{_counted_networks(one)} Lowest and highest bin: {one.bins[0]} and {one.bins[-1]}.",
-        )
-        for one in every
-    ]
-    drawn = [partial(_fluctuation_figures, one) for one in every]
-    return Section(
-        "Do layers fluctuate more in networks that do better?", "", tuple(claims), tuple(tables), tuple(drawn)
-    )
+    every, title = ensembles(found), "Do layers fluctuate more in networks that do better?"
+    columns = ("layer", "ρ", "ρ, trained alike", "median in the lowest bin", "median in the highest bin")
+    tables = [Table(columns, _rows(one.fluctuation), f"Fluctuation: {one.title}", _bins(one)) for one in every]
+    charts = [IntervalChart(table, columns[1:3], "Spearman's ρ with accuracy", 0.0, caption=ALIKE) for table in tables]
+    claims = tuple(claim for one in every for claim in _fluctuation_claims(one))
+    return Section(title, "", claims, tuple(tables), (*charts, *(partial(_dots, one) for one in every)))
 
 
-def _counted_networks(one: Ensemble) -> str:
+def _bins(one: Ensemble) -> str:
     counts = one.networks["bin"].value_counts(sort=False)
     bins = ", ".join(f"{name}: {n}" for name, n in counts.items())
     left_out = f" {len(one.broken)} with a weight that is not finite are left out." if one.broken else ""
@@ -57,64 +50,40 @@ def _counted_networks(one: Ensemble) -> str:
 def _fluctuation_claims(one: Ensemble) -> Iterator[Claim]:
     layers, mean = one.fluctuation.iloc[:-1], one.fluctuation.iloc[-1]
     for key, words in (("rho", ""), ("alike", " among networks trained alike")):
-        rises = [layer for layer, one_of in zip(layers["layer"], layers[key], strict=True) if one_of.low > 0]
-        falls = [layer for layer, one_of in zip(layers["layer"], layers[key], strict=True) if one_of.high < 0]
-        counted = f"rises in {_counted(rises, len(layers))}" + (
-            f" and falls in {_counted(falls, len(layers))}" if falls else ""
+        estimates = list(zip(layers["layer"], layers[key], strict=True))
+        rises = _counted([layer for layer, rho in estimates if rho.low > 0], len(layers))
+        falls = _counted([layer for layer, rho in estimates if rho.high < 0], len(layers))
+        numbers = (
+            f"ρ = {mean[key].text()} for the mean over layers, n = {mean[key].n}; rises in {rises}, falls in {falls}"
         )
-        numbers = f"ρ = {mean[key].text()} for the mean over layers; it {counted} (n = {mean[key].n})"
         yield Claim.above(f"Layer fluctuation rises with accuracy{words}: {one.title}", mean[key], numbers=numbers)
 
 
-def _fluctuation_figures(one: Ensemble) -> Iterator[Figure]:
-    rows = one.table[one.table["metric"] == "layer_fluctuation"].rename(columns={"run": "network"}).assign(step=0)
-    values = rows.merge(one.networks["accuracy"], left_on="network", right_index=True)
-    rho = dict(zip(one.fluctuation["layer"], one.fluctuation["rho"], strict=True))
+def _dots(one: Ensemble) -> Iterator[Figure]:
+    values = one.wide("layer_fluctuation").assign(accuracy=one.networks["accuracy"], step=0).rename_axis("network")
     panels = []
-    for layer in dict.fromkeys(values["group"]):
-        part = values[values["group"] == layer]
+    for layer, rho in zip(one.fluctuation["layer"][:-1], one.fluctuation["rho"], strict=False):
+        part = values.reset_index().rename(columns={layer: "value"})
         log = figures.spans_decades(part["value"])
         figure = figures.against_accuracy(part, y=definitions.axis("layer_fluctuation"), log=log)
-        panels.append(Panel(figure, layer, f"ρ = {rho[layer].value:+.2f}, n = {rho[layer].n}"))
-    yield Figure(
-        f"Fluctuation against accuracy: {one.title}",
-        tuple(panels),
-        "A dot is a network at the end of its training. ρ is Spearman's rank correlation over networks.",
-        definitions.definition("layer_fluctuation"),
-        arrangement="switch",
-        chosen=min(1, len(panels) - 1),
-    )
-    series = {"rho": "all networks", "alike": "networks trained alike"}
-    panel = intervals(_estimates(one.fluctuation, series), x="Spearman's ρ with accuracy", reference=0.0)
-    caption = (
-        "Right of the dotted line, networks whose layer fluctuates more do better. A bar is the 95% bootstrap interval "
-        f"over {len(one.networks)} networks. Networks trained alike differ by their seed alone: what is left among "
-        "them is no effect of longer or faster training."
-    )
-    legend = keys(list(series.values()))
-    yield Figure(f"Layer by layer: {one.title}", (panel,), caption, legend=legend, arrangement="wide")
+        panels.append(Panel(figure, layer, f"ρ = {rho.value:+.2f}, n = {rho.n}"))
+    words = "A dot is a network at the end of its training. ρ is Spearman's rank correlation over networks."
+    chosen, defined = min(1, len(panels) - 1), definitions.definition("layer_fluctuation")
+    title = f"Fluctuation against accuracy: {one.title}"
+    yield Figure(title, tuple(panels), words, defined, arrangement="switch", chosen=chosen)
 
 
 def separation(found: Measurements) -> Section:
     """The most against the least accurate third: node strength beside link weights, one number a network."""
-    every = ensembles(found)
-    columns = ("metric", "layer", "statistic", "auc", "p_adjusted", "rho", "alike")
-    tables = [
-        Table(
-            ("measure", "layer", "summary", "AUC", "p, adjusted", "ρ", "ρ, trained alike"),
-            _rows(one.separation, *columns),
-            one.title[0].upper() + one.title[1:],
-            f"{len(one.networks)} networks.",
-        )
-        for one in every
-    ]
-    return Section(
-        "Does node strength tell accurate networks apart where link weights do not?",
-        "The most accurate third of the networks against the least accurate one, layer by layer.",
-        tuple(map(_strength_claim, every)),
-        tuple(tables),
-        tuple(partial(_separation_figures, one) for one in every),
+    every, title = ensembles(found), "Does node strength tell accurate networks apart where link weights do not?"
+    columns = ("measure", "layer", "summary", "AUC", "p, adjusted", "ρ", "ρ, trained alike")
+    wanted = ["metric", "layer", "statistic", "auc", "p_adjusted", "rho", "alike"]
+    tables = [Table(columns, _rows(one.separation[wanted]), f"High against low third: {one.title}") for one in every]
+    charts = tuple(
+        IntervalChart(t, ("AUC",), "area under the ROC curve", 0.5, (-0.03, 1.03), SEPARATED) for t in tables
     )
+    setup = "The most accurate third of the networks against the least accurate one, layer by layer."
+    return Section(title, setup, tuple(map(_strength_claim, every)), tuple(tables), charts)
 
 
 def _strength_claim(one: Ensemble) -> Claim:
@@ -137,140 +106,81 @@ def _strength_claim(one: Ensemble) -> Claim:
     return Claim.counted(words, [layer in alone for layer in shared], numbers=numbers)
 
 
-def _separation_figures(one: Ensemble) -> Iterator[Figure]:
-    panels, layers = [], list(one.fluctuation["layer"])
-    for statistic, words in (("mean", "by their mean"), ("std", "by their standard deviation")):
-        rows = one.separation[one.separation["statistic"] == statistic]
-        named = _spread(rows["auc"]).assign(name=list(rows["layer"]), series=list(rows["metric"].map(_words)))
-        named = named.sort_values("name", key=lambda names: names.map(layers.index), kind="stable")
-        panels.append(intervals(named, x="area under the ROC curve", reference=0.5, limits=(-0.03, 1.03), title=words))
-    caption = (
-        "How often the number is greater in a network of the most accurate third than in one of the least accurate "
-        "third. 1 or 0: it tells them apart without error; 0.5, the dotted line: not at all. A bar is the 95% "
-        "bootstrap interval over networks."
-    )
-    yield Figure(
-        f"High against low third: {one.title}",
-        tuple(panels),
-        caption,
-        legend=keys(list(dict.fromkeys(named["series"]))),
-    )
-
-
 def densities(found: Measurements) -> Section:
     """All values of a layer, pooled over networks: divergence of the thirds, densities in accuracy bins."""
-    every = ensembles(found)
-    tables = [
-        Table(
-            ("measure", "layer", "divergence", "relabelled"),
-            _rows(one.contrast, "metric", "layer", "divergence", "relabelled"),
-            f"High against low third: {one.title}",
-            f"{len(one.networks)} networks.",
-        )
-        for one in every
-    ]
-    claims = []
-    for one in every:
-        rows = one.contrast
-        far = dict(zip(zip(rows["metric"], rows["layer"], strict=True), rows["divergence"], strict=True))
-        shared = [layer for metric, layer in far if metric == "link_weights"]
-        farther = [layer for layer in shared if far["node_strength", layer] > far["link_weights", layer]]
-        words = f"As densities, the thirds are farther apart in node strength than in link weights: {one.title}"
-        cases = [layer in farther for layer in shared]
-        claims.append(Claim.counted(words, cases, numbers=f"in {_counted(farther, len(shared))}"))
+    every, columns = ensembles(found), ("measure", "layer", "divergence", "relabelled")
+    tables = [Table(columns, _rows(one.contrast), f"High against low third: {one.title}") for one in every]
     setup = "Values are pooled over the networks of a third, or of an accuracy bin."
     drawn = tuple(partial(_density_figures, one) for one in every)
-    return Section(
-        "How far apart are accurate and inaccurate networks, as densities?", setup, tuple(claims), tuple(tables), drawn
-    )
+    title = "How far apart are accurate and inaccurate networks, as densities?"
+    return Section(title, setup, tuple(map(_density_claim, every)), tuple(tables), drawn)
+
+
+def _density_claim(one: Ensemble) -> Claim:
+    rows = one.contrast
+    far = dict(zip(zip(rows["metric"], rows["layer"], strict=True), rows["divergence"], strict=True))
+    shared = [layer for metric, layer in far if metric == "link_weights"]
+    farther = [layer for layer in shared if far["node_strength", layer] > far["link_weights", layer]]
+    words = f"As densities, the thirds are farther apart in node strength than in link weights: {one.title}"
+    cases = [layer in farther for layer in shared]
+    return Claim.counted(words, cases, numbers=f"in {_counted(farther, len(shared))}")
 
 
 def _density_figures(one: Ensemble) -> Iterator[Figure]:
-    curves, matrices = samples.density_curves(one.pooled), samples.divergences(one.pooled)
-    counts = one.networks["bin"].value_counts()
-    for metric, title in TITLES.items():
+    curves, matrices = samples.densities(one.pooled), samples.divergences(one.pooled)
+    for metric in MEASURES:
         mine = curves[curves["metric"] == metric]
-        notes = {name: f"n = {counts[name]}" for name in mine["name"].unique()}
-        panels = tuple(
+        panels = [
             Panel(distributions.densities(mine[mine["group"] == layer], one.bins, x=definitions.axis(metric)), layer)
             for layer in dict.fromkeys(mine["group"])
-        )
-        caption = (
-            f"The density of {title.lower()} in each accuracy bin, over all networks in it; small bins are left out."
-        )
-        if panels:
-            legend = _keys(one.bins, "accuracy", notes)
-            yield Figure(f"{title} by accuracy: {one.title}", panels, caption, definitions.definition(metric), legend)
-        apart = tuple(
+        ]
+        apart = [
             Panel(distributions.heatmap(matrix, value=DIVERGENCE), layer)
             for (of, layer), matrix in matrices.items()
             if of == metric
-        )
-        if apart:
-            heading = f"{title}, how far apart the accuracy bins are: {one.title}"
-            yield Figure(heading, apart, f"Jeffreys divergence, {APART}", definitions.divergence())
+        ]
+        words, legend = _words(metric).capitalize(), _keys(one.bins, "accuracy", set(mine["name"]))
+        caption = "The density in each accuracy bin, over all networks in it; small bins are left out."
+        if panels:
+            title = f"{words} by accuracy: {one.title}"
+            yield Figure(title, tuple(panels), caption, definitions.definition(metric), legend)
+            yield Figure(f"How far apart the bins are: {_words(metric)}", tuple(apart), APART, definitions.divergence())
 
 
 def one_network(found: Measurements) -> Section:
     """The individual counterpart: the most accurate network of the first ensemble, layer by layer."""
     ensemble = ensembles(found)[0]
-    name = str(ensemble.networks.index[-1])
-    graph = ensemble.population.graph(name)
-    values: dict[str, dict[str, np.ndarray]] = {"link_weights": {}, "node_strength": {}}
+    name, accuracy = str(ensemble.networks.index[-1]), ensemble.networks["accuracy"].iloc[-1]
+    graph, values = ensemble.population.graph(name), dict[str, dict[str, np.ndarray]]()
     for (metric, layer), of in layer_values(graph).items():
         if samples.varies(of):
-            values[metric][layer] = of
-    matrices = {metric: divergence_matrix(by_layer) for metric, by_layer in values.items()}
-    tables = [
-        Table(("layer", "layer fluctuation"), tuple(layer_fluctuation(graph, CONVENTION).items()), "Layer fluctuation")
-    ]
-    tables += [
-        Table(
-            ("", *map(str, matrix.columns)),
-            tuple((layer, *row) for layer, row in zip(matrix.index, matrix.to_numpy().tolist(), strict=True)),
-            f"{DIVERGENCE} between the layers' {_words(metric)}",
-        )
-        for metric, matrix in matrices.items()
-    ]
-    accuracy = ensemble.networks["accuracy"].iloc[-1]
+            values.setdefault(metric, {})[layer] = of
+    by_layer = tuple(layer_fluctuation(graph, CONVENTION).items())
+    tables = [Table(("layer", "layer fluctuation"), by_layer, "Layer fluctuation")]
+    for metric, of_layers in values.items():
+        matrix = divergence_matrix(of_layers)
+        rows = tuple((layer, *row) for layer, row in zip(matrix.index, matrix.to_numpy().tolist(), strict=True))
+        title = f"{DIVERGENCE} between the layers' {_words(metric)}"
+        tables.append(Table(("", *map(str, matrix.columns)), rows, title))
     setup = f"The most accurate network of the first ensemble (run `{name}`, accuracy {accuracy:.4f})."
-    drawn = (partial(_network_figures, values, matrices),)
+    drawn = (partial(_network_figures, values),)
     return Section("How do the layers of one network differ?", setup, (), tuple(tables), drawn)
 
 
-def _network_figures(
-    values: Mapping[str, Mapping[str, np.ndarray]], matrices: Mapping[str, pd.DataFrame]
-) -> Iterator[Figure]:
-    curves = samples.density_curves({(metric, ""): dict(by_layer) for metric, by_layer in values.items()})
-    for metric, matrix in matrices.items():
-        mine, layers = curves[curves["metric"] == metric], list(map(str, matrix.index))
-        panels = (
-            Panel(distributions.densities(mine, layers, x=definitions.axis(metric), scale="depth"), "Densities"),
-            Panel(distributions.heatmap(matrix, value=DIVERGENCE), "How far apart the layers are"),
-        )
-        caption = f"One network, layer by layer; the divergence is Jeffreys', {APART}"
-        legend = _keys(layers, "depth", dict.fromkeys(layers, ""))
-        yield Figure(TITLES[metric], panels, caption, definitions.definition(metric), legend, arrangement="wide")
+def _network_figures(values: Mapping[str, dict[str, np.ndarray]]) -> Iterator[Figure]:
+    for metric, by_layer in values.items():
+        layers, curves = list(by_layer), samples.densities({(metric, ""): by_layer})
+        drawn = distributions.densities(curves, layers, x=definitions.axis(metric), scale="depth")
+        matrix = distributions.heatmap(divergence_matrix(by_layer), value=DIVERGENCE)
+        panels = (Panel(drawn, "Densities"), Panel(matrix, "How far apart the layers are"))
+        title, legend = _words(metric).capitalize(), _keys(layers, "depth", set(layers))
+        yield Figure(title, panels, APART, definitions.definition(metric), legend, arrangement="wide")
 
 
-def _estimates(table: pd.DataFrame, series: Mapping[str, str]) -> pd.DataFrame:
-    """Columns name, series, value, low, high of the columns of estimates that ``series`` names."""
-    import pandas as pd
-
-    parts = [_spread(table[key]).assign(name=list(table["layer"]), series=words) for key, words in series.items()]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _spread(estimates: Iterable[Estimate]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame([(one.value, one.low, one.high) for one in estimates], columns=["value", "low", "high"])
-
-
-def _keys(names: Sequence[str], scale: palette.Scale, notes: Mapping[str, str]) -> tuple[Key, ...]:
-    """The legend of those names that have a note; colours are the scale's over all names."""
+def _keys(names: Sequence[str], scale: palette.Scale, drawn: set[str]) -> tuple[Key, ...]:
+    """The legend of the names that are drawn; colours are the scale's over all names."""
     colours = palette.steps(scale, len(names))
-    return tuple(Key(name, colour, notes[name]) for name, colour in zip(names, colours, strict=True) if name in notes)
+    return tuple(Key(name, colour) for name, colour in zip(names, colours, strict=True) if name in drawn)
 
 
 def _counted(layers: Iterable[str], total: int) -> str:
@@ -284,7 +194,7 @@ def _words(metric: str) -> str:
     return metric.replace("_", " ")
 
 
-def _rows(frame: pd.DataFrame, *columns: str) -> tuple[tuple[object, ...], ...]:
-    """Columns of a frame as a table's rows, measures in words."""
-    shown = frame.assign(metric=frame["metric"].map(_words))
-    return tuple(shown[list(columns)].itertuples(index=False, name=None))
+def _rows(frame: pd.DataFrame) -> tuple[tuple[object, ...], ...]:
+    """A frame as a table's rows, measures in words."""
+    shown = frame.assign(metric=frame["metric"].map(_words)) if "metric" in frame else frame
+    return tuple(shown.itertuples(index=False, name=None))

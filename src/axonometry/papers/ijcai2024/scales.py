@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from axonometry.experiments import Scale, Trial, trials_of
-from axonometry.papers.ijcai2024.comparisons import COMPARISONS, TINY, Comparison
+from axonometry.papers.ijcai2024.comparisons import Comparison, among
 from axonometry.populations import RunConfiguration, draw, hard_grid
 from axonometry.predict.evaluation import EvaluationPlan
 
@@ -84,13 +84,13 @@ def conditions(images: float, characters: float, epochs: int) -> dict[str, dict[
 
 
 TITLES = {
-    "dense": "dense, 2 hidden layers of 64, ReLU, MNIST",
+    "dense": "dense, 2 hidden layers of 64, ReLU",
     "depth-1": "1 hidden layer",
     "depth-4": "4 hidden layers",
     "width-16": "16 units a layer",
     "width-256": "256 units a layer",
     "fashion": "Fashion-MNIST",
-    "reconstruction": "MNIST reconstructed",
+    "reconstruction": "reconstruction of the images",
     "performance": "dense, hyper-parameters that learn well and badly",
     "autoencoder": "dense autoencoder, 784-64-21-64-784",
     "convolutional": "2 convolutions of 8 channels",
@@ -104,37 +104,13 @@ TITLES = {
 }
 
 
+DIGITS = {"dataset": "digits", "epochs": 1, "train_fraction": 0.2, "test_fraction": 0.5, "batch_size": 16}
+
+
 def tiny_conditions() -> dict[str, dict[str, Any]]:
-    """Conditions on the digits."""
-    common = {
-        "dataset": "digits",
-        "epochs": 1,
-        "train_fraction": 0.2,
-        "test_fraction": 0.5,
-        "batch_size": 16,
-        "record_every": _NEVER,
-    }
-    dense = {"family": "fully-connected", "units": 16, "layers": 2}
-    own: dict[str, dict[str, Any]] = {
-        "dense": dense,
-        "depth-1": {**dense, "layers": 1},
-        "width-64": {**dense, "units": 64},
-        "tanh": {**dense, "activation": "tanh"},
-        "reconstruction": {**dense, "objective": "bce"},
-        "convolutional": {"family": "convolutional", "units": 4, "layers": 2},
-        "gru": {"family": "recurrent", "cell": "gru", "units": 16},
-        "performance": {**dense, "activation": "relu"},
-    }
-    return {name: {**common, **attributes} for name, attributes in own.items()}
-
-
-TINY_TITLES = TITLES | {
-    "dense": "dense, 2 hidden layers of 16, ReLU, the digits",
-    "width-64": "64 units a layer",
-    "reconstruction": "digits reconstructed",
-    "convolutional": "2 convolutions of 4 channels",
-    "gru": "GRU, 16 units, over rows",
-}
+    """Those that can be trained on the digits in seconds."""
+    few = "dense depth-1 width-16 tanh reconstruction performance convolutional recurrent gru".split()
+    return {name: {**own, **DIGITS} for name, own in conditions(1.0, 1.0, 1).items() if name in few}
 
 
 def trials(
@@ -154,27 +130,18 @@ def _drawn(name: str, fixed: Mapping[str, Any], performance: int, seeds: int) ->
     return draw(range(seeds), DRAWN, **fixed)
 
 
-FOLDS = EvaluationPlan(folds=5, inner_folds=4)
+def _scale(
+    attributes: Mapping[str, dict[str, Any]], performance: int, seeds: int, about: str, plan: EvaluationPlan
+) -> Scale:
+    comparisons = among(attributes)
+    made = partial(trials, attributes, comparisons, performance)
+    return Scale(made, seeds, about, TITLES, Options(comparisons, plan))
+
+
+FEW, FOLDS = EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=200), EvaluationPlan(folds=5, inner_folds=4)
+_SMALL, _FULL = conditions(images=1 / 15, characters=1 / 6, epochs=5), conditions(1.0, 1.0, epochs=10)
 SCALES = {
-    "tiny": Scale(
-        partial(trials, tiny_conditions(), TINY, 3),
-        10,
-        "100 networks on the digits, a minute or two.",
-        TINY_TITLES,
-        Options(TINY, EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=200)),
-    ),
-    "small": Scale(
-        partial(trials, conditions(images=1 / 15, characters=1 / 6, epochs=5), COMPARISONS, 5),
-        30,
-        "720 networks on 4,000 images, half an hour on two cores.",
-        TITLES,
-        Options(COMPARISONS, FOLDS),
-    ),
-    "full": Scale(
-        partial(trials, conditions(images=1.0, characters=1.0, epochs=10), COMPARISONS, 5),
-        200,
-        "4,800 networks on all images, for a cluster.",
-        TITLES,
-        Options(COMPARISONS, FOLDS),
-    ),
+    "tiny": _scale(tiny_conditions(), 3, 10, "110 networks on the digits, a minute or two.", FEW),
+    "small": _scale(_SMALL, 5, 30, "720 networks on 4,000 images, half an hour on two cores.", FOLDS),
+    "full": _scale(_FULL, 5, 200, "4,800 networks on all images, for a cluster.", FOLDS),
 }

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axonometry.experiments import Claim, Discrimination, Estimate, Measurements, Section, discriminate
+from axonometry.experiments import Claim, Discrimination, IntervalChart, Measurements, Section, discriminate
 from axonometry.papers.ijcai2024.comparisons import KINDS, Comparison, Kind
 from axonometry.papers.ijcai2024.features import BASELINE, CHOICES, CONTROL, MEASURES
 from axonometry.report import definitions, distributions, palette
-from axonometry.report.intervals import intervals, keys
 from axonometry.report.page import Figure, Key, Panel, Table
 from axonometry.report.samples import curve, varies
 
@@ -32,12 +31,10 @@ CHANCE, NEARLY = 0.5, 0.6
 [our choice]."""
 DRAWN = (*MEASURES, CONTROL)
 """Whose densities are drawn."""
-TITLES = {
-    CONTROL: "scaled strength (none)",
-    "neuron_strength": "neuron strength (local field)",
-    "neuron_activation": "neuron activation",
-}
-"""Axes of what the catalogue does not name."""
+TOLD = (
+    "How well networks that were not learned from are told apart. Dotted: nothing is told apart. Scaled strength is a "
+    "control that sizes of layers do not change by themselves; weights are statistics of all parameters."
+)
 MOST = 6
 """Comparisons side by side."""
 CENTRE = 0.01
@@ -97,9 +94,8 @@ class Answer:
     @property
     def labels(self) -> dict[str, str]:
         """The classes, and what they are called."""
-        comparison = self.comparison
-        cut = len(comparison.conditions) == 1
-        return {LOW: LOW, HIGH: HIGH} if cut else dict(zip(comparison.conditions, comparison.labels, strict=True))
+        conditions = self.comparison.conditions
+        return dict(conditions) if len(conditions) > 1 else {LOW: LOW, HIGH: HIGH}
 
 
 def _thirds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -115,11 +111,16 @@ def of_kind(kind: Kind) -> Callable[[Measurements], Section]:
 
     def section(found: Measurements) -> Section:
         answers = _answers(found, kind)
-        drawn = tuple(partial(_figures, answer) for answer in answers)
+        tables = tuple(map(_table, answers))
+        charts = [
+            IntervalChart(t, t.columns[1:3], "AUC, one class against the rest", CHANCE, (-0.03, 1.03), TOLD)
+            for t in tables
+        ]
+        drawn = (partial(_figures, answer) for answer in answers)
+        figures = tuple(figure for pair in zip(charts, drawn, strict=True) for figure in pair)
         return Section(
-            f"Networks that differ in {KINDS[kind]}", _setup(found, answers), _claims(kind, answers),
-            tuple(map(_table, answers)), drawn,
-        )  # fmt: skip
+            f"Networks that differ in {KINDS[kind]}", _setup(found, answers), _claims(kind, answers), tables, figures
+        )
 
     section.__name__ = kind
     return section
@@ -181,19 +182,6 @@ def _table(answer: Answer) -> Table:
 
 
 def _figures(answer: Answer) -> Iterator[Figure]:
-    import pandas as pd
-
-    comparison = answer.comparison
-    aucs = [(measure, when, answer.scores[measure, when].auc) for when in WHEN for measure in answer.sets]
-    rows = [(_plain(measure), WHEN[when], one.value, one.low, one.high) for measure, when, one in aucs]
-    named = pd.DataFrame(rows, columns=["name", "series", "value", "low", "high"])
-    panel = intervals(named, x="AUC, one class against the rest", reference=CHANCE, limits=(-0.03, 1.03))
-    caption = (
-        f"How well networks that were not learned from are told apart, n = {answer.n}, with 95% bootstrap intervals. "
-        f"Dotted: nothing is told apart. {_plain(CONTROL).capitalize()} is a control that sizes of layers do not "
-        f"change by themselves; {BASELINE} are statistics of all parameters, without a graph."
-    )
-    yield Figure(comparison.title, (panel,), caption, legend=keys(list(WHEN.values())), arrangement="wide")
     curves, labels = density_curves(answer.networks), answer.labels
     colours = palette.steps("accuracy", len(labels))
     legend = tuple(Key(label, colour) for label, colour in zip(labels.values(), colours, strict=True))
@@ -204,7 +192,7 @@ def _figures(answer: Answer) -> Iterator[Figure]:
             f"The values of each measure in all hidden layers, {words}, pooled over the networks of each condition. "
             "Tails are cut where most curves are low."
         )
-        yield Figure(f"Densities {words}: {comparison.name}", panels, caption, legend=legend)
+        yield Figure(f"Densities {words}: {answer.comparison.name}", panels, caption, legend=legend)
 
 
 def density_curves(networks: pd.DataFrame) -> pd.DataFrame:
@@ -222,7 +210,7 @@ def density_curves(networks: pd.DataFrame) -> pd.DataFrame:
 
 def _density(rows: pd.DataFrame, measure: str, labels: Mapping[str, str]) -> Panel:
     curves = rows[rows["measure"] == measure].assign(name=rows["label"].map(labels))
-    figure = distributions.densities(curves, list(labels.values()), x=TITLES.get(measure) or definitions.axis(measure))
+    figure = distributions.densities(curves, list(labels.values()), x=definitions.axis(measure).replace("_", " "))
     figure.update_xaxes(range=centre(curves))
     return Panel(figure, _plain(measure))
 
@@ -243,7 +231,8 @@ def centre(curves: pd.DataFrame) -> list[float]:
 def against_weights(found: Measurements) -> Section:
     """In how many comparisons the five measures see more, or less, than statistics of the weights."""
     gains = {a.comparison.name: a.score(TOGETHER, "after").minus(a.score(BASELINE, "after")) for a in _answers(found)}
-    more, less = ([name for name, gain in gains.items() if test(gain)] for test in (_more, _less))
+    more = [name for name, gain in gains.items() if gain.low > 0]
+    less = [name for name, gain in gains.items() if gain.high < 0]
     numbers = (
         f"surely more in {len(more)} of {len(gains)} comparisons ({_listed(more)}), surely less in {len(less)} "
         f"({_listed(less)})"
@@ -256,14 +245,6 @@ def against_weights(found: Measurements) -> Section:
         (Table(("comparison", "all five − weights"), tuple(gains.items()), "After training"),),
         (partial(_matrices, found),),
     )
-
-
-def _more(gain: Estimate) -> bool:
-    return gain.low > 0
-
-
-def _less(gain: Estimate) -> bool:
-    return gain.high < 0
 
 
 def _matrices(found: Measurements) -> Iterator[Figure]:

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from axonometry.errors import PredictionError
-from axonometry.papers.cikm2022 import pruning
-from axonometry.papers.cikm2022.pruning import Design, compare_pruners, summary
+from axonometry.integrations import pruning
+from axonometry.integrations.pruning import Design, compare_pruners, summary
 from axonometry.predict import AccuracyPredictor, RunTable
 from axonometry.trajectory import Recorder, Trajectory, load
 

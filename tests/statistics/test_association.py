@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy import stats
 
-from axonometry.experiments.association import holm, rank_correlation, rank_test, separation
+from axonometry.statistics.association import holm, rank_correlation, rank_test, separation
 
 numbers = st.lists(st.integers(-20, 20).map(float), min_size=4, max_size=30)
 

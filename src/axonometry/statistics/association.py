@@ -12,13 +12,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from axonometry.experiments.estimate import estimate_of_draws
-from axonometry.statistics import Estimate
+from axonometry.statistics.estimates import DRAWS, Estimate, estimate_of_draws
 
 Numbers = NDArray[np.float64]
 
-DRAWS = 2000
-"""Bootstrap draws behind an interval."""
 FEWEST = 3
 """Networks that a stratum must have to say anything about ranks inside it."""
 
