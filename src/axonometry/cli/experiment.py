@@ -28,7 +28,6 @@ EXPERIMENT = (
 
 
 def experiment(
-    context: typer.Context,
     place: Annotated[str, typer.Argument(metavar="NAME", help="A paper, or FILE.py:NAME of a variable in a file.")],
     *,
     scale: Annotated[str, typer.Option(help="How large: tiny, small, full, or what the experiment has.")] = "small",
@@ -47,7 +46,8 @@ def experiment(
         from axonometry.experiments.loading import load_experiment
         from axonometry.papers import load_paper
 
-        found = load_paper(place) if context.info_name == "paper" else load_experiment(place)
+        kind = "experiment" if ":" in place or place.endswith(".py") else "paper"
+        found = load_experiment(place) if kind == "experiment" else load_paper(place)
         where = folder or Path("runs") / found.name
         results = run(
             found, scale, folder=where, only=only or (), seeds=seeds, data=data, workers=workers, progress=move
@@ -57,7 +57,7 @@ def experiment(
             *(f"--only {name}" for name in only or ()),
             *([f"--seeds {seeds}"] if seeds else []),
         ]
-        command = " ".join(["axonometry", str(context.info_name), place, *chosen])
+        command = " ".join(["axonometry", kind, place, *chosen])
         if table is not None:
             write_markdown(results, table, command=f"{command} --table {table}")
         if report is not None:

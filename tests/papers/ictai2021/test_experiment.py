@@ -161,7 +161,7 @@ def test_the_html_page_draws_its_estimates(results: Results, few: Ensemble) -> N
     np.testing.assert_allclose(alike.x, [one.value for one in few.fluctuation["alike"]], rtol=1e-6)
     (panel,) = figures["High against low third: a few networks"].panels
     np.testing.assert_allclose(panel.figure.data[0].x, [one.value for one in few.separation["auc"]], rtol=1e-6)
-    assert panel.figure.layout.yaxis.ticktext[0].replace("<br>", " ") == "link weights, fc1, mean"
+    assert panel.figure.layout.yaxis.ticktext[0].replace("<br>", "") == "link weights, fc1, mean"
 
 
 def test_the_html_page_in_a_browser(results: Results, browser: Any, tmp_path: Path) -> None:
