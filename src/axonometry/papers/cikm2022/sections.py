@@ -79,7 +79,7 @@ def hard_grid(found: Measurements) -> Section:
     every = predictions(found, "hard")
     return Section(
         "Does the graph see more than the learning curve, where hyper-parameters do not give the answer away?",
-        "Networks whose optimiser, learning rate, decay, batch, initial scale, activation, data and label noise are all drawn.",
+        "Optimiser, learning rate, decay, batch, initial scale, activation, data and label noise are all drawn.",
         tuple(claim for one in every for claim in hard_claims(one)),
         tuple(table for one in every for table in (*_tables(one), *(_large_tables(one) if one.large else ()))),
         tuple(partial(_figures, one) for one in every),
