@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axonometry.cli import terminal
+from axonometry.cli.options import Data, Json, Report
 
 if TYPE_CHECKING:
     from axonometry.experiments import Results
@@ -30,15 +31,15 @@ EXPERIMENT = (
 def experiment(
     place: Annotated[str, typer.Argument(metavar="NAME", help="A paper, or FILE.py:NAME of a variable in a file.")],
     *,
-    scale: Annotated[str, typer.Option(help="How large: tiny, small, full, or what the experiment has.")] = "small",
-    only: Annotated[list[str] | None, typer.Option(help="Only this section; may be repeated.")] = None,
+    scale: Annotated[str, typer.Option(help="Scale: tiny, small, full, or another one of the experiment.")] = "small",
+    only: Annotated[list[str] | None, typer.Option(help="Only this section and its networks; repeatable.")] = None,
     folder: Annotated[Path | None, typer.Option(help="Folder of the runs; runs/NAME by default.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
-    table: Annotated[Path | None, typer.Option(help="Also write Markdown to this file, charts beside it.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds; the scale's own by default.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that train and compute.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Directory of the image data.", envvar="AXONOMETRY_DATA")] = None,
+    report: Report = None,
+    table: Annotated[Path | None, typer.Option(help="Output file for Markdown; charts are written beside it.")] = None,
+    as_json: Json = False,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds; that of the scale by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; for training one per core by default.")] = None,
+    data: Data = None,
 ) -> None:
     """Run an experiment and show what it found."""
     with terminal.progress("Starting") as move:

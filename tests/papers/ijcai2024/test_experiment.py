@@ -335,7 +335,7 @@ def test_the_html_page_has_a_tab_a_kind(results: Results, answers: dict[str, Ans
 
 
 def test_densities_are_densities(answers: dict[str, Answer]) -> None:
-    curves = sections.density_curves(answers["kind"].networks)
+    curves = sections.value_densities(answers["kind"].networks)
     assert set(curves["label"]) == {"narrow", "copying", "gru"}
     for place, rows in curves.groupby(["label", "when", "measure"], sort=False):
         assert np.trapezoid(rows["density"], rows["x"]) == pytest.approx(1, abs=0.02), place

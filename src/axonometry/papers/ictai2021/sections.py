@@ -127,7 +127,7 @@ def _density_claim(one: Ensemble) -> Claim:
 
 
 def _density_figures(one: Ensemble) -> Iterator[Figure]:
-    curves, matrices = samples.densities(one.pooled), samples.divergences(one.pooled)
+    curves, matrices = samples.density_curves(one.pooled), samples.divergences(one.pooled)
     for metric in MEASURES:
         mine = curves[curves["metric"] == metric]
         panels = [
@@ -169,7 +169,7 @@ def one_network(found: Measurements) -> Section:
 
 def _network_figures(values: Mapping[str, dict[str, np.ndarray]]) -> Iterator[Figure]:
     for metric, by_layer in values.items():
-        layers, curves = list(by_layer), samples.densities({(metric, ""): by_layer})
+        layers, curves = list(by_layer), samples.density_curves({(metric, ""): by_layer})
         drawn = distributions.densities(curves, layers, x=definitions.axis(metric), scale="depth")
         matrix = distributions.heatmap(divergence_matrix(by_layer), value=DIVERGENCE)
         panels = (Panel(drawn, "Densities"), Panel(matrix, "How far apart the layers are"))

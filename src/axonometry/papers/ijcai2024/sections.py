@@ -182,7 +182,7 @@ def _table(answer: Answer) -> Table:
 
 
 def _figures(answer: Answer) -> Iterator[Figure]:
-    curves, labels = density_curves(answer.networks), answer.labels
+    curves, labels = value_densities(answer.networks), answer.labels
     colours = palette.steps("accuracy", len(labels))
     legend = tuple(Key(label, colour) for label, colour in zip(labels.values(), colours, strict=True))
     for when, words in WHEN.items():
@@ -195,7 +195,7 @@ def _figures(answer: Answer) -> Iterator[Figure]:
         yield Figure(f"Densities {words}: {answer.comparison.name}", panels, caption, legend=legend)
 
 
-def density_curves(networks: pd.DataFrame) -> pd.DataFrame:
+def value_densities(networks: pd.DataFrame) -> pd.DataFrame:
     """The density of each measure's values over the networks of each class: label, when, measure, x, density."""
     import pandas as pd
 
