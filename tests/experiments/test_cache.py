@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from axonometry.experiments.cache import cached, fingerprint, source_of
-from axonometry.experiments.loading import load_module
+from axonometry.populations.parts import module_of_file
 from axonometry.predict import RunTable
 
 TABLE = RunTable(
@@ -106,7 +106,7 @@ def written(tmp_path: Path) -> Callable[[str], ModuleType]:
         path = tmp_path / f"{abs(hash(code))}" / "mine.py"
         path.parent.mkdir(exist_ok=True)
         path.write_text(code, encoding="utf-8")
-        return load_module(path)
+        return module_of_file(path)
 
     return write
 

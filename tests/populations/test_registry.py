@@ -241,11 +241,9 @@ def test_a_users_file_stands_in_a_configuration_file(tmp_path: Path) -> None:
 
 
 def test_what_is_imported_is_a_file_or_a_module(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"is FILE\.py or a module's name; got .*nowhere\.py"):
+    with pytest.raises(ConfigurationError, match=r"no such file: .*nowhere\.py"):
         import_parts(str(tmp_path / "nowhere.py"))
-    with pytest.raises(
-        ConfigurationError, match=r"is FILE\.py or a module's name; got No module named 'nowhere_at_all'"
-    ):
+    with pytest.raises(ConfigurationError, match=r"No module named 'nowhere_at_all'\. Check the module's name"):
         import_parts("nowhere_at_all")
     import_parts("json")
 
@@ -268,5 +266,5 @@ def test_a_file_is_run_once_and_its_place_goes_along(tmp_path: Path) -> None:
     assert "my-silu" in ACTIVATIONS
     del sys.modules["parts_of_mine"]
     file.unlink()
-    with pytest.raises(ConfigurationError, match=r"got .*parts_of_mine\.py"):
+    with pytest.raises(ConfigurationError, match=r"no such file: .*parts_of_mine\.py"):
         import_places([place])

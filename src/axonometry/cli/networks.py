@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from axonometry.errors import ConfigurationError, RunError
 
@@ -68,8 +65,13 @@ def module_at(place: str) -> nn.Module:
     """
     from torch import nn
 
+    from axonometry.populations.parts import import_parts, module_of_file
+
     file, _, name = place.rpartition(":")
-    found = getattr(_imported(file), name, None) if file and name else None
+    found = None
+    if file and name:
+        module = module_of_file(Path(file)) if file.endswith(".py") else import_parts(file)
+        found = getattr(module, name, None)
     found = found() if callable(found) and not isinstance(found, nn.Module) else found
     if not isinstance(found, nn.Module):
         raise ConfigurationError(
@@ -78,21 +80,3 @@ def module_at(place: str) -> nn.Module:
             "Pass a run's folder, FILE.py:NAME or package.module:NAME",
         )
     return found
-
-
-def _imported(file: str) -> Any:
-    if not file.endswith(".py"):
-        try:
-            return importlib.import_module(file)
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(str(error), "", "Check the module's name") from error
-    path = Path(file)
-    if not path.is_file():
-        raise ConfigurationError(f"no such file: {path}", "", "Check the path")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import linecache
-import sys
-from importlib import util
 from pathlib import Path
-from types import ModuleType
 
 from axonometry.errors import ConfigurationError
 from axonometry.experiments.experiment import Experiment
+from axonometry.populations.parts import module_of_file
 
 
 def load_experiment(place: str) -> Experiment:
@@ -26,26 +23,10 @@ def load_experiment(place: str) -> Experiment:
     if not file or not path.is_file():
         remedy = "For example: axonometry experiment examples/experiment.py:WIDTHS"
         raise ConfigurationError("an experiment is named by FILE.py:NAME", repr(place), remedy)
-    module = load_module(path)
+    module = module_of_file(path)
     found = getattr(module, name, None)
     if isinstance(found, Experiment):
         return found
     declared = [key for key, value in vars(module).items() if isinstance(value, Experiment)]
     came = f"{name}, which {'does not exist' if found is None else f'is a {type(found).__name__}'}"
     raise ConfigurationError(f"{path} declares the experiment", came, f"It declares: {', '.join(declared) or 'none'}")
-
-
-def load_module(path: Path) -> ModuleType:
-    """The module of a Python file, which is run.
-
-    Raises:
-        ConfigurationError: It is not a Python file.
-    """
-    linecache.checkcache(str(path))
-    spec = util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ConfigurationError("an experiment stands in a Python file", str(path))
-    module = util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # dataclasses and inspect look up there what it defines
-    spec.loader.exec_module(module)
-    return module

@@ -7,6 +7,7 @@ cell or behind a script's ``__name__`` guard has no such place: those processes 
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -60,11 +61,11 @@ def import_places(places: Iterable[Place]) -> None:
     """
     for place in places:
         if place.module not in sys.modules and not _found_by_name(place):
-            _run(place.module, Path(place.file))
+            module_of_file(Path(place.file), place.module)
 
 
-def import_parts(place: str) -> None:
-    """Import a file or module that registers data sets, networks, optimisers... Its code is run.
+def import_parts(place: str) -> ModuleType:
+    """Import a file or module that registers data sets, networks, optimisers... Its code is run, once in a process.
 
     Args:
         place: ``FILE.py``, or the name of an importable module.
@@ -75,13 +76,32 @@ def import_parts(place: str) -> None:
     if place.endswith(".py"):
         path = Path(place).resolve()
         loaded = sys.modules.get(path.stem)
-        if loaded is None or getattr(loaded, "__file__", None) != str(path):
-            _run(path.stem, path)
-        return
+        return loaded if loaded and getattr(loaded, "__file__", None) == str(path) else module_of_file(path)
     try:
-        import_module(place)
+        return import_module(place)
     except ModuleNotFoundError as error:
-        raise ConfigurationError("what is imported is FILE.py or a module's name", str(error), "Check it") from error
+        raise ConfigurationError(str(error), "", "Check the module's name") from error
+
+
+def module_of_file(path: Path, name: str | None = None) -> ModuleType:
+    """The module of a Python file, which is run.
+
+    Args:
+        path: Of the file.
+        name: What ``sys.modules`` calls it; the file's name without its ending where None.
+
+    Raises:
+        ConfigurationError: There is no such file, or it is not Python's.
+    """
+    linecache.checkcache(str(path))
+    name = name or path.stem
+    spec = util.spec_from_file_location(name, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise ConfigurationError(f"no such file: {path}", "", "Check the path")
+    module = util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses, inspect and pickle look up there what it defines
+    spec.loader.exec_module(module)
+    return module
 
 
 def _found_by_name(place: Place) -> bool:
@@ -93,13 +113,3 @@ def _found_by_name(place: Place) -> bool:
         return False
     import_module(place.module)
     return True
-
-
-def _run(name: str, path: Path) -> ModuleType:
-    spec = util.spec_from_file_location(name, path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise ConfigurationError("what is imported is FILE.py or a module's name", str(path), "Check the path")
-    module = util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickle look up there what it defines
-    spec.loader.exec_module(module)
-    return module
