@@ -44,7 +44,7 @@ from axonometry.metrics.basins import (
 # Not in the catalogue: measures of two distributions, or of graphs that recorders do not take.
 from axonometry.metrics.assortativity import degree_assortativity
 from axonometry.metrics.distributions import Density, density
-from axonometry.metrics.divergence import divergence_matrix, jeffreys_divergence
+from axonometry.metrics.divergence import divergence_matrix, divergence_null, jeffreys_divergence
 from axonometry.metrics.hubs import hubs_and_authorities
 from axonometry.metrics.katz import katz_centrality
 from axonometry.metrics.neuron_statistics import NeuronStatistics
@@ -71,6 +71,7 @@ __all__ = [
     "density",
     "disparity",
     "divergence_matrix",
+    "divergence_null",
     "eigenvector_centrality",
     "folding_pairs",
     "hubs_and_authorities",

@@ -1,13 +1,33 @@
 r"""Divergence: how far apart two distributions are.
 
-Jeffreys divergence J(P, Q) = KL(P|Q) + KL(Q|P) = ∫ (p - q) ln(p / q) dx, in nats, of two kernel densities.
+Jeffreys divergence J(P, Q) = KL(P|Q) + KL(Q|P) = E_P[ln p/q] - E_Q[ln p/q], in nats. Three ways to estimate it:
 
-Source: La Malfa et al. 2021 (arXiv 2110.02628) and their code, where it is called Shannon's. The code sums over a grid
-of 1000 points without the step dx and without normalising, so that its number is J times 1000 over the range of the two
-samples: the convention ``"ictai2021"``. The default is our choice: both densities are made to sum to 1 on one grid of
-2048 points that reaches 3 bandwidths beyond the samples, with no cell below 1e-12, which bounds J by 55.3. Beyond a
-sample's last value a kernel density falls faster than what it estimates, so that J comes out too large where one sample
-reaches far beyond the other: 1.22 for 300,000 draws of N(0, 1) and of N(0, 4), whose divergence is 1.125.
+``"density-ratio"``, the default [our choice]: ln p/q itself is estimated, by a logistic regression that tells the two
+samples apart, on z, z², and max(z - k, 0)² at five knots k, z being the values in units of their common spread. Each
+value's ln p/q is that of a regression on the other nine tenths of the samples, so that equal distributions give 0 and
+not what a curve makes of chance. For Gaussians ln p/q is a parabola, which the regression has exactly; it comes out too
+small where one distribution has several peaks that the other lacks.
+
+``"kernel"``: of two kernel densities, made to sum to 1 on one grid of 2048 points that reaches 3 bandwidths beyond the
+samples, with no cell below 1e-12, which bounds J by 55.3. Beyond a sample's last value a kernel density falls faster
+than what it estimates: J comes out too large, the more the smaller the samples.
+
+``"ictai2021"``: the number of La Malfa et al. 2021 (arXiv 2110.02628) and their code, where it is called Shannon's: a
+sum over 1000 points without the step dx and without normalising, 1000 over the range of the samples times J.
+
+Mean and standard deviation over 200 pairs of samples (60 of 2,000 values, 20 of 10,000) of N(0, 1) and N(0, 4), whose
+J is 1.125, and of N(0, 1) twice, whose J is 0 (``python -m benchmarks divergence``):
+
+=======  ==============  ==============  ==============  ==============
+values   ratio, 1.125    kernel, 1.125   ratio, 0        kernel, 0
+=======  ==============  ==============  ==============  ==============
+32       1.01 ± 0.57     2.04 ± 1.04     0.056 ± 0.131   0.239 ± 0.217
+200      1.12 ± 0.26     1.74 ± 0.47     0.018 ± 0.025   0.056 ± 0.028
+2,000    1.12 ± 0.10     1.51 ± 0.18     0.003 ± 0.004   0.011 ± 0.005
+10,000   1.12 ± 0.06     1.42 ± 0.09     0.000 ± 0.001   0.003 ± 0.001
+=======  ==============  ==============  ==============  ==============
+
+The spread is that of chance: beside a single value stands what :func:`divergence_null` says of relabelled halves.
 """
 
 from __future__ import annotations
@@ -20,51 +40,56 @@ from jaxtyping import Float
 from torch import Tensor
 
 from axonometry.metrics.conventions import check_convention
+from axonometry.metrics.density_ratio import ratio_divergence
 from axonometry.metrics.distributions import as_sample, bandwidth, even_grid, kernel_density
+from axonometry.statistics import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
     from scipy.stats import gaussian_kde
 
-DivergenceConvention = Literal["normalised", "ictai2021"]
-CONVENTIONS = ("normalised", "ictai2021")
+DivergenceConvention = Literal["density-ratio", "kernel", "ictai2021"]
+CONVENTIONS = ("density-ratio", "kernel", "ictai2021")
 FLOOR = 1e-12
 POINTS = 2048
 
 Values = Tensor | np.ndarray
 
 
-def jeffreys_divergence(a: Values, b: Values, convention: DivergenceConvention = "normalised") -> float:
-    """Jeffreys divergence of the kernel densities of two samples.
+def jeffreys_divergence(a: Values, b: Values, convention: DivergenceConvention = "density-ratio") -> float:
+    """Jeffreys divergence of the distributions of two samples.
 
     Args:
         a: One sample, of any shape.
         b: The other.
-        convention: ``"normalised"``: an estimate of the divergence, in nats. ``"ictai2021"``: the unnormalised sum of
-            the official code, infinite where a density underflows.
+        convention: ``"density-ratio"`` or ``"kernel"``: estimates of the divergence, in nats. ``"ictai2021"``: the
+            unnormalised sum of the official code, infinite where a density underflows.
 
     Returns:
         A number >= 0, the same for (a, b) and (b, a); 0 for equal samples. Shifting or scaling both samples alike
-        changes the normalised divergence only by rounding.
+        changes the divergence in nats only by rounding.
 
     Raises:
         ConfigurationError: There is no such convention.
         ValuesError: A sample holds a value that is not finite, or does not hold two different ones.
 
     >>> a, b = np.array([0.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])
-    >>> round(jeffreys_divergence(a, b, "ictai2021"), 6), round(jeffreys_divergence(a, b), 4)
+    >>> round(jeffreys_divergence(a, b, "ictai2021"), 6), round(jeffreys_divergence(a, b, "kernel"), 4)
     (59.748768, 0.8162)
+    >>> even = np.linspace(-2, 2, 200)
+    >>> round(jeffreys_divergence(even, even + 0.5), 2)
+    0.6
     """
     return float(divergence_matrix([a, b], convention).to_numpy()[0, 1])
 
 
 def divergence_matrix(
-    samples: Mapping[str, Values] | Sequence[Values], convention: DivergenceConvention = "normalised"
+    samples: Mapping[str, Values] | Sequence[Values], convention: DivergenceConvention = "density-ratio"
 ) -> pd.DataFrame:
     """Jeffreys divergence between every two samples: layer by layer, or accuracy bin by accuracy bin.
 
-    Each density is estimated once and, in the normalised convention, evaluated once, on one grid for all samples. With
-    P the densities on the grid, r the row sums of P ln P: J[i, j] = r[i] + r[j] - (P ln P')[i, j] - (P ln P')[j, i].
+    In the convention ``"kernel"`` each density is estimated and evaluated once, on one grid for all samples. With P the
+    densities on the grid, r the row sums of P ln P: J[i, j] = r[i] + r[j] - (P ln P')[i, j] - (P ln P')[j, i].
 
     Args:
         samples: The samples, with or without names.
@@ -88,8 +113,11 @@ def divergence_matrix(
     check_convention(convention, CONVENTIONS)
     names = list(samples) if isinstance(samples, Mapping) else list(range(len(samples)))
     vectors = [as_sample(v) for v in (samples.values() if isinstance(samples, Mapping) else samples)]
-    kernels = [kernel_density(vector) for vector in vectors]
-    matrix = _normalised(vectors, kernels) if convention == "normalised" else _ictai2021(vectors, kernels)
+    if convention == "density-ratio":
+        matrix = _by_ratios(vectors)
+    else:
+        kernels = [kernel_density(vector) for vector in vectors]
+        matrix = _by_kernels(vectors, kernels) if convention == "kernel" else _ictai2021(vectors, kernels)
     return pd.DataFrame(matrix, index=names, columns=names)
 
 
@@ -113,7 +141,52 @@ def jeffreys(masses: Float[np.ndarray, "samples points"]) -> Float[np.ndarray, "
     return matrix
 
 
-def _normalised(vectors: list[np.ndarray], kernels: list[gaussian_kde]) -> np.ndarray:
+def divergence_null(
+    a: Values, b: Values, convention: DivergenceConvention = "density-ratio", *, draws: int = 20, seed: int = 0
+) -> Estimate:
+    """What the divergence of two samples would be if they were of one distribution: of relabelled halves.
+
+    The values of both are pooled, shuffled and parted as they were, ``draws`` times.
+
+    Args:
+        a: One sample, of any shape.
+        b: The other.
+        convention: As for :func:`jeffreys_divergence`.
+        draws: How often.
+        seed: Of the shuffling.
+
+    Returns:
+        The mean of the draws; ``low`` and ``high`` are their 2.5 % and 97.5 % quantiles, ``n`` their number. A
+        divergence within them is none.
+
+    Raises:
+        ConfigurationError: There is no such convention.
+        ValuesError: A sample holds a value that is not finite, or does not hold two different ones.
+
+    >>> even = np.linspace(-2, 2, 100)
+    >>> null = divergence_null(even, even + 0.5)
+    >>> null.high < jeffreys_divergence(even, even + 0.5)
+    True
+    """
+    first, second = as_sample(a), as_sample(b)
+    pooled, source = np.concatenate([first, second]), np.random.default_rng(seed)
+    found = []
+    for _ in range(draws):
+        mixed = source.permutation(pooled)
+        found.append(jeffreys_divergence(mixed[: len(first)], mixed[len(first) :], convention))
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Estimate(float(np.mean(found)), float(low), float(high), draws, "draws")
+
+
+def _by_ratios(vectors: list[np.ndarray]) -> np.ndarray:
+    matrix = np.zeros((len(vectors), len(vectors)))
+    for i, a in enumerate(vectors):
+        for j, b in enumerate(vectors[:i]):
+            matrix[i, j] = matrix[j, i] = ratio_divergence(a, b)
+    return matrix
+
+
+def _by_kernels(vectors: list[np.ndarray], kernels: list[gaussian_kde]) -> np.ndarray:
     if not vectors:
         return np.zeros((0, 0))
     grid = even_grid(vectors, kernels, points=POINTS)

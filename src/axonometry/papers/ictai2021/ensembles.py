@@ -218,6 +218,6 @@ def contrast(_population: Population, networks: pd.DataFrame, read: Read) -> pd.
         for order in orders:
             low, high = (np.concatenate([of[n] for n in part]) for part in np.split(compared[order], [first]))
             usable = samples.varies(low) and samples.varies(high)
-            found.append(jeffreys_divergence(low, high) if usable else np.nan)
+            found.append(jeffreys_divergence(low, high, "kernel") if usable else np.nan)
         rows.append({"metric": metric, "layer": layer, "divergence": found[0], "relabelled": max(found[1:])})
     return pd.DataFrame(rows)

@@ -158,7 +158,7 @@ def one_network(found: Measurements) -> Section:
     by_layer = tuple(layer_fluctuation(graph, CONVENTION).items())
     tables = [Table(("layer", "layer fluctuation"), by_layer, "Layer fluctuation")]
     for metric, of_layers in values.items():
-        matrix = divergence_matrix(of_layers)
+        matrix = divergence_matrix(of_layers, "kernel")
         rows = tuple((layer, *row) for layer, row in zip(matrix.index, matrix.to_numpy().tolist(), strict=True))
         title = f"{DIVERGENCE} between the layers' {_words(metric)}"
         tables.append(Table(("", *map(str, matrix.columns)), rows, title))
