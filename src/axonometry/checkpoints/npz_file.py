@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import math
+import tokenize
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ LARGEST_RATIO, LARGEST_UNPACKED = 500, 2**28
 
 _DAMAGE = (
     *(OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError, OverflowError),
-    *(SyntaxError, TypeError, RecursionError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(SyntaxError, TypeError, RecursionError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
 
 
