@@ -70,6 +70,13 @@ def test_strength_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(frame["metric"]) == {"node_strength", "layer_fluctuation"}
 
 
+def test_what_measures_share_is_kept_apart_by_its_arguments() -> None:
+    shared = module.Shared(example_a())
+    first, again, other = (shared.once(link_weights, convention) for convention in ("links", "links", "ictai2021"))
+    assert first is again
+    assert other["count"].tolist() != first["count"].tolist()
+
+
 def test_fluctuation_is_the_spread_of_the_strengths() -> None:
     frame = measure(example_a(), ["node_strength", "layer_fluctuation"]).pivot(
         index="group", columns=["metric", "statistic"], values="value"

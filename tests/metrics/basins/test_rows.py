@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 import axonometry as ax
 from axonometry.errors import ConfigurationError, SamplesError
@@ -45,10 +46,16 @@ def perceptron() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 12), nn.Tanh(), nn.Linear(12, 3))
 
 
+def reparametrised() -> nn.Module:
+    """Its weights are computed from parameters: gradients reach these through the calls that compute them."""
+    return nn.Sequential(weight_norm(nn.Linear(4, 12)), nn.Tanh(), nn.Linear(12, 3))
+
+
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "perceptron": (perceptron, (4,)),
     "convolutional": (convolutional, (1, 4, 4)),
     "tied": (Tied, (4,)),
+    "reparametrised": (reparametrised, (4,)),
 }
 
 
