@@ -127,7 +127,7 @@ def test_runs_that_fail_are_named_and_the_others_go_on(tmp_path: Path, error: Ba
     configurations = [replace(c, max_steps=1) for c in QUICK]
     reports: list[tuple[int, int, str]] = []
     failed = configurations[1].identity
-    with pytest.raises(RunError, match=rf"got 1 of 4 that were not: {failed} {words}. The others are whole"):
+    with pytest.raises(RunError, match=rf"got 1 of 4 that were not: {failed} {words}. The others are finished"):
         train_population(configurations, tmp_path, executor=Inline([1], error), progress=lambda *r: reports.append(r))
     assert reports[-1][:2] == (4, 4)
     assert sum("failed" in r[2] for r in reports) == 1

@@ -1,6 +1,6 @@
-"""Autoencoders: networks that learn to put out what came in, through a narrow middle.
+"""Autoencoders: networks that learn to reconstruct their input, through a narrow middle.
 
-They put out one number for each number of the input, in a row, before the sigmoid that the loss takes of them.
+They have one output for each number of the input, in a row, before the sigmoid that the loss takes of them.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ class RunConfiguration:
 
     @property
     def reconstructs(self) -> bool:
-        """Whether the network learns to put out its input, rather than its class."""
+        """Whether the network learns to reconstruct its input, rather than to name its class."""
         return OBJECTIVES[self.objective].reconstructs
 
     def _set(self, name: str, value: Any) -> None:

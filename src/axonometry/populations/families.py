@@ -34,7 +34,7 @@ class Family:
         sizes: Units or channels by the size's name; empty for families without ``size``.
         usual: What ``units``, ``layers`` or ``widths`` are where they are left out, for families that say so.
         tokens: Whether it reads tokens too; ``build`` then takes ``n_tokens``.
-        copies: Whether it puts out as many numbers as came in, and so learns to reconstruct alone.
+        copies: Whether it has as many outputs as its input has numbers, and so learns to reconstruct alone.
         stacks: Whether ``torch.func.vmap`` maps over its weights, so that many are trained at a time on a GPU;
             recurrent layers and fused attention have no rule. Networks that do not say so are trained one at a time.
     """
@@ -105,7 +105,7 @@ def _convolutional_autoencoder(input_shape: Shape, n_outputs: int, **choices: An
 def _require_copy(family: str, input_shape: Shape, n_outputs: int) -> None:
     if n_outputs != prod(input_shape):
         came = f"{n_outputs} outputs for inputs of shape {input_shape}"
-        raise ConfigurationError(f"{family} puts out what comes in", came, 'Choose the objective "bce" or "mse"')
+        raise ConfigurationError(f"{family} reconstructs its input", came, 'Choose the objective "bce" or "mse"')
 
 
 def _cifar_resnet(depth: int) -> Family:

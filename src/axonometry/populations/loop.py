@@ -147,7 +147,7 @@ class Loop:
 def has_ended(configuration: RunConfiguration, found: Mapping[str, float]) -> bool:
     """Whether a run ends where this was found: its loss on training samples is low enough, or no number any more.
 
-    Without ``n_train_evaluated`` no run ends so: one that diverges goes on to its last record, since populations that
+    Without ``n_train_evaluated`` no run ends so: one that diverges is trained to the end, since populations that
     predictions are learned from have the same steps in every run.
 
     >>> asked = RunConfiguration(stop_at_train_loss=0.02)
@@ -163,7 +163,7 @@ def has_ended(configuration: RunConfiguration, found: Mapping[str, float]) -> bo
 def _looks(segment: Segment, every: int | None) -> list[int]:
     """Where to look inside a segment, as numbers of updates: multiples of ``every``, then the segment's end.
 
-    By the number of updates and not from the segment's start: a run that goes on looks where the whole run looked.
+    Multiples, and not counted from the segment's start: what is recorded does not move the looks.
     """
     inside = () if every is None else range((segment.start // every + 1) * every, segment.stop, every)
     return [*inside, segment.stop]

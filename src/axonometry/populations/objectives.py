@@ -27,7 +27,8 @@ class Objective:
     Attributes:
         loss: From outputs, inputs, labels and ``"mean"`` or ``"sum"`` to the loss of a batch; the sum is over inputs
             or, for reconstruction, over all their numbers.
-        reconstructs: Whether the network learns to put out its input, rather than its class; labels are not looked at.
+        reconstructs: Whether the network learns to reconstruct its input, rather than to name its class; labels
+            are then not looked at.
         copy: For reconstruction: from the outputs to the input that they stand for.
     """
 
@@ -73,7 +74,7 @@ of paper 1 (definitions 1.2), and ``"mse"``, the squared error of the outputs as
 
 
 def n_outputs(objective: str, dataset: Dataset) -> int:
-    """How many numbers the network puts out: one a class, or one for each number of its input.
+    """The network's number of outputs: one a class, or one for each number of its input.
 
     >>> images, labels = torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.int64)
     >>> data = Dataset("images", images, labels, images, labels, n_classes=10)
@@ -134,10 +135,10 @@ def accuracy_and_loss(
 
 
 def reconstruction(network: nn.Module, inputs: Float[Tensor, "n ..."], objective: str = "bce") -> tuple[float, float]:
-    """How much of what differs between inputs a network puts out again, and the mean loss; its mode is put back.
+    """How much of what differs between inputs a network reconstructs, and the mean loss; its mode is put back.
 
     The share of variance explained is 1 - Σ (x - x̂)² / Σ (x - x̄)², over inputs and their numbers, with x̄ the mean of
-    the inputs, number by number [our choice]: 0 for putting out the mean image always, 1 for a copy; below 0 for worse.
+    the inputs, number by number [our choice]: 0 for the mean image always, 1 for a copy; below 0 for worse.
     It is NaN where all inputs are one.
 
     Args:

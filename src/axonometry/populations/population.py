@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Population:
-    """Whole runs of one folder.
+    """Finished runs of one folder.
 
     Attributes:
         folder: Where they are.
         runs: The runs by name, which is the identity of their configuration.
-        unfinished: Names of the runs that are under way or were cut off; training them again goes on with them.
+        unfinished: Names of the runs that are running or interrupted; training them again resumes them.
     """
 
     folder: Path
@@ -70,7 +70,7 @@ class Population:
         ``train_eval_loss`` where the configuration asks for them.
 
         Raises:
-            RunError: A run's table is damaged.
+            RunError: A run's table is corrupt.
         """
         import pandas as pd
 
@@ -178,7 +178,7 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
 ) -> Population:
     """Train one network per configuration, each into a folder of its own, named by the configuration's identity.
 
-    Whole runs are left as they are and runs that were cut off go on from their last whole step, so that the same call
+    Finished runs are left as they are and interrupted runs resume from their last whole step, so that the same call
     may be made again after any interruption. A configuration that is there twice is trained once. Two processes never
     write one run, not even from two calls.
 
@@ -186,7 +186,7 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
     trained there many at a time (:func:`axonometry.populations.train_stacked`). On CPUs that gains nothing, since one
     network keeps a core busy: there, every core trains networks one after the other.
 
-    A run that fails, or whose process dies, is named at the end; the others go on. Ctrl-C ends the processes at once.
+    A run that fails, or whose process dies, is named at the end; the others continue. Ctrl-C ends all processes.
 
     Args:
         configurations: What to train.
@@ -197,7 +197,7 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
         data: The data set of all the configurations, or the directory of the data sets' files; ``$AXONOMETRY_DATA``
             where None. With an executor of your own a directory is better: a data set would travel with every run.
         measures: What is measured at each record, names out of ``axonometry.metrics.CATALOGUE``.
-        stop: Called with each run after each of its records; where it says true the run ends there and counts as whole.
+        stop: Called with each run after each of its records; where it says true the run ends there, finished.
             It travels to the processes that train.
         progress: Called in this process with the runs that have ended, out of how many, and a few words.
 
@@ -240,7 +240,7 @@ def load_population(folder: str | Path) -> Population:
     """Open the runs of a population's folder, by name in alphabetical order.
 
     Raises:
-        RunError: There is no such folder, or a run is damaged or of a newer format.
+        RunError: There is no such folder, or a run is corrupt or of a newer format.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -50,5 +50,5 @@ class ProgressTracker:
         raise RunError(
             f"every run of the population in {folder} is trained to its end",
             f"{len(self._failures)} of {self._total} that were not: {', '.join(shown + more)}",
-            "The others are whole; the same call goes on with these",
+            "The others are finished; the same call resumes these",
         )

@@ -1,6 +1,6 @@
 """What a network is shown: the images that a configuration uses, in the order of its updates, augmented anew each time.
 
-All of it follows from the configuration's seed and the number of the update, so that a run that was cut off, or is
+All of it follows from the configuration's seed and the number of the update, so that a run that was interrupted, or is
 trained together with others, sees the same.
 """
 
@@ -140,7 +140,7 @@ class BatchSampler:
         epoch 0, in the order 3 1 | 4 0 | 2        updates 0, 1, 2
         epoch 1, in the order 0 2 | 1 3 | 4        updates 3, 4, 5
 
-    A run that goes on at update 4 makes epoch 1's order anew from the seed, and leaves the first batch out.
+    A run that resumes at update 4 makes epoch 1's order anew from the seed, and leaves the first batch out.
 
     Args:
         configuration: The run's.

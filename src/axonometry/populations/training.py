@@ -39,7 +39,7 @@ def train(
     stop: Stop | None = None,
     progress: Progress | None = None,
 ) -> Trajectory:
-    """Train the network of a configuration and record it, or go on where a killed process left off.
+    """Train the network of a configuration and record it, or resume where a killed process left off.
 
     The initial network is recorded as step 0; a step is an epoch, or an update where ``record_every`` is a number or
     there are ``record_steps``. An epoch that is cut short counts as one. The scalars of a step are ``accuracy`` (of
@@ -48,16 +48,16 @@ def train(
     ``train_eval_loss`` (as the network is at the record) where the configuration has ``n_train_evaluated``.
 
     The same configuration gives the same weights bit for bit on the same machine with the same torch, however often
-    the run was cut off: arithmetic is done by one thread, and all randomness comes from the seed and the number of the
-    epoch or update. Many networks are trained fastest by one process per core, which :func:`train_population` does.
+    the run was interrupted: arithmetic is done by one thread, and all randomness comes from the seed and the number of
+    the epoch or update. Many networks are trained fastest by one process per core, which :func:`train_population` does.
     The caller's random states and number of threads are put back.
 
     Args:
         configuration: What to train.
-        folder: The run's own folder; a whole run in it is left as it is.
+        folder: The run's own folder; a finished run in it is left as it is.
         data: The data set, or the directory of its files; ``$AXONOMETRY_DATA`` where None.
         measures: What is measured at each record, names out of ``axonometry.metrics.CATALOGUE``.
-        stop: Called with the run after each record; where it says true the run ends there and counts as whole.
+        stop: Called with the run after each record; where it says true the run ends there and counts as finished.
         progress: Called with updates done, updates in all, and the last performance in words.
 
     Returns:
@@ -66,7 +66,7 @@ def train(
     Raises:
         ConfigurationError: The configuration does not go with the data set.
         DataError: The data set is not the configuration's, missing or damaged.
-        RunError: The folder holds another configuration's run, is being written by another process, or is damaged.
+        RunError: The folder holds another configuration's run, is being written by another process, or is corrupt.
     """
     folder = Path(folder)
     dataset = dataset_of(configuration, data)
@@ -89,10 +89,10 @@ def samples_for(dataset: Dataset, measures: Iterable[str], n: int = N_SAMPLES) -
 
 
 def is_complete(configuration: RunConfiguration, folder: Path) -> bool:
-    """Whether a folder holds the whole run of a configuration.
+    """Whether a folder holds the finished run of a configuration.
 
     Raises:
-        RunError: It holds another configuration's run, or is damaged.
+        RunError: It holds another configuration's run, or is corrupt.
     """
     if not (folder / "run.json").exists():
         return False

@@ -81,7 +81,7 @@ def run_locally(
     """Train runs in local processes; each process gets the work, and the data with it, once.
 
     When a process dies, all runs that were under way are suspects: each of them is taken up again alone, and the one
-    whose process dies once more is reported. The others go on.
+    whose process dies once more is reported. The others continue.
 
     Raises:
         RunError: No process can be started.
@@ -140,7 +140,7 @@ def _pool(work: Callable[[Any], None], workers: int) -> Iterator[ProcessPoolExec
         yield pool
         finished = True
     finally:
-        if not finished:  # interrupted: a run that is cut off goes on from its last whole step next time
+        if not finished:  # an interrupted run resumes from its last whole step next time
             held.close()
         pool.shutdown(cancel_futures=True)
         held.close()

@@ -48,10 +48,10 @@ def train_stacked(  # noqa: PLR0913 - what, where to, on what, and what of it
 ) -> dict[str, Trajectory]:
     """Train one network per configuration, those of one kind many at a time (``torch.func.vmap``).
 
-    The run folders are those of :func:`axonometry.populations.train`: same names, steps, measures and states to go on
-    from, and the same numbers within rounding, which training amplifies as it goes on. Either can go on with what the
-    other began. Whole runs are left as they are; runs of one kind that stand at the same step go on together. A network
-    that diverges harms itself alone, and a run that fails does not keep the others.
+    The run folders are those of :func:`axonometry.populations.train`: same names, steps, measures and states to resume
+    from, and the same numbers within rounding, which training amplifies as it proceeds. Either can resume what the
+    other began. Finished runs are left as they are; runs of one kind that stand at the same step resume together. A
+    network that diverges harms itself alone, and a run that fails does not keep the others.
 
     On a GPU one small network leaves nearly all of the device idle, and a stack fills it. A CPU is full with one
     network: stacking gains nothing there, and one process per core (:func:`axonometry.populations.train_population`)
@@ -64,7 +64,7 @@ def train_stacked(  # noqa: PLR0913 - what, where to, on what, and what of it
         device: ``"cuda"``, ``"cpu"``...; the first GPU where None and there is one. Rounding is that of float32: the
             shorter TF32 is switched off meanwhile.
         measures: What is measured at each record, names out of ``axonometry.metrics.CATALOGUE``.
-        stop: Called with each run after each of its records; where it says true the run ends there and counts as whole.
+        stop: Called with each run after each of its records; where it says true the run ends there, finished.
         progress: Called with the runs that have ended, out of how many, and a few words.
         at_once: Most networks in a stack; where None, what half of the GPU's free memory holds, at most 256.
 
@@ -98,7 +98,7 @@ def run_stacked(
 ) -> None:
     """Train runs on one device, as :func:`axonometry.populations.workers.run_locally` does in processes.
 
-    Where the device's memory does not hold a stack after all, its runs go on in stacks of half the size.
+    Where the device's memory does not hold a stack after all, its runs continue in stacks of half the size.
 
     Args:
         configurations: What to train.
@@ -180,7 +180,7 @@ def alike(configurations: Iterable[RunConfiguration], folder: Path) -> list[list
     """Groups of configurations that can be trained together, in the order of their first members.
 
     Free are seed, initialiser, its scale and factor, learning rate, momentum, weight decay, dropout and label noise.
-    All else is the same within a group, and so is the last whole step of the runs that were cut off.
+    All else is the same within a group, and so is the last whole step of the interrupted runs.
 
     Args:
         configurations: Any.
@@ -204,7 +204,7 @@ def alike(configurations: Iterable[RunConfiguration], folder: Path) -> list[list
 
 
 def _reached(folder: Path) -> int | None:
-    """The last whole step of a run that was cut off."""
+    """The last whole step of an interrupted run."""
     if not (folder / "run.json").exists():
         return None
     steps = load(folder).steps

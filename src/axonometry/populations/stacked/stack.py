@@ -125,7 +125,7 @@ class Stack:
         return (correct / len(labels)).tolist(), (loss / len(labels)).tolist()
 
     def write(self, networks: Sequence[nn.Module], optimisers: Sequence[Optimizer]) -> None:
-        """Put the networks and optimisers where the stack is, so that they could go on one at a time."""
+        """Put the networks and optimisers where the stack is, so that they could continue one at a time."""
         weights = self._parts(self._weights)
         memory = {name: self._parts(values) for name, values in self._memory.items()}
         buffers = {name: values.cpu() for name, values in self._buffers.items()}
