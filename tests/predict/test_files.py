@@ -6,7 +6,9 @@ import gzip
 import hashlib
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,3 +103,43 @@ def test_a_forged_tree_that_leads_outside_is_refused(saved: bytes, tmp_path: Pat
     forest[name] = forest[name] + 10_000_000
     with pytest.raises(PredictionError, match="nodes"):
         opened(signed(skops.io.dumps(content)), tmp_path)
+
+
+def first(content: dict[str, Any], *path: str | int) -> Any:
+    """A part of the first model of a file's content."""
+    part = content["horizons"]["1"]
+    for step in path:
+        part = part[step]
+    return part
+
+
+FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a column after the last": lambda c: first(c, "views", 0).__setitem__(-1, len(c["state"]["columns_"])),
+    "a column before the first": lambda c: first(c, "views", 0).__setitem__(0, -1),
+    "a fold that there is not": lambda c: first(c).update(fold_of=first(c, "fold_of") + 1),
+    "a fold too few": lambda c: first(c).update(fold_of=first(c, "fold_of")[:-1]),
+    "a target too few": lambda c: first(c).update(targets=first(c, "targets")[:-1]),
+    "a weight too few": lambda c: first(c, "folds", 0).update(weights=first(c, "folds", 0, "weights")[:-1]),
+    "a learner too few": lambda c: first(c, "folds", 0, "learners", 0).pop(),
+    "quantiles of another column": lambda c: first(c, "folds", 0, "ranks", 0).update(
+        columns=first(c, "folds", 0, "ranks", 0, "columns") + 1
+    ),
+    "a training row too few": lambda c: first(c, "folds", 0, "learners", 0, 1).update(
+        rows=first(c, "folds", 0, "learners", 0, 1, "rows")[:-1]
+    ),
+    "no state": lambda c: c.pop("state"),
+    "no bounds": lambda c: c["state"].pop("bounds_"),
+    "a choice that there is not": lambda c: c["choices"].update(colour="red"),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_part_is_refused_in_one_line(saved: bytes, tmp_path: Path, name: str) -> None:
+    content = skops.io.loads(saved.partition(b"\n")[2], trusted=[])
+    opened(signed(skops.io.dumps(content)), tmp_path)
+    FORGERIES[name](content)
+    with pytest.raises(
+        PredictionError, match=r"go together|belong to its columns|has its weight|not fit together"
+    ) as e:
+        opened(signed(skops.io.dumps(content)), tmp_path)
+    assert "\n" not in str(e.value)

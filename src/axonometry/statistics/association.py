@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from axonometry.statistics.estimates import DRAWS, Estimate, estimate_of_draws
+from axonometry.statistics.estimates import DRAWS, Estimate, bootstrap_estimate, estimate_of_draws
 
 Numbers = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ def rank_correlation(x: Numbers, y: Numbers, strata: Sequence[object] | None = N
     )
     parts = [part for s in np.unique(labels) if len(part := np.flatnonzero(kept & (labels == s))) >= FEWEST]
     if not parts:
-        return Estimate(np.nan, np.nan, np.nan, 0)
+        return Estimate(np.nan, np.nan, np.nan, 0, "networks")
     generator = np.random.default_rng(seed)
     sums = np.zeros((3, DRAWS + 1))  # Of products and squares; the last column is the sample itself.
     for part in parts:
@@ -59,22 +59,15 @@ def separation(low: Numbers, high: Numbers, *, seed: int = 0) -> Estimate:
     Args:
         low: A number of each network of the low class.
         high: Of each network of the high class.
-        seed: Seed of the bootstrap, which draws networks anew inside each class.
+        seed: Seed of the bootstrap, which draws networks anew inside each class; a class of one has no interval.
 
     >>> separation(np.array([1.0, 2.0]), np.array([3.0, 4.0])).value
     1.0
     """
     low, high = low[np.isfinite(low)], high[np.isfinite(high)]
     if not len(low) or not len(high):
-        return Estimate(np.nan, np.nan, np.nan, len(low) + len(high))
-    generator = np.random.default_rng(seed)
-    draws = [
-        np.concatenate([part[generator.integers(len(part), size=(DRAWS, len(part)))], part[None]])
-        for part in (low, high)
-    ]
-    ranks = _ranks(np.concatenate(draws, axis=1))[:, len(low) :].sum(1)
-    areas = (ranks / len(high) - (len(high) + 1) / 2) / len(low)
-    return estimate_of_draws(float(areas[-1]), areas[:-1], len(low) + len(high))
+        return Estimate(np.nan, np.nan, np.nan, len(low) + len(high), "networks")
+    return bootstrap_estimate([low, high], _area, seed=seed, unit="networks")
 
 
 def rank_test(low: Numbers, high: Numbers) -> float:
@@ -99,6 +92,14 @@ def holm(p: Sequence[float]) -> list[float]:
         greatest = max(greatest, min(1.0, (len(order) - place) * values[i]))
         adjusted[i] = greatest
     return [float(value) for value in adjusted]
+
+
+def _area(low: Numbers, high: Numbers, axis: int = -1) -> Numbers:
+    """Mann and Whitney's count: the ranks of the high class among all, less what they are among themselves."""
+    n_low, n_high = low.shape[-1], high.shape[-1]
+    ranks = _ranks(np.atleast_2d(np.concatenate([low, high], axis=-1)))[:, n_low:].sum(axis=axis)
+    areas: Numbers = (ranks / n_high - (n_high + 1) / 2) / n_low
+    return areas.reshape(low.shape[:-1])
 
 
 def _ranks(values: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, "draws n"]:

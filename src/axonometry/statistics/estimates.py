@@ -141,10 +141,7 @@ def bootstrap_estimate(
             method="percentile",
             random_state=generator,
         )
-    drawn = found.bootstrap_distribution
-    tail = (1 - level) / 2
-    low, high = np.nanquantile(drawn, [tail, 1 - tail]) if np.isfinite(drawn).any() else (math.nan, math.nan)
-    return Estimate(value, float(low), float(high), n, unit)
+    return estimate_of_draws(value, found.bootstrap_distribution, n, unit, level=level)
 
 
 def paired_estimate(first: Mapping[int, float], second: Mapping[int, float], unit: str = "seeds") -> Estimate:
@@ -161,7 +158,9 @@ def paired_estimate(first: Mapping[int, float], second: Mapping[int, float], uni
     return mean_estimate((first[seed] - second[seed] for seed in first if seed in second), unit=unit)
 
 
-def estimate_of_draws(value: float, draws: np.ndarray, n: int, unit: str = "networks") -> Estimate:
+def estimate_of_draws(
+    value: float, draws: np.ndarray, n: int, unit: str = "networks", *, level: float = LEVEL
+) -> Estimate:
     """A statistic with the percentile interval of resamples that were drawn; those that are not finite are left out.
 
     Args:
@@ -169,6 +168,7 @@ def estimate_of_draws(value: float, draws: np.ndarray, n: int, unit: str = "netw
         draws: Of each resample.
         n: Size of the sample.
         unit: What the sample consists of, in the plural.
+        level: Confidence level.
 
     >>> estimate_of_draws(0.5, np.linspace(0, 1, 101), 20).text(".3f")
     '0.500 [0.025, 0.975]'
@@ -176,7 +176,7 @@ def estimate_of_draws(value: float, draws: np.ndarray, n: int, unit: str = "netw
     known = draws[np.isfinite(draws)]
     if not len(known) or math.isnan(value):
         return Estimate(value, math.nan, math.nan, n, unit)
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(value, float(low), float(high), n, unit)
 
 
