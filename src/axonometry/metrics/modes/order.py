@@ -126,6 +126,30 @@ def tied_pairs(same: Array) -> Array:
     return found
 
 
+def mean_ranks(same: Array) -> Array:
+    """Ranks 1 to P of every sorted row, equal elements having the mean of theirs.
+
+    Args:
+        same: Whether each element but the first equals the one in front of it, of shape (rows, P - 1).
+
+    >>> mean_ranks(np.array([[False, True, True]]))  # of 1 3 3 3
+    array([[1., 3., 3., 3.]])
+    """
+    rows, n = len(same), same.shape[1] + 1
+    # Worked: of 1 3 3 3 the last three begin at place 1 and are 3 long; they have the rank 1 + (3 + 1) / 2 = 3, the
+    # mean of 2, 3, 4. All runs of all rows are written at once; nothing is written where all elements differ.
+    found = np.tile(np.arange(1.0, n + 1), (rows, 1))
+    begins = np.ones((rows, n), bool)
+    np.logical_not(same, out=begins[:, 1:])
+    at = np.flatnonzero(begins)
+    lengths = np.diff(at, append=begins.size)
+    several = lengths > 1
+    at, lengths = at[several], lengths[several]
+    places = np.repeat(at - np.concatenate([[0], lengths.cumsum()[:-1]]), lengths) + np.arange(lengths.sum())
+    found.reshape(-1)[places] = np.repeat(at % n + (lengths + 1) / 2, lengths)
+    return found
+
+
 def inversions(permutations: Array) -> Array:
     """In every row the number of pairs i < j with p[i] > p[j].
 

@@ -34,7 +34,7 @@ from torch import Tensor
 from axonometry.errors import SamplesError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.labels import checked_labels, held, labels_in
-from axonometry.metrics.modes.order import Array, by_rows
+from axonometry.metrics.modes.order import Array, by_rows, mean_ranks
 from axonometry.metrics.modes.pre_activations import MEMORY, count, groups_of, parts
 from axonometry.metrics.rows import Row, n_classes, rows_or_nan
 from axonometry.program.linear import linear_maps
@@ -225,27 +225,6 @@ def order_ranks(
     return _ranks([found])
 
 
-def _mean_ranks(same: Array) -> Array:
-    """Ranks 1 to P of every sorted row, equal elements having the mean of theirs.
-
-    Args:
-        same: Whether each element but the first equals the one in front of it, of shape (rows, P - 1).
-    """
-    rows, n = len(same), same.shape[1] + 1
-    # Worked: of 1 3 3 3 the last three begin at place 1 and are 3 long; they have the rank 1 + (3 + 1) / 2 = 3, the
-    # mean of 2, 3, 4. All runs of all rows are written at once; nothing is written where all elements differ.
-    found = np.tile(np.arange(1.0, n + 1), (rows, 1))
-    begins = np.ones((rows, n), bool)
-    np.logical_not(same, out=begins[:, 1:])
-    at = np.flatnonzero(begins)
-    lengths = np.diff(at, append=begins.size)
-    several = lengths > 1
-    at, lengths = at[several], lengths[several]
-    places = np.repeat(at - np.concatenate([[0], lengths.cumsum()[:-1]]), lengths) + np.arange(lengths.sum())
-    found.reshape(-1)[places] = np.repeat(at % n + (lengths + 1) / 2, lengths)
-    return found
-
-
 def _distribution(h: Array, labels: Array, signs: Array, bins: int) -> tuple[Array, Array]:
     """Gradients (classes, rows) and, summed over the rows, twice the number of values in each bin (classes, bins)."""
     classes, n = len(signs), h.shape[1]
@@ -256,7 +235,7 @@ def _distribution(h: Array, labels: Array, signs: Array, bins: int) -> tuple[Arr
         order = np.argsort(h[rows], axis=1)
         ordered = np.take_along_axis(h[rows], order, 1)
         same = ordered[:, 1:] == ordered[:, :-1]
-        u = (_mean_ranks(same) if same.any() else np.arange(1.0, n + 1)) / n - 0.5 / n
+        u = (mean_ranks(same) if same.any() else np.arange(1.0, n + 1)) / n - 0.5 / n
         count = len(order)
         # One count for all neurons and classes at once: sample of class k at the neuron in row i goes to the cell
         # i * classes + k. One sort serves all classes, since a sign of -1 turns u into 1 - u and nothing else.
