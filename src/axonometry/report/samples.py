@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from axonometry.metrics.links import LinkConvention
     from axonometry.populations import AccuracyBin, Population
     from axonometry.program import NeuralGraph
 
@@ -60,11 +61,21 @@ def of_bins(population: Population, bins: Mapping[str, AccuracyBin]) -> tuple[Sa
     return {p: {label: np.concatenate(found) for label, found in by.items()} for p, by in parts.items()}, read
 
 
-def of_graph(graph: NeuralGraph) -> dict[tuple[str, str], NDArray[np.float32]]:
-    """The values of one network by measure and group (for link weights, the synapse)."""
-    measures = {"node_strength": node_strength(graph), "link_weights": link_samples(graph)}
+def of_graph(
+    graph: NeuralGraph, convention: LinkConvention = "links", most: int = MOST_VALUES
+) -> dict[tuple[str, str], NDArray[np.float32]]:
+    """The values of one network by measure and group (for link weights, the synapse).
+
+    Args:
+        graph: The network.
+        convention: Which links count.
+        most: Values of a group; of more, so many are drawn at random, the same ones in every network of its size.
+    """
+    measures = {"node_strength": node_strength(graph, convention), "link_weights": link_samples(graph, convention)}
     return {
-        (metric, group): _thinned(tensor) for metric, values in measures.items() for group, tensor in values.items()
+        (metric, group): _thinned(tensor, most)
+        for metric, values in measures.items()
+        for group, tensor in values.items()
     }
 
 
@@ -120,9 +131,9 @@ def varies(values: NDArray[np.float32]) -> bool:
     return len(values) > 1 and bool(values.std() > 0)
 
 
-def _thinned(tensor: Tensor) -> NDArray[np.float32]:
+def _thinned(tensor: Tensor, most: int) -> NDArray[np.float32]:
     values = tensor.detach().float().cpu().numpy().ravel()
     finite = values[np.isfinite(values)]
-    if len(finite) <= MOST_VALUES:
+    if len(finite) <= most:
         return finite
-    return finite[np.random.default_rng(len(finite)).integers(len(finite), size=MOST_VALUES)]
+    return finite[np.random.default_rng(len(finite)).integers(len(finite), size=most)]

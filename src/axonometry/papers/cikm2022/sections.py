@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,14 +35,24 @@ SCORES = {"r2": "R²", "auc": "AUC", "accuracy": "Share right"}
 
 def architectures(found: Measurements) -> Section:
     """RQ1, architecture by architecture, on the paper's grid."""
-    every = predictions(found, "paper")
-    return Section(
-        "RQ1: do a few epochs predict the final accuracy, architecture by architecture?",
-        "The paper's grid of learning rates and dropout, part of which learns nothing.",
-        tuple(claim for one in every for claim in degree_claims(one)),
-        tuple(table for one in every for table in (*_tables(one), _learned_table(one))),
-        tuple(partial(_figures, one) for one in every),
-    )
+    title = "RQ1: do a few epochs predict the final accuracy, architecture by architecture?"
+    setup = "The paper's grid of learning rates and dropout, part of which learns nothing."
+    return _predicted(title, setup, predictions(found, "paper"), degree_claims)
+
+
+def hard_grid(found: Measurements) -> Section:
+    """Whether the graph sees more than the curve after one epoch, and whether adding it ever harms."""
+    title = "Does the graph see more than the learning curve, where hyper-parameters do not give the answer away?"
+    setup = "Optimiser, learning rate, decay, batch, initial scale, activation, data and label noise are all drawn."
+    return _predicted(title, setup, predictions(found, "hard"), hard_claims)
+
+
+def _predicted(
+    title: str, setup: str, every: list[Prediction], claims: Callable[[Prediction], Iterator[Claim]]
+) -> Section:
+    made = tuple(claim for one in every for claim in claims(one))
+    tables = tuple(table for one in every for table in _tables(one))
+    return Section(title, setup, made, tables, tuple(partial(_figures, one) for one in every))
 
 
 def degree_claims(one: Prediction) -> Iterator[Claim]:
@@ -66,24 +76,6 @@ def _larger_class(evaluation: Evaluation) -> float:
     """The share of runs on the side of the threshold where most are: what is right without looking."""
     good = float((evaluation.predictions.drop_duplicates("run")["truth"] >= evaluation.threshold).mean())
     return max(good, 1 - good)
-
-
-def _learned_table(one: Prediction) -> Table:
-    share = (one.learned.predictions.drop_duplicates("run")["truth"] >= LEARNED).mean()
-    words = f"Share right for the class *learned*, a final accuracy from {LEARNED:.0%} ({share:.0%})"
-    return _by(one.learned.scores, "accuracy", f"{words}: {one.title}", one.n)
-
-
-def hard_grid(found: Measurements) -> Section:
-    """Whether the graph sees more than the curve after one epoch, and whether adding it ever harms."""
-    every = predictions(found, "hard")
-    return Section(
-        "Does the graph see more than the learning curve, where hyper-parameters do not give the answer away?",
-        "Optimiser, learning rate, decay, batch, initial scale, activation, data and label noise are all drawn.",
-        tuple(claim for one in every for claim in hard_claims(one)),
-        tuple(table for one in every for table in (*_tables(one), *(_large_tables(one) if one.large else ()))),
-        tuple(partial(_figures, one) for one in every),
-    )
 
 
 def hard_claims(one: Prediction) -> Iterator[Claim]:
@@ -125,6 +117,12 @@ def _tables(one: Prediction) -> Iterator[Table]:
             one.median.scores, name, f"{title}: {one.title}", one.n, f"Classes: the median, {one.median.threshold:.1%}."
         )
     yield _by(one.median.differences, "r2", f"R² more than the curve's, on the same draws: {one.title}", one.n)
+    if one.grids[0].kind == "paper":
+        share = (one.learned.predictions.drop_duplicates("run")["truth"] >= LEARNED).mean()
+        words = f"Share right for the class *learned*, a final accuracy from {LEARNED:.0%} ({share:.0%})"
+        yield _by(one.learned.scores, "accuracy", f"{words}: {one.title}", one.n)
+    elif one.large:
+        yield from _large_tables(one)
 
 
 def _by(rows: pd.DataFrame, name: str, title: str, n: int, caption: str = "", *, by: str = "epochs") -> Table:

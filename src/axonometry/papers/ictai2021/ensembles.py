@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axonometry.experiments import Context, Estimate, Measurements, measure_population
-from axonometry.metrics import jeffreys_divergence, link_samples, measure as measure_graph, node_strength
+from axonometry.metrics import jeffreys_divergence, measure as measure_graph
 from axonometry.populations import Population
 from axonometry.report import samples
 from axonometry.report.study import labels
@@ -20,7 +20,6 @@ from axonometry.statistics import holm, rank_correlation, rank_test, separation
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
 
     from axonometry.program import NeuralGraph
 
@@ -189,18 +188,7 @@ def ensembles(found: Measurements) -> list[Ensemble]:
 
 def layer_values(graph: NeuralGraph) -> dict[Place, Values]:
     """Link weights and node strengths of one network by measure and layer, at most :data:`VALUES` of each."""
-    weights, strengths = link_samples(graph, CONVENTION), node_strength(graph, CONVENTION)
-    return {("link_weights", layer): _thinned(tensor) for layer, tensor in weights.items()} | {
-        ("node_strength", layer): _thinned(tensor) for layer, tensor in strengths.items()
-    }
-
-
-def _thinned(tensor: Tensor) -> Values:
-    values: Values = tensor.detach().float().cpu().numpy().ravel()
-    if len(values) <= VALUES:
-        return values
-    # The same places in every network of one architecture.
-    return values[np.random.default_rng(len(values)).integers(len(values), size=VALUES)]
+    return dict(sorted(samples.of_graph(graph, CONVENTION, VALUES).items(), key=lambda item: item[0][0]))
 
 
 def contrast(_population: Population, networks: pd.DataFrame, read: Read) -> pd.DataFrame:

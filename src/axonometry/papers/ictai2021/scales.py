@@ -115,31 +115,16 @@ def full(seeds: int) -> tuple[Trial, ...]:
     )
 
 
-_NORMAL = "random normal weights of scale"
+_NORMAL = "networks, random normal weights of scale"
+_ON_DIGITS = {"fc-tiny": "small fully connected networks", "cnn-tiny": "small convolutional networks"}
+_ON_MNIST = {
+    "fc-small-0.05": f"small fully connected {_NORMAL} 0.05",
+    "fc-small-0.5": f"small fully connected {_NORMAL} 0.5",
+    "cnn-small-0.05": f"small convolutional {_NORMAL} 0.05",
+}
+_ALL = {f"{d}-{f}-{s}-{x}": f"{s} {f} networks on {d}, nine initialisers of scale {x}" for d, f, s, x in _FULL}
 SCALES = {
-    "tiny": Scale(
-        tiny,
-        30,
-        "48 networks on the digits, a minute.",
-        {
-            "fc-tiny": "small fully connected networks on the digits",
-            "cnn-tiny": "small convolutional networks on the digits",
-        },
-    ),
-    "small": Scale(
-        small,
-        400,
-        "580 networks on MNIST, about ten minutes on two cores.",
-        {
-            "fc-small-0.05": f"small fully connected networks, {_NORMAL} 0.05",
-            "fc-small-0.5": f"small fully connected networks, {_NORMAL} 0.5",
-            "cnn-small-0.05": f"small convolutional networks, {_NORMAL} 0.05",
-        },
-    ),
-    "full": Scale(
-        full,
-        1000,
-        "36,000 networks on MNIST and CIFAR-10, for a cluster.",
-        {f"{d}-{f}-{s}-{x}": f"{s} {f} networks on {d}, nine initialisers of scale {x}" for d, f, s, x in _FULL},
-    ),
+    "tiny": Scale(tiny, 30, "48 networks on the digits, a minute.", _ON_DIGITS),
+    "small": Scale(small, 400, "580 networks on MNIST, about ten minutes on two cores.", _ON_MNIST),
+    "full": Scale(full, 1000, "36,000 networks on MNIST and CIFAR-10, for a cluster.", _ALL),
 }
