@@ -294,7 +294,7 @@ def stop_after(records: int) -> Callable[[int, int, str], None]:
 
     def progress(done: int, total: int, words: str) -> None:
         if words and next(calls, None) is None:
-            raise _StopError
+            raise _StopError("stopped")
 
     return progress
 
@@ -325,7 +325,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, after: int) -> N
     whole = trained(tmp_path / "whole", **EVERYTHING)
     assert whole.steps[:5] == (0, 1, 7, 20, 33)
     assert 33 < whole.steps[-1] < 40 * 5
-    with pytest.raises(_StopError):
+    with pytest.raises(_StopError, match="stopped"):
         train(asked(**EVERYTHING), tmp_path / "cut", data=spots(), measures=MEASURES, progress=stop_after(after))
     resumed = trained(tmp_path / "cut", **EVERYTHING)
     assert resumed.steps == whole.steps
@@ -337,7 +337,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, after: int) -> N
 def test_a_run_that_was_cut_off_behind_its_last_record_is_not_trained_further(tmp_path: Path) -> None:
     whole = trained(tmp_path / "whole", **LOW)
     last = len(whole.steps) - 2
-    with pytest.raises(_StopError):
+    with pytest.raises(_StopError, match="stopped"):
         train(asked(**LOW), tmp_path / "cut", data=spots(), measures=MEASURES, progress=stop_after(last))
     resumed = trained(tmp_path / "cut", **LOW)
     assert resumed.steps == whole.steps

@@ -8,7 +8,7 @@ from torch import nn
 
 from axonometry.errors import ConfigurationError
 from axonometry.populations.cifar_networks import LeNet
-from axonometry.populations.cifar_resnet import Block
+from axonometry.populations.cifar_resnet import ResidualBlock
 from axonometry.populations.families import NETWORKS, build
 from axonometry.populations.networks import Convolutional, FullyConnected
 from axonometry.populations.resnet import ResNet
@@ -203,7 +203,7 @@ def test_networks_of_paper_3_are_captured_whole_in_any_width(family: str, shape:
 
 
 def test_a_shortcut_without_parameters_takes_every_other_pixel_and_adds_channels_of_zeros() -> None:
-    block = Block(2, 5, 2, "relu").eval()
+    block = ResidualBlock(2, 5, 2, "relu").eval()
     torch.nn.init.zeros_(block.conv2.weight)
     x = torch.rand(1, 2, 6, 6)
     out = block(x)

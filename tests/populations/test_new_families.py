@@ -14,7 +14,7 @@ from axonometry.errors import ConfigurationError
 from axonometry.populations import Architecture, RunConfiguration, initialise, train
 from axonometry.populations.autoencoders import ConvolutionalAutoencoder, DenseAutoencoder, encoder_widths
 from axonometry.populations.families import NETWORKS
-from axonometry.populations.sequence_networks import CELLS, Attention, Block, Recurrent, Rows
+from axonometry.populations.sequence_networks import CELLS, Attention, Recurrent, Rows, TransformerBlock
 
 
 def images(*shape: int) -> torch.Tensor:
@@ -50,7 +50,7 @@ def test_cells(cell: str) -> None:
 
 
 def test_a_block_is_the_formula() -> None:
-    block, x = Block(8, "tanh").double(), images(2, 5, 8).double()
+    block, x = TransformerBlock(8, "tanh").double(), images(2, 5, 8).double()
     normed = F.layer_norm(x, (8,))
     heads = []
     for head in range(4):

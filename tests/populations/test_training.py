@@ -357,7 +357,7 @@ def test_a_whole_run_is_left_as_it_is(tmp_path: Path, digits: Dataset, monkeypat
     def never(*arguments: object) -> Tensor:
         raise AssertionError
 
-    monkeypatch.setattr(loop.Loop, "_update", never)
+    monkeypatch.setattr(loop.TrainingLoop, "_update", never)
     assert train(QUICK, tmp_path, data=digits).complete
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 

@@ -9,7 +9,7 @@ from axonometry.errors import ConfigurationError
 from axonometry.populations.layers import ACTIVATIONS, Dropout, scaled
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two convolutions of 3x3 and a shortcut without parameters: every other pixel, new channels filled with zeros."""
 
     def __init__(self, before: int, after: int, stride: int, activation: str) -> None:
@@ -67,7 +67,7 @@ class CifarResNet(nn.Module):
         for stage, after in enumerate(widths, start=1):
             blocks = []
             for number in range((depth - 2) // 6):
-                blocks.append(Block(before, after, 2 if stage > 1 and number == 0 else 1, activation))
+                blocks.append(ResidualBlock(before, after, 2 if stage > 1 and number == 0 else 1, activation))
                 before = after
             setattr(self, f"layer{stage}", nn.Sequential(*blocks))
         self.dropout = Dropout(dropout, before) if dropout else nn.Identity()

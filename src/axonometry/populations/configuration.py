@@ -11,7 +11,7 @@ from typing import Any
 from axonometry.errors import ConfigurationError
 from axonometry.populations.datasets import DATASETS
 from axonometry.populations.families import NETWORKS, Architecture
-from axonometry.populations.field_values import require, require_numbers, typed
+from axonometry.populations.field_values import require_field, require_numbers, typed
 from axonometry.populations.initialisers import INITIALISERS
 from axonometry.populations.objectives import OBJECTIVES
 from axonometry.populations.optimisers import OPTIMISERS
@@ -145,9 +145,9 @@ class RunConfiguration:
     def __post_init__(self) -> None:
         for field in fields(self):
             self._set(field.name, typed(field.name, str(field.type), getattr(self, field.name)))
-        require("dataset", "is not empty", self.dataset, self.dataset != "")
+        require_field("dataset", "is not empty", self.dataset, self.dataset != "")
         _ = self.architecture
-        require(
+        require_field(
             "augmentation",
             f"is one of {', '.join(AUGMENTATIONS)}",
             self.augmentation,
@@ -186,33 +186,37 @@ class RunConfiguration:
     def _check_objective(self) -> None:
         reconstructs = OBJECTIVES.lookup(self.objective).reconstructs
         copies = NETWORKS[self.family].copies
-        require("objective", f'of {self.family} is "bce" or "mse"', self.objective, reconstructs or not copies)
-        require("label_noise", "belongs to classes", self.label_noise, not (self.label_noise > 0 and reconstructs))
+        require_field("objective", f'of {self.family} is "bce" or "mse"', self.objective, reconstructs or not copies)
+        require_field(
+            "label_noise", "belongs to classes", self.label_noise, not (self.label_noise > 0 and reconstructs)
+        )
 
     def _check_optimiser(self) -> None:
         having = [name for name, rule in OPTIMISERS.items() if rule.momentum]
         holds = self.momentum == 0 or self.optimiser in having
-        require("momentum", f"belongs to {', '.join(having)}", self.momentum, holds)
+        require_field("momentum", f"belongs to {', '.join(having)}", self.momentum, holds)
 
     def _check_data(self) -> None:
         sha256, modulus = self.data_sha256, self.modulus
-        require("data_sha256", "belongs to the text", sha256, sha256 is None or self.dataset == "text")
-        require("modulus", "belongs to modular addition", modulus, modulus is None or self._data_has("modulus"))
+        require_field("data_sha256", "belongs to the text", sha256, sha256 is None or self.dataset == "text")
+        require_field("modulus", "belongs to modular addition", modulus, modulus is None or self._data_has("modulus"))
         for half in ("train", "test"):
             n, fraction = getattr(self, f"n_{half}"), getattr(self, f"{half}_fraction")
             rule = f"stands in place of `{half}_fraction`"
-            require(f"n_{half}", rule, f"{n} and {fraction}", n is None or fraction == 1)
+            require_field(f"n_{half}", rule, f"{n} and {fraction}", n is None or fraction == 1)
 
     def _check_records(self) -> None:
         every, steps = self.record_every, self.record_steps
         rule = 'is "epoch" or a number of updates from 1'
-        require("record_every", rule, every, every == "epoch" if isinstance(every, str) else every >= 1)
+        require_field("record_every", rule, every, every == "epoch" if isinstance(every, str) else every >= 1)
         if steps is not None:
-            require("record_steps", "are numbers of updates from 1", list(steps), all(step >= 1 for step in steps))
-            require("record_steps", "stand in place of `record_every`", every, every == "epoch")
+            require_field(
+                "record_steps", "are numbers of updates from 1", list(steps), all(step >= 1 for step in steps)
+            )
+            require_field("record_steps", "stand in place of `record_every`", every, every == "epoch")
         checks = self.stop_check_every
         holds = checks is None or self.stop_at_train_loss > 0
-        require("stop_check_every", "belongs to `stop_at_train_loss`", checks, holds)
+        require_field("stop_check_every", "belongs to `stop_at_train_loss`", checks, holds)
 
     @property
     def reconstructs(self) -> bool:

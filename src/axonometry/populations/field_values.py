@@ -59,7 +59,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and type(value) is not bool
 
 
-def require(name: str, rule: str, value: object, holds: bool) -> None:
+def require_field(name: str, rule: str, value: object, holds: bool) -> None:
     """Make sure that a rule of a field holds.
 
     Raises:
@@ -78,4 +78,4 @@ def require_numbers(configuration: object) -> None:
     for names, rule, holds in _NUMBERS:
         for name in names.split():
             value = getattr(configuration, name)
-            require(name, rule, value, value is None or holds(value))
+            require_field(name, rule, value, value is None or holds(value))

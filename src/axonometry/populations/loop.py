@@ -47,7 +47,7 @@ _SECONDS_BETWEEN_REPORTS = 0.2
 Batch = tuple[Tensor, Tensor]
 
 
-class Loop:
+class TrainingLoop:
     """One run's training.
 
     Args:

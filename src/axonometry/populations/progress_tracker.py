@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from axonometry.errors import RunError
-from axonometry.populations.workers import Job
+from axonometry.populations.workers import Named
 from axonometry.progress import Progress
 
 _FAILURES_SHOWN = 5
@@ -29,7 +29,7 @@ class ProgressTracker:
         """Report a few words while no run ends."""
         self._progress(self._done, self._total, words)
 
-    def ended(self, configuration: Job, wrong: str | None) -> None:
+    def ended(self, configuration: Named, wrong: str | None) -> None:
         """Count a run, with what went wrong, or None."""
         name = configuration.identity
         self._done += 1

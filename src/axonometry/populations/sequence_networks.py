@@ -111,7 +111,7 @@ class Attention(nn.Module):
         read, width = _reader(input_shape, units, n_tokens)
         self.read = read if n_tokens else nn.Sequential(read, nn.Linear(width, units))
         self.places = nn.Parameter(torch.zeros(input_shape[0] if n_tokens else input_shape[1], units))
-        self.blocks = nn.Sequential(*(Block(units, activation) for _ in range(layers)))
+        self.blocks = nn.Sequential(*(TransformerBlock(units, activation) for _ in range(layers)))
         self.norm = nn.LayerNorm(units)
         self.head = nn.Linear(units, n_classes)
 
@@ -122,7 +122,7 @@ class Attention(nn.Module):
         return logits
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """One block of a transformer: self-attention, then a hidden layer four times as wide, each added to the stream."""
 
     def __init__(self, units: int, activation: str) -> None:

@@ -16,7 +16,7 @@ from axonometry.populations import datasets
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import DATASETS, Dataset, Source
 from axonometry.populations.initialisers import initialise
-from axonometry.populations.loop import Loop, Stop
+from axonometry.populations.loop import Stop, TrainingLoop
 from axonometry.populations.objectives import n_outputs
 from axonometry.populations.sampling import used_images
 from axonometry.populations.seeds import generator
@@ -79,7 +79,7 @@ def train(
             with Recorder(
                 folder, network, example, measures=measures, samples=samples, configuration=about, resume=True
             ) as recorder:
-                Loop(configuration, used, network, recorder, progress or silent).run(stop)
+                TrainingLoop(configuration, used, network, recorder, progress or silent).run(stop)
     return load(folder, network, example)
 
 

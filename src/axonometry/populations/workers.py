@@ -25,7 +25,7 @@ from axonometry.populations.training import train
 
 
 @runtime_checkable
-class Job(Protocol):
+class Named(Protocol):
     """What a process is given to do: a configuration, or anything else that has a name and can be pickled."""
 
     @property
@@ -34,7 +34,7 @@ class Job(Protocol):
         ...
 
 
-AnyJob = TypeVar("AnyJob", bound=Job)
+AnyNamed = TypeVar("AnyNamed", bound=Named)
 
 Data = Dataset | str | Path | None
 Report = Callable[[RunConfiguration, str | None], None]
@@ -72,9 +72,9 @@ _work: Callable[[Any], None] | None = None
 
 
 def run_locally(
-    configurations: Iterable[AnyJob],
-    work: Callable[[AnyJob], None],
-    report: Callable[[AnyJob, str | None], None],
+    configurations: Iterable[AnyNamed],
+    work: Callable[[AnyNamed], None],
+    report: Callable[[AnyNamed, str | None], None],
     *,
     workers: int,
 ) -> None:
@@ -105,14 +105,14 @@ def failure(future: Future[None]) -> str | None:
 
 
 def _work_off(
-    queue: deque[AnyJob],
-    work: Callable[[AnyJob], None],
-    report: Callable[[AnyJob, str | None], None],
+    queue: deque[AnyNamed],
+    work: Callable[[AnyNamed], None],
+    report: Callable[[AnyNamed, str | None], None],
     *,
     workers: int,
-) -> list[AnyJob]:
+) -> list[AnyNamed]:
     """Train runs of the queue until it is empty or a process dies; the runs that were then under way."""
-    running: dict[Future[None], AnyJob] = {}
+    running: dict[Future[None], AnyNamed] = {}
     with _pool(work, workers) as pool:
         while queue or running:
             try:
@@ -173,6 +173,6 @@ def _end_with_parent(lifeline: Connection) -> None:
         os._exit(1)
 
 
-def _do(configuration: Job) -> None:
+def _do(configuration: Named) -> None:
     assert _work is not None  # _start sees to it
     _work(configuration)
