@@ -105,7 +105,12 @@ def test_figures_show_what_was_measured(steps: list[StepBasins]) -> None:
     assert network.y == pytest.approx(mine["accuracy"].to_numpy(), abs=1e-6)
     assert len([trace for trace in drawn.data if trace.name and trace.name.startswith("class")]) == len(basin.classes)
     counted = samples(basin).data[0].y
-    assert sum(counted) == (basin.samples["state"] == "crossed").sum()
+    crossed = basin.samples.loc[basin.samples["state"] == "crossed", "amplitude"]
+    assert sum(counted) == len(crossed)
+    heights, edges = np.histogram(np.log10(crossed), bins=8)
+    bars = samples(basin).data[0]
+    assert list(bars.y) == list(heights)
+    np.testing.assert_allclose(np.log10(bars.x), (edges[1:] + edges[:-1]) / 2, rtol=1e-4, atol=1e-6)
     nothing = samples(replace(basin, samples=basin.samples.assign(state="wrong")))
     assert len(nothing.data) == 0
 

@@ -71,6 +71,33 @@ def test_the_correlation_beside_the_story_is_spearman_s(population: Population) 
     assert f"ρ = {expected:+.2f} over 6 networks" in [panel.remark for panel in story(found).panels]
 
 
+def test_the_overview_has_the_numbers_of_all_networks(page: Page, population: Population) -> None:
+    accuracy = population.frame["accuracy"]
+    facts = page.tabs[0].blocks[0]
+    assert isinstance(facts, Facts)
+    low, high = np.quantile(accuracy, [0.1, 0.9])
+    assert facts.items["median final accuracy"] == f"{np.median(accuracy):.1%}"
+    assert facts.items["10%–90% range of final accuracy"] == f"{100 * low:.0f}–{100 * high:.0f}%"
+
+
+def test_the_table_of_layers_has_medians_of_the_lowest_and_the_highest_bin(page: Page, population: Population) -> None:
+    from scipy.stats import spearmanr
+
+    found = study(population)
+    last = {name: run.metrics[run.metrics["step"] == run.steps[-1]] for name, run in population.runs.items()}
+    accuracy = [population.frame["accuracy"][name] for name in last]
+    for layer, _, _, strength_rho, *medians, n in table(page, "By layer, at the last step").rows:
+        wanted = "metric == 'layer_fluctuation' and group == @layer"
+        fluctuation = pd.Series({name: rows.query(wanted)["value"].item() for name, rows in last.items()})
+        for name, median in zip((found.bins[0], found.bins[-1]), medians, strict=True):
+            inside = found.networks.index[found.networks["bin"] == name]
+            assert median == pytest.approx(fluctuation[inside].median()), (layer, name)
+        wanted = "metric == 'node_strength' and statistic == 'mean' and group == @layer"
+        strength = [rows.query(wanted)["value"].item() for rows in last.values()]
+        assert strength_rho == pytest.approx(spearmanr(strength, accuracy).statistic, abs=0.006)
+        assert n == len(population)
+
+
 def test_a_page_of_one_network_has_no_correlation(population: Population) -> None:
     name = next(iter(population.runs))
     page = population_page(Population(population.folder, {name: population.runs[name]}), title="One")

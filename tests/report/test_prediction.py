@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,23 @@ def test_every_run_is_a_dot_at_truth_and_prediction(evaluation: Evaluation) -> N
     np.testing.assert_allclose(dots.y, rows["predicted"], rtol=1e-6)
 
 
+def test_the_caption_says_how_many_runs_reach_the_threshold(evaluation: Evaluation) -> None:
+    split = replace(evaluation, threshold=float(np.sort(evaluation.predictions.groupby("run")["truth"].first())[-3]))
+    scores = drawn(evaluation_page(split, facts={}))[0]
+    assert scores.caption.endswith(f"a final accuracy of {split.threshold:.1%}; 10% of the runs reach it.")  # 3 of 30
+
+
+def test_differences_are_drawn_with_room_on_both_sides(evaluation: Evaluation) -> None:
+    figure = next(f for f in drawn(evaluation_page(evaluation, facts={})) if f.title == "Differences to curve")
+    rows = evaluation.differences.query("score == 'r2'")
+    low, high = min(rows["low"].min(), 0.0), max(rows["high"].max(), 0.0)
+    for panel, (_, part) in zip(figure.panels, rows.groupby("epochs"), strict=True):
+        assert panel.figure.layout.xaxis.range == pytest.approx((low - 0.03 * (high - low), high + 0.03 * (high - low)))
+        (trace,) = panel.figure.data
+        np.testing.assert_allclose(trace.x, part["value"], rtol=1e-5)
+        np.testing.assert_allclose(trace.x - trace.error_x.arrayminus, part["low"], atol=1e-6)
+
+
 def test_without_the_reference_there_are_no_differences() -> None:
     plan = EvaluationPlan(folds=2, inner_folds=2, trees=2, resamples=10)
     found = evaluate(table(16), ("degree",), (1,), plan=plan)
@@ -120,7 +138,9 @@ def test_more_intervals_than_a_screen_holds_are_thinned_and_said() -> None:
     values = np.linspace(0, 1, 200)
     columns = {"prediction": values, "low": values - 0.1, "high": values + 0.1}
     predictions = pd.DataFrame(columns, index=[f"run{number}" for number in range(200)])
-    _, figure, shown = overview_blocks(predictions, level=0.9)
+    facts, figure, shown = overview_blocks(predictions.assign(prediction=values**2), level=0.9)
+    assert facts.items["median prediction"] == "25.0%", "the mean is 33.4%"
+    assert facts.items["highest prediction"] == "100.0%"
     (trace,) = figure.panels[0].figure.data
     assert (trace.x[0], trace.x[-1], len(trace.x), len(shown.rows)) == (1, 0, 40, 200)
     assert figure.caption.startswith("40 of 200 runs")
