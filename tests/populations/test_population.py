@@ -411,7 +411,7 @@ def with_accuracies(accuracies: list[float]) -> Population:
 
 def test_bins_hold_their_lower_edge_only() -> None:
     bins = with_accuracies([0.2, 0.3, 0.35, 0.4, 0.1, 0.5, 0.05]).accuracy_bins([0.1, 0.3, 0.4])
-    assert [(b.lower, b.upper, b.runs) for b in bins] == [
+    assert [(b.low, b.high, b.runs) for b in bins] == [
         (0.1, 0.3, ("run 4", "run 0")),
         (0.3, 0.4, ("run 1", "run 2", "run 3")),  # the last bin holds its upper edge as well
     ]

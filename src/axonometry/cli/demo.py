@@ -71,7 +71,7 @@ def _by_accuracy(population: Population) -> dict[str, Any]:
 
     fluctuation, accuracy = _fluctuation(population), population.frame["accuracy"]
     bins = [part for part in population.accuracy_bins(EDGES) if part.runs]
-    names = labels([(part.lower, part.upper) for part in bins])
+    names = labels([(part.low, part.high) for part in bins])
     rows = [
         {"accuracy": name, "networks": len(part.runs), **fluctuation.loc[list(part.runs)].median().to_dict()}
         for name, part in zip(names, bins, strict=True)

@@ -22,13 +22,13 @@ class AccuracyBin:
     """The runs whose final accuracy lies in one bin.
 
     Attributes:
-        lower: Least accuracy of the bin.
-        upper: The next bin's least accuracy; it belongs to this bin only where there is no next one.
+        low: Least accuracy of the bin.
+        high: The next bin's least accuracy; it belongs to this bin only where there is no next one.
         runs: Names of the runs, ascending by accuracy.
     """
 
-    lower: float
-    upper: float
+    low: float
+    high: float
     runs: tuple[str, ...]
 
 
@@ -54,6 +54,6 @@ def bins_of(accuracies: pd.Series, edges: Sequence[float]) -> tuple[AccuracyBin,
     places[ordered == rounded[-1]] = len(rounded) - 2
     bounds = [float(edge) for edge in rounded]
     return tuple(
-        AccuracyBin(lower, upper, tuple(ordered.index[places == number]))
-        for number, (lower, upper) in enumerate(pairwise(bounds))
+        AccuracyBin(low, high, tuple(ordered.index[places == number]))
+        for number, (low, high) in enumerate(pairwise(bounds))
     )

@@ -174,7 +174,7 @@ def study(population: Population, *, edges: Sequence[float] | None = None) -> St
     bins = [
         part for part in population.accuracy_bins(edges or default_edges(known["accuracy"].to_numpy())) if part.runs
     ]
-    names = labels([(part.lower, part.upper) for part in bins])
+    names = labels([(part.low, part.high) for part in bins])
     order = [name for part in bins for name in part.runs]
     of = {run: name for name, part in zip(names, bins, strict=True) for run in part.runs}
     known = known.loc[order]

@@ -89,7 +89,7 @@ class Ensemble:
             for part in self.population.accuracy_bins(EDGES)
         ]
         members = [(part, runs) for part, runs in members if runs]
-        names = labels([(part.lower, part.upper) for part, _ in members])
+        names = labels([(part.low, part.high) for part, _ in members])
         of = {run: name for name, (_, runs) in zip(names, members, strict=True) for run in runs}
         networks = self.population.frame.loc[list(of), ["accuracy"]]
         strata = self.table.drop_duplicates("run").set_index("run")["stratum"]
