@@ -87,12 +87,12 @@ def test_the_table_of_layers_has_medians_of_the_lowest_and_the_highest_bin(page:
     last = {name: run.metrics[run.metrics["step"] == run.steps[-1]] for name, run in population.runs.items()}
     accuracy = [population.frame["accuracy"][name] for name in last]
     for layer, _, _, strength_rho, *medians, n in table(page, "By layer, at the last step").rows:
-        wanted = "metric == 'layer_fluctuation' and group == @layer"
+        wanted = f"metric == 'layer_fluctuation' and group == {layer!r}"
         fluctuation = pd.Series({name: rows.query(wanted)["value"].item() for name, rows in last.items()})
         for name, median in zip((found.bins[0], found.bins[-1]), medians, strict=True):
             inside = found.networks.index[found.networks["bin"] == name]
             assert median == pytest.approx(fluctuation[inside].median()), (layer, name)
-        wanted = "metric == 'node_strength' and statistic == 'mean' and group == @layer"
+        wanted = f"metric == 'node_strength' and statistic == 'mean' and group == {layer!r}"
         strength = [rows.query(wanted)["value"].item() for rows in last.values()]
         assert strength_rho == pytest.approx(spearmanr(strength, accuracy).statistic, abs=0.006)
         assert n == len(population)
