@@ -82,6 +82,15 @@ def test_a_small_matrix_has_its_numbers_in_readable_colours() -> None:
     assert "<b onclick" not in repr(figure.to_plotly_json())
 
 
+def test_each_number_stands_in_its_cell() -> None:
+    matrix = pd.DataFrame([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], index=["a", "b"], columns=["x", "y", "z"])
+    cells, numbers = distributions.heatmap(matrix, value="divergence (nats)").data
+    for row, column, text in zip(numbers.y, numbers.x, numbers.text, strict=True):
+        assert float(text) == matrix.loc[row, column]
+    assert np.asarray(cells.z).tolist() == matrix.to_numpy().tolist()
+    assert (list(cells.y), list(cells.x)) == (["a", "b"], ["x", "y", "z"])
+
+
 def test_a_large_matrix_has_a_scale_instead_of_numbers() -> None:
     matrix = pd.DataFrame(np.arange(400.0).reshape(20, 20))
     figure = distributions.heatmap(matrix, value="divergence (nats)")

@@ -160,8 +160,13 @@ def test_constant_and_broken_values_have_no_density() -> None:
 
 
 def test_a_curve_covers_nearly_all_of_a_sample_and_integrates_to_one() -> None:
-    curve = samples.curve(np.random.default_rng(0).standard_t(2, size=100_000).astype(np.float32))
+    values = np.random.default_rng(0).standard_t(2, size=100_000).astype(np.float32)
+    curve = samples.curve(values)
     assert len(curve) == samples.POINTS
+    bandwidth = density(values, np.empty(0)).bandwidth
+    low, high = np.quantile(values, [0.0005, 0.9995])
+    assert curve["x"].iloc[0] == pytest.approx(low - 3 * bandwidth)
+    assert curve["x"].iloc[-1] == pytest.approx(high + 3 * bandwidth)
     step = curve["x"].diff().iloc[1]
     assert curve["density"].sum() * step == pytest.approx(1, abs=3 * samples.TAIL)
 
