@@ -102,7 +102,7 @@ def divergences(samples: Samples) -> dict[tuple[str, str], pd.DataFrame]:
     >>> ramp = np.arange(100, dtype=np.float32)
     >>> found = divergences({("node_strength", "fc1"): {"low": ramp, "high": ramp + 50, "top": np.ones(9, np.float32)}})
     >>> found["node_strength", "fc1"].round(1).to_numpy().tolist()
-    [[0.0, 5.1, nan], [5.1, 0.0, nan], [nan, nan, nan]]
+    [[0.0, 4.2, nan], [4.2, 0.0, nan], [nan, nan, nan]]
     """
     found = {}
     for place, by_name in samples.items():
