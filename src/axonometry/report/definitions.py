@@ -72,5 +72,7 @@ def _words(function: object) -> str:
         text = inspect.cleandoc(module.__doc__)
     else:
         text = re.split(r"\n\s*(?:Args|Returns|Raises):", inspect.getdoc(function) or "")[0]
+    # A table of the documentation would run together in a paragraph; the sentence that leads to it goes with it.
+    text = re.sub(r"[^\n]+(?:\n[^\n]+)*:\n\n={3,}[^\n]*(?:\n[^\n]+)*\n\n?", "", text)
     # The documentation marks code with two backticks and roles; the page with one.
     return re.sub(r"(?::\w+:)?`+~?([^`]+)`+", r"`\1`", text)
