@@ -1,227 +1,215 @@
-"""The experiments' networks: samples, beginnings, training, measures, and outcomes that survive being killed."""
+"""Paper 4's networks: the scales, what is measured of a run, and a section from training to page."""
 
 from __future__ import annotations
 
-import json
-import math
+import html
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
-from axonometry.errors import ConfigurationError, DataError, RunError
-from axonometry.papers.lin2025 import carrying_out, learning
-from axonometry.papers.lin2025.carrying_out import outcomes
-from axonometry.papers.lin2025.items import ADDITION, Item, Network, Outcome, Plan, Task, Training, spread
-from axonometry.papers.lin2025.learning import carry_out, looked_at, network_of, path_of, samples_of, trained
-from axonometry.papers.lin2025.measuring import MEASURES
-from axonometry.papers.lin2025.plans import EXPERIMENTS, SEEDS, items, operations
-from axonometry.populations.datasets import load
-
-DIGITS = Task("digits", 200, 60)
-TINY = Item(
-    "lmap",
-    "tiny",
-    0,
-    DIGITS,
-    Network((6,), "tanh"),
-    Training("adam", 0.01, 50, 12),
-    Plan((2,), (5,), ("ranks",), 20, 40),
+import axonometry as ax
+from axonometry.errors import ConfigurationError, RunError
+from axonometry.experiments import (
+    Context,
+    Experiment,
+    Results,
+    Scale,
+    Trial,
+    markdown,
+    results_page,
+    run,
 )
+from axonometry.papers.lin2025 import EXPERIMENT, measuring
+from axonometry.papers.lin2025.measuring import MEASURES, Sizes, measure
+from axonometry.papers.lin2025.scales import SCALES, spread
+from axonometry.populations import RunConfiguration, train_population
+from axonometry.populations.datasets import load
+from axonometry.trajectory.verify import verify
+
+SIZES = Sizes(noised=15, ranked=40)
+KEPT = {
+    "lmap": ("tanh, 600 images", "linear, 600 images"),
+    "phases": ("SGD 0.03", "SGD 0.2"),
+    "depth": ("1 layers of 16, he", "4 layers of 16, he"),
+    "flat-minima": ("batch of 16", "batch of 1000"),
+    "grokking": ("addition modulo 23",),
+    "double-descent": ("width 2", "width 64"),
+}
+"""Conditions of the tiny scale whose networks are trained here, shorter and smaller still."""
 
 
-def test_all_measures_are_taken_before_at_the_moments_and_at_the_end() -> None:
-    item = replace(TINY, network=Network((6, 5)), plan=Plan((2,), (5,), tuple(MEASURES), 20, 60))
-    found = carry_out(item)
-    assert [row["step"] for row in found.curve] == [0, 2, 5, 12]
-    assert [moment["step"] for moment in found.moments] == [0, 5, 12]
-    assert found.end is found.moments[-1]
-    assert found.last is found.curve[-1]
-    for moment in found.moments:
-        assert set(moment) == {"step", *MEASURES}
-        assert list(moment["ranks"]) == list(moment["modes"]) == list(moment["densities"]) == ["0", "2"]
-        assert list(moment["truncation"]) == ["input", "0", "2", "4"]
-        assert all(-6 <= gradient <= 6 for gradient in moment["ranks"].values())
-        assert all(sum(bins) / len(bins) == pytest.approx(1) for bins in moment["densities"].values())
-    # The last group's truncation is the network itself, on the same 60 test images as the curve.
-    for row, moment in zip((found.curve[0], *found.curve[2:]), found.moments, strict=True):
-        assert moment["truncation"]["4"]["accuracy"] == pytest.approx(row["test_accuracy"])
-    assert Outcome.of(item, json.loads(found.to_json())) == found
+def short(trial: Trial) -> Trial:
+    """The same question of a network that trains in a blink."""
+    old = trial.configuration
+    steps = 40 if "flat-minima" in trial.sections else 8
+    widths = tuple(2 + width // 16 for width in old.widths or ())
+    n = {"n_train": 30, "n_test": 19, "modulus": 7} if old.modulus else {"n_train": 60, "n_test": 60}
+    records = (2, 4) if old.record_steps else ()
+    new = replace(old, **n, widths=widths, max_steps=steps, record_steps=records, batch_size=min(20, old.batch_size))
+    return replace(trial, configuration=new)
 
 
-def test_what_is_measured_agrees_with_a_network_that_is_trained_beside_it() -> None:
-    """Gradient as 12 (mean u - 1/2), ranks counted one by one, of the network that the same updates give."""
-    found = carry_out(TINY)
-    samples = samples_of(DIGITS, 0)
-    model = network_of(TINY.network, 64, 10, 0)
-    for _ in trained(model, samples, TINY.training, 0):
-        pass
-    assert looked_at(model, samples, TINY.training, 12) == found.last
-    inputs, labels = samples.test[:40], samples.test_labels[:40]
-    with torch.no_grad():
-        fields = model[0](inputs).double()
-    signs = model[2].weight.detach().sign()
-    slopes = []
+def few(seeds: int) -> list[Trial]:
+    trials = SCALES["tiny"].trials(seeds)
+    return [short(trial) for trial in trials if trial.condition in KEPT[trial.sections[0]]]
+
+
+def experiment(trials: partial[list[Trial]] | None = None) -> Experiment:
+    return replace(EXPERIMENT, scales={"short": Scale(trials or few, 2, options=SIZES)})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_draws() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measuring, "PRECISION", 0.7)
+        patch.setattr(measuring, "SAMPLE_DRAWS", 2)
+        patch.setattr(measuring, "WEIGHT_DRAWS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lin2025")
+
+
+@pytest.fixture(scope="module")
+def results(folder: Path) -> Results:
+    return run(experiment(), "short", folder=folder, workers=1)
+
+
+# ------------------------------------------------------------------------------------------------ scales
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_scales_are_whole(scale: str) -> None:
+    trials = SCALES[scale].trials(2)
+    assert len({trial.configuration for trial in trials}) == len(trials)
+    assert {trial.sections[0] for trial in trials} == set(EXPERIMENT.section_names) == set(MEASURES)
+    assert {trial.configuration.seed for trial in trials} == {0, 1}
+    for trial in trials:
+        assert max((0, *(trial.configuration.record_steps or ()))) <= (trial.configuration.max_steps or 0)
+        assert trial.configuration.n_train_evaluated == 2000
+    # Conditions are the same with every seed, and a name is one condition's.
+    assert len({trial.condition for trial in trials}) == len(trials) / 2
+    alike = {(trial.condition, replace(trial.configuration, seed=0)) for trial in trials}
+    assert len(alike) == len(trials) / 2
+
+
+def test_the_sizes_of_the_scales() -> None:
+    small = SCALES["small"].trials(1)
+    depths = {len(t.configuration.widths or ()) for t in small if t.sections == ("depth",)}
+    assert {1, 30, 100} <= depths
+    assert len(small) == 14 + 4 + 27 + 5 + 3 + 11
+    assert [SCALES[name].seeds for name in ("tiny", "small", "full")] == [2, 3, 5]
+    assert spread(6000, 3, 10) == (10, 245, 6000)
+    assert all(t.configuration.dataset in {"digits", "modular-addition"} for t in SCALES["tiny"].trials(1))
+
+
+# ------------------------------------------------------------------------------------------------ measuring
+
+
+def test_what_is_measured_agrees_with_ranks_that_are_counted_one_by_one(tmp_path: Path) -> None:
+    """Gradient as 12 (mean u - 1/2), of the network that the run recorded last."""
+    configuration = RunConfiguration(
+        family="mlp", widths=(6,), activation="tanh", n_train=200, n_test=60, max_steps=12, record_steps=(5,),
+        n_train_evaluated=2000, batch_size=50, learning_rate=0.01,
+    )  # fmt: skip
+    population = train_population([configuration], tmp_path, workers=1)
+    scale = Scale(lambda _: [Trial(configuration, "tiny", sections=("lmap",))], 1, options=SIZES)
+    table = measure(population, Context(scale, 1, tmp_path / "tables"))
+    assert table["step"].tolist() == [0, 5, 12]
+    last, state = table.iloc[-1], population.runs[configuration.identity].snapshots[12]
+    data = load("digits")
+    inputs, labels = data.test_inputs[:40].flatten(1), data.test_labels[:40]
+    fields = (inputs @ state["fc1.weight"].T + state["fc1.bias"]).double()
+    signs, slopes = state["fc2.weight"].sign(), []
     for k in labels.unique().tolist():
         for i in range(6):
             p = fields[:, i] * signs[k, i]
             ranks = torch.tensor([(p < x).sum() + ((p == x).sum() + 1) / 2 for x in p])
-            u = (ranks - 0.5) / 40
-            slopes.append(12 * (float(u[labels == k].mean()) - 0.5))
-    assert found.end["ranks"]["0"] == pytest.approx(sum(slopes) / len(slopes), abs=1e-6)
+            slopes.append(12 * (float(((ranks - 0.5) / 40)[labels == k].mean()) - 0.5))
+    assert last["gradient_1"] == pytest.approx(sum(slopes) / len(slopes), abs=1e-6)
+    # The last group's truncation is the network itself.
+    outputs = torch.tanh(fields.float()) @ state["fc2.weight"].T + state["fc2.bias"]
+    assert last["ranked_accuracy"] == pytest.approx(float((outputs.argmax(1) == labels).double().mean()))
+    assert (last["ranked"], last["noised"], last["layers"], last["width"], last["data"]) == (40, 15, 1, 6, "the digits")
 
 
-def test_training_ends_when_the_loss_is_low_enough_where_it_is_looked_at() -> None:
-    plan = replace(TINY.plan, looked=tuple(range(5, 400, 5)))
-    item = replace(TINY, training=Training("adam", 0.02, 50, 400, enough=0.3), plan=plan)
-    found = carry_out(item)
-    *before, last = [row["train_loss"] for row in found.curve]
-    assert last <= 0.3 < min(before)
-    assert found.last["step"] == found.end["step"] < 400
+def test_every_measure_is_taken_at_its_moments(results: Results) -> None:
+    table = results.measurements.table
+    for trial in results.measurements.trials:
+        rows = table[table["run"] == trial.configuration.identity].set_index("step")
+        section, steps = trial.sections[0], set(rows.index)
+        assert rows[["test_accuracy", "train_accuracy", "train_loss"]].notna().all(axis=None)
+        column = "sample_basin" if section in {"depth", "flat-minima"} else "gradient_1"
+        wanted = {"depth": {8}, "double-descent": {8}, "flat-minima": {max(steps)}, "grokking": {0, 8}}
+        assert set(rows.index[rows[column].notna()]) == wanted.get(section, steps)
+    one = table[table["condition"] == "addition modulo 23"].iloc[-1]
+    for column in ("rate_1", "dead_1", "weight_basin", "train_sample_basin", "sample_basin_mean"):
+        assert 0 <= one[column] <= measuring.LARGEST
+    classes = table.filter(regex="^sample_basin_class_").loc[table["data"] == "the digits"]
+    assert classes.notna().any().sum() == 10
+    assert table["sharpness"].notna().sum() == table["train_weight_basin"].notna().sum() == 4
 
 
-def test_an_outcome_depends_on_the_seed_and_on_nothing_else() -> None:
-    first, again, other = carry_out(TINY), carry_out(TINY), carry_out(replace(TINY, seed=1))
-    assert (first.curve, first.moments) == (again.curve, again.moments)
-    assert first.curve != other.curve
-    state = torch.get_rng_state()
-    network_of(TINY.network, 4, 3, 0)
-    assert torch.equal(torch.get_rng_state(), state)
+def test_networks_are_ordinary_runs(results: Results, folder: Path) -> None:
+    name = results.measurements.trials[0].configuration.identity
+    loaded = ax.load(folder / "networks" / name)
+    assert loaded.complete
+    assert loaded.steps == (0, 2, 4, 8)
+    assert loaded.configuration["family"] == "mlp"
+    assert {"accuracy", "train_accuracy", "train_eval_loss"} <= set(loaded.scalars())
+    assert verify(folder / "networks" / name) == ()
 
 
-def test_identities_tell_items_apart_and_survive_a_round_trip() -> None:
-    others = [
-        replace(TINY, seed=1),
-        replace(TINY, task=replace(DIGITS, label_noise=0.1)),
-        replace(TINY, network=Network((6,), "relu")),
-        replace(TINY, training=replace(TINY.training, weight_decay=0.1)),
-        replace(TINY, plan=replace(TINY.plan, samples=21)),
-    ]
-    assert len({item.identity for item in (TINY, *others)}) == 6
-    assert TINY.identity == replace(TINY).identity
-    assert TINY.identity.startswith("lmap-")
+# ------------------------------------------------------------------------------------------------ from end to end
 
 
-def test_samples_are_drawn_by_the_seed_and_noise_changes_labels_to_others() -> None:
-    whole = load("digits")
-    clean, noisy = samples_of(DIGITS, 3), samples_of(replace(DIGITS, label_noise=0.15), 3)
-    assert torch.equal(clean.train, noisy.train)
-    assert int((clean.train_labels != noisy.train_labels).sum()) == 30
-    assert torch.equal(clean.test_labels, whole.test_labels[:60])
-    assert not torch.equal(clean.train, samples_of(DIGITS, 4).train)
-    # Smaller sets are the beginnings of larger ones, so that sizes are compared on nested samples.
-    assert torch.equal(samples_of(replace(DIGITS, n_train=50), 3).train, clean.train[:50])
-    held = {tuple(row) for row in whole.train_inputs.flatten(1).tolist()}
-    assert all(tuple(row) in held for row in clean.train[:20].tolist())
+def test_all_sections_are_read_and_written(results: Results, tmp_path: Path) -> None:
+    assert tuple(results.sections) == EXPERIMENT.section_names
+    assert (results.networks, results.trained, results.not_run) == (22, 22, ())
+    text = markdown(results, command="axonometry paper lin2025 --scale short")
+    page = results_page(results).write(tmp_path / "page.html").read_text(encoding="utf-8")
+    for section in results.sections.values():
+        assert section.claims
+        assert section.figures
+        assert all(len(table.columns) == len(row) for table in section.tables for row in table.rows)
+        for claim in section.claims:
+            assert claim.numbers
+            assert claim.words in text
+            assert claim.words in html.unescape(page)
+    assert "nan" not in text.split()
 
 
-def test_additions_are_all_different_and_right() -> None:
-    task = Task(ADDITION, 30, 100, modulus=7)
-    samples = samples_of(task, 0)
-    both = torch.cat([samples.train, samples.test])
-    assert len(both) == 49
-    assert len(torch.unique(both, dim=0)) == 49
-    first, second = both[:, :7].argmax(1), both[:, 7:].argmax(1)
-    assert torch.equal(both.sum(1), torch.full((49,), 2.0))
-    assert torch.equal((first + second) % 7, torch.cat([samples.train_labels, samples.test_labels]))
+def test_a_second_call_trains_nothing_and_finds_the_same(results: Results, folder: Path) -> None:
+    again = run(experiment(), "short", folder=folder, workers=1)
+    assert again.trained == 0
+    assert [one.claims for one in again.sections.values()] == [one.claims for one in results.sections.values()]
 
 
-def test_beginnings() -> None:
-    torch_like = network_of(Network((50, 50), factor=1.0), 64, 10, 0)
-    scaled = network_of(Network((50, 50), factor=8.0), 64, 10, 0)
-    for one, eight in zip(torch_like.parameters(), scaled.parameters(), strict=True):
-        assert torch.equal(8 * one, eight)
-    assert max(float(p.detach().abs().max()) for p in torch_like[0].parameters()) <= 1 / 8
-    he = network_of(Network((400,) * 2, initial="he"), 64, 10, 0)
-    assert float(he[2].weight.detach().std()) == pytest.approx(math.sqrt(2 / 400), rel=0.01)
-    assert not he[2].bias.any()
-    assert [type(layer) for layer in network_of(Network((3,), "identity"), 4, 2, 0)] == [
-        nn.Linear,
-        nn.Identity,
-        nn.Linear,
-    ]
+def test_networks_that_diverge_are_named_and_left_out(folder: Path, tmp_path: Path) -> None:
+    def wild(seeds: int) -> list[Trial]:
+        trials = [trial for trial in few(1) if trial.sections == ("phases",)]
+        broken = replace(trials[1].configuration, learning_rate=1e30)
+        return [*trials, Trial(broken, "wild", sections=("phases",))]
+
+    found = run(experiment(wild), "short", folder=folder, only=["phases"], workers=1)
+    section = found.sections["phases"]
+    assert section.setup.endswith("diverged, to which nothing here applies: wild, seed 0.")
+    assert "wild" not in str(section.tables)
+    assert {claim.verdict for claim in section.claims} == {"undecided"}
+    with pytest.raises(RunError, match="some network of phases learns without diverging"):
+        run(experiment(lambda seeds: wild(seeds)[2:]), "short", folder=folder, only=["phases"], workers=1)
 
 
-def test_items_refuse_numbers_that_make_no_sense() -> None:
-    for wrong in (
-        {"task": replace(DIGITS, n_train=0)},
-        {"training": replace(TINY.training, batch=0)},
-        {"training": replace(TINY.training, learning_rate=-0.1)},
-    ):
-        with pytest.raises(ConfigurationError, match="is above 0"):
-            replace(TINY, **wrong)
-    with pytest.raises(ConfigurationError, match="some of the additions are trained on"):
-        replace(TINY, task=Task(ADDITION, 49, 10, modulus=7))
-
-
-def test_what_is_there_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = [replace(TINY, seed=seed) for seed in range(2)]
-    seen: list[tuple[int, int]] = []
-    first = outcomes(plan, tmp_path, workers=1, progress=lambda done, total, words: seen.append((done, total)))
-    assert seen[0] == (0, 2)
-    assert seen[-1] == (2, 2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{item.identity}.json" for item in plan)
-    path_of(plan[1], tmp_path).unlink()
-    done: list[int] = []
-    monkeypatch.setattr(learning, "carry_out", lambda item, data: done.append(item.seed) or first[item.seed])
-    assert outcomes(plan, tmp_path, workers=1) == first
-    assert done == [1]
-
-
-def test_a_call_that_is_cut_off_leaves_whole_outcomes_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = [replace(TINY, seed=seed) for seed in range(2)]
-    real = learning.carry_out
-
-    def killed(item: Item, data: str | Path | None) -> Outcome:
-        if item.seed == 1:
-            raise KeyboardInterrupt
-        return real(item, data)
-
-    monkeypatch.setattr(learning, "carry_out", killed)
-    with pytest.raises(KeyboardInterrupt):
-        outcomes(plan, tmp_path, workers=1)
-    assert [path.name for path in tmp_path.iterdir()] == [f"{plan[0].identity}.json"]
-
-
-def test_several_processes_find_the_same_and_name_what_fails(tmp_path: Path) -> None:
-    plan = [TINY, replace(TINY, seed=1)]
-    broken = replace(TINY, cell="broken", plan=replace(TINY.plan, measures=("nothing",)))
-    with pytest.raises(RunError, match=r"1 of 3 that were not: lmap-\w+ \(KeyError: 'nothing'\)"):
-        outcomes([broken, *plan], tmp_path, workers=2)
-    together = outcomes(plan, tmp_path, workers=1)
-    assert [(o.curve, o.moments) for o in together] == [(o.curve, o.moments) for o in map(carry_out, plan)]
-
-
-def test_missing_data_are_said_before_anything_is_trained(tmp_path: Path) -> None:
-    item = replace(TINY, task=Task("mnist", 10, 10))
-    with pytest.raises(DataError, match="MNIST"):
-        outcomes([item], tmp_path / "runs", data=tmp_path, workers=1)
-    assert not list((tmp_path / "runs").iterdir())
-
-
-def test_the_plans_are_whole() -> None:
-    for name in EXPERIMENTS:
-        for scale in ("small", "full"):
-            plan = items(name, scale, SEEDS[scale])
-            assert len({item.identity for item in plan}) == len(plan)
-            assert {item.experiment for item in plan} == {name}
-            assert {item.seed for item in plan} == set(range(SEEDS[scale]))
-            assert all(set(item.plan.measures) <= set(MEASURES) for item in plan)
-            assert all(max((0, *item.plan.looked, *item.plan.moments)) <= item.training.steps for item in plan)
-    depths = {len(item.network.widths) for item in items("depth", "small", 1)}
-    assert {1, 30, 100} <= depths
-    assert spread(6000, 3, 10) == (10, 245, 6000)
-
-
-def test_operations_are_three_for_each_weight_and_sample() -> None:
-    assert operations(TINY, 12.0) == 3 * (64 * 6 + 6 * 10) * 50 * 12
-    sums = replace(TINY, task=Task(ADDITION, 30, 100, modulus=7), network=Network((5,)))
-    assert operations(sums, 2.0) == 3 * (14 * 5 + 5 * 7) * 30 * 2
-
-
-def test_progress_says_what_is_under_way(tmp_path: Path) -> None:
-    words: list[str] = []
-    carrying_out.outcomes([TINY], tmp_path, workers=1, progress=lambda done, total, said: words.append(said))
-    assert words == ["", "tiny", TINY.identity]
+def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="'lmaps'"):
+        run(EXPERIMENT, "tiny", only=["lmaps"], folder=tmp_path)
+    with pytest.raises(ConfigurationError, match="'large'"):
+        run(EXPERIMENT, "large", folder=tmp_path)
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        run(EXPERIMENT, "tiny", seeds=0, folder=tmp_path)

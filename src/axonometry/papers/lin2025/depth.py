@@ -3,229 +3,113 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from axonometry.papers.lin2025.finding import (
-    LARGEST,
-    Chart,
-    Estimate,
-    Finding,
-    Sheet,
-    Statement,
-    Verdict,
-    amplitude,
-    correlation,
-    estimate,
-    finding,
-    lines,
-    of,
-)
-from axonometry.papers.lin2025.items import Outcome
+from axonometry.experiments import Claim, LineChart, Section, joint, mean_estimate, paired_estimate
+from axonometry.papers.lin2025.reading import chart, correlated, ends, groups, listed, section, summary
 
-TITLE = "How deep is best, and what do the basins do?"
+if TYPE_CHECKING:
+    import pandas as pd
+
 BEST = range(6, 9)
 """Layers that the paper finds best."""
 LEARNED = 0.8
 """Test accuracy from which on a network counts as trained, where basins are compared [our choice]."""
+CLASSES = {"0": Claim.above, "2": Claim.above, "9": Claim.below}
+"""Classes that the paper names, and whether it finds their basins large or small."""
+DEEPEST = "behave as the paper's (its versions 1 and 2 name 100 in their abstracts)"
 
-Series = dict[tuple[int, str], list[Outcome]]
+Series = Mapping[str, "pd.DataFrame"]
 
 
-def read(outcomes: Sequence[Outcome]) -> Finding:
-    """What the networks say of the paper's statements."""
-    series, first = _series(outcomes), outcomes[0].item
+@section
+def depth(table: pd.DataFrame) -> Section:
+    """What the networks say of the paper's claims."""
+    end, one = ends(table).sort_values("layers", kind="stable"), table.iloc[0]
+    end["begins"] = end["initialiser"].replace("torch-default", "torch")
+    series = {f"width {width}, {begins}": some for (width, begins), some in end.groupby(["width", "begins"], sort=True)}
     setup = (
-        f"ReLU networks on {first.task.n_train:,} images of {first.task.title}, {first.training.steps:,} updates of "
-        f"{first.training.batch} images by Adam ({first.training.learning_rate:g}) at every depth: how fast a depth "
-        "learns is part of its accuracy here. *he*: weights begin as N(0, 2/fan_in); *torch*: as U(±1/√fan_in), the "
-        f"paper's. Basins on {min(first.plan.samples, first.task.n_test)} test images. Among networks of at least "
-        f"{LEARNED:.0%} accuracy basins are compared: an untrained network has none."
+        f"ReLU networks on {one['n_train']:,} images of {one['data']}, {one['max_steps']:,} updates of "
+        f"{one['batch_size']} images by Adam ({one['learning_rate']:g}) at every depth: how fast a depth learns is "
+        "part of its accuracy here. *he*: weights begin as N(0, 2/fan_in); *torch*: as U(±1/√fan_in), the paper's. "
+        f"Basins on {one['noised']} test images, compared among networks of at least {LEARNED:.0%} accuracy; 0 is "
+        "that of a network whose accuracy is not above one half."
     )
-    statements = (
+    claims = (
         _optimum(series),
-        _moves(series),
-        _trend(series, "test_samples", "The sample basin grows with depth", grows=True),
-        _trend(series, "test_weights", "The weight basin shrinks with depth", grows=False),
-        _classes(outcomes),
-        _deepest(series),
+        _moves(groups(end[end["begins"] == "he"], "width")),
+        _trend(series, "sample_basin", "The sample basin grows with depth", grows=True),
+        _trend(series, "weight_basin", "The weight basin shrinks with depth", grows=False),
+        _classes(end[end["test_accuracy"] >= LEARNED]),
+        Claim(f"{end['layers'].max()} layers {DEEPEST}", "undecided", numbers="the paper's set-up is not known to us"),
     )
-    return finding("depth", (TITLE, setup), outcomes, statements, [_sheet(series)], _charts(series))
+    rows = {(name, n): mine for name, some in series.items() for n, mine in groups(some, "layers").items()}
+    columns = ("test_accuracy", "train_accuracy", "sample_basin", "weight_basin")
+    tables = (summary("At the end of training", rows, ("networks", "layers"), columns),)
+    return Section("How deep is best, and what do the basins do?", setup, claims, tables, _charts(series))
 
 
-def _series(outcomes: Iterable[Outcome]) -> Series:
-    """By width and way to begin, ascending in depth."""
-    series: Series = {}
-    for outcome in sorted(outcomes, key=layers):
-        network = outcome.item.network
-        series.setdefault((network.widths[0], network.initial), []).append(outcome)
-    return series
+def _best(some: pd.DataFrame) -> dict[int, int]:
+    """The most accurate depth, by seed; the least of several."""
+    return {seed: int(one.loc[one["test_accuracy"].idxmax(), "layers"]) for seed, one in groups(some, "seed").items()}
 
 
-def layers(outcome: Outcome) -> int:
-    """Number of hidden layers."""
-    return len(outcome.item.network.widths)
+def _optimum(series: Series) -> Claim:
+    best = {name: list(_best(some).values()) for name, some in series.items()}
+    cases = [layers in BEST for found in best.values() for layers in found]
+    numbers = listed({name: ", ".join(map(str, found)) for name, found in best.items()})
+    words = "The most accurate networks have 6 to 8 layers"
+    return Claim.counted(words, cases, numbers=f"best depth, seed by seed. {numbers}")
 
 
-def accuracy(outcome: Outcome) -> float:
-    """On the test data, at the end."""
-    return outcome.last["test_accuracy"]
-
-
-def _name(key: tuple[int, str]) -> str:
-    return f"width {key[0]}, {key[1]}"
-
-
-def _by_seed(some: Iterable[Outcome]) -> dict[int, list[Outcome]]:
-    seeds: dict[int, list[Outcome]] = {}
-    for outcome in some:
-        seeds.setdefault(outcome.item.seed, []).append(outcome)
-    return seeds
-
-
-def _by_depth(some: Iterable[Outcome]) -> dict[int, list[Outcome]]:
-    depths: dict[int, list[Outcome]] = {}
-    for outcome in some:
-        depths.setdefault(layers(outcome), []).append(outcome)
-    return depths
-
-
-def _best(some: Iterable[Outcome]) -> list[int]:
-    """The most accurate depth, seed by seed."""
-    return [layers(max(mine, key=accuracy)) for _, mine in sorted(_by_seed(some).items())]
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(str(number) for number in numbers)
-
-
-def _optimum(series: Series) -> Statement:
-    best = {key: _best(some) for key, some in series.items()}
-    every = [depth in BEST for found in best.values() for depth in found]
-    verdict: Verdict = "holds here" if all(every) else "undecided" if any(every) else "does not hold here"
-    words = "; ".join(f"{_name(key)}: {_listed(found)}" for key, found in best.items())
-    return Statement("The most accurate networks have 6 to 8 layers", verdict, f"best depth, seed by seed. {words}")
-
-
-def _moves(series: Series) -> Statement:
+def _moves(widths: Mapping[int, pd.DataFrame]) -> Claim:
     """Among the widths that began alike."""
-    best = {
-        width: estimate(map(math.log2, _best(some))) for (width, initial), some in series.items() if initial == "he"
-    }
-    narrow, wide = min(best), max(best)
-    pairs = zip(_best(series[wide, "he"]), _best(series[narrow, "he"]), strict=False)
-    octaves = estimate(math.log2(a) - math.log2(b) for a, b in pairs)
-    verdict = octaves.within(1.0) if narrow != wide else "undecided"
-    means = ", ".join(f"{2**one.value:.1f} (width {width})" for width, one in best.items())
-    evidence = (
-        f"geometric mean of the best depths over seeds: {means}; from width {narrow} to {wide} it moves by "
-        f"{octaves.text()} octaves; called independent below one"
-    )
-    return Statement("The best depth hardly depends on the width", verdict, evidence)
+    best = {width: {seed: math.log2(n) for seed, n in _best(some).items()} for width, some in widths.items()}
+    octaves = paired_estimate(best[max(best)], best[min(best)])
+    numbers = f"from width {min(best)} to {max(best)} it moves by {octaves} octaves; called independent below one"
+    return Claim.within("The best depth hardly depends on the width", octaves, 1.0, numbers=numbers)
 
 
-def _trend(series: Series, basin: str, words: str, *, grows: bool) -> Statement:
+def _trend(series: Series, basin: str, words: str, *, grows: bool) -> Claim:
     """Spearman's ρ of depth and basin, seed by seed, among the networks that have learned."""
-    found, verdicts = [], []
-    for key, some in series.items():
-        rhos = []
-        for mine in _by_seed(some).values():
-            trained = [o for o in mine if accuracy(o) >= LEARNED]
-            rhos.append(correlation([float(layers(o)) for o in trained], [amplitude(o.end, basin) for o in trained]))
-        one = estimate(rhos)
-        signed = one if grows else Estimate(-one.value, -one.high, -one.low, one.n)
-        verdicts.append(signed.verdict())
-        deep = max((layers(o) for o in some if accuracy(o) >= LEARNED), default=0)
-        found.append(f"{_name(key)}: {one.text()} (up to {deep} layers)")
-    verdict: Verdict = verdicts[0] if len(set(verdicts)) == 1 else "undecided"
-    counted = f"it surely does in {verdicts.count('holds here')} of {len(verdicts)} series, surely the opposite in "
-    counted += f"{verdicts.count('does not hold here')}"
-    evidence = f"Spearman's ρ of depth and amplitude, mean over seeds: {counted}. {'; '.join(found)}"
-    return Statement(words, verdict, evidence)
+    trained = {name: some[some["test_accuracy"] >= LEARNED] for name, some in series.items()}
+    rhos = {name: correlated(some, "layers", basin) for name, some in trained.items()}
+    verdicts = [(Claim.above if grows else Claim.below)(words, rho).verdict for rho in rhos.values()]
+    reach = {name: f"{rhos[name]} (up to {max(some['layers'], default=0)} layers)" for name, some in trained.items()}
+    numbers = f"Spearman's ρ of depth and amplitude, mean over seeds. {listed(reach)}"
+    return Claim(words, joint(verdicts), tuple(rhos.values()), numbers)
 
 
-def _classes(outcomes: Sequence[Outcome]) -> Statement:
-    """Where the classes 0, 2 and 9 stand among the classes of each network."""
-    wanted = ("0", "2", "9")
-    seeds: dict[int, list[dict[str, float]]] = {}
-    for outcome in outcomes:
-        own = outcome.end["test_samples"]["classes"]
-        if accuracy(outcome) >= LEARNED and set(wanted) <= set(own):
-            places = _places({label: min(float(value), LARGEST) for label, value in own.items()})
-            seeds.setdefault(outcome.item.seed, []).append(places)
+def _classes(trained: pd.DataFrame) -> Claim:
+    """Where the classes that the paper names stand among the classes of each network."""
     words = "Classes 0 and 2 have large basins, class 9 a small one"
-    if not seeds:
-        return Statement(words, "undecided", "no network learned enough")
-    ranks = {label: estimate(_mean(p[label] for p in some) for some in seeds.values()) for label in wanted}
-    verdicts = [ranks["0"].low > 0.5, ranks["2"].low > 0.5, ranks["9"].high < 0.5]
-    against = [ranks["0"].high < 0.5, ranks["2"].high < 0.5, ranks["9"].low > 0.5]
-    verdict: Verdict = "holds here" if all(verdicts) else "does not hold here" if any(against) else "undecided"
-    evidence = "place among the classes' sample basins, 0 the smallest and 1 the largest, mean over the networks: "
-    evidence += ", ".join(f"class {label} {one.text()}" for label, one in ranks.items())
-    return Statement(words, verdict, f"{evidence} (n = {sum(map(len, seeds.values()))} networks)")
+    whole = trained.dropna(subset=[f"sample_basin_class_{label}" for label in CLASSES])
+    if whole.empty:
+        return Claim(words, "undecided", numbers="no network learned enough")
+    ranks = whole.filter(regex="^sample_basin_class_").rank(axis=1)
+    places = (ranks - 1).div(ranks.count(axis=1) - 1, axis=0).groupby(whole["seed"]).mean()
+    found = {label: mean_estimate(places[f"sample_basin_class_{label}"]) for label in CLASSES}
+    verdicts = [CLASSES[label](words, one, 0.5).verdict for label, one in found.items()]
+    numbers = "place among the classes' sample basins, 0 the smallest and 1 the largest, mean over the networks: "
+    numbers += ", ".join(f"class {label} {one}" for label, one in found.items())
+    # One class on the other side refutes what the paper says of all three.
+    verdict = joint(verdicts) if "does not hold here" not in verdicts else "does not hold here"
+    return Claim(words, verdict, tuple(found.values()), f"{numbers} (n = {len(whole)} networks)")
 
 
-def _places(values: Mapping[str, float]) -> dict[str, float]:
-    from scipy import stats
-
-    ranks = stats.rankdata(list(values.values()))
-    return {label: (float(rank) - 1) / (len(values) - 1) for label, rank in zip(values, ranks, strict=True)}
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = list(values)
-    return sum(known) / len(known)
-
-
-def _deepest(series: Series) -> Statement:
-    words, deep = [], max(layers(some[-1]) for some in series.values())
-    for key, some in series.items():
-        mine = _by_depth(some)[max(map(layers, some))]
-        words.append(
-            f"{_name(key)}: accuracy {of(mine, accuracy).text()}, sample basin "
-            f"{of(mine, lambda o: amplitude(o.end, 'test_samples')).text()}, weight basin "
-            f"{of(mine, lambda o: amplitude(o.end, 'test_weights')).text()}"
-        )
-    evidence = (
-        f"the paper's set-up is not known to us. {'; '.join(words)}; a basin of 0: accuracy is not above one half"
-    )
-    return Statement(
-        f"{deep} layers behave as the paper's (its versions 1 and 2 name 100 in their abstracts)", "undecided", evidence
-    )
-
-
-def _sheet(series: Series) -> Sheet:
-    rows = [
-        (
-            _name(key),
-            depth,
-            of(mine, accuracy).text(".3f"),
-            of(mine, lambda o: o.last["train_accuracy"]).text(".3f"),
-            of(mine, lambda o: amplitude(o.end, "test_samples")).text(),
-            of(mine, lambda o: amplitude(o.end, "test_weights")).text(),
-        )
-        for key, some in series.items()
-        for depth, mine in _by_depth(some).items()
-    ]
-    columns = ("networks", "layers", "test accuracy", "training accuracy", "sample basin", "weight basin")
-    return Sheet("At the end of training", columns, tuple(rows))
-
-
-def _charts(series: Series) -> list[Chart]:
-    values: dict[str, Callable[[Outcome], float]] = {
-        "accuracy on test data": accuracy,
-        "sample basin (unit of the pixels)": lambda o: amplitude(o.end, "test_samples"),
-        "weight basin (standard deviations of the weights)": lambda o: amplitude(o.end, "test_weights"),
+def _charts(series: Series) -> tuple[LineChart, ...]:
+    drawn = {
+        "Accuracy on test data": ("accuracy on test data", "test_accuracy"),
+        "Sample basin": ("sample basin (unit of the pixels)", "sample_basin"),
+        "Weight basin": ("weight basin (standard deviations of the weights)", "weight_basin"),
     }
-    return [
-        Chart(
-            f"{y.split(' (', maxsplit=1)[0].capitalize()} over depth",
-            lines(
-                (_name(key), float(depth), of(mine, value))
-                for key, some in series.items()
-                for depth, mine in _by_depth(some).items()
-            ),
-            "hidden layers",
-            y,
+    return tuple(
+        chart(
+            f"{title} over depth",
+            ("hidden layers", y),
+            "layers",
+            {name: (some, column) for name, some in series.items()},
         )
-        for y, value in values.items()
-    ]
+        for title, (y, column) in drawn.items()
+    )

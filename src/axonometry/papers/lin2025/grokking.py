@@ -3,256 +3,158 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from axonometry.papers.lin2025.finding import (
-    LARGEST,
-    Chart,
-    Estimate,
-    Finding,
-    Sheet,
-    Statement,
-    Verdict,
-    by_cell,
-    estimate,
-    finding,
-    lines,
-)
-from axonometry.papers.lin2025.items import Outcome
+from axonometry.experiments import Claim, LineChart, Section, joint, mean_estimate
+from axonometry.papers.lin2025.reading import chart, groups, listed, mean, paired, section, summary
 
-TITLE = "What happens to basins and modes when a network groks?"
+if TYPE_CHECKING:
+    import pandas as pd
+
 MEMORISED = 0.99
 """Training accuracy from which on the training samples count as known [our choice]."""
 JUMP = 0.1
 """What the test accuracy gains after that, at least, for a network to have grokked [our choice]."""
-OMNIGROK = 0.01
-"""Weight decay of Omnigrok's official code."""
 LATE = 2.0
 """How many times the updates to that point the jump comes after, at least, to be called late [our choice]."""
 WHEN = ("before", "at the jump", "after")
-
-Value = Callable[[Mapping[str, Any]], float]
-
-
-def read(outcomes: Sequence[Outcome]) -> Finding:
-    """What the networks say of the paper's statements."""
-    cells = by_cell(sorted(outcomes, key=lambda o: (o.item.task.modulus == 0, -o.item.training.weight_decay)))
-    statements = [*_jumps(cells), *_basins(cells), _modes(cells), _deep()]
-    return finding("grokking", (TITLE, _setup(cells)), outcomes, statements, [_sheet(cells)], _charts(cells))
+Conditions = Mapping[str, "pd.DataFrame"]
+Around = Mapping[str, tuple["pd.DataFrame", ...]]
+"""By condition, a row a network at each of :data:`WHEN`."""
 
 
-def memorised(outcome: Outcome) -> float:
-    """The first looked-at step at which the training samples are known; infinite where they never are."""
-    return next((row["step"] for row in outcome.curve if row["train_accuracy"] >= MEMORISED), math.inf)
+@section
+def grokking(table: pd.DataFrame) -> Section:
+    """What the networks say of the paper's claims."""
+    table = table.assign(basin_gap=table["train_sample_basin_mean"] - table["sample_basin_mean"])
+    conditions = groups(table, "condition")
+    around = {name: around_jump(some) for name, some in conditions.items()}
+    claims = (*(_jumps(name, some) for name, some in conditions.items()), *_basins_and_modes(around))
+    rows = {(name, when): some for name, three in around.items() for when, some in zip(WHEN, three, strict=True)}
+    columns = ("step", "test_accuracy", "sample_basin_mean", "basin_gap", "weight_basin", "gradient_1", "rate_1")
+    tables = (summary("Before, at and after the jump", rows, ("networks", "when"), columns),)
+    title = "What happens to basins and modes when a network groks?"
+    return Section(title, _setup(conditions), claims, tables, _charts(conditions))
 
 
-def jump(outcome: Outcome) -> float:
-    """The first step after that at which half of the test accuracy's gain is reached; infinite without a jump."""
-    after = [row for row in outcome.curve if row["step"] >= memorised(outcome)]
-    if not after or gained(outcome) < JUMP:
-        return math.inf
-    half = (after[0]["test_accuracy"] + after[-1]["test_accuracy"]) / 2
-    return next(row["step"] for row in after if row["test_accuracy"] >= half)
+@dataclass(frozen=True)
+class Jump:
+    """When a network learned its samples, and when it began to generalise.
 
-
-def gained(outcome: Outcome) -> float:
-    """What the test accuracy gains from where the training samples are known to the end; NaN where they never are."""
-    after = [row["test_accuracy"] for row in outcome.curve if row["step"] >= memorised(outcome)]
-    return after[-1] - after[0] if after else math.nan
-
-
-def around(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The last moment that is not after memorisation, that nearest to the jump, and the last of all.
-
-    Where the samples are never known, or nothing jumps, the last one stands for all.
+    Attributes:
+        memorised: The first recorded step at which the training samples are known; infinite where they never are.
+        step: The first step after that at which half of the test accuracy's gain is reached; infinite without a jump.
+        gained: What the test accuracy gains from there to the end; NaN where the samples are never known.
     """
-    end = outcome.moments[-1]
-    last = float(end["step"])
-    before = [moment for moment in outcome.moments if moment["step"] <= memorised(outcome)]
-    return before[-1], _nearest(outcome, min(jump(outcome), last)), end
+
+    memorised: float
+    step: float
+    gained: float
+
+    @classmethod
+    def of(cls, network: pd.DataFrame) -> Jump:
+        """Of one network's rows, ascending in their steps.
+
+        Known at step 100, with test accuracies of 0.2, 0.3, 0.9 at steps 100, 300, 1000, it gains 0.7 and jumps at
+        1000, the first step with (0.2 + 0.9) / 2 or more.
+        """
+        known = network.loc[network["train_accuracy"] >= MEMORISED, "step"]
+        if known.empty:
+            return cls(math.inf, math.inf, math.nan)
+        after = network[network["step"] >= known.iloc[0]].set_index("step")["test_accuracy"]
+        first, last = after.iloc[0], after.iloc[-1]
+        half = after.index[after >= (first + last) / 2][0]
+        return cls(float(known.iloc[0]), float(half) if last - first >= JUMP else math.inf, float(last - first))
+
+    @property
+    def late(self) -> bool:
+        """Whether it jumps long after its samples are known."""
+        return LATE * self.memorised <= self.step < math.inf
+
+    def __str__(self) -> str:
+        steps = (f"{step:,.0f}" if math.isfinite(step) else "never" for step in (self.memorised, self.step))
+        return "known at {}, jump at {}".format(*steps)
 
 
-def _nearest(outcome: Outcome, step: float) -> dict[str, Any]:
-    return min(outcome.moments, key=lambda moment: abs(math.log((moment["step"] + 1) / (step + 1))))
+def around_jump(some: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
+    """A row a network at each of :data:`WHEN`.
+
+    The last measured moment that is not after memorisation, that nearest to the jump (on a log scale), and the last of
+    all. Where the samples are never known, or nothing jumps, the last one stands for all.
+    """
+    import pandas as pd
+
+    rows = []
+    for network in groups(some, "seed").values():
+        found, moments = Jump.of(network), network.dropna(subset=["gradient_1"])
+        wanted = min(found.step, moments["step"].iloc[-1])
+        distance = [abs(math.log((step + 1) / (wanted + 1))) for step in moments["step"]]
+        before = int((moments["step"] <= found.memorised).sum()) - 1
+        rows.append([moments.iloc[place] for place in (before, distance.index(min(distance)), -1)])
+    return tuple(pd.DataFrame(list(when)) for when in zip(*rows, strict=True))
 
 
-def mean_basin(moment: Mapping[str, Any]) -> float:
-    """Mean over test samples of their own basins; misclassified ones count 0."""
-    return float(moment["test_samples"]["mean"])
-
-
-def discrepancy(moment: Mapping[str, Any]) -> float:
-    """Mean basin of training samples less that of test samples."""
-    return float(moment["train_samples"]["mean"]) - mean_basin(moment)
-
-
-def steepness(moment: Mapping[str, Any]) -> float:
-    """Gradient of the first layer's rank distribution."""
-    return float(next(iter(moment["ranks"].values())))
-
-
-def kept(moment: Mapping[str, Any]) -> float:
-    """Order-preserving rate of the first layer."""
-    return float(next(iter(moment["modes"].values()))["rate"])
-
-
-def weight_basin(moment: Mapping[str, Any]) -> float:
-    """By accuracy on test samples; 0 where that is below one half."""
-    return min(float(moment["test_weights"]["amplitude"]), LARGEST)
-
-
-def _setup(cells: Mapping[str, list[Outcome]]) -> str:
-    parts = []
-    for name, some in cells.items():
-        item = some[0].item
-        hidden = "-".join(map(str, item.network.widths))
-        parts.append(
-            f"*{name}*: {hidden} hidden ReLU neurons, {item.task.n_train:,} training samples, AdamW "
-            f"({item.training.learning_rate:g}, decay {item.training.weight_decay:g}), {item.training.loss}, "
-            f"{item.training.steps:,} updates looked at {len(some[0].curve)} times, n = {len(some)}"
+def _setup(conditions: Conditions) -> str:
+    parts = {}
+    for name, some in conditions.items():
+        one, seeds = some.iloc[0], some["seed"].nunique()
+        parts[f"*{name}*"] = (
+            f"{'-'.join([str(one['width'])] * one['layers'])} ReLU neurons, {one['n_train']:,} samples, AdamW "
+            f"({one['learning_rate']:g}), {one['objective']}, {one['max_steps']:,} updates looked at "
+            f"{len(some) // seeds} times, n = {seeds}"
         )
     return (
-        f"{'; '.join(parts)}. Images as in Omnigrok but in float32.{_decays(cells)} Addition is of two numbers as "
-        "one-hot vectors side by side, and noise on the samples is noise on these. *Before* is the last measured "
-        f"moment up to where training accuracy reaches {MEMORISED:.0%} (known), *the jump* that nearest to where half "
-        f"of what the test accuracy gains from there is gained, *after* the end; without a gain of {JUMP} there is no "
-        f"jump, and late it is from {LATE:g} times the updates until known. The mean basin is over single samples' own "
-        "amplitudes, misclassified ones counting 0; whether it changes is judged, not its size."
+        f"{listed(parts)}. Images as in Omnigrok but in float32; its own decay, 0.01 over 100,000 updates, is left to "
+        "the full scale (on MNIST that of 0.1 was added when the jump under 0.3 had been seen to come early). Addition "
+        "is of two one-hot vectors side by side, and noise on the samples is noise on these. *Before* is the last "
+        f"measured moment up to where training accuracy reaches {MEMORISED:.0%} (known), *the jump* that nearest to "
+        "where half of what the test accuracy gains from there is gained, *after* the end; without a gain of "
+        f"{JUMP} there is no jump, and late it is from {LATE:g} times the updates until known. The mean basin is over "
+        "single samples' own amplitudes, misclassified ones counting 0; whether it changes is judged, not its size."
     )
 
 
-def _decays(cells: Mapping[str, list[Outcome]]) -> str:
-    """What is to be known of the weight decays of the networks of images."""
-    found = {some[0].item.training.weight_decay for some in cells.values() if not some[0].item.task.modulus}
-    if OMNIGROK in found:
-        return ""
-    words = (
-        f" Omnigrok's own decay, {OMNIGROK} over 100,000 updates, is left to the full scale; under a larger one less "
+def _jumps(name: str, some: pd.DataFrame) -> Claim:
+    found = [Jump.of(one) for one in groups(some, "seed").values()]
+    gained = mean_estimate(one.gained for one in found)
+    words = f"{name}: the test accuracy jumps long after the training samples are known"
+    numbers = f"test accuracy gains {gained} once they are known. Updates, seed by seed: {'; '.join(map(str, found))}"
+    return Claim.counted(words, [one.late for one in found], numbers=numbers)
+
+
+def _basins_and_modes(around: Around) -> tuple[Claim, ...]:
+    grown, steeper = (
+        {name: paired(after, before, column) for name, (before, _, after) in around.items()}
+        for column in ("sample_basin_mean", "gradient_1")
     )
-    words += "time passes."
-    if {0.1, 0.3} <= found:
-        words += " The decay of 0.1 was added when the jump under 0.3 had been seen to come early."
-    return words
+    larger = {name: mean(after, "basin_gap") for name, (_, _, after) in around.items()}
+    found = {
+        "The mean basin of test samples grows (in the paper from about 0.01 to above 0.1)": grown,
+        "Training samples keep larger basins than test samples (in the paper by about 0.1)": larger,
+        "Before the jump order is preserved less (the NPT phase): the first layer's gradient rises with it": steeper,
+    }
+    claims = []
+    for words, numbers in found.items():  # undecided where conditions contradict each other
+        verdict = joint(Claim.above(words, one).verdict for one in numbers.values())
+        claims.append(Claim(words, verdict, tuple(numbers.values()), listed(numbers)))
+    deep = "Deep networks grok only with a phase change and batch norm in evaluation mode"
+    not_run = "not run: deep networks with batch norm are not among the networks here"
+    return (*claims, Claim(deep, "undecided", numbers=not_run))
 
 
-def _jumps(cells: Mapping[str, list[Outcome]]) -> list[Statement]:
-    found = []
-    for name, some in cells.items():
-        steps = [jump(o) for o in some]
-        times = "; ".join(
-            f"known at {_step(memorised(o))}, jump at {_step(step)}" for o, step in zip(some, steps, strict=True)
-        )
-        happened = [LATE * memorised(o) <= step < math.inf for o, step in zip(some, steps, strict=True)]
-        verdict: Verdict = "holds here" if all(happened) else "undecided" if any(happened) else "does not hold here"
-        evidence = (
-            f"test accuracy gains {estimate(gained(o) for o in some).text()} after the training samples are known and "
-            f"ends at {estimate(o.last['test_accuracy'] for o in some).text()}. Updates, seed by seed: {times}"
-        )
-        found.append(
-            Statement(f"{name}: the test accuracy jumps long after the training samples are known", verdict, evidence)
-        )
-    return found
-
-
-def _step(step: float) -> str:
-    return f"{step:,.0f}" if math.isfinite(step) else "never"
-
-
-def _change(some: Sequence[Outcome], value: Value) -> Estimate:
-    """After less before, over seeds."""
-    return estimate(value(around(o)[2]) - value(around(o)[0]) for o in some)
-
-
-def _at(some: Sequence[Outcome], value: Value, place: int) -> Estimate:
-    return estimate(value(around(o)[place]) for o in some)
-
-
-def _basins(cells: Mapping[str, list[Outcome]]) -> list[Statement]:
-    growth, gaps, growths, gap_verdicts = [], [], [], []
-    for name, some in cells.items():
-        change = _change(some, mean_basin)
-        before, after = _at(some, mean_basin, 0), _at(some, mean_basin, 2)
-        growths.append(change.verdict())
-        growth.append(f"{name}: {before.text('.3f')} before, {after.text('.3f')} after, change {change.text('.3f')}")
-        gap = _at(some, discrepancy, 2)
-        gap_verdicts.append(gap.verdict())
-        gaps.append(f"{name}: {_at(some, discrepancy, 0).text('.3f')} before, {gap.text('.3f')} after")
-    return [
-        Statement(
-            "The mean basin of test samples grows (in the paper from about 0.01 to above 0.1)",
-            _joint(growths),
-            "; ".join(growth),
-        ),
-        Statement(
-            "Training samples keep larger basins than test samples (in the paper by about 0.1)",
-            _joint(gap_verdicts),
-            "; ".join(gaps),
-        ),
-    ]
-
-
-def _joint(verdicts: Sequence[Verdict]) -> Verdict:
-    """That of all; undecided where they differ."""
-    return verdicts[0] if len(set(verdicts)) == 1 else "undecided"
-
-
-def _modes(cells: Mapping[str, list[Outcome]]) -> Statement:
-    words, verdicts = [], []
-    for name, some in cells.items():
-        change = _change(some, steepness)
-        verdicts.append(change.verdict())
-        words.append(
-            f"{name}: gradient {_at(some, steepness, 0).text()} before, {_at(some, steepness, 2).text()} after, change "
-            f"{change.text()}; order-preserving rate {_at(some, kept, 0).text()}, then {_at(some, kept, 2).text()}"
-        )
-    return Statement(
-        "Before the jump order is preserved less (the NPT phase): the first layer's gradient rises with it",
-        _joint(verdicts),
-        "; ".join(words),
+def _charts(conditions: Conditions) -> tuple[LineChart, ...]:
+    train, caption = (
+        {f"{name}: train": (some, "train_accuracy") for name, some in conditions.items()},
+        "Step 0 is at 1.",
     )
-
-
-def _deep() -> Statement:
-    evidence = "not run: deep networks with batch norm are not among the networks here"
-    return Statement(
-        "Deep networks grok only with a phase change and batch norm in evaluation mode", "undecided", evidence
+    test, basin, steep = (
+        {f"{name}{more}": (some, column) for name, some in conditions.items()}
+        for more, column in ((": test", "test_accuracy"), ("", "sample_basin_mean"), ("", "gradient_1"))
     )
-
-
-def _sheet(cells: Mapping[str, list[Outcome]]) -> Sheet:
-    values: tuple[Value, ...] = (mean_basin, discrepancy, weight_basin, steepness, kept)
-    rows = []
-    for name, some in cells.items():
-        for place, when in enumerate(WHEN):
-            step = estimate(float(around(o)[place]["step"]) for o in some)
-            tests = estimate(_accuracy(o, float(around(o)[place]["step"])) for o in some)
-            rows.append(
-                (name, when, f"{step.value:,.0f}", tests.text(), *(_at(some, v, place).text(".3f") for v in values))
-            )
-    columns = ("networks", "when", "updates", "test accuracy", "mean basin, test", "training − test")
-    more = ("weight basin", "gradient, first layer", "order kept, first layer")
-    return Sheet("Before, at and after the jump", (*columns, *more), tuple(rows), "Updates: mean over seeds.")
-
-
-def _accuracy(outcome: Outcome, step: float) -> float:
-    return next(row["test_accuracy"] for row in outcome.curve if row["step"] == step)
-
-
-def _charts(cells: Mapping[str, list[Outcome]]) -> list[Chart]:
-    accuracy, basin, steep = [], [], []
-    for name, some in cells.items():
-        for place, row in enumerate(some[0].curve):
-            for kind in ("train", "test"):
-                values = estimate(o.curve[place][f"{kind}_accuracy"] for o in some)
-                accuracy.append((f"{name}: {kind}", max(1.0, row["step"]), values))
-        for place, moment in enumerate(some[0].moments):
-            step = max(1.0, float(moment["step"]))
-            basin.append((name, step, estimate(mean_basin(o.moments[place]) for o in some)))
-            steep.append((name, step, estimate(steepness(o.moments[place]) for o in some)))
-    caption = "Step 0 is drawn at 1."
-    return [
-        Chart("Accuracy over training", lines(accuracy), "update", "accuracy", caption=caption),
-        Chart("Mean basin of test samples over training", lines(basin), "update", "amplitude", caption=caption),
-        Chart("Gradient of the first layer over training", lines(steep), "update", "gradient", caption=caption),
-    ]
+    return (
+        chart("Accuracy over training", ("update", "accuracy"), "step", train | test, caption),
+        chart("Mean basin of test samples over training", ("update", "amplitude"), "step", basin, caption),
+        chart("Gradient of the first layer over training", ("update", "gradient"), "step", steep, caption),
+    )

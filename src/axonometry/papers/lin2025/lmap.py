@@ -2,200 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from axonometry.papers.lin2025.finding import (
-    Chart,
-    Estimate,
-    Finding,
-    Sheet,
-    Statement,
-    Verdict,
-    estimate,
-    finding,
-    lines,
-    of,
-    paired,
-)
-from axonometry.papers.lin2025.items import Outcome
+from axonometry.experiments import Claim, LineChart, Section, joint
+from axonometry.papers.lin2025.reading import chart, ends, groups, listed, mean, paired, rises, section, summary
 
-TITLE = "Where do a tanh network, its L-Map and a linear network part?"
+if TYPE_CHECKING:
+    import pandas as pd
+
 MARGIN = 0.02
 """Accuracies that differ by less are called equal [our choice]."""
 STEEPNESS = 0.1
 """Gradients that differ by less, relative to the tanh network's, are called equal [our choice]."""
-
 WANTED = (600, 60_000)
 """Numbers of images at which the paper shows rank distributions."""
 
-Cells = dict[int, list[Outcome]]
+BySize = Mapping[int, "pd.DataFrame"]
 
 
-def read(outcomes: Sequence[Outcome]) -> Finding:
-    """What the networks say of the paper's statements."""
-    curved, straight = _by_size(outcomes, "tanh"), _by_size(outcomes, "identity")
-    first = outcomes[0].item
+@section
+def lmap(table: pd.DataFrame) -> Section:
+    """What the networks say of the paper's claims."""
+    kinds, one = groups(table, "activation"), table.iloc[0]
+    tanh, linear = (groups(ends(kinds[kind]), "n_train") for kind in ("tanh", "identity"))
     setup = (
-        f"One hidden layer of {first.network.widths[0]} neurons, tanh or none (the paper: 2048), on "
-        f"{first.task.title}, {first.training.steps:,} updates of {first.training.batch} images by Adam "
-        f"({first.training.learning_rate:g}), whatever the number of images. The L-Map is the trained tanh network "
-        "with every tanh replaced by the identity, its biases kept. Accuracies and ranks on "
-        f"{min(first.plan.ranked, first.task.n_test):,} test images."
+        f"One hidden layer of {one['width']} neurons, tanh or none (the paper: 2048), on {one['data']}, "
+        f"{one['max_steps']:,} updates of {one['batch_size']} images by Adam ({one['learning_rate']:g}), whatever "
+        "their number. The L-Map is the trained tanh network with every tanh replaced by the identity, its biases "
+        "kept; its error is its outputs' distance from the network's, relative to their length. Accuracies and ranks "
+        f"on {one['ranked']:,} test images."
     )
-    statements = (_small(curved, straight), _parting(curved, straight), *_gradients(curved, straight), _rise(curved))
-    return finding("lmap", (TITLE, setup), outcomes, statements, [_sheet(curved, straight)], _charts(curved, straight))
+    gaps = _gaps(ends(kinds["tanh"]), ends(kinds["identity"]))
+    many = kinds["tanh"][kinds["tanh"]["n_train"] == max(tanh)]
+    claims = (_small(gaps), _parting(gaps), *_gradients(tanh, linear), _rise(many))
+    title = "Where do a tanh network, its L-Map and a linear network part?"
+    rows = {(name,): some for name, some in groups(ends(table), "condition").items()}
+    columns = ("ranked_accuracy", "mapped_accuracy", "mapped_error", "gradient_1")
+    tables = (summary("At the end of training", rows, ("networks",), columns),)
+    return Section(title, setup, claims, tables, _charts(kinds))
 
 
-def _by_size(outcomes: Sequence[Outcome], activation: str) -> Cells:
-    cells: Cells = {}
-    for outcome in sorted(outcomes, key=lambda one: one.item.task.n_train):
-        if outcome.item.network.activation == activation:
-            cells.setdefault(outcome.item.task.n_train, []).append(outcome)
-    return cells
+def _gaps(tanh: pd.DataFrame, linear: pd.DataFrame) -> pd.DataFrame:
+    """By size and seed, the tanh network's accuracy less its L-Map's, and less the linear network's."""
+    both = tanh.merge(linear, on=["n_train", "seed"], suffixes=("", "_linear"))
+    accuracy = both["ranked_accuracy"]
+    gaps = {"L-Map": accuracy - both["mapped_accuracy"], "linear network": accuracy - both["ranked_accuracy_linear"]}
+    return both[["n_train", "seed"]].assign(**gaps)
 
 
-def _nearest(cells: Cells, wanted: int) -> int:
-    return min(cells, key=lambda n: abs(n - wanted))
+def _small(gaps: pd.DataFrame) -> Claim:
+    n = gaps["n_train"].min()
+    both = {name: mean(gaps[gaps["n_train"] == n], name) for name in ("L-Map", "linear network")}
+    words = "For small training sets all three are equally accurate"
+    # One difference suffices to refute what is said of all three; to hold, both must be small.
+    each = [Claim.within(words, one, MARGIN).verdict for one in both.values()]
+    verdict = joint(each) if "does not hold here" not in each else "does not hold here"
+    numbers = f"accuracy less that of the other, {n} images; equal below {MARGIN}. {listed(both)}"
+    return Claim(words, verdict, tuple(both.values()), numbers)
 
 
-def own(moment: Mapping[str, Any]) -> float:
-    """The network's accuracy."""
-    return float(list(moment["truncation"].values())[-1]["accuracy"])
-
-
-def mapped(moment: Mapping[str, Any]) -> float:
-    """The accuracy of its linear map."""
-    return float(next(iter(moment["truncation"].values()))["accuracy"])
-
-
-def steepness(moment: Mapping[str, Any]) -> float:
-    """The gradient of the hidden layer's rank distribution."""
-    return float(next(iter(moment["ranks"].values())))
-
-
-def _gaps(curved: Cells, straight: Cells, n: int) -> tuple[Estimate, Estimate]:
-    """The tanh network's accuracy less its L-Map's, and less the linear network's."""
-    return of(curved[n], lambda o: own(o.end) - mapped(o.end)), paired(curved[n], straight[n], lambda o: own(o.end))
-
-
-def _small(curved: Cells, straight: Cells) -> Statement:
-    n = min(curved)
-    gaps = _gaps(curved, straight, n)
-    verdicts = {gap.within(MARGIN) for gap in gaps}
-    verdict = verdicts.pop() if len(verdicts) == 1 else "undecided"
-    if "does not hold here" in verdicts:
-        verdict = "does not hold here"
-    evidence = (
-        f"with {n} images the tanh network's accuracy less its L-Map's is {gaps[0].text('.3f')}, less the linear "
-        f"network's {gaps[1].text('.3f')}; called equal below {MARGIN}"
-    )
-    return Statement("For small training sets all three are equally accurate", verdict, evidence)
-
-
-def _parting(curved: Cells, straight: Cells) -> Statement:
+def _parting(gaps: pd.DataFrame) -> Claim:
     """The least size from which on the gap stays above the margin, seed by seed."""
-    found: dict[str, list[int | None]] = {"L-Map": [], "linear network": []}
-    for seed in sorted({one.item.seed for some in curved.values() for one in some}):
-        mine = {n: [o for o in some if o.item.seed == seed] for n, some in curved.items()}
-        theirs = {n: [o for o in some if o.item.seed == seed] for n, some in straight.items()}
-        gaps = {n: _gaps(mine, theirs, n) for n in mine if mine[n] and theirs.get(n)}
-        for place, name in enumerate(found):
-            found[name].append(_critical({n: gap[place].value for n, gap in gaps.items()}))
-    pairs = list(zip(*found.values(), strict=True))
-    same = [a == b and a is not None for a, b in pairs]
-    verdict: Verdict = "holds here" if all(same) else "undecided" if any(same) else "does not hold here"
-    words = "; ".join(
-        f"{name}: {', '.join('never' if n is None else f'{n:,}' for n in ns)}" for name, ns in found.items()
+    seeds = [one.set_index("n_train").sort_index() for one in groups(gaps, "seed").values()]
+    found = {name: [_critical(one[name]) for one in seeds] for name in ("L-Map", "linear network")}
+    sizes = listed({name: ", ".join(f"{n:,}" if n else "never" for n in ns) for name, ns in found.items()})
+    return Claim.counted(
+        "They part at the same critical number of images",
+        [a == b and a is not None for a, b in zip(*found.values(), strict=True)],
+        numbers=f"images from which on the tanh network is better by more than {MARGIN}, seed by seed. {sizes}",
     )
-    evidence = f"images from which on the tanh network is better by more than {MARGIN}, seed by seed: {words}"
-    return Statement("They part at the same critical number of images", verdict, evidence)
 
 
-def _critical(gaps: Mapping[int, float]) -> int | None:
-    above = [n for n in sorted(gaps) if all(gaps[m] > MARGIN for m in gaps if m >= n)]
-    return above[0] if above else None
+def _critical(gaps: pd.Series[float]) -> int | None:
+    """Of gaps 0.00, 0.05, 0.01, 0.03, 0.04 at ascending sizes the fourth's, from where on none is small any more."""
+    small = gaps.index[gaps <= MARGIN]
+    parted = gaps.index if small.empty else gaps.index[gaps.index > small.max()]
+    return None if parted.empty else int(parted[0])
 
 
-def _gradients(curved: Cells, straight: Cells) -> list[Statement]:
+def _nearest(sizes: BySize, wanted: int) -> int:
+    return min(sizes, key=lambda n: abs(n - wanted))
+
+
+def _gradients(tanh: BySize, linear: BySize) -> tuple[Claim, Claim]:
     """At the paper's two numbers of images, or those that come nearest."""
-    few, many = (_nearest(curved, wanted) for wanted in WANTED)
-
-    def gap(n: int) -> Estimate:
-        return paired(straight[n], curved[n], lambda o: steepness(o.end))
-
-    def both(n: int) -> str:
-        mine, theirs = (of(cells[n], lambda o: steepness(o.end)) for cells in (curved, straight))
-        return f"gradient {mine.text()} (tanh) and {theirs.text()} (linear), difference {gap(n).text()}"
-
-    margin = STEEPNESS * abs(of(curved[few], lambda o: steepness(o.end)).value)
-    return [
-        Statement(
-            f"With {few:,} images the rank distributions of tanh and linear network coincide",
-            gap(few).within(margin),
-            f"{both(few)}; called equal below {margin:.2f}, a tenth of the tanh network's",
-        ),
-        Statement(
-            f"With {many:,} images the linear network's rank distribution is steeper",
-            gap(many).verdict(),
-            both(many),
-        ),
-    ]
+    few, many = (_nearest(tanh, wanted) for wanted in WANTED)
+    alike, steeper = (paired(linear[n], tanh[n], "gradient_1") for n in (few, many))
+    margin = STEEPNESS * abs(mean(tanh[few], "gradient_1").value)
+    same = f"With {few:,} images the rank distributions of tanh and linear network coincide"
+    steep = f"With {many:,} images the linear network's rank distribution is steeper"
+    words = "gradient of the linear network less the tanh network's"
+    equal = f"{words} {alike}; called equal below {margin:.2f}, a tenth of the tanh network's"
+    return Claim.within(same, alike, margin, numbers=equal), Claim.above(steep, steeper, numbers=f"{words} {steeper}")
 
 
-def _rise(curved: Cells) -> Statement:
+def _rise(table: pd.DataFrame) -> Claim:
     """Whether the gradient has its maximum between the first and the last moment."""
-    many = max(curved)
+    rise, fall = rises(table)
+    peaks = [f"{one.loc[one['gradient_1'].idxmax(), 'step']:,}" for one in groups(table, "seed").values()]
+    n = f"tanh, {table['n_train'].iloc[0]:,} images"
+    numbers = f"{n}: rises by {rise} to its maximum, then falls by {fall}; maximum at updates {', '.join(peaks)}"
+    words = "The gradient rises while the network begins to learn, then falls"
+    up, down = (Claim.above(words, one).verdict for one in (rise, fall))
+    return Claim(words, down if up == "holds here" else up, (rise, fall), numbers)
 
-    def top(outcome: Outcome) -> float:
-        return max(steepness(moment) for moment in outcome.moments)
 
-    rise = of(curved[many], lambda o: top(o) - steepness(o.moments[0]))
-    fall = of(curved[many], lambda o: top(o) - steepness(o.end))
-    peaks = [max(o.moments, key=steepness)["step"] for o in curved[many]]
-    evidence = (
-        f"tanh, {many:,} images: from the start to its maximum the gradient rises by {rise.text()}, from there to the "
-        f"end it falls by {fall.text()}; maximum at updates {', '.join(f'{step:,}' for step in peaks)}"
+def _charts(kinds: Mapping[str, pd.DataFrame]) -> tuple[LineChart, ...]:
+    tanh, linear = ends(kinds["tanh"]), ends(kinds["identity"])
+    accuracies = {"tanh network": (tanh, "ranked_accuracy"), "its L-Map": (tanh, "mapped_accuracy")}
+    accuracies["linear network"] = (linear, "ranked_accuracy")
+    sizes = sorted({_nearest(groups(tanh, "n_train"), wanted) for wanted in WANTED})
+    steepness = {
+        f"{name}, {n:,} images": (kinds[kind][kinds[kind]["n_train"] == n], "gradient_1")
+        for name, kind in (("tanh", "tanh"), ("linear", "identity"))
+        for n in sizes
+    }
+    axes, caption = ("training images", "accuracy on test data"), "Mean over neurons and classes; step 0 is drawn at 1."
+    return (
+        chart("Accuracy over the number of training images", axes, "n_train", accuracies),
+        chart("Gradient of the rank distribution over training", ("update", "gradient"), "step", steepness, caption),
     )
-    verdict = rise.verdict() if rise.verdict() != "holds here" else fall.verdict()
-    return Statement("The gradient rises while the network begins to learn, then falls", verdict, evidence)
-
-
-def _sheet(curved: Cells, straight: Cells) -> Sheet:
-    rows = []
-    for n in curved:
-        accuracy = [
-            of(curved[n], lambda o: own(o.end)),
-            of(curved[n], lambda o: mapped(o.end)),
-            of(straight[n], lambda o: own(o.end)),
-        ]
-        error = of(curved[n], lambda o: float(next(iter(o.end["truncation"].values()))["error"]))
-        steep = [of(cells[n], lambda o: steepness(o.end)) for cells in (curved, straight)]
-        rows.append((f"{n:,}", *(a.text(".3f") for a in accuracy), error.text(), *(s.text() for s in steep)))
-    columns = ("images", "tanh network", "its L-Map", "linear network", "error of the L-Map")
-    caption = (
-        "Accuracies; the L-Map's error is the distance of its outputs from the network's, relative to their length."
-    )
-    return Sheet("At the end of training", (*columns, "gradient, tanh", "gradient, linear"), tuple(rows), caption)
-
-
-def _charts(curved: Cells, straight: Cells) -> list[Chart]:
-    rows = []
-    for name, cells, value in (
-        ("tanh network", curved, own),
-        ("its L-Map", curved, mapped),
-        ("linear network", straight, own),
-    ):
-        rows += [(name, float(n), estimate(value(o.end) for o in some)) for n, some in cells.items()]
-    accuracy = Chart(
-        "Accuracy over the number of training images", lines(rows), "training images", "accuracy on test data"
-    )
-    rows = []
-    for name, cells in (("tanh", curved), ("linear", straight)):
-        for n in sorted({_nearest(cells, wanted) for wanted in WANTED}):
-            for place, moment in enumerate(cells[n][0].moments):
-                values = [steepness(o.moments[place]) for o in cells[n]]
-                rows.append((f"{name}, {n:,} images", max(1.0, float(moment["step"])), estimate(values)))
-    caption = "Mean over neurons and classes; step 0 is drawn at 1."
-    steep = Chart("Gradient of the rank distribution over training", lines(rows), "update", "gradient", caption=caption)
-    return [accuracy, steep]

@@ -1,182 +1,204 @@
-"""What is measured of a network at a moment, as plain numbers."""
+"""What is measured of a network, from the snapshots that its run recorded.
+
+A row a recorded step. Accuracies and the loss on training samples come from the run itself; the measures of the
+network's section are taken at its moments, and are NaN between them:
+
+    condition           seed  step  test_accuracy  gradient_1  rate_1  sample_basin ...
+    addition modulo 59  0     0     0.01           -0.42       0.81    0.0
+    addition modulo 59  0     10    0.02           NaN         NaN     NaN
+"""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor, nn
 
 from axonometry.errors import ConvergenceError, WeightsError
-from axonometry.metrics.basins import Basin, NoCrossingWarning, sample_basin, sharpness, weight_basin
-from axonometry.metrics.modes import linear_truncation, neuron_modes, rank_distribution
-from axonometry.papers.lin2025.items import Plan
-from axonometry.program import NeuralGraph, capture
+from axonometry.experiments import Context, measure_population
+from axonometry.metrics import basins, modes
+from axonometry.populations import Population, RunConfiguration
+from axonometry.populations.sampling import used_images
+from axonometry.populations.training import dataset_of, initial_network
 
 if TYPE_CHECKING:
-    from axonometry.metrics.modes import RankDistribution
+    import pandas as pd
+
+    from axonometry.program import NeuralGraph
 
 PRECISION = 0.05
 """Relative width to which a basin's amplitude is bracketed."""
 SAMPLE_DRAWS, WEIGHT_DRAWS = 4, 8
 """Draws of noise a sample; networks with noise."""
-BINS = 20
-"""Of a rank distribution's density."""
+LARGEST = 10.0
+"""The greatest amplitude of noise that is tried; a basin that is larger counts as this."""
+TITLES = {"mnist": "MNIST", "digits": "the digits", "modular-addition": "modular addition"}
+VARIED = (
+    *("n_train", "activation", "initialiser", "optimiser", "learning_rate", "weight_decay", "batch_size"),
+    *("max_steps", "label_noise", "objective", "stop_at_train_loss"),
+)
+"""Attributes of a configuration that sections compare by, or say of their set-up."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured at a scale.
+
+    Attributes:
+        noised: Samples that basins and sharpness are taken on.
+        ranked: Test samples that are put in order.
+    """
+
+    noised: int
+    ranked: int
 
 
 @dataclass(frozen=True, eq=False)
-class Measuring:
-    """Measures one network whenever it is called.
+class Snapshot:
+    """A network at a recorded step, with its data.
 
     Attributes:
-        plan: What is measured.
-        model: The network, which goes on learning between the calls.
-        test: Test samples.
-        test_labels: Their classes.
-        train: Training samples.
-        train_labels: Their classes, as they are trained on.
+        graph: Gives its graph, which measures of noise do without.
+        model: The network itself, for measures of noise.
+        ranked: Test samples that are put in order, with their classes.
+        test: Test samples that basins are taken on, likewise.
+        train: Training samples, with the labels that are trained on.
     """
 
-    plan: Plan
+    graph: Callable[[], NeuralGraph]
     model: nn.Module
-    test: Tensor
-    test_labels: Tensor
-    train: Tensor
-    train_labels: Tensor
-
-    def __call__(self) -> dict[str, Any]:
-        """What is measured now, by the measure's name."""
-        return {name: MEASURES[name](self) for name in self.plan.measures}
-
-    @property
-    def graph(self) -> NeuralGraph:
-        """The network's graph with its present weights."""
-        return self._captured.at(self.model.state_dict())
-
-    @property
-    def ordered(self) -> tuple[Tensor, Tensor]:
-        """The test samples that are put in order, with their classes."""
-        some = slice(self.plan.ranked)
-        return self.test[some], self.test_labels[some]
-
-    @cached_property
-    def _captured(self) -> NeuralGraph:
-        return capture(self.model, self.test[:2])
+    ranked: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+    train: tuple[Tensor, Tensor]
 
 
-def ranks(measuring: Measuring) -> dict[str, float]:
+def gradients(snapshot: Snapshot) -> dict[str, float]:
     """Slope of the rank distribution of each hidden layer, mean over neurons and classes."""
-    return {name: found.mean for name, found in _ranks(measuring).groups.items()}
+    found = modes.rank_distribution(snapshot.graph(), *snapshot.ranked).groups.values()
+    return {f"gradient_{layer}": ranks.mean for layer, ranks in enumerate(found, 1)}
 
 
-def densities(measuring: Measuring) -> dict[str, list[float]]:
-    """Density of the rank distribution of each hidden layer, mean over classes."""
-    groups = _ranks(measuring).groups
-    return {name: [float(x) for x in found.density.nanmean(0)] for name, found in groups.items()}
+def neuron_modes(snapshot: Snapshot) -> dict[str, float]:
+    """Mean order-preserving rate and share of dead neurons of each hidden layer."""
+    rows = [found.summary() for found in modes.neuron_modes(snapshot.graph(), snapshot.ranked[0]).groups.values()]
+    return {f"{name}_{layer}": row[name] for layer, row in enumerate(rows[:-1], 1) for name in ("rate", "dead")}
 
 
-def modes(measuring: Measuring) -> dict[str, dict[str, float]]:
-    """Mean order-preserving rate and shares of modes of each hidden layer."""
-    summary = neuron_modes(measuring.graph, measuring.ordered[0]).summary().set_index("group")
-    names = ["rate", "strict", "weak", "non_preserving", "dead"]
-    return {str(group): {name: float(row[name]) for name in names} for group, row in summary[:-1].iterrows()}
+def truncation(snapshot: Snapshot) -> dict[str, float]:
+    """Accuracy of the network and of its L-Map, which is linear behind the input, and the L-Map's error."""
+    table = modes.linear_truncation(snapshot.graph(), *snapshot.ranked)
+    mapped, accuracy = table.iloc[0], table["accuracy"].iloc[-1]
+    return {"ranked_accuracy": accuracy, "mapped_accuracy": mapped["accuracy"], "mapped_error": mapped["error"]}
 
 
-def truncation(measuring: Measuring) -> dict[str, dict[str, float]]:
-    """Accuracy and error of the network that is linear behind each layer; that of the input is the whole L-Map."""
-    table = linear_truncation(measuring.graph, *measuring.ordered).set_index("group")
-    names = ["accuracy", "agreement", "error"]
-    return {str(group): {name: float(row[name]) for name in names} for group, row in table.iterrows()}
-
-
-def test_samples(measuring: Measuring) -> dict[str, Any]:
-    """Sample basin of test samples."""
-    some = slice(measuring.plan.samples)
-    return _sample_basin(measuring.model, measuring.test[some], measuring.test_labels[some])
-
-
-def train_samples(measuring: Measuring) -> dict[str, Any]:
-    """Sample basin of training samples, with the labels that are trained on."""
-    some = slice(measuring.plan.samples)
-    return _sample_basin(measuring.model, measuring.train[some], measuring.train_labels[some])
-
-
-def test_weights(measuring: Measuring) -> dict[str, Any]:
-    """Weight basin, by accuracy on test samples."""
-    some = slice(measuring.plan.samples)
-    return _weight_basin(measuring.model, measuring.test[some], measuring.test_labels[some])
-
-
-def train_weights(measuring: Measuring) -> dict[str, Any]:
-    """Weight basin, by accuracy on training samples, with the labels that are trained on."""
-    some = slice(measuring.plan.samples)
-    return _weight_basin(measuring.model, measuring.train[some], measuring.train_labels[some])
-
-
-def flatness(measuring: Measuring) -> dict[str, float]:
-    """Largest eigenvalue of the Hessian of the cross entropy on training samples, plain and in weight-basin units."""
-    some = slice(measuring.plan.samples)
-    found = {}
-    for name, scaled in (("plain", False), ("scaled", True)):
-        try:
-            one = sharpness(
-                measuring.model, measuring.train[some], measuring.train_labels[some], scaled=scaled, tol=1e-2
-            )
-        except (ConvergenceError, WeightsError):  # a network that has diverged, or whose Hessian is all but zero
-            found[name] = math.nan
-        else:
-            found[name] = one.value
-    return found
-
-
-MEASURES: dict[str, Callable[[Measuring], dict[str, Any]]] = {
-    "ranks": ranks,
-    "densities": densities,
-    "modes": modes,
-    "truncation": truncation,
-    "test_samples": test_samples,
-    "train_samples": train_samples,
-    "test_weights": test_weights,
-    "train_weights": train_weights,
-    "flatness": flatness,
-}
-"""What can be measured at a moment."""
-
-
-def _ranks(measuring: Measuring) -> RankDistribution:
-    return rank_distribution(measuring.graph, *measuring.ordered, bins=BINS)
-
-
-def _sample_basin(model: nn.Module, samples: Tensor, labels: Tensor) -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoCrossingWarning)  # the state says it
-        return _numbers(sample_basin(model, samples, labels, precision=PRECISION, draws=SAMPLE_DRAWS))
-
-
-def _weight_basin(model: nn.Module, samples: Tensor, labels: Tensor) -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoCrossingWarning)
-        return _numbers(weight_basin(model, samples, labels, precision=PRECISION, draws=WEIGHT_DRAWS))
-
-
-def _numbers(basin: Basin) -> dict[str, Any]:
-    """The network's amplitude with its interval, the classes', and the mean of the samples'.
+def sample_basin(snapshot: Snapshot, half: str = "") -> dict[str, float]:
+    """Amplitude of noise on samples that the network, each class and a mean sample tolerate.
 
     In the mean a misclassified sample counts 0, and one that no noise turned counts as the greatest amplitude.
     """
-    whole = basin.network
-    own = basin.samples["amplitude"].to_numpy(dtype=float)
-    return {
-        "amplitude": whole.amplitude,
-        "low": whole.low,
-        "high": whole.high,
-        "clean": whole.clean,
-        "state": whole.state,
-        "mean": float(np.minimum(own, basin.search.amplitudes[1]).mean()),
-        "classes": {str(label): one.amplitude for label, one in basin.classes.items()},
-    }
+    samples = getattr(snapshot, half.strip("_") or "test")
+    found = basins.sample_basin(snapshot.model, *samples, precision=PRECISION, draws=SAMPLE_DRAWS)
+    own = np.minimum(found.samples["amplitude"].to_numpy(dtype=float), LARGEST)
+    amplitudes = {"": found.network, **{f"_class_{label}": one for label, one in found.classes.items()}}
+    rows = {of: min(one.amplitude, LARGEST) for of, one in amplitudes.items()} | {"_mean": float(own.mean())}
+    return {f"{half}sample_basin{of}": amplitude for of, amplitude in rows.items()}
+
+
+def weight_basin(snapshot: Snapshot, half: str = "") -> dict[str, float]:
+    """Amplitude of noise on weights that the network's accuracy on some samples tolerates."""
+    samples = getattr(snapshot, half.strip("_") or "test")
+    found = basins.weight_basin(snapshot.model, *samples, precision=PRECISION, draws=WEIGHT_DRAWS)
+    return {f"{half}weight_basin": min(found.network.amplitude, LARGEST)}
+
+
+def sharpness(snapshot: Snapshot) -> dict[str, float]:
+    """Largest eigenvalue of the Hessian of the cross entropy on training samples, plain and in weight-basin units."""
+    found = {}
+    for name, scaled in (("sharpness", False), ("scaled_sharpness", True)):
+        try:
+            found[name] = basins.sharpness(snapshot.model, *snapshot.train, scaled=scaled, tol=1e-2).value
+        except (ConvergenceError, WeightsError):  # the Hessian is all but zero
+            found[name] = math.nan
+    return found
+
+
+MODES_AND_BASINS = (gradients, neuron_modes, sample_basin, weight_basin, partial(sample_basin, half="train_"))
+MEASURES: Mapping[str, tuple[Callable[[Snapshot], Mapping[str, float]], ...]] = {
+    "lmap": (gradients, truncation),
+    "phases": (gradients, neuron_modes),
+    "depth": (sample_basin, weight_basin),
+    "flat-minima": (sample_basin, weight_basin, partial(weight_basin, half="train_"), sharpness),
+    "grokking": MODES_AND_BASINS,
+    "double-descent": MODES_AND_BASINS,
+}
+"""What is measured of the networks of each section."""
+
+
+def measure(population: Population, context: Context) -> pd.DataFrame:
+    """The table of some networks; one that diverged has its accuracies alone.
+
+    Args:
+        population: Networks of the scale.
+        context: Its options are :class:`Sizes`.
+    """
+    sections = {trial.configuration: trial.sections[0] for trial in context.scale.trials(context.seeds)}
+
+    def network(population: Population, name: str) -> pd.DataFrame:
+        return measure_network(population, name, sections[population.configurations[name]], context)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", basins.NoCrossingWarning)  # LARGEST stands for it
+        return measure_population(population, network, context)
+
+
+def measure_network(population: Population, name: str, section: str, context: Context) -> pd.DataFrame:
+    """A network's rows: a row a recorded step.
+
+    Args:
+        population: Where it is.
+        name: Of its run.
+        section: In :data:`MEASURES`.
+        context: Its options are :class:`Sizes`; and the directory of the data.
+    """
+    import pandas as pd
+
+    run, configuration, sizes = population.runs[name], population.configurations[name], context.options
+    dataset = dataset_of(configuration, context.data)
+    data, model = used_images(configuration, dataset), initial_network(configuration, dataset).eval()
+    test, train = (data.test_inputs, data.test_labels), (data.train_inputs, data.train_labels)
+    some = [(x[:n], y[:n]) for (x, y), n in ((test, sizes.ranked), (test, sizes.noised), (train, sizes.noised))]
+    columns = {"accuracy": "test_accuracy", "train_accuracy": "train_accuracy", "train_eval_loss": "train_loss"}
+    curve, found = run.scalars()[list(columns)].rename(columns=columns), {}
+    for step in moments(run.steps, section) if math.isfinite(curve["train_loss"].iloc[-1]) else ():
+        model.load_state_dict(run.snapshots[step])
+        snapshot = Snapshot(partial(population.graph, name, step), model, *some)
+        found[step] = {key: value for take in MEASURES[section] for key, value in take(snapshot).items()}
+    rows = curve.join(pd.DataFrame.from_dict(found, orient="index")).rename_axis(index="step").reset_index()
+    about = described(configuration) | {"data": TITLES.get(data.name, data.name)}
+    return rows.assign(**about, ranked=len(some[0][1]), noised=len(some[1][1]))
+
+
+def described(configuration: RunConfiguration) -> dict[str, object]:
+    """The columns that say how a network was trained."""
+    varied = {attribute: getattr(configuration, attribute) for attribute in VARIED}
+    return varied | {"layers": len(configuration.widths or ()), "width": (configuration.widths or (0,))[0]}
+
+
+def moments(steps: tuple[int, ...], section: str) -> tuple[int, ...]:
+    """The recorded steps at which a network is measured.
+
+    The end alone where nothing over time is asked; of networks that may grok, which are looked at often, the start,
+    every fourth step and the end.
+
+    >>> moments((0, 1, 2, 3, 4, 5), "depth"), moments((0, 1, 2, 3, 4, 5), "grokking")
+    ((5,), (0, 4, 5))
+    """
+    if section in ("depth", "flat-minima", "double-descent"):
+        return steps[-1:]
+    return tuple(sorted({*steps[::4], steps[-1]})) if section == "grokking" else steps
