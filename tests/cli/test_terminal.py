@@ -68,7 +68,7 @@ def test_progress_is_drawn_on_terminals_only(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_long_table_keeps_first_and_last(capsys: pytest.CaptureFixture[str]) -> None:
     frame = pd.DataFrame({"step": range(1000)})
-    thin = terminal.thinned(frame, 7)
+    thin = terminal.thinned_rows(frame, 7)
     assert (len(thin), thin["step"].iloc[0], thin["step"].iloc[-1]) == (7, 0, 999)
     assert "7 of 1000" in capsys.readouterr().err
-    assert terminal.thinned(frame[:7], 7) is not thin
+    assert terminal.thinned_rows(frame[:7], 7) is not thin

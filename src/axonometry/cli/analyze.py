@@ -135,7 +135,7 @@ def _show(found: dict[str, Any]) -> None:
 
 def _show_steps(frame: pd.DataFrame, title: str) -> None:
     """A row a layer and a column a step: networks have many layers, and a few steps show the trend."""
-    steps = terminal.thinned(frame, STEPS_SHOWN).set_index("step").T
+    steps = terminal.thinned_rows(frame, STEPS_SHOWN).set_index("step").T
     heads = [f"step {step}" for step in steps.columns]
     rows = [[group, *values] for group, values in zip(steps.index, steps.to_numpy().tolist(), strict=True)]
     terminal.show_table(["layer", *heads], rows, title, spare=[*heads[1:-1:2], *heads[2:-1:2]])

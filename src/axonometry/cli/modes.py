@@ -103,7 +103,7 @@ def _show(network: str, table: pd.DataFrame, found: _Found) -> None:
     elif len(found.graphs) > 1:
         gradients = table[(table["metric"] == "rank_gradient") & (table["statistic"] == "mean")]
         wide = widened(gradients, index="group", columns="step")
-        shown = terminal.thinned(wide.T.reset_index(), STEPS_SHOWN).set_index("step").T
+        shown = terminal.thinned_rows(wide.T.reset_index(), STEPS_SHOWN).set_index("step").T
         heads = [f"step {step}" for step in shown.columns]
         rows = [[group, *values] for group, values in zip(shown.index, shown.to_numpy().tolist(), strict=True)]
         terminal.show_table(

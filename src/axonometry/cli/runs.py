@@ -112,7 +112,7 @@ def show_run(run: Annotated[Path, typer.Argument(help="Run folder.")], *, as_jso
     terminal.show_table(("about", "value"), facts.items(), f"Run {run}")
     for title, rows in (("Neuron groups", groups), ("Synapses", synapses)):
         terminal.show_table(rows[0], (row.values() for row in rows), title)
-    terminal.show_frame(terminal.thinned(scalars), "Steps")
+    terminal.show_frame(terminal.thinned_rows(scalars), "Steps")
 
 
 @app.command("measure")

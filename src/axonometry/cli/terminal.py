@@ -143,7 +143,7 @@ def show_frame(frame: pd.DataFrame, title: str = "", *, spare: Iterable[str] = (
     show_table([str(column) for column in frame.columns], rows, title, spare=[name for name in spare if name in frame])
 
 
-def thinned(frame: pd.DataFrame, most: int = 24) -> pd.DataFrame:
+def thinned_rows(frame: pd.DataFrame, most: int = 24) -> pd.DataFrame:
     """The frame, or at most ``most`` evenly spaced rows of it, the first and the last included."""
     if len(frame) <= most:
         return frame

@@ -29,7 +29,7 @@ class Design:
     Attributes:
         features: The predictor's feature set.
         epochs: The most epochs that the predictor looks at.
-        level: Of the interval that our pruner compares with the best value.
+        level: Confidence level of the prediction interval.
         trials: Trials of a study, drawn from the runs that the predictor was not fitted to.
         splits: How often the runs are cut in two halves, one for the predictor and one for the studies.
         studies: Studies per split, each with other trials in another order.
