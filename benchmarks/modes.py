@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import axonometry as ax
 from axonometry.metrics.modes.order import by_rows
 from axonometry.metrics.modes.pre_activations import parts
-from axonometry.program.linear import linear_maps
+from axonometry.program.readings.linear import linear_maps
 from benchmarks.timing import Row, compare, seconds
 
 SAMPLES, PAIRS = 10_000, 3

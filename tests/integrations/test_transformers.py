@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import axonometry as ax
 from axonometry.program import NeuralGraph
-from axonometry.program.live import live_batches
+from axonometry.program.readings.live import live_batches
 from axonometry.testing import check_adjoint
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

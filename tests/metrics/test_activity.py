@@ -21,7 +21,7 @@ from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics import neuron_activation, neuron_statistics, streaming_moments as tally_module
 from axonometry.metrics.streaming_moments import StreamingMoments
 from axonometry.populations import LeNet
-from axonometry.program.live import LiveBatch, live_batches
+from axonometry.program.readings.live import LiveBatch, live_batches
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 6))
 

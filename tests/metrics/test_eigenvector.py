@@ -15,7 +15,7 @@ from axonometry.errors import ConvergenceError, ValuesError, WeightsError
 from axonometry.metrics import DisconnectedGraphWarning, eigenvector_centrality, leading_eigenpair, products
 from axonometry.program import NeuralGraph
 from axonometry.program.channels import ChannelGraph
-from axonometry.program.description import Group
+from axonometry.program.ir import Group
 from axonometry.values import NodeValues
 from tests.metrics.graphs import flat, lenet, linear, networkx_of, residual, small_convolutional, vector_of
 from tests.metrics.networks import fully_connected

@@ -13,7 +13,7 @@ import axonometry as ax
 from axonometry.errors import ConfigurationError, SamplesError
 from axonometry.metrics.neuron_strength import MODES, Mode, neuron_strength
 from axonometry.populations import LeNet
-from axonometry.program.live import live_batches
+from axonometry.program.readings.live import live_batches
 from axonometry.testing import TOYS, dense
 
 

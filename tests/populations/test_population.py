@@ -28,7 +28,7 @@ from axonometry.populations.datasets import Dataset
 from axonometry.populations.population import Population, load_population, train_population
 from axonometry.populations.protocols import draw, grid
 from axonometry.populations.training import train
-from axonometry.program import sharing
+from axonometry.program.sharing import store as sharing
 from axonometry.trajectory import Recorder, Trajectory, load as load_run
 
 QUICK = draw(range(4), {"optimiser": ("sgd", "adam")}, epochs=1, batch_size=128)

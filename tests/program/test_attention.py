@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import axonometry as ax
 from axonometry.errors import UnknownOperationError
-from axonometry.program.live import live_batches
+from axonometry.program.readings.live import live_batches
 from axonometry.testing import check_adjoint, randomise
 
 from .toys_attention import CAUSAL, WINDOW

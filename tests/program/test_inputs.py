@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import axonometry as ax
 from axonometry.errors import CaptureError
-from axonometry.program.live import live_batches
+from axonometry.program.readings.live import live_batches
 from axonometry.testing import randomise
 
 

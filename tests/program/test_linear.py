@@ -9,7 +9,7 @@ from torch import nn
 import axonometry as ax
 from axonometry.errors import ValuesError
 from axonometry.populations import CifarResNet, LeNet
-from axonometry.program.linear import linear_maps
+from axonometry.program.readings.linear import linear_maps
 from axonometry.testing import TOYS
 
 

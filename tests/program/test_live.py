@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import axonometry as ax
 from axonometry.errors import SamplesError, ValuesError
 from axonometry.populations import CifarResNet, LeNet
-from axonometry.program.live import live_batches, refuse_nonfinite
+from axonometry.program.readings.live import live_batches, refuse_nonfinite
 from tests.program import networks, networks_more
 
 FAMILIES = [
@@ -452,6 +452,6 @@ def test_an_activation_behind_a_permutation_keeps_its_neurons() -> None:
 def test_values_of_further_calls() -> None:
     network, samples = LeNet((1, 28, 28)).eval(), torch.randn(5, 1, 28, 28)
     graph = ax.capture(network, samples)
-    (pool, *_) = [node for node in graph.program.exported.graph.nodes if "max_pool2d" in str(node.target)]
+    (pool, *_) = [node for node in graph.program.graph.nodes if "max_pool2d" in str(node.target)]
     (batch,) = live_batches(graph, samples, groups=["input"], nodes=[pool])
     torch.testing.assert_close(batch.values[pool].squeeze(1), network.pool1(F.relu(network.conv1(samples))).detach())

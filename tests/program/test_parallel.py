@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from axonometry.program.parallel import parallel_map
+from axonometry.program.readings.parallel import parallel_map
 
 
 @given(st.integers(0, 12), st.integers(1, 5))

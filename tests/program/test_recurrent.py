@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 import axonometry as ax
 from axonometry.errors import CaptureError
-from axonometry.program.linear import linear_maps
-from axonometry.program.live import live_batches
+from axonometry.program.readings.linear import linear_maps
+from axonometry.program.readings.live import live_batches
 from axonometry.testing import randomise
 
 

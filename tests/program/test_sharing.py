@@ -21,8 +21,9 @@ from torch.nn.utils import parametrizations, prune
 
 from axonometry.errors import CaptureError
 from axonometry.populations.resnet import ResNet
-from axonometry.program import NeuralGraph, capture, sharing
-from axonometry.program.fingerprint import Opaque, fingerprint
+from axonometry.program import NeuralGraph, capture
+from axonometry.program.sharing import store as sharing
+from axonometry.program.sharing.fingerprint import Opaque, fingerprint
 from axonometry.testing import check_adjoint
 
 from .test_untouched import observe, train_one_step
@@ -489,7 +490,7 @@ def nested() -> list[Any]:
 
 @pytest.mark.parametrize("what", UNKNOWN)
 def test_what_is_not_known_to_the_end_has_no_fingerprint(what: str) -> None:
-    from axonometry.program.export import computes_weights
+    from axonometry.program.untouched import computes_weights
 
     with pytest.raises(Opaque, match=r"^(a|the|an|weights) "):
         fingerprint(UNKNOWN[what](), (X,), (), computes=computes_weights)

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from axonometry.program.description import Group, Synapse, Wire
+from axonometry.program.ir import Group, Synapse, Wire
 from axonometry.report import (
     Drawing,
     Facts,

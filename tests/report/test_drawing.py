@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from axonometry.program.description import Group, Synapse, Wire
+from axonometry.program.ir import Group, Synapse, Wire
 from axonometry.report.drawing import graph_svg, short_count
 
 SVG = "{http://www.w3.org/2000/svg}"

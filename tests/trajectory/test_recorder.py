@@ -22,7 +22,7 @@ from axonometry.errors import ConfigurationError, RunError
 from axonometry.metrics import neuron_activation
 from axonometry.metrics.catalogue import CATALOGUE, measure
 from axonometry.program import capture
-from axonometry.program.export import unwrapped
+from axonometry.program.untouched import unwrapped
 from axonometry.trajectory import Recorder, load, remeasure, verify
 
 

@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from axonometry.program.cells import activated
 from axonometry.program.fx_utils import shape_of
-from axonometry.program.live import activation_nodes, field_nodes
-from axonometry.program.program import Program
-from axonometry.program.recurrence import activated
+from axonometry.program.ir import Program
+from axonometry.program.readings.live import activation_nodes, field_nodes
 
 Array = NDArray[Any]
 

@@ -18,7 +18,7 @@ from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.neuron_statistics import NeuronStatistics, statistic_rows, streamed_statistics
 from axonometry.metrics.rows import Row
 from axonometry.metrics.streaming_moments import Bounds
-from axonometry.program.samples import Samples
+from axonometry.program.readings.samples import Samples
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
@@ -44,7 +44,7 @@ def neuron_activation(graph: NeuralGraph, samples: Samples, *, batch_size: int |
 
     Args:
         graph: The network at one snapshot.
-        samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
+        samples: What the module takes, as for :func:`~axonometry.program.readings.live.live_batches`.
         batch_size: Samples run at once; it changes the result by rounding only.
 
     Returns:

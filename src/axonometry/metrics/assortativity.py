@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axonometry.metrics.products import Flat, absolute_links
+from axonometry.metrics.products import absolute_links
 from axonometry.program.channels import ChannelGraph
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def degree_assortativity(graph: NeuralGraph | ChannelGraph) -> float:
     >>> round(degree_assortativity(graph_of([[1.0, 2.0], [3.0, 4.0]], [[1.0, 5.0]])), 6)
     -0.153846
     """
-    weighted, ones = absolute_links(graph), _ones(graph)
+    weighted, ones = absolute_links(graph), absolute_links(graph.binary())
     every = np.ones(weighted.size, weighted.kind)
     sent, received = weighted.backward(every).astype(np.float64), weighted.forward(every).astype(np.float64)
     leaving, entering = ones.backward(every).astype(np.float64), ones.forward(every).astype(np.float64)
@@ -49,9 +49,3 @@ def degree_assortativity(graph: NeuralGraph | ChannelGraph) -> float:
     if not spread > least:
         return math.nan
     return float(y @ ones.forward(x.astype(ones.kind)).astype(np.float64)) / spread
-
-
-def _ones(graph: NeuralGraph | ChannelGraph) -> Flat:
-    if isinstance(graph, ChannelGraph):
-        return absolute_links(ChannelGraph(graph.groups, {key: (b != 0).to(b) for key, b in graph.blocks.items()}))
-    return absolute_links(graph.binary())

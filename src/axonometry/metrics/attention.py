@@ -21,15 +21,15 @@ from torch import Tensor, fx
 from axonometry.errors import NonfiniteError, ValuesError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.rows import Row
-from axonometry.program.call import module_path
-from axonometry.program.live import LiveBatch, live_batches
+from axonometry.program.op_call import module_path
+from axonometry.program.readings.live import LiveBatch, live_batches
 from axonometry.program.rules.attention import shares_of
 from axonometry.statistics import Moments, moments
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
-    from axonometry.program.samples import Samples
+    from axonometry.program.readings.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def attention_strength(graph: NeuralGraph, samples: Samples, *, batch_size: int 
 
     Args:
         graph: The network at one snapshot.
-        samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
+        samples: What the module takes, as for :func:`~axonometry.program.readings.live.live_batches`.
         batch_size: Samples run at once; it changes the result by rounding only.
 
     Returns:
@@ -139,7 +139,7 @@ def attention_rows(graph: NeuralGraph, samples: Samples) -> Iterator[Row]:
 def _attentions(graph: NeuralGraph) -> dict[str, fx.Node]:
     """The calls that mix tokens, by name."""
     found: dict[str, fx.Node] = {}
-    for node in graph.program.exported.graph.nodes:
+    for node in graph.program.graph.nodes:
         if node in graph.program.varying and shares_of(node) is not None:
             path, number = module_path(node) or "attention", 2
             name = path
@@ -158,7 +158,7 @@ def _needed(graph: NeuralGraph, node: fx.Node) -> list[fx.Node]:
 @torch.no_grad()
 def _probabilities(graph: NeuralGraph, node: fx.Node, values: Any) -> Tensor:
     """Of shape (samples, heads, queries, keys)."""
-    varying, statics = _needed(graph, node), graph._statics
+    varying, statics = _needed(graph, node), graph.weights
 
     def one(given: list[Any]) -> Tensor:
         if "softmax" in node.meta:

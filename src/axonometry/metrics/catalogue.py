@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from axonometry.errors import ConfigurationError
 from axonometry.metrics.labels import has_labels
 from axonometry.metrics.rows import Row, moment_rows
-from axonometry.program.samples import Samples
+from axonometry.program.readings.samples import Samples
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:

@@ -15,14 +15,15 @@ import torch
 from torch import Tensor
 
 from axonometry.program.links import Links, presence
+from axonometry.program.readings.adjacency import run, statics_of
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
-    from axonometry.program import NeuralGraph
-    from axonometry.program.program import Statics, Step
+    from axonometry.program.ir import Statics, Step
+    from axonometry.program.operators import CapturedGraph
 
 
-def reached(graph: NeuralGraph, start: NodeValues) -> tuple[NodeValues, int]:
+def reached(graph: CapturedGraph, start: NodeValues) -> tuple[NodeValues, int]:
     """All neurons that links connect to the given ones, over any number of links in either direction.
 
     Args:
@@ -43,7 +44,7 @@ def reached(graph: NeuralGraph, start: NodeValues) -> tuple[NodeValues, int]:
     """
     sweeps = _Sweeps(graph)
     found, passes, idle = dict(start), 0, 0
-    everyone, count = graph.n_neurons, _count(found)
+    everyone, count = sum(group.n_neurons for group in graph.groups), _count(found)
     while idle < 2 and count < everyone:
         found = sweeps.upstream(found) if passes % 2 else sweeps.downstream(found)
         before, count, passes = count, _count(found), passes + 1
@@ -58,16 +59,16 @@ def _count(marks: Mapping[str, Tensor]) -> int:
 class _Sweeps:
     """Carries a set of neurons through a whole network, down or up."""
 
-    def __init__(self, graph: NeuralGraph) -> None:
+    def __init__(self, graph: CapturedGraph) -> None:
         self._graph = graph
         self._links = Links((presence,), dtype=graph.dtype)
         with torch.inference_mode(False), torch.no_grad():
-            self._statics: Statics = graph.program.statics(graph.state)
+            self._statics: Statics = statics_of(graph.program, graph.state)
 
     def downstream(self, marks: Mapping[str, Tensor]) -> dict[str, Tensor]:
         widened = _Widened(marks)
         with torch.inference_mode(False), torch.no_grad():
-            self._graph.program.run(widened, self._statics, self._links, observe=widened.take)
+            run(self._graph.program, widened, self._statics, self._links, observe=widened.take)
         return widened.marks
 
     def upstream(self, marks: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -75,7 +76,7 @@ class _Sweeps:
             zero = torch.zeros((), dtype=self._graph.dtype, device=self._graph.device)
             leaves = {name: zero.expand(value.shape).requires_grad_() for name, value in marks.items()}
             joined = _Joined(leaves)
-            received = self._graph.program.run(joined, self._statics, self._links, observe=joined.take)
+            received = run(self._graph.program, joined, self._statics, self._links, observe=joined.take)
             ends = {name: value for name, value in received.items() if value.requires_grad}
             if not ends:
                 return dict(marks)

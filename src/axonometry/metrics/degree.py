@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 
 from axonometry.errors import ConfigurationError
 from axonometry.metrics.catalogue import Shared, measured
-from axonometry.metrics.products import channel_strengths
 from axonometry.metrics.rows import Row, spread_rows
 from axonometry.program.channels import ChannelGraph
 from axonometry.values import NodeValues
@@ -81,7 +80,7 @@ def weighted_degree(
     """
     check_direction(direction)
     graph = graph if signed else graph.abs()
-    received, sent = channel_strengths(graph) if isinstance(graph, ChannelGraph) else graph.strengths()
+    received, sent = graph.strengths()
     return {"in": received, "out": sent}.get(direction) or received + sent
 
 

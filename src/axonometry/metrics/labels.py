@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import SamplesError
-from axonometry.program.samples import Samples, input_axes
+from axonometry.program.readings.samples import Samples, input_axes
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
@@ -31,7 +31,8 @@ def labels_in(graph: NeuralGraph, samples: Samples) -> Tensor | None:
 
     Args:
         graph: The network, for the number of its inputs.
-        samples: As for :func:`~axonometry.program.live.live_batches`; not an iterator, which could be read only once.
+        samples: As for :func:`~axonometry.program.readings.live.live_batches`; not an iterator, which can be
+            read only once.
 
     >>> from axonometry.testing import graph_of
     >>> batches = [(torch.zeros(2, 1), torch.tensor([0, 1])), (torch.zeros(1, 1), torch.tensor([2]))]

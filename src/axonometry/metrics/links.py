@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from axonometry.program import NeuralGraph
-    from axonometry.program.description import Kernel, Synapse
+    from axonometry.program.ir import Kernel, Synapse
 
 LinkConvention = Literal["links", "ictai2021"]
 CONVENTIONS = ("links", "ictai2021")

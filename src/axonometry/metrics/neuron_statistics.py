@@ -17,8 +17,8 @@ from torch import Tensor
 from axonometry.errors import NonfiniteError, ValuesError
 from axonometry.metrics.rows import Row
 from axonometry.metrics.streaming_moments import Bounds, StreamingMoments
-from axonometry.program.live import LiveBatch, field_nodes, over_live_batches, refuse_nonfinite
-from axonometry.program.samples import Samples
+from axonometry.program.readings.live import LiveBatch, field_nodes, over_live_batches, refuse_nonfinite
+from axonometry.program.readings.samples import Samples
 from axonometry.statistics import Moments
 from axonometry.values import NodeValues
 
@@ -130,7 +130,8 @@ def streamed_statistics(
         samples: What the module takes.
         values: From a batch, by group, a tensor of shape (n, \*shape of the group).
         bounds: By group, the least and greatest value of a bounded activation, of all neurons or per neuron.
-        **reading: What :func:`~axonometry.program.live.live_batches` is told of how many at once and what of them.
+        **reading: What :func:`~axonometry.program.readings.live.live_batches` is told of how many at
+            once and what of them.
 
     Raises:
         SamplesError: The samples do not fit; a NonfiniteError where one is NaN or infinite at a neuron.

@@ -26,9 +26,10 @@ from axonometry.errors import ConfigurationError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.neuron_statistics import NeuronStatistics, statistic_rows, streamed_statistics
 from axonometry.metrics.rows import Row
-from axonometry.program.live import LiveBatch
-from axonometry.program.lookup import one_hot as numbers_of
-from axonometry.program.samples import Samples
+from axonometry.program.primitives import one_hot as numbers_of
+from axonometry.program.readings.adjacency import run
+from axonometry.program.readings.live import LiveBatch
+from axonometry.program.readings.samples import Samples
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
@@ -60,7 +61,7 @@ def neuron_strength(
 
     Args:
         graph: The network at one snapshot.
-        samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
+        samples: What the module takes, as for :func:`~axonometry.program.readings.live.live_batches`.
         mode: ``in``: what the neuron receives, its pre-activation. ``out``: what it sends. ``inout``: their sum.
             ``abs``: the sum of |weight * signal| over all links at the neuron, and of |bias|.
         batch_size: Samples run at once; it changes the result by rounding only.
@@ -99,9 +100,9 @@ def strength_of_samples(
 
     Returns:
         A function from a batch to strengths by group, of the groups' shapes; and the ``nodes`` that
-        :func:`~axonometry.program.live.live_batches` has to be asked for.
+        :func:`~axonometry.program.readings.live.live_batches` has to be asked for.
 
-    >>> from axonometry.program.live import live_batches
+    >>> from axonometry.program.readings.live import live_batches
     >>> from axonometry.testing import graph_of
     >>> graph = graph_of([[1.0, 3.0]], [[2.0]])
     >>> values, nodes = strength_of_samples(graph)
@@ -154,13 +155,13 @@ class _Flow:
 
     def __init__(self, graph: NeuralGraph) -> None:
         program = graph.program
-        live = [node for step in program.steps if step.live is not None for node in step.node.all_input_nodes]
+        live = [node for step in program.steps if step.data_dependent is not None for node in step.node.all_input_nodes]
         hot = [node for node in program.inputs.values() if node.target is numbers_of]
         self.graph, self.program = graph, program
         live += program.controlled
         self.real = tuple(dict.fromkeys(node for node in live if node in program.varying))
         self.nodes: tuple[fx.Node, ...] = tuple(dict.fromkeys([*self.real, *hot]))
-        self.statics, self.links = graph._prepared()
+        self.statics, self.links = graph.weights, graph.links
         self.fixed = None if self.real else graph.strengths()[1]
 
     def sent(self, batch: LiveBatch) -> By:
@@ -185,14 +186,14 @@ class _Flow:
         shapes = {group.name: group.shape for group in self.graph.groups}
         return {name: value.reshape(batch.size, *shapes[name]) for name, value in found.items()}
 
-    def _reals(self, values: list[Any]) -> dict[fx.Node, Any]:
+    def _recorded(self, values: list[Any]) -> dict[fx.Node, Any]:
         return {**self.statics, **dict(zip(self.real, values, strict=True))}
 
     def _received(self, given: By, values: list[Any]) -> dict[str, Tensor]:
-        return self.program.run(given, self.statics, self.links, reals=self._reals(values))
+        return run(self.program, given, self.statics, self.links, recorded=self._recorded(values))
 
     def _sent(self, _: By, values: list[Any]) -> dict[str, Tensor]:
-        reading = partial(self.program.run, statics=self.statics, links=self.links, reals=self._reals(values))
+        reading = partial(run, self.program, statics=self.statics, links=self.links, recorded=self._recorded(values))
         mapped: Any = torch.func.vjp(reading, dict(self.graph.zeros()))
         sums, pull = mapped
         sent: dict[str, Tensor] = pull({name: torch.ones_like(value) for name, value in sums.items()})[0]

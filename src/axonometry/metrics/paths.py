@@ -1,8 +1,8 @@
 r"""Spectrum of the linear map: how many directions of each layer reach the outputs, and how strongly.
 
 M^l (outputs by neurons) holds, for every output and neuron of group l, the sum over all paths between them of the
-product of the weights on the path: the linear map behind the network (:mod:`axonometry.program.linear`). What all
-outputs share is taken off, M_c = M - mean over outputs, since a softmax does not see it. With the singular values
+product of the weights on the path: the linear map behind the network (:mod:`axonometry.program.readings.linear`). What
+all outputs share is taken off, M_c = M - mean over outputs, since a softmax does not see it. With the singular values
 σ_1 ≥ σ_2 ≥ ... of M_c:
 
 - ``log_norm`` = log10 \|M_c\|_F, ``log_top`` = log10 σ_1;
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.rows import Row, n_classes
-from axonometry.program.linear import linear_maps
+from axonometry.program.readings.linear import linear_maps
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph

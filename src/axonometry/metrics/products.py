@@ -10,9 +10,8 @@ Worked: three neurons, a → b with the weight -2 and b → c with 3. |A| has th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -21,17 +20,13 @@ from torch import Tensor
 
 from axonometry.metrics.components import reached
 from axonometry.metrics.lanczos import Vector
-from axonometry.program.channels import ChannelGraph
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
-    from axonometry.program import NeuralGraph
+    from axonometry.program.operators import CapturedGraph, LinearGraph
 
 FEW = 64
 """Up to so many neurons a matrix is built and decomposed as a whole."""
-
-DENSE = 2048
-"""Up to so many channels the blocks are put into one matrix, which multiplies faster than many small ones."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class Flat:
     device: torch.device
     forward: Callable[[Vector], Vector]
     backward: Callable[[Vector], Vector]
-    graph: NeuralGraph | None = None
+    graph: CapturedGraph | None = None
     matrix: Vector | None = None
 
     @property
@@ -111,7 +106,7 @@ class Flat:
         return marks > 0, float(steps)
 
 
-def absolute_links(graph: NeuralGraph | ChannelGraph) -> Flat:
+def absolute_links(graph: LinearGraph) -> Flat:
     """|A| of a graph, ready to be multiplied often.
 
     >>> from axonometry.testing import graph_of
@@ -119,35 +114,13 @@ def absolute_links(graph: NeuralGraph | ChannelGraph) -> Flat:
     >>> links.forward(np.array([1.0, 1.0, 0.0])), links.backward(np.array([0.0, 0.0, 1.0]))
     (array([0., 0., 4.]), array([1., 3., 0.]))
     """
-    shapes = {group.name: group.shape for group in graph.groups}
-    size = sum(group.n_neurons for group in graph.groups)
-    if isinstance(graph, ChannelGraph):
-        device = graph.zeros().flatten().device
-        if size <= DENSE:
-            return _dense(graph.dense().double().cpu().numpy(), shapes, device)
-        blocks = {key: block.double() for key, block in graph.blocks.items()}
-        wide = ChannelGraph(graph.groups, blocks)
-        return _by_graph(wide.__matmul__, wide.T.__matmul__, shapes, torch.float64, device)
-    if size <= FEW:
-        return _dense(graph.abs().to_scipy().toarray().astype(np.float64), shapes, graph.device)
-    tape = _Tape(graph.abs())
-    found = _by_graph(tape.forward, tape.backward, shapes, graph.dtype, graph.device)
-    return Flat(found.shapes, found.dtype, found.device, found.forward, found.backward, graph)
-
-
-def channel_strengths(graph: ChannelGraph) -> tuple[NodeValues, NodeValues]:
-    """Row and column sums of the blocks, accumulated in float64.
-
-    >>> from axonometry.testing import graph_of
-    >>> received, sent = channel_strengths(graph_of([[1.0, 3.0]]).channels())
-    >>> received["0"], sent["input"]
-    (tensor([4.], dtype=torch.float64), tensor([1., 3.], dtype=torch.float64))
-    """
-    received, sent = ({name: value.double() for name, value in graph.zeros().items()} for _ in range(2))
-    for (target, source), block in graph.blocks.items():
-        received[target] += block.sum(1, dtype=torch.float64)
-        sent[source] += block.sum(0, dtype=torch.float64)
-    return NodeValues(received), NodeValues(sent)
+    shapes, size = {group.name: group.shape for group in graph.groups}, graph.n_neurons
+    links = graph.abs()
+    if size <= graph.dense_up_to:
+        return _dense(links.dense().double().cpu().numpy(), shapes, graph.device)
+    # a graph that is read from its network has its own type; one of matrices is multiplied in float64
+    found = _by_graph(*links.repeated(), shapes, graph.dtype if graph.program else torch.float64, graph.device)
+    return replace(found, graph=cast("CapturedGraph", graph)) if graph.program else found
 
 
 def _dense(matrix: Vector, shapes: Mapping[str, tuple[int, ...]], device: torch.device) -> Flat:
@@ -172,40 +145,3 @@ def _split(x: Vector, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype,
     vector = torch.from_numpy(np.ascontiguousarray(x)).to(device, dtype)
     parts = vector.split([torch.Size(shape).numel() for shape in shapes.values()])
     return NodeValues({name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)})
-
-
-class _Tape:
-    """A neuron graph's two products; what the transposed one is differentiated from is recorded once and kept.
-
-    For a linear map y = A x the gradient of <w, y> by x is A' w, whatever x is. One recording at x = 0 so serves every
-    w; it holds no signal, since the derivative of a linear step needs its weights alone. An iteration of fifty products
-    runs the program forward once for the fifty transposed ones.
-    """
-
-    def __init__(self, graph: NeuralGraph) -> None:
-        self._graph = graph
-
-    @torch.inference_mode(False)
-    def forward(self, x: NodeValues) -> NodeValues:
-        return self._graph @ x
-
-    @torch.inference_mode(False)
-    def backward(self, y: NodeValues) -> NodeValues:
-        leaves, ends = self._recorded
-        if not ends:
-            return y * 0.0
-        wanted = [y[name].reshape(value.shape) for name, value in ends.items()]
-        pulled = torch.autograd.grad(
-            list(ends.values()), list(leaves.values()), wanted, retain_graph=True, materialize_grads=True
-        )
-        return NodeValues(dict(zip(leaves, pulled, strict=True)))
-
-    @cached_property
-    def _recorded(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        graph = self._graph
-        statics, links = graph._prepared()
-        with torch.inference_mode(False), torch.enable_grad():
-            zero = torch.zeros((), dtype=graph.dtype, device=graph.device)
-            leaves = {group.name: zero.expand(group.shape).requires_grad_() for group in graph.groups}
-            received = graph.program.run(leaves, statics, links)
-        return leaves, {name: value for name, value in received.items() if value.requires_grad}

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import NonfiniteError
-from axonometry.program.live import live_batches
+from axonometry.program.readings.live import live_batches
 from axonometry.statistics import Moments, moments
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
-    from axonometry.program.samples import Samples
+    from axonometry.program.readings.samples import Samples
 
 Row = tuple[str, str, float]
 """Group (or synapse), statistic, value."""

@@ -15,13 +15,12 @@ import torch
 
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.conventions import check_convention
-from axonometry.metrics.products import channel_strengths
 from axonometry.metrics.rows import Row, moment_rows
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
-    from axonometry.program.description import Group, Synapse
+    from axonometry.program.ir import Group, Synapse
 
 StrengthConvention = Literal["links", "ictai2021"]
 CONVENTIONS = ("links", "ictai2021")
@@ -99,7 +98,7 @@ def node_strength(graph: NeuralGraph, convention: StrengthConvention = "links", 
 def _rolled(graph: NeuralGraph, convention: StrengthConvention) -> NodeValues:
     """Strength in the channel graph with signed weights; a channel's bias is that of its neurons."""
     channels = graph.channels("sum")
-    received, sent = channel_strengths(channels)
+    received, sent = channels.strengths()
     if convention == "links":
         return received + sent
     constants, biases = dict(channels.zeros()), graph.biases()

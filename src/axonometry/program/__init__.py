@@ -2,15 +2,15 @@
 
 from axonometry.program.capture import capture as capture, read_exported as read_exported
 from axonometry.program.channels import ChannelGraph as ChannelGraph
-from axonometry.program.description import (
+from axonometry.program.graph import NeuralGraph as NeuralGraph
+from axonometry.program.ir import (
     Coverage as Coverage,
     Group as Group,
     Kernel as Kernel,
+    Program as Program,
     Synapse as Synapse,
     Wire as Wire,
 )
-from axonometry.program.graph import NeuralGraph as NeuralGraph
-from axonometry.program.program import Program as Program
 from axonometry.program.registry import rule as rule
 
 # What the root has too.

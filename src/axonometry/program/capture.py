@@ -11,28 +11,23 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from axonometry.errors import ConfigurationError
-from axonometry.program import sharing
-from axonometry.program.export import (
-    BatchAxis,
-    batch_axes,
-    check_first_sample,
-    computes_weights,
-    export,
-    first_sample,
-    unwrapped,
-)
-from axonometry.program.fingerprint import Opaque, fingerprint
+from axonometry.program.example import BatchAxis, batch_axes, first_sample
+from axonometry.program.export import check_first_sample, export
 from axonometry.program.graph import NeuralGraph
+from axonometry.program.ir import Program, Step
 from axonometry.program.links import Links, structure
-from axonometry.program.program import Program, Step
-from axonometry.program.reader import Pooling, Reader
+from axonometry.program.lowering import Pooling, Reader
+from axonometry.program.readings.adjacency import run, statics_of
 from axonometry.program.registry import n_registered
+from axonometry.program.sharing import store as sharing
+from axonometry.program.sharing.fingerprint import Opaque, fingerprint
+from axonometry.program.untouched import computes_weights, unwrapped
 
 
 def capture(
     module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean", batch_axis: BatchAxis = 0, **keywords: Any
 ) -> NeuralGraph:
-    """Read a module as a weighted directed graph.
+    """LinearFunction a module as a weighted directed graph.
 
     Args:
         module: Any feed-forward network that ``torch.export`` accepts. It is left exactly as it was: mode, hooks,
@@ -70,8 +65,6 @@ def capture(
     shared = None if key is None else sharing.shared_of(graph.program, graph.state, module)
     if shared is not None:
         sharing.keep(key, shared)
-    exported.state_dict.clear()  # the graph has the weights; a program outlives them
-    exported.constants.update(dict.fromkeys(exported.constants, None))
     return graph
 
 
@@ -106,7 +99,7 @@ def _counted(draft: Program, state: dict[str, Tensor]) -> Program:
     totals = {name: round(float(value.sum(dtype=torch.float64))) for name, value in received.items()}
     neurons = {group.name: group.n_neurons for group in draft.groups}
     # a sum may broadcast a synapse's result: each of the sum's neurons has the links of the neuron it copies
-    counts = {s.name: round(raw[draft.junctions[s.name].node] * neurons[s.target]) for s in draft.synapses}
+    counts = {s.name: round(raw[draft.sites[s.name].node] * neurons[s.target]) for s in draft.synapses}
     synapses = tuple(replace(s, n_links=counts[s.name]) for s in draft.synapses)
     fed = {name: sum(s.n_links for s in synapses if s.target == name) for name in neurons}
     wires = tuple(replace(w, n_links=totals[w.target] - fed[w.target]) for w in draft.wires)
@@ -118,15 +111,15 @@ def _structure(
 ) -> tuple[dict[str, Tensor], dict[fx.Node, float]]:
     """Links into each neuron, and the mean number of links into each result of a synapse."""
     links = Links((structure,), dtype=dtype)
-    statics = draft.statics(state)
+    statics = statics_of(draft, state)
     device = next((v.device for v in statics.values() if isinstance(v, Tensor)), torch.device("cpu"))
     ones = {name: torch.ones(shape, dtype=links.dtype, device=device) for name, shape in draft.shapes.items()}
     raw: dict[fx.Node, float] = {}
-    junctions = {junction.node: name for name, junction in draft.junctions.items()}
+    sites = {site.node: name for name, site in draft.sites.items()}
 
     def observe(step: Step, value: Any) -> None:
-        if step.node in junctions:
+        if step.node in sites:
             raw[step.node] = float(value.sum(dtype=torch.float64)) / value.numel()
 
     with torch.no_grad():
-        return draft.run(ones, statics, links, observe=observe), raw
+        return run(draft, ones, statics, links, observe=observe), raw

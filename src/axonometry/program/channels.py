@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from axonometry.errors import MissingExtraError, ValuesError
-from axonometry.program.description import Group
+from axonometry.errors import MissingExtraError
+from axonometry.program.ir import Group
+from axonometry.program.links import Map, absolute, presence, square
+from axonometry.program.operators import Product, checked, checked_map, filled
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class ChannelGraph:
 
     groups: tuple[Group, ...]
     blocks: Mapping[tuple[str, str], Tensor]
+    dense_up_to: ClassVar[int] = 2048
 
     @property
     def n_nodes(self) -> int:
@@ -45,17 +48,59 @@ class ChannelGraph:
         """Number of pairs of channels with a weight other than zero between them."""
         return sum(int((block != 0).sum()) for block in self.blocks.values())
 
+    @property
+    def program(self) -> None:
+        """None: the blocks are all that there is."""
+        return
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of channels; the name that all graphs share."""
+        return self.n_nodes
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The blocks' type."""
+        return next(iter(self.blocks.values())).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the blocks are."""
+        return next(iter(self.blocks.values())).device
+
     def ones(self) -> NodeValues:
         """One for every channel."""
-        return NodeValues({g.name: torch.ones(g.shape, dtype=self._dtype, device=self._device) for g in self.groups})
+        return filled(self.groups, 1.0, self.dtype, self.device)
 
     def zeros(self) -> NodeValues:
         """Zero for every channel."""
-        return self.ones() * 0.0
+        return filled(self.groups, 0.0, self.dtype, self.device)
+
+    def map(self, f: Map) -> ChannelGraph:
+        """The graph with a function of every link's weight.
+
+        Args:
+            f: Takes a tensor and gives one of its shape, with f(0) = 0.
+
+        Raises:
+            ConfigurationError: The function is none of these.
+        """
+        return self._mapped(checked_map(f, of_products=False))
 
     def abs(self) -> ChannelGraph:
         """The graph with the absolute value of every link; norms stay as they are."""
-        return ChannelGraph(self.groups, {key: block.abs() for key, block in self.blocks.items()})
+        return self._mapped(absolute)
+
+    def square(self) -> ChannelGraph:
+        """The graph with the square of every link."""
+        return self._mapped(square)
+
+    def binary(self) -> ChannelGraph:
+        """The graph with weight 1 for every link that is not zero."""
+        return self._mapped(presence)
+
+    def _mapped(self, f: Map) -> ChannelGraph:
+        return ChannelGraph(self.groups, {key: f(block) for key, block in self.blocks.items()})
 
     @property
     def T(self) -> ChannelGraph:  # noqa: N802
@@ -64,13 +109,7 @@ class ChannelGraph:
 
     def __matmul__(self, x: Mapping[str, Tensor]) -> NodeValues:
         """What every channel receives."""
-        for group in self.groups:
-            if group.name not in x or tuple(x[group.name].shape) != group.shape:
-                raise ValuesError(
-                    f"values of group {group.name!r} have the shape {group.shape}",
-                    str(tuple(x[group.name].shape)) if group.name in x else "none",
-                    "Start from channels.ones()",
-                )
+        checked(self.groups, x, "Start from channels.ones()")
         received = dict(self.zeros())
         for (target, source), block in self.blocks.items():
             received[target] = received[target] + block @ x[source].to(block)
@@ -80,10 +119,23 @@ class ChannelGraph:
         """``(A @ x, A.T @ y)``."""
         return self @ x, self.T @ y
 
+    def strengths(self) -> tuple[NodeValues, NodeValues]:
+        """Row and column sums of the blocks, accumulated in float64."""
+        received, sent = ({name: value.double() for name, value in self.zeros().items()} for _ in range(2))
+        for (target, source), block in self.blocks.items():
+            received[target] += block.sum(1, dtype=torch.float64)
+            sent[source] += block.sum(0, dtype=torch.float64)
+        return NodeValues(received), NodeValues(sent)
+
+    def repeated(self) -> tuple[Product, Product]:
+        """``A @ x`` and ``A.T @ y`` in float64, as functions for many products."""
+        wide = ChannelGraph(self.groups, {key: block.double() for key, block in self.blocks.items()})
+        return wide.__matmul__, wide.T.__matmul__
+
     def dense(self) -> Tensor:
         """The whole matrix ``A[target, source]``, channels in the order of ``NodeValues.flatten``."""
         sizes = {group.name: group.n_neurons for group in self.groups}
-        zeros = torch.zeros(0, dtype=self._dtype, device=self._device)
+        zeros = torch.zeros(0, dtype=self.dtype, device=self.device)
         rows = [
             torch.cat([self.blocks.get((t, s), zeros.new_zeros(sizes[t], sizes[s])) for s in sizes], dim=1)
             for t in sizes
@@ -102,11 +154,3 @@ class ChannelGraph:
             for row, column in block.nonzero().tolist():
                 graph.add_edge((source, column), (target, row), weight=float(block[row, column]))
         return graph
-
-    @property
-    def _dtype(self) -> torch.dtype:
-        return next(iter(self.blocks.values())).dtype
-
-    @property
-    def _device(self) -> torch.device:
-        return next(iter(self.blocks.values())).device

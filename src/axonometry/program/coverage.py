@@ -9,9 +9,8 @@ from typing import Any
 from torch import fx
 from torch.export import ExportedProgram
 
-from axonometry.program.call import module_path
-from axonometry.program.description import Coverage
-from axonometry.program.registry import Reading
+from axonometry.program.ir import Coverage
+from axonometry.program.op_call import Lowering, module_path
 
 REASONS = {
     "synapse": "weights of links",
@@ -25,7 +24,7 @@ def account(
     exported: ExportedProgram,
     names: Mapping[fx.Node, str],
     computed: Iterable[fx.Node],
-    readings: Mapping[fx.Node, Reading],
+    readings: Mapping[fx.Node, Lowering],
     called: Mapping[fx.Node, str],
     live: set[fx.Node],
 ) -> tuple[Coverage, ...]:

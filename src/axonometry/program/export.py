@@ -6,39 +6,23 @@ import io
 import logging
 import traceback
 import warnings
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from copy import copy
 from dataclasses import fields, is_dataclass
-from functools import wraps
+from functools import reduce, wraps
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.nn.modules import transformer
-from torch.nn.utils.rnn import PackedSequence
 
 from axonometry.errors import CaptureError
-from axonometry.program.attention import find_attention
-from axonometry.program.branches import take_branches
-from axonometry.program.commute import pool_last
-from axonometry.program.functional import functional
-from axonometry.program.lookup import find_lookups
-from axonometry.program.recurrence import unroll
+from axonometry.program.example import PACKED, BatchAxis, axis_of_first, first_sample
+from axonometry.program.passes import PASSES
+from axonometry.program.untouched import untouched, unwrapped
 
-CONTAINERS = (list, dict, set)
 DETECTION = "_detect_is_causal_mask"
-BatchAxis = int | Sequence[int | None]
-OBSERVERS = ("_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
-PACKED = CaptureError(
-    "a program's values have fixed shapes",
-    "a packed sequence",
-    "Pass padded sequences of one length; a mask can be an input of its own",
-)
 
 
 def export(
@@ -66,13 +50,8 @@ def export(
         except Exception as error:  # whatever the user's forward or the exporter raises
             failure = _failure(error)
             raise failure from error
-        exported = functional(exported)
-        take_branches(exported, (inputs, named))
-        unroll(exported, _axis_of_first(batch_axis))
-        pool_last(exported)
-        find_lookups(exported)
-        find_attention(exported)
-        return exported
+        exported.graph_module.meta["batch_axis"] = axis_of_first(batch_axis)
+        return reduce(lambda program, rewrite: rewrite(program), PASSES, exported)
 
 
 @contextmanager
@@ -81,67 +60,6 @@ def _prepared(module: nn.Module) -> Iterator[None]:
     with untouched(module), torch.no_grad(), _quiet(), _composed_attention():
         vars(module)["forward"] = _tensors_alone(module.forward)
         yield
-
-
-def unwrapped(module: nn.Module) -> nn.Module:
-    """The user's own module inside torch.compile's or a parallel wrapper."""
-    while True:
-        if isinstance(getattr(module, "_orig_mod", None), nn.Module):
-            module = module._orig_mod  # type: ignore[assignment]
-        elif isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            module = module.module
-        else:
-            return module
-
-
-@contextmanager
-def untouched(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode without the user's hooks; afterwards everything is as it was, also after an error.
-
-    Pre-hooks of torch.nn.utils stay: pruning and weight norm compute weights in them.
-    """
-    submodules = list(module.modules())
-    before = [(m, _copied(m)) for m in submodules]
-    cpu_rng = torch.get_rng_state()
-    cuda_rng = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else []
-    try:
-        for m in submodules:
-            m.training = False
-            for kind in OBSERVERS:
-                vars(m)[kind] = OrderedDict()
-            vars(m)["_forward_pre_hooks"] = OrderedDict(
-                (key, hook) for key, hook in m._forward_pre_hooks.items() if computes_weights(hook)
-            )
-        yield
-    finally:
-        for m, attributes in before:
-            _put_back(m, attributes)
-        torch.set_rng_state(cpu_rng)
-        if cuda_rng:
-            torch.cuda.set_rng_state_all(cuda_rng)
-
-
-def _copied(module: nn.Module) -> dict[str, tuple[Any, Any]]:
-    """Every attribute, and for a container a copy of what it holds."""
-    return {
-        name: (value, copy(value) if isinstance(value, CONTAINERS) else None) for name, value in vars(module).items()
-    }
-
-
-def _put_back(module: nn.Module, attributes: dict[str, tuple[Any, Any]]) -> None:
-    vars(module).clear()
-    for name, (value, content) in attributes.items():
-        vars(module)[name] = value
-        if isinstance(value, list):
-            value[:] = content
-        elif isinstance(value, (dict, set)):
-            value.clear()
-            value.update(content)
-
-
-def computes_weights(hook: Callable[..., Any]) -> bool:
-    """Whether a forward pre-hook is one of torch.nn.utils, which computes weights from other tensors."""
-    return type(hook).__module__.startswith("torch.nn.utils")
 
 
 @contextmanager
@@ -197,54 +115,6 @@ def _tensors(result: Any) -> Iterator[Tensor]:
             yield from _tensors(getattr(result, field.name))
 
 
-def first_sample(inputs: tuple[Any, ...], batch_axis: BatchAxis) -> tuple[Any, ...]:
-    """One sample of a batch; of an input without samples, such as a mask that all share, the whole."""
-    leaves, spec = torch.utils._pytree.tree_flatten(inputs, is_leaf=lambda x: isinstance(x, PackedSequence))
-    if any(isinstance(leaf, PackedSequence) for leaf in leaves):
-        raise PACKED
-    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-    if not tensors:
-        raise CaptureError(
-            "capture needs example inputs",
-            "none that is a tensor",
-            "Call ax.capture(module, example) with a batch of inputs",
-        )
-    axes = iter(batch_axes(tensors, batch_axis))
-    sliced = [_one(leaf, next(axes)) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-    return torch.utils._pytree.tree_unflatten(sliced, spec)
-
-
-def batch_axes(tensors: Sequence[Tensor], batch_axis: BatchAxis) -> tuple[int | None, ...]:
-    """The axis of each input along which samples lie; None where all samples share it.
-
-    Of one axis for all, the inputs have it that are as long there as the first.
-
-    Raises:
-        CaptureError: There is not one entry a tensor, or an axis that a tensor does not have.
-    """
-    if not isinstance(batch_axis, int):
-        axes = tuple(batch_axis)
-        fits = [axis is None or 0 <= axis < tensor.dim() for tensor, axis in zip(tensors, axes, strict=False)]
-        if len(axes) != len(tensors) or not all(fits):
-            came = f"{axes} for inputs of shapes {[tuple(tensor.shape) for tensor in tensors]}"
-            raise CaptureError(
-                "batch_axis has an axis for every tensor among the inputs, or None", came, "Give one each"
-            )
-        return axes
-    sizes = [tensor.shape[batch_axis] if tensor.dim() > batch_axis else None for tensor in tensors]
-    first = next((size for size in sizes if size is not None), None)
-    return tuple(batch_axis if size is not None and size == first else None for size in sizes)
-
-
-def _axis_of_first(batch_axis: BatchAxis) -> int:
-    """The axis of samples in hidden values: that of the first input that has one."""
-    return batch_axis if isinstance(batch_axis, int) else next((axis for axis in batch_axis if axis is not None), 0)
-
-
-def _one(tensor: Tensor, axis: int | None) -> Tensor:
-    return tensor.detach() if axis is None else tensor.narrow(axis, 0, 1).detach()
-
-
 def check_first_sample(module: nn.Module, whole: tuple[Any, ...], batch_axis: BatchAxis) -> None:
     """Where there are several inputs, that the first sample alone is what it is among the others.
 
@@ -257,7 +127,7 @@ def check_first_sample(module: nn.Module, whole: tuple[Any, ...], batch_axis: Ba
     if len(leaves) < 2 or all(a.shape == b.shape for a, b in zip(leaves, alone, strict=True)):
         return
     with _prepared(module):
-        _compare_first_sample(module, whole, one, _axis_of_first(batch_axis))
+        _compare_first_sample(module, whole, one, axis_of_first(batch_axis))
 
 
 def _compare_first_sample(module: nn.Module, whole: tuple[Any, ...], one: tuple[Any, ...], axis: int) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
+from torch.utils._pytree import tree_flatten_with_path
 
+KEYS = ("idx", "key", "name")
+"""What torch calls a place in a sequence, a key of a mapping, a field."""
 KEPT = ("nn_module_stack", "stack_trace")
 
 
@@ -51,6 +54,17 @@ def user_inputs(exported: ExportedProgram) -> list[fx.Node]:
     placeholders = [node for node in exported.graph.nodes if node.op == "placeholder"]
     specs = exported.graph_signature.input_specs
     return [node for node, spec in zip(placeholders, specs, strict=True) if spec.kind == InputKind.USER_INPUT]
+
+
+def paths_of(exported: ExportedProgram) -> list[tuple[Any, ...]]:
+    """By leaf of the example, where it lies: the name of the forward's argument, then keys and places."""
+    signature = exported.module_call_graph[0].signature
+    names = dict(enumerate(signature.forward_arg_names or [] if signature else []))
+    found = []
+    for keys, _ in tree_flatten_with_path(exported.example_inputs)[0]:
+        named, argument, *inside = (getattr(key, next(n for n in KEYS if hasattr(key, n))) for key in keys)
+        found.append((argument if named else names.get(argument, str(argument)), *inside))
+    return found
 
 
 def depending(exported: ExportedProgram, on: Iterable[fx.Node]) -> set[fx.Node]:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from axonometry.errors import ConfigurationError, ValuesError, WeightsError
-from axonometry.program.description import Coverage, Group, Kernel, Synapse, Wire
+from axonometry.program.channels import ChannelGraph
+from axonometry.program.ir import Coverage, Group, Kernel, Program, Statics, Synapse, Wire
+from axonometry.program.kernels import kernel_of
 from axonometry.program.links import Links, Map, absolute, presence, square
-from axonometry.program.program import Program, Statics
+from axonometry.program.matrices import networkx_graph, sparse_matrix
+from axonometry.program.operators import Product, checked, checked_map, filled
+from axonometry.program.readings.adjacency import run, statics_of
+from axonometry.program.readings.tape import Tape, recording
+from axonometry.program.rolling import channel_graph
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
     import networkx
     import scipy.sparse
-
-    from axonometry.program.channels import ChannelGraph
 
 
 class NeuralGraph:
@@ -35,10 +39,14 @@ class NeuralGraph:
     Attributes:
         program: The captured network without its weights.
         state: Parameters and buffers by state-dict name.
+        maps: What is done to every coefficient, one after the other; nothing in a graph as it is captured.
+        dense_up_to: Neurons up to which the matrix itself multiplies faster than the graph does.
     """
 
+    dense_up_to: ClassVar[int] = 64
+
     def __init__(self, program: Program, state: Mapping[str, Tensor], maps: tuple[Map, ...] = ()) -> None:
-        self.program, self.state, self._maps = program, state, maps
+        self.program, self.state, self.maps = program, state, maps
         self._kept: tuple[tuple[int, ...], Statics, Links] | None = None
 
     # what there is ---------------------------------------------------------------------------------------------------
@@ -77,7 +85,7 @@ class NeuralGraph:
     def dtype(self) -> torch.dtype:
         """The type that products are computed in: the weights', but at least float32."""
         kind = torch.float32
-        for name in self.program.exported.graph_signature.parameters:
+        for name in self.program.parameters:
             kind = torch.promote_types(kind, self.state[name].dtype) if name in self.state else kind
         return kind
 
@@ -93,41 +101,20 @@ class NeuralGraph:
 
     def ones(self) -> NodeValues:
         """One for every neuron."""
-        return self._filled(1.0)
+        return filled(self.groups, 1.0, self.dtype, self.device)
 
     def zeros(self) -> NodeValues:
         """Zero for every neuron."""
-        return self._filled(0.0)
+        return filled(self.groups, 0.0, self.dtype, self.device)
 
-    def _filled(self, value: float) -> NodeValues:
-        return NodeValues(
-            {g.name: torch.full(g.shape, value, dtype=self.dtype, device=self.device) for g in self.groups}
-        )
+    def checked(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The values in the graph's type and on its device.
 
-    def _checked(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        if not isinstance(values, Mapping):
-            raise ValuesError(
-                "a graph is multiplied with a value for every neuron, a mapping from group to tensor",
-                type(values).__name__,
-                "Start from graph.ones() or graph.zeros()",
-            )
-        unknown = set(values) - {group.name for group in self.groups}
-        if unknown:
-            raise ValuesError(
-                "values are given by the names of neuron groups",
-                ", ".join(sorted(map(repr, unknown))),
-                f"The groups are: {', '.join(group.name for group in self.groups)}",
-            )
-        for group in self.groups:
-            if group.name not in values:
-                raise ValuesError("every group needs a value", f"none for {group.name!r}", "Start from graph.zeros()")
-            if tuple(values[group.name].shape) != group.shape:
-                raise ValuesError(
-                    f"values of group {group.name!r} have the shape {group.shape}",
-                    str(tuple(values[group.name].shape)),
-                    "Leave the batch axis out",
-                )
-        return {group.name: values[group.name].to(self.device, self.dtype) for group in self.groups}
+        Raises:
+            ValuesError: A group has no value, or one of another shape.
+        """
+        given = checked(self.groups, values, "Start from graph.ones() or graph.zeros()")
+        return {group.name: given[group.name].to(self.device, self.dtype) for group in self.groups}
 
     # products --------------------------------------------------------------------------------------------------------
 
@@ -138,9 +125,9 @@ class NeuralGraph:
 
     def __matmul__(self, x: Mapping[str, Tensor]) -> NodeValues:
         """What every neuron receives: the weighted sum over the neurons that link to it."""
-        given = self._checked(x)
+        given = self.checked(x)
         with torch.no_grad():
-            return self._whole(self.program.run(given, self._statics, self._links))
+            return self._whole(run(self.program, given, self.weights, self.links))
 
     def products(self, x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> tuple[NodeValues, NodeValues]:
         """``(A @ x, A.T @ y)``."""
@@ -154,23 +141,23 @@ class NeuralGraph:
         one = torch.ones((), dtype=self.dtype, device=self.device)
         equal = {group.name: one.expand(group.shape) for group in self.groups}
         with torch.no_grad():
-            received = self._whole(self.program.run(equal, self._statics, self._links))
-        return received, self._pulled(equal)
+            received = self._whole(run(self.program, equal, self.weights, self.links))
+        return received, self.pulled(equal)
 
-    def _pulled(self, y: Mapping[str, Tensor]) -> NodeValues:
-        """``A.T @ y``: the sums' gradient by the groups' values; the reading is linear, so any point will do."""
-        shapes = self.program.shapes
-        with torch.inference_mode(False), torch.enable_grad():
-            zero = torch.zeros((), dtype=self.dtype, device=self.device)
-            at = {group.name: zero.expand(group.shape).requires_grad_() for group in self.groups}
-            received = {
-                name: value
-                for name, value in self.program.run(at, self._statics, self._links).items()
-                if value.requires_grad
-            }
-            wanted = [y[name].reshape(shapes[name]) for name in received]
-            pulled = torch.autograd.grad(list(received.values()), list(at.values()), wanted, materialize_grads=True)
-        return NodeValues({name: value.detach() for name, value in zip(at, pulled, strict=True)})
+    def pulled(self, y: Mapping[str, Tensor]) -> NodeValues:
+        """``A.T @ y`` for checked values: the sums' gradient by the groups' values; the reading is linear."""
+        leaves, ends = recording(self)
+        wanted = [y[name].reshape(value.shape) for name, value in ends.items()]
+        pulled = torch.autograd.grad(list(ends.values()), list(leaves.values()), wanted, materialize_grads=True)
+        return NodeValues({name: value.detach() for name, value in zip(leaves, pulled, strict=True)})
+
+    def repeated(self) -> tuple[Product, Product]:
+        """``A @ x`` and ``A.T @ y`` as functions for many products with these weights, of values that are not checked.
+
+        What the transposed one is differentiated from is recorded once and kept; it holds no signal.
+        """
+        tape = Tape(self)
+        return tape.forward, tape.backward
 
     def _whole(self, received: Mapping[str, Tensor]) -> NodeValues:
         """One tensor a group, of the group's shape; zero where no link ends."""
@@ -184,11 +171,13 @@ class NeuralGraph:
         )
 
     @property
-    def _statics(self) -> Statics:
+    def weights(self) -> Statics:
+        """By node of the program, what does not depend on the input: parameters, buffers, what is computed of them."""
         return self._prepared()[0]
 
     @property
-    def _links(self) -> Links:
+    def links(self) -> Links:
+        """What readings pass coefficients through: the maps that make this graph's link weights of them."""
         return self._prepared()[1]
 
     def _prepared(self) -> tuple[Statics, Links]:
@@ -197,24 +186,47 @@ class NeuralGraph:
         versions = tuple(-1 if tensor.is_inference() else tensor._version for tensor in tensors)
         if self._kept is None or self._kept[0] != versions:
             with torch.inference_mode(False), torch.no_grad():
-                statics, links = self.program.statics(self.state), Links(self._maps, dtype=self.dtype)
+                statics, links = statics_of(self.program, self.state), Links(self.maps, dtype=self.dtype)
                 links.keep([v for v in statics.values() if isinstance(v, Tensor) and v.is_floating_point()])
             self._kept = (versions, statics, links)
         return self._kept[1:]
 
     # other graphs ----------------------------------------------------------------------------------------------------
 
+    def map(self, f: Map) -> NeuralGraph:
+        """The same graph with a function of every link's weight.
+
+        Args:
+            f: Takes a tensor and gives one of its shape, with f(0) = 0 and f(ab) = f(a) f(b): a link's weight is a
+                product of coefficients, each of which is mapped.
+
+        Raises:
+            ConfigurationError: The function is none of these.
+
+        >>> import torch
+        >>> from torch import nn
+        >>> from axonometry import capture
+        >>> graph = capture(nn.Sequential(nn.Linear(2, 1, bias=False)), torch.zeros(1, 2))
+        >>> graph = graph.at({"0.weight": torch.tensor([[-2.0, 3.0]])})
+        >>> (graph.map(torch.square) @ graph.ones())["0"]
+        tensor([13.])
+        """
+        return self._mapped(checked_map(f, of_products=True))
+
     def abs(self) -> NeuralGraph:
         """The same graph with the absolute value of every link's weight."""
-        return NeuralGraph(self.program, self.state, (*self._maps, absolute))
+        return self._mapped(absolute)
 
     def square(self) -> NeuralGraph:
         """The same graph with the square of every link's weight."""
-        return NeuralGraph(self.program, self.state, (*self._maps, square))
+        return self._mapped(square)
 
     def binary(self) -> NeuralGraph:
         """The same graph with weight 1 for every link whose weight is not zero."""
-        return NeuralGraph(self.program, self.state, (*self._maps, presence))
+        return self._mapped(presence)
+
+    def _mapped(self, f: Map) -> NeuralGraph:
+        return NeuralGraph(self.program, self.state, (*self.maps, f))
 
     def at(self, state_dict: Mapping[str, Tensor]) -> NeuralGraph:
         """The same graph at another snapshot: other weights of the same network.
@@ -225,7 +237,7 @@ class NeuralGraph:
         state = dict(self.state)
         for name in dict.fromkeys(self.program.names.values()):
             if name not in state_dict:
-                if name in self.program.exported.constants:
+                if name in self.program.constants:
                     continue
                 raise WeightsError(
                     "a snapshot holds every parameter and buffer of the network",
@@ -239,7 +251,7 @@ class NeuralGraph:
                     "Capture the network that this snapshot belongs to",
                 )
             state[name] = state_dict[name].detach()
-        return NeuralGraph(self.program, state, self._maps)
+        return NeuralGraph(self.program, state, self.maps)
 
     def from_group(self, source: str, values: Tensor) -> dict[str, Tensor]:
         r"""What every group receives when one group alone sends.
@@ -251,10 +263,10 @@ class NeuralGraph:
         Returns:
             By group that links of the source reach: a tensor of shape (n, \*shape of that group).
         """
-        statics, links, shapes = self._statics, self._links, {group.name: group.shape for group in self.groups}
+        statics, links, shapes = self.weights, self.links, {group.name: group.shape for group in self.groups}
         with torch.no_grad():
             received = torch.func.vmap(
-                lambda one: self.program.run({source: one}, statics, links, source=source), chunk_size=256
+                lambda one: run(self.program, {source: one}, statics, links, source=source), chunk_size=256
             )(values)
         return {name: value.reshape(len(values), *shapes[name]) for name, value in received.items()}
 
@@ -268,8 +280,6 @@ class NeuralGraph:
         Raises:
             ConfigurationError: ``weights`` is neither of the two.
         """
-        from axonometry.program.rolling import channel_graph
-
         if weights not in ("norm", "sum"):
             raise ConfigurationError("weights is 'norm' or 'sum'", repr(weights), "Choose one of them")
         return channel_graph(self, weights)
@@ -282,28 +292,36 @@ class NeuralGraph:
         Raises:
             ValuesError: If there is no synapse of that name.
         """
-        if synapse not in self.program.junctions:
+        if synapse not in self.program.sites:
             raise ValuesError(
                 "a kernel is asked for by the name of a synapse",
                 repr(synapse),
                 f"The synapses are: {', '.join(s.name for s in self.synapses)}",
             )
         with torch.no_grad():
-            return self.program.kernel(synapse, self._statics)
+            return kernel_of(self.program, synapse, self.weights)
 
     def kernels(self) -> dict[str, Kernel]:
         """The kernel of every synapse, by name."""
-        statics = self._statics
+        statics = self.weights
         with torch.no_grad():
-            return {synapse.name: self.program.kernel(synapse.name, statics) for synapse in self.synapses}
+            return {synapse.name: kernel_of(self.program, synapse.name, statics) for synapse in self.synapses}
 
     def biases(self) -> NodeValues:
         """The constant term of every neuron's local field: biases, and the shifts of folded normalisation."""
         zeros = dict(self.zeros())
         with torch.no_grad():
-            return self._whole(self.program.run(zeros, self._statics, Links(dtype=self.dtype, constants=True)))
+            return self._whole(run(self.program, zeros, self.weights, Links(dtype=self.dtype, constants=True)))
 
     # matrices --------------------------------------------------------------------------------------------------------
+
+    def dense(self) -> Tensor:
+        """The whole matrix ``A[target, source]``, neurons in the order of ``NodeValues.flatten``; for small graphs.
+
+        Raises:
+            TooLargeError: As :meth:`to_scipy`.
+        """
+        return torch.from_numpy(sparse_matrix(self).toarray()).to(self.device)
 
     def to_scipy(self) -> scipy.sparse.csr_array:
         """The adjacency matrix, ``A[target, source]``, neurons in the order of ``NodeValues.flatten``.
@@ -313,8 +331,6 @@ class NeuralGraph:
         Raises:
             TooLargeError: If the matrix or the work to find it would take more than 2 GiB.
         """
-        from axonometry.program.matrices import sparse_matrix
-
         return sparse_matrix(self)
 
     def to_networkx(self) -> networkx.DiGraph[Any]:
@@ -324,13 +340,13 @@ class NeuralGraph:
             TooLargeError: As :meth:`to_scipy`.
             MissingExtraError: If networkx is not installed.
         """
-        from axonometry.program.matrices import networkx_graph
-
         return networkx_graph(self)
 
 
 class Transposed:
     """A graph with all its links turned round; made by ``graph.T``."""
+
+    dense_up_to: ClassVar[int] = NeuralGraph.dense_up_to
 
     def __init__(self, graph: NeuralGraph) -> None:
         self._graph = graph
@@ -340,6 +356,76 @@ class Transposed:
         """The graph itself."""
         return self._graph
 
+    @property
+    def program(self) -> Program:
+        """The captured network without its weights."""
+        return self._graph.program
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Neuron groups in the order of computation, inputs first."""
+        return self._graph.groups
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons in all groups."""
+        return self._graph.n_neurons
+
+    @property
+    def n_links(self) -> int:
+        """Number of links."""
+        return self._graph.n_links
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that products are computed in."""
+        return self._graph.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._graph.device
+
+    def ones(self) -> NodeValues:
+        """One for every neuron."""
+        return self._graph.ones()
+
+    def zeros(self) -> NodeValues:
+        """Zero for every neuron."""
+        return self._graph.zeros()
+
     def __matmul__(self, y: Mapping[str, Tensor]) -> NodeValues:
         """What every neuron sends: the weighted sum over the neurons that it links to."""
-        return self._graph._pulled(self._graph._checked(y))
+        return self._graph.pulled(self._graph.checked(y))
+
+    def products(self, x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> tuple[NodeValues, NodeValues]:
+        """``(A.T @ x, A @ y)``."""
+        return self @ x, self._graph @ y
+
+    def strengths(self) -> tuple[NodeValues, NodeValues]:
+        """``(A.T @ 1, A @ 1)``."""
+        return self._graph.strengths()[::-1]
+
+    def repeated(self) -> tuple[Product, Product]:
+        """The two products as functions, the transposed one first."""
+        return self._graph.repeated()[::-1]
+
+    def dense(self) -> Tensor:
+        """The whole matrix, transposed."""
+        return self._graph.dense().T
+
+    def map(self, f: Map) -> Transposed:
+        """The same graph with a function of every link's weight; see :meth:`NeuralGraph.map`."""
+        return Transposed(self._graph.map(f))
+
+    def abs(self) -> Transposed:
+        """The same graph with the absolute value of every link's weight."""
+        return Transposed(self._graph.abs())
+
+    def square(self) -> Transposed:
+        """The same graph with the square of every link's weight."""
+        return Transposed(self._graph.square())
+
+    def binary(self) -> Transposed:
+        """The same graph with weight 1 for every link whose weight is not zero."""
+        return Transposed(self._graph.binary())

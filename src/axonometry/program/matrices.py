@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     import networkx
     import scipy.sparse
 
-    from axonometry.program.description import Synapse, Wire
-    from axonometry.program.graph import NeuralGraph
+    from axonometry.program.ir import Synapse, Wire
+    from axonometry.program.operators import CapturedGraph
 
 LARGEST = 2**31
 """Bytes that a matrix, or the largest of its blocks while it is found, may take."""
 
 
-def sparse_matrix(graph: NeuralGraph) -> scipy.sparse.csr_array:
-    """``A[target, source]``, found by sending a one from every neuron; see :meth:`NeuralGraph.to_scipy`."""
+def sparse_matrix(graph: CapturedGraph) -> scipy.sparse.csr_array:
+    """``A[target, source]``, found by sending a one from every neuron; see :meth:`~axonometry.NeuralGraph.to_scipy`."""
     import scipy.sparse
 
     _refuse_if_large(graph)
@@ -38,8 +38,8 @@ def sparse_matrix(graph: NeuralGraph) -> scipy.sparse.csr_array:
     return scipy.sparse.block_array(grid, format="csr")
 
 
-def networkx_graph(graph: NeuralGraph) -> networkx.DiGraph[Any]:
-    """Nodes are pairs (group, index inside the group); see :meth:`NeuralGraph.to_networkx`."""
+def networkx_graph(graph: CapturedGraph) -> networkx.DiGraph[Any]:
+    """Nodes are pairs (group, index inside the group); see :meth:`~axonometry.NeuralGraph.to_networkx`."""
     try:
         import networkx
     except ImportError:
@@ -56,7 +56,7 @@ def networkx_graph(graph: NeuralGraph) -> networkx.DiGraph[Any]:
     return result
 
 
-def _refuse_if_large(graph: NeuralGraph) -> None:
+def _refuse_if_large(graph: CapturedGraph) -> None:
     sizes = {group.name: group.n_neurons for group in graph.groups}
     bundles: list[Synapse | Wire] = [*graph.synapses, *graph.wires]
     dense = max(sizes[bundle.target] * sizes[source] for bundle in bundles for source in bundle.sources)

@@ -12,19 +12,19 @@ import torch
 from torch import Tensor, fx
 
 from axonometry.program.channels import ChannelGraph
-from axonometry.program.description import Group, Kernel, Shape, Synapse
+from axonometry.program.ir import Group, Kernel, Program, Shape, Synapse
 from axonometry.program.links import Links, square, structure
-from axonometry.program.program import Program
-from axonometry.program.registry import Reading
+from axonometry.program.op_call import Lowering
+from axonometry.program.readings.adjacency import nothing, statics_of
 
 if TYPE_CHECKING:
-    from axonometry.program.graph import NeuralGraph
+    from axonometry.program.operators import CapturedGraph
 
 Weights = Literal["norm", "sum"]
 Place = tuple[Literal["synapse", "group"], str]
 
 
-def channel_graph(graph: NeuralGraph, weights: Weights = "norm") -> ChannelGraph:
+def channel_graph(graph: CapturedGraph, weights: Weights = "norm") -> ChannelGraph:
     """Reduce a neuron graph to its channels."""
     plan = _plan(graph)
     powers: dict[tuple[str, str], Tensor] = {}
@@ -39,7 +39,7 @@ def channel_graph(graph: NeuralGraph, weights: Weights = "norm") -> ChannelGraph
                 continue
             repeated.add(step)
             if power is None:
-                reading = graph.program.junctions[synapse.name].reading
+                reading = graph.program.sites[synapse.name].lowering
                 power = _power(graph.kernel(synapse.name), reading, graph.dtype, weights)
             block = plan.reads[synapse.name, source].gather(power, axis=1)
             block = plan.feeds[synapse.name].gather(block, axis=0)
@@ -134,7 +134,7 @@ class _Plan:
 _PLANS: WeakKeyDictionary[Program, _Plan] = WeakKeyDictionary()
 
 
-def _plan(graph: NeuralGraph) -> _Plan:
+def _plan(graph: CapturedGraph) -> _Plan:
     program = graph.program
     if program not in _PLANS:
         follow = _Follower(graph)
@@ -145,7 +145,7 @@ def _plan(graph: NeuralGraph) -> _Plan:
             arrivals = follow.carried(follow.start(group.name), _axis(program, group), group.n_channels)
             for (kind, place), carried in arrivals.items():
                 if kind == "synapse":
-                    reading = program.junctions[place].reading
+                    reading = program.sites[place].lowering
                     reads[place, group.name] = carried.pairs(reading.signal_axis, group.n_channels)
                 elif any(w.target == place and group.name in w.sources for w in graph.wires):
                     wires[place, group.name] = carried
@@ -157,10 +157,10 @@ def _plan(graph: NeuralGraph) -> _Plan:
 class _Follower:
     """Follows values through the wiring from one node to the synapses and sums that they reach."""
 
-    def __init__(self, graph: NeuralGraph) -> None:
+    def __init__(self, graph: CapturedGraph) -> None:
         self.program, self.device = graph.program, graph.device
-        self.statics = self.program.statics(graph.state)
-        self.synapses = {junction.node: name for name, junction in self.program.junctions.items()}
+        self.statics = statics_of(self.program, graph.state)
+        self.synapses = {site.node: name for name, site in self.program.sites.items()}
 
     def start(self, group: str) -> fx.Node:
         """The node whose value a group is."""
@@ -227,10 +227,10 @@ class _Follower:
     def _value(self, node: fx.Node, environment: dict[fx.Node, Any], links: Links) -> Any:
         if node in environment:
             return environment[node]
-        return self.statics[node] if node in self.statics else self.program.nothing(node, links)
+        return self.statics[node] if node in self.statics else nothing(node, links)
 
 
-def _power(kernel: Kernel, reading: Reading, dtype: torch.dtype, weights: Weights) -> Tensor:
+def _power(kernel: Kernel, reading: Lowering, dtype: torch.dtype, weights: Weights) -> Tensor:
     """The weights between channels, squared for norms, summed over taps: shape (output channels, input channels)."""
     entries = kernel.effective.to(dtype)
     entries = entries.square() if weights == "norm" else entries
@@ -246,18 +246,18 @@ def _power(kernel: Kernel, reading: Reading, dtype: torch.dtype, weights: Weight
 
 def _feed(follow: _Follower, synapse: Synapse, target: Group) -> _Pairs:
     """Which output channels of the weight are which channels of the target group."""
-    junction = follow.program.junctions[synapse.name]
-    shape, axis = _shape(junction.node), junction.reading.channel_axis
+    site = follow.program.sites[synapse.name]
+    shape, axis = _shape(site.node), site.lowering.channel_axis
     axis = len(shape) - 1 if axis is None else axis
     channels = shape[axis] if shape else 1
-    if follow.start(target.name) is junction.node:
+    if follow.start(target.name) is site.node:
         same = torch.arange(channels, device=follow.device)
         return _Pairs(same, same % target.n_channels, channels, target.n_channels)
-    arrived = follow.carried(junction.node, axis, channels)["group", target.name]
+    arrived = follow.carried(site.node, axis, channels)["group", target.name]
     return arrived.turned(_axis(follow.program, target), channels)
 
 
-def _wired(graph: NeuralGraph, plan: _Plan, weights: Weights) -> dict[tuple[str, str], Tensor]:
+def _wired(graph: CapturedGraph, plan: _Plan, weights: Weights) -> dict[tuple[str, str], Tensor]:
     """Weights of links without a parameter, squared for norms: by neuron, then the mean over each pair of channels."""
     maps = (square,) if weights == "norm" else ()
     follow, groups = _Follower(graph), {g.name: g for g in graph.groups}

@@ -13,7 +13,7 @@ from axonometry.report import palette
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from axonometry.program.description import Group, Synapse, Wire
+    from axonometry.program.ir import Group, Synapse, Wire
 
 _BAR, _TALLEST, _LINE = 16, 130, 15
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from axonometry.errors import ConfigurationError, RunError, SamplesError
 from axonometry.metrics.catalogue import CATALOGUE, needing_samples
 from axonometry.program import NeuralGraph
-from axonometry.program.samples import Samples, batches_of, input_axes
+from axonometry.program.readings.samples import Samples, batches_of, input_axes
 
 
 def given_graph(model: nn.Module, example_inputs: tuple[Any, ...], graph: NeuralGraph | None) -> NeuralGraph | None:
@@ -31,10 +31,10 @@ def given_graph(model: nn.Module, example_inputs: tuple[Any, ...], graph: Neural
         )
     if graph is None:
         return None
-    own, constants = state_tensors(model), graph.program.exported.constants
+    own, constants = state_tensors(model), graph.program.constants
     names = [name for name in dict.fromkeys(graph.program.names.values()) if name not in constants]
     others = [name for name in names if name not in own or not _is_same(own[name], graph.state[name])]
-    if others or graph._maps:
+    if others or graph.maps:
         raise ConfigurationError(
             "the graph is captured from the model as it is now",
             f"a graph with other tensors for {', '.join(others)}" if others else "a graph with mapped weights",

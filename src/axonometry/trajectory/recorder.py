@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from axonometry.errors import RunError
 from axonometry.metrics.catalogue import measure
 from axonometry.program import NeuralGraph, capture
-from axonometry.program.export import unwrapped
-from axonometry.program.samples import Samples
+from axonometry.program.readings.samples import Samples
+from axonometry.program.untouched import unwrapped
 from axonometry.trajectory import store
 from axonometry.trajectory.begin import begin, saved
 from axonometry.trajectory.choices import (

@@ -10,7 +10,7 @@ import torch
 
 from axonometry.errors import RunError
 from axonometry.metrics.catalogue import measure
-from axonometry.program.samples import Samples
+from axonometry.program.readings.samples import Samples
 from axonometry.trajectory import store
 from axonometry.trajectory.choices import as_tuple, known_measures, sample_set, selected
 from axonometry.trajectory.lock import FolderLock

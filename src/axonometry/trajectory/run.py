@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.program import Coverage, Group, NeuralGraph, Synapse, Wire, capture
-from axonometry.program.export import unwrapped
+from axonometry.program.untouched import unwrapped
 from axonometry.trajectory import store
 from axonometry.trajectory.choices import given_graph
 from axonometry.trajectory.lock import is_locked

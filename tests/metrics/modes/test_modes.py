@@ -17,7 +17,7 @@ from axonometry.metrics.activation_functions import activation_functions
 from axonometry.metrics.modes import MODES, modes as modes_module, order_modes, pre_activations
 from axonometry.populations import CifarResNet
 from axonometry.program import NeuralGraph
-from axonometry.program.live import live_batches
+from axonometry.program.readings.live import live_batches
 
 H = torch.tensor([0.1, 0.9, 0.4, -0.3, 0.7, -0.8])
 

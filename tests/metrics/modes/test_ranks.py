@@ -14,8 +14,8 @@ from torch import Tensor, nn
 import axonometry as ax
 from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.modes import order_ranks
-from axonometry.program.linear import linear_maps
-from axonometry.program.live import live_batches
+from axonometry.program.readings.linear import linear_maps
+from axonometry.program.readings.live import live_batches
 
 H = torch.tensor([0.1, 0.9, 0.4, -0.3, 0.7, -0.8])
 LABELS = torch.tensor([0, 1, 0, 0, 1, 1])

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from axonometry.errors import SamplesError
 from axonometry.metrics.labels import held, labels_in
 from axonometry.metrics.rows import n_classes
-from axonometry.program.live import run_plan
-from axonometry.program.plan import plan_of
-from axonometry.program.samples import batches_of, input_axes
+from axonometry.program.readings.adjacency import statics_of
+from axonometry.program.readings.live import run_plan
+from axonometry.program.readings.live_plan import plan_of
+from axonometry.program.readings.samples import batches_of, input_axes
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
-    from axonometry.program.samples import Samples
+    from axonometry.program.readings.samples import Samples
 
 
 class CapturedClassifier(nn.Module):
@@ -47,7 +48,7 @@ class CapturedClassifier(nn.Module):
             raise SamplesError("a network classifies if it has one input and one output of several neurons", came)
         self._output = next(group.name for group in graph.groups if group.role == "output")
         self._plan = plan_of(graph, [self._output], fields=False)
-        trained = set(graph.program.exported.graph_signature.parameters)
+        trained = set(graph.program.parameters)
         self._places = {}  # a module takes no names with dots
         for place, name in enumerate(dict.fromkeys(graph.program.names.values())):
             tensor, self._places[name] = graph.state[name].detach(), f"tensor_{place}"
@@ -61,7 +62,7 @@ class CapturedClassifier(nn.Module):
         (axis,) = self._plan.inputs
         stacked = axis.stacked(samples if axis.axis is None else samples.movedim(0, axis.axis))
         state = {name: getattr(self, place) for name, place in self._places.items()}
-        statics = self._plan.program.statics(state, differentiable=True)
+        statics = statics_of(self._plan.program, state, differentiable=True)
         _, activations, _ = run_plan(self._plan, statics, (stacked,))
         return activations[self._output].flatten(1)
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from axonometry.errors import SamplesError
-from axonometry.program.export import untouched, unwrapped
+from axonometry.program.untouched import untouched, unwrapped
 
 _ROWS = 256
 """Samples in one pass on a CPU: what flows between two layers should stay in its cache."""

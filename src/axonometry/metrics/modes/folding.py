@@ -28,7 +28,7 @@ from axonometry.errors import TooLargeError
 from axonometry.metrics.modes.order import Array, pair_counts
 from axonometry.metrics.modes.pre_activations import groups_of, parts
 from axonometry.metrics.modes.tails import linear_map
-from axonometry.program.samples import Samples
+from axonometry.program.readings.samples import Samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ def folding_pairs(graph: NeuralGraph, samples: Samples, group: str, *, most: int
 
     Args:
         graph: The network at one snapshot, with one output group.
-        samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
+        samples: What the module takes, as for :func:`~axonometry.program.readings.live.live_batches`.
         group: Name of the group; all its pre-activations and activations are held at once.
         most: How many candidates are tested at most.
 

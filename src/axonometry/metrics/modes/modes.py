@@ -36,8 +36,8 @@ from axonometry.metrics.modes.order import Array, by_rows, pair_counts
 from axonometry.metrics.modes.pre_activations import MEMORY, groups_of, parts, rows_of
 from axonometry.metrics.modes.results import MODES, TOLERANCE, Modes, NeuronModes
 from axonometry.metrics.rows import Row, rows_or_nan
-from axonometry.program.live import live_batches, refuse_nonfinite
-from axonometry.program.samples import Samples
+from axonometry.program.readings.live import live_batches, refuse_nonfinite
+from axonometry.program.readings.samples import Samples
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
@@ -117,7 +117,7 @@ def neuron_modes(
 
     Args:
         graph: The network at one snapshot.
-        samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
+        samples: What the module takes, as for :func:`~axonometry.program.readings.live.live_batches`.
         groups: Names of groups; by default all but the inputs.
         tolerance: How far the rate of a strict neuron may lie below 1.
         memory: Bytes of pre-activations held at a time; the sort needs about as much again.

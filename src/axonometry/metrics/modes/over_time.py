@@ -11,7 +11,7 @@ from axonometry.metrics.modes.modes import mode_rows
 from axonometry.metrics.modes.ranks import gradient_rows
 from axonometry.metrics.modes.tails import truncation_rows
 from axonometry.metrics.rows import Row
-from axonometry.program.samples import Samples
+from axonometry.program.readings.samples import Samples
 from axonometry.progress import Progress
 
 if TYPE_CHECKING:

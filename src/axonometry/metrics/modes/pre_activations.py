@@ -16,9 +16,9 @@ from torch import Tensor
 from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.labels import held
 from axonometry.metrics.modes.order import Array
-from axonometry.program.description import Group
-from axonometry.program.live import field_nodes, live_batches, refuse_nonfinite
-from axonometry.program.samples import Samples, batches_of, input_axes
+from axonometry.program.ir import Group
+from axonometry.program.readings.live import field_nodes, live_batches, refuse_nonfinite
+from axonometry.program.readings.samples import Samples, batches_of, input_axes
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
@@ -54,7 +54,8 @@ def parts(
 
     Args:
         graph: The network at one snapshot.
-        samples: As for :func:`~axonometry.program.live.live_batches`; an iterable of batches is taken into memory.
+        samples: As for :func:`~axonometry.program.readings.live.live_batches`; an iterable of batches is taken
+            into memory.
         groups: Names of groups, each with whether its activations are wanted too.
         by: Whether a row is a channel or a neuron.
         memory: Bytes that are held at a time; a single row is held whatever it takes.

@@ -1,9 +1,10 @@
 r"""Rank distributions: where the samples of a class stand in the order that a layer's neurons give to all samples.
 
 The signed projection of sample μ for class k at neuron i is p = h_i(μ) sign(M_ki), with M the linear map from the layer
-to the outputs (:func:`axonometry.program.linear.linear_maps`). With r the rank of p among the P samples, 1 to P, equal
-ones having their mean rank, u = (r - 1/2) / P. Pooled over the neurons of the layer, the density of u over the samples
-of class k says how far the neurons push the class to one end: it is 1 everywhere where they do not. Its slope is
+to the outputs (:func:`axonometry.program.readings.linear.linear_maps`). With r the rank of p among the P samples,
+1 to P, equal ones having their mean rank, u = (r - 1/2) / P. Pooled over the neurons of the layer, the density of u
+over the samples of class k says how far the neurons push the class to one end: it is 1 everywhere where they do not.
+Its slope is
 
     g = 12 (mean u - 1/2) = 12 (1 - π_k) (AUC - 1/2),
 
@@ -37,8 +38,8 @@ from axonometry.metrics.labels import checked_labels, held, labels_in
 from axonometry.metrics.modes.order import Array, by_rows, mean_ranks
 from axonometry.metrics.modes.pre_activations import MEMORY, count, groups_of, parts
 from axonometry.metrics.rows import Row, n_classes, rows_or_nan
-from axonometry.program.linear import linear_maps
-from axonometry.program.samples import Samples
+from axonometry.program.readings.linear import linear_maps
+from axonometry.program.readings.samples import Samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,7 +163,7 @@ def rank_distribution(
 
     Args:
         graph: The network at one snapshot, with one output group: a neuron for each class.
-        samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
+        samples: What the module takes, as for :func:`~axonometry.program.readings.live.live_batches`.
         labels: The class of each sample, from 0; None where the samples are batches of inputs and labels.
         groups: Names of groups; by default the hidden ones.
         bins: Number of bins of the density.

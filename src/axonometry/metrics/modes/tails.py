@@ -31,10 +31,11 @@ from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.labels import checked_labels, held, labels_in
 from axonometry.metrics.rows import Row, n_classes, rows_or_nan
-from axonometry.program.linear import linear_maps
 from axonometry.program.links import Links
-from axonometry.program.live import LiveBatch, live_batches, refuse_nonfinite
-from axonometry.program.samples import Samples
+from axonometry.program.readings.adjacency import run
+from axonometry.program.readings.linear import linear_maps
+from axonometry.program.readings.live import LiveBatch, live_batches, refuse_nonfinite
+from axonometry.program.readings.samples import Samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +60,7 @@ def linear_map(graph: NeuralGraph, group: str, *, output: str | None = None) -> 
 
     Returns:
         A tensor of shape (n_outputs, \*shape of the group). Maps of all groups cost as much as one:
-        :func:`axonometry.program.linear.linear_maps`.
+        :func:`axonometry.program.readings.linear.linear_maps`.
 
     Raises:
         ValuesError: There is no such group, or several outputs and none is named.
@@ -124,7 +125,7 @@ def linear_truncation(
 
     Args:
         graph: The network at one snapshot, with one output group.
-        samples: What the module takes, as for :func:`~axonometry.program.live.live_batches`.
+        samples: What the module takes, as for :func:`~axonometry.program.readings.live.live_batches`.
         labels: The class of each sample, from 0; those in batches of inputs and labels where None.
 
     Returns:
@@ -198,7 +199,7 @@ def _tail(graph: NeuralGraph) -> _Tail:
     output = next(group.name for group in graph.groups if group.role == "output")
     links = Links(dtype=graph.dtype, constants=True)
     with torch.no_grad():
-        received = graph.program.run(dict(graph.zeros()), graph._statics, links, through=True)
+        received = run(graph.program, dict(graph.zeros()), graph.weights, links, mode="linear")
     wide = {name: matrix.flatten(1).double() for name, matrix in maps.items()}
     return _Tail(graph, wide, received[output].reshape(-1).double(), output)
 
@@ -207,11 +208,11 @@ def _outputs(tail: _Tail, batch: LiveBatch) -> tuple[dict[str, Tensor], Tensor]:
     """Outputs of shape (n, outputs) of the network truncated at each group, and the real ones, in float64."""
     graph = tail.graph
     shapes = {group.name: group.shape for group in graph.groups}
-    statics, links = graph._statics, Links(dtype=graph.dtype, constants=True)
+    statics, links = graph.weights, Links(dtype=graph.dtype, constants=True)
     zeros = {name: torch.zeros(shape, dtype=graph.dtype, device=graph.device) for name, shape in shapes.items()}
     sent = {name: values.to(graph.dtype) for name, values in batch.activations.items()}
     with torch.no_grad():
-        received = torch.func.vmap(lambda one: graph.program.run({**zeros, **one}, statics, links))(sent)
+        received = torch.func.vmap(lambda one: run(graph.program, {**zeros, **one}, statics, links))(sent)
     total = tail.constants
     truncated: dict[str, Tensor] = {}
     for name in sent:

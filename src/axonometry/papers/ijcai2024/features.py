@@ -21,7 +21,7 @@ from axonometry.metrics.neuron_strength import strength_of_samples
 from axonometry.populations import Population, RunConfiguration
 from axonometry.populations.objectives import EVALUATION_METRICS
 from axonometry.populations.training import dataset_of
-from axonometry.program.live import live_batches
+from axonometry.program.readings.live import live_batches
 from axonometry.statistics import moments
 
 if TYPE_CHECKING:

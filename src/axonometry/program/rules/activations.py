@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from axonometry.program.call import Call
-from axonometry.program.registry import Reading, overloads, resolver
+from axonometry.program.op_call import Lowering, OpCall
+from axonometry.program.registry import op_rule, overloads
 
 UNARY = """
 relu relu6 leaky_relu prelu _prelu_kernel elu selu celu gelu silu mish sigmoid tanh hardtanh hardswish
@@ -17,14 +17,14 @@ COMPARISONS = (
 )
 
 
-@resolver(*overloads(*UNARY))
-def unary(call: Call) -> Reading:
+@op_rule(*overloads(*UNARY))
+def unary(call: OpCall) -> Lowering:
     """One signal in, the same signal out."""
     return call.carried()
 
 
-@resolver(*overloads(*COMPARISONS))
-def pointwise(call: Call) -> Reading:
+@op_rule(*overloads(*COMPARISONS))
+def pointwise(call: OpCall) -> Lowering:
     """Elementwise functions of two arguments: read when both come from one signal."""
     if len(call.signals) == 1:
         return call.carried()

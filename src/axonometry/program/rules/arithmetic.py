@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from axonometry.program.call import Call
 from axonometry.program.links import Links
-from axonometry.program.registry import Gain, Read, Reading, overloads, resolver
+from axonometry.program.op_call import Gain, LinearFunction, Lowering, OpCall
+from axonometry.program.registry import op_rule, overloads
 from axonometry.program.rules.attention import of_softmax
 
 aten = torch.ops.aten
 
 
-@resolver(*overloads("add", "sub", "rsub"))
-def sums(call: Call) -> Reading:
+@op_rule(*overloads("add", "sub", "rsub"))
+def sums(call: OpCall) -> Lowering:
     """Terms of a sum; a term without a signal is a bias."""
     name = call.name
     coefficients = (1.0, 1.0) if name == "add" else ((1.0, -1.0) if name == "sub" else (-1.0, 1.0))
@@ -29,15 +29,15 @@ def sums(call: Call) -> Reading:
     if not (call.is_signal(a) and call.is_signal(b)):
         x, coefficient = (a, first) if call.is_signal(a) else (b, second)
         if call.known(x).composite and not isinstance(b if x is a else a, fx.Node):
-            return Reading("carrier", of=x, composite=True)
+            return Lowering("carrier", of=x, composite=True)
         read = with_constant(0 if x is a else 1, coefficient, second if x is a else first)
-        return Reading("sum", read, coefficients=(coefficient,))
+        return Lowering("sum", read, coefficients=(coefficient,))
     if call.same_root() and call.shape(a) == call.shape(b):
         if any(call.known(x).nonlinear for x in (a, b)):
             return call.composite()
     elif name == "sub" and _is_centring(call, a, b):
-        return Reading("carrier", of=a)
-    return Reading("sum", _of_two(first, second), coefficients=(first, second))
+        return Lowering("carrier", of=a)
+    return Lowering("sum", _of_two(first, second), coefficients=(first, second))
 
 
 def with_constant(position: int, coefficient: float, of_constant: float) -> Callable[..., Tensor]:
@@ -60,13 +60,13 @@ def _of_two(first: float, second: float) -> Callable[..., Tensor]:
     return read
 
 
-def _is_centring(call: Call, a: fx.Node, b: fx.Node) -> bool:
+def _is_centring(call: OpCall, a: fx.Node, b: fx.Node) -> bool:
     """X - mean(x): the first half of a normalisation written by hand, read as the layer norms are."""
     return b.target is aten.mean.dim and b.args[0] is a and len(call.shape(b)) == len(call.shape(a))
 
 
-@resolver(*overloads("mul", "div", "true_divide"))
-def products(call: Call) -> Reading:
+@op_rule(*overloads("mul", "div", "true_divide"))
+def products(call: OpCall) -> Lowering:
     """Constants scale; functions of one signal are a composite; a statistic is dropped; two signals are both linked."""
     division = call.name != "mul"
     a, b = call.args[:2]
@@ -77,7 +77,7 @@ def products(call: Call) -> Reading:
             return call.carried()
         a, b = b, a
     if call.known(a).composite and not isinstance(b, fx.Node):
-        return Reading("carrier", of=a, composite=True)
+        return Lowering("carrier", of=a, composite=True)
     swapped = a is not call.args[0]
 
     def gain(*operands: Any, **_: Any) -> Gain:
@@ -90,9 +90,9 @@ def products(call: Call) -> Reading:
         shape = call.shape(b)
         long = [i - len(shape) + len(call.shape()) for i, n in enumerate(shape) if n > 1]
         if len(long) > 1 or call.shape(a) != call.shape():
-            return Reading("wiring", _scaled_anywhere(gain, swapped), role="normalisation")
+            return Lowering("wiring", _scaled_anywhere(gain, swapped), role="normalisation")
         axis = long[0] if long else None
-    return Reading("scale", of=a, gain=gain, channel_axis=axis, role="normalisation")
+    return Lowering("scale", of=a, gain=gain, channel_axis=axis, role="normalisation")
 
 
 def _scaled_anywhere(gain: Callable[..., Gain], swapped: bool) -> Callable[..., Tensor]:
@@ -102,23 +102,23 @@ def _scaled_anywhere(gain: Callable[..., Gain], swapped: bool) -> Callable[..., 
     return read
 
 
-def _of_signals(call: Call, a: fx.Node, b: fx.Node) -> Reading:
+def _of_signals(call: OpCall, a: fx.Node, b: fx.Node) -> Lowering:
     if call.same_root() and call.shape(a) == call.shape(b):
         return call.composite()
     for signal, factor in ((a, b), (b, a)):
         if call.shape(signal) == call.shape() and call.is_statistic_of(factor, signal):
-            return Reading("carrier", of=signal)
-    return Reading("wiring", _of_two(1.0, 1.0))
+            return Lowering("carrier", of=signal)
+    return Lowering("wiring", _of_two(1.0, 1.0))
 
 
-@resolver(aten.neg.default)
-def negative(call: Call) -> Reading:
+@op_rule(aten.neg.default)
+def negative(call: OpCall) -> Lowering:
     """A coefficient of -1."""
-    return Reading("scale", of=call.signals[0], gain=lambda *_: Gain(-1.0))
+    return Lowering("scale", of=call.signals[0], gain=lambda *_: Gain(-1.0))
 
 
-@resolver(*overloads("maximum", "minimum"))
-def extremes(call: Call) -> Reading:
+@op_rule(*overloads("maximum", "minimum"))
+def extremes(call: OpCall) -> Lowering:
     """Each of two different signals wins half of the time, as in max-pooling."""
     if len(call.signals) == 1:
         return call.carried()
@@ -126,25 +126,25 @@ def extremes(call: Call) -> Reading:
         return call.composite()
     larger = call.name in ("maximum", "max")
 
-    def live(a: Tensor, b: Tensor) -> Read:
+    def recorded(a: Tensor, b: Tensor) -> LinearFunction:
         first = a >= b if larger else a <= b
         return lambda links, a, b: torch.where(first, a, b)
 
-    return Reading("wiring", lambda links, a, b: (a + b) * links(0.5), live=live)
+    return Lowering("wiring", lambda links, a, b: (a + b) * links(0.5), data_dependent=recorded)
 
 
-@resolver(*overloads("lerp"))
-def interpolated(call: Call) -> Reading:
+@op_rule(*overloads("lerp"))
+def interpolated(call: OpCall) -> Lowering:
     """(1 - w) a + w b for a constant w."""
     if call.is_signal(call.args[2]) or not all(call.is_signal(x) for x in call.args[:2]):
         call.refuse("only two signals at a constant ratio have a reading")
     if call.same_root():
         return call.composite()
-    return Reading("wiring", lambda links, a, b, w: a * links(1 - w) + b * links(w))
+    return Lowering("wiring", lambda links, a, b, w: a * links(1 - w) + b * links(w))
 
 
-@resolver(aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf, aten.where.Scalar)
-def choice(call: Call) -> Reading:
+@op_rule(aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf, aten.where.Scalar)
+def choice(call: OpCall) -> Lowering:
     """A fixed mask lets each signal through at its places; a condition on one signal makes a composite of it."""
     condition, a, b = call.args[:3]
     if call.is_signal(condition):
@@ -157,14 +157,14 @@ def choice(call: Call) -> Reading:
         first, second = (nothing if term is None else term for term in terms)
         return torch.where(mask, first, second)
 
-    return Reading("wiring", read)
+    return Lowering("wiring", read)
 
 
-@resolver(*overloads("masked_fill"))
-def masked_fill(call: Call) -> Reading:
+@op_rule(*overloads("masked_fill"))
+def masked_fill(call: OpCall) -> Lowering:
     """A fixed mask cuts links; the value that is filled in is no link, and no bias where it is infinite."""
     if call.is_signal(call.args[1]):
         return call.composite()
-    return Reading(
+    return Lowering(
         "wiring", lambda links, x, mask, value: torch.where(mask, torch.zeros((), dtype=x.dtype, device=x.device), x)
     )

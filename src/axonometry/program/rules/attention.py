@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from axonometry.program.attention import FUSED, WRITTEN, equal_shares, operands_of, permitted_by
-from axonometry.program.call import Call
 from axonometry.program.fx_utils import shape_of
 from axonometry.program.links import Links
-from axonometry.program.registry import Read, Reading, resolver
+from axonometry.program.op_call import LinearFunction, Lowering, OpCall
+from axonometry.program.primitives import FUSED, WRITTEN, equal_shares, operands_of, permitted_by
+from axonometry.program.registry import op_rule
 
 
 def links_of(links: Links, weights: Tensor) -> Tensor:
@@ -80,8 +80,8 @@ def _heads(node: fx.Node) -> int:
     return shape_of(node.args[0])[-3] if node.kwargs.get("enable_gqa") else 0  # type: ignore[arg-type]
 
 
-@resolver(*FUSED)
-def scaled_dot_product_attention(call: Call) -> Reading:
+@op_rule(*FUSED)
+def scaled_dot_product_attention(call: OpCall) -> Lowering:
     """Values, mixed over tokens."""
     key, value = call.args[1:3]
     mask = call.argument(3, call.node.kwargs.get("attn_mask"))
@@ -98,14 +98,14 @@ def scaled_dot_product_attention(call: Call) -> Reading:
         allowed = allowed.to(links.dtype)
         return links_of(links, equal_shares(allowed, -1)) @ _repeated(v, heads)
 
-    def live(*args: Any, **named: Any) -> Read:
+    def recorded(*args: Any, **named: Any) -> LinearFunction:
         weights = shares(*args, **named)  # type: ignore[misc]
         return lambda links, _q, _k, v, *_, **__: links(weights) @ _repeated(v, heads)
 
-    return Reading("wiring", read, reads=(value,), live=live)
+    return Lowering("wiring", read, reads=(value,), data_dependent=recorded)
 
 
-def of_softmax(call: Call) -> Reading | None:
+def of_softmax(call: OpCall) -> Lowering | None:
     """The product of a softmax with a signal; None where the call is none."""
     shares = shares_of(call.node)
     if shares is None:
@@ -120,8 +120,8 @@ def of_softmax(call: Call) -> Reading | None:
     def read(links: Links, *args: Any) -> Tensor:
         return product(links_of(links, args[-1]), args)
 
-    def live(*args: Any) -> Read:
+    def recorded(*args: Any) -> LinearFunction:
         weights = shares(*args)
         return lambda links, *now: product(links(weights), now)
 
-    return Reading("wiring", read, reads=(operands_of(call.node)[1 - place],), live=live)
+    return Lowering("wiring", read, reads=(operands_of(call.node)[1 - place],), data_dependent=recorded)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from axonometry.program.call import Call
 from axonometry.program.links import Links
-from axonometry.program.registry import Read, Reading, overloads, resolver
+from axonometry.program.op_call import LinearFunction, Lowering, OpCall
+from axonometry.program.registry import op_rule, overloads
 from axonometry.program.rules.arithmetic import extremes
 
 aten = torch.ops.aten
@@ -62,8 +62,8 @@ def _ones(x: Tensor, rank: int) -> Tensor:
     return torch.ones(1, 1, *x.shape[-rank:], dtype=x.dtype, device=x.device)
 
 
-@resolver(*overloads("max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices"))
-def max_pool(call: Call) -> Reading:
+@op_rule(*overloads("max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices"))
+def max_pool(call: OpCall) -> Lowering:
     """The mean of the window's real members."""
     rank = int(call.name[8])
 
@@ -76,15 +76,15 @@ def max_pool(call: Call) -> Reading:
 
     largest = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[rank - 1]
 
-    def live(x: Tensor, *geometry: Any) -> Read:
+    def recorded(x: Tensor, *geometry: Any) -> LinearFunction:
         window, stride, padding, dilation, ceil = geometry + (None, 0, 1, False)[len(geometry) - 1 :]
         _, winner = largest(x, window, stride or None, padding, dilation, ceil, True)
         return _of_winner(winner, rank)
 
-    return Reading("pooling", read, live=live)
+    return Lowering("pooling", read, data_dependent=recorded)
 
 
-def _of_winner(winner: Tensor, rank: int) -> Read:
+def _of_winner(winner: Tensor, rank: int) -> LinearFunction:
     """Each window passes on the member that has won: its index among all places, of the result's shape."""
 
     def read(links: Links, x: Tensor, *_: Any, **__: Any) -> Tensor:
@@ -94,8 +94,8 @@ def _of_winner(winner: Tensor, rank: int) -> Read:
     return read
 
 
-@resolver(*overloads("avg_pool1d", "avg_pool2d", "avg_pool3d"))
-def average_pool(call: Call) -> Reading:
+@op_rule(*overloads("avg_pool1d", "avg_pool2d", "avg_pool3d"))
+def average_pool(call: OpCall) -> Lowering:
     """The exact mean, with padding counted or not, or an own divisor."""
     operation = call.operation
     rank = int(call.name[8])
@@ -111,7 +111,7 @@ def average_pool(call: Call) -> Reading:
         share = operation(ones, kernel, stride or kernel, padding, ceil, *rest) / _window_sum(ones, window, *geometry)
         return _window_sum(x, window, *geometry) * links(share).reshape(share.shape[-rank:])
 
-    return Reading("pooling", read)
+    return Lowering("pooling", read)
 
 
 def _adaptive_sizes(inputs: Sequence[int], outputs: Sequence[int], like: Tensor) -> Tensor:
@@ -137,32 +137,34 @@ def _adaptive(rank: int) -> Callable[..., Tensor]:
     return read
 
 
-@resolver(
+@op_rule(
     *overloads("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
     *overloads("_adaptive_avg_pool2d", "_adaptive_avg_pool3d"),
     *overloads("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"),
 )
-def adaptive_pool(call: Call) -> Reading:
+def adaptive_pool(call: OpCall) -> Lowering:
     """Windows that cover the input in a given number of outputs."""
     rank = int(call.name[-2])
     if "max" not in call.name:
-        return Reading("pooling", _adaptive(rank))
+        return Lowering("pooling", _adaptive(rank))
     largest = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)[rank - 1]
-    return Reading("pooling", _adaptive(rank), live=lambda x, size: _of_winner(largest(x, size, True)[1], rank))
+    return Lowering(
+        "pooling", _adaptive(rank), data_dependent=lambda x, size: _of_winner(largest(x, size, True)[1], rank)
+    )
 
 
-@resolver(*overloads("fractional_max_pool2d", "fractional_max_pool3d"))
-def fractional_pool(call: Call) -> Reading:
+@op_rule(*overloads("fractional_max_pool2d", "fractional_max_pool3d"))
+def fractional_pool(call: OpCall) -> Lowering:
     """Windows drawn at random: read as the adaptive windows that they jitter around."""
     adaptive = _adaptive(int(call.name[-2]))
-    return Reading("pooling", lambda links, x, kernel, size, *_: adaptive(links, x, size))
+    return Lowering("pooling", lambda links, x, kernel, size, *_: adaptive(links, x, size))
 
 
 REDUCTIONS = "mean amax amin max min logsumexp var std norm linalg_vector_norm median".split()
 
 
-@resolver(*overloads(*REDUCTIONS))
-def reduction(call: Call) -> Reading:
+@op_rule(*overloads(*REDUCTIONS))
+def reduction(call: OpCall) -> Lowering:
     """The mean over axes; of the largest, of a norm or a spread, each member has its equal share."""
     name = call.name
     if call.operation in (aten.max.other, aten.min.other):
@@ -181,9 +183,9 @@ def reduction(call: Call) -> Reading:
     order = [axis for axis in range(rank) if axis not in over] + over
     sign = -1 if name in ("amin", "min") else 1
 
-    def live(x: Tensor, *_: Any, **__: Any) -> Read:
+    def recorded(x: Tensor, *_: Any, **__: Any) -> LinearFunction:
         best = (sign * x).permute(order).flatten(rank - len(over)).argmax(-1, keepdim=True)
         shape = [1 if axis in over else n for axis, n in enumerate(x.shape) if keep or axis not in over]
         return lambda links, x, *_, **__: x.permute(order).flatten(rank - len(over)).gather(-1, best).reshape(shape)
 
-    return Reading("wiring", read, live=live if name in ("amax", "max", "amin", "min") else None)
+    return Lowering("wiring", read, data_dependent=recorded if name in ("amax", "max", "amin", "min") else None)

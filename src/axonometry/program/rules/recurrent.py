@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from axonometry.program import recurrence
-from axonometry.program.call import Call
+from axonometry.program import cells
 from axonometry.program.links import Links
-from axonometry.program.registry import Reading, resolver
+from axonometry.program.op_call import Lowering, OpCall
+from axonometry.program.registry import op_rule
 from axonometry.program.rules.arithmetic import with_constant
 from axonometry.program.rules.synapses import linear
 
@@ -29,8 +29,8 @@ def _memory(gates: Tensor) -> Tensor:
     return gates.unflatten(-1, (4, -1))[..., :3, :].sum(-2)
 
 
-@resolver(recurrence.state_before)
-def state_before(call: Call) -> Reading:
+@op_rule(cells.state_before)
+def state_before(call: OpCall) -> Lowering:
     """The state of the step before, and at the first the state that the layer starts from."""
     kind, start_node = call.node.meta["kind"], call.args[0]
     is_signal = call.is_signal(start_node)
@@ -42,53 +42,53 @@ def state_before(call: Call) -> Reading:
         kept = state.narrow(time, int(reverse), state.shape[time] - 1)
         return torch.cat([kept, first] if reverse else [first, kept], time)
 
-    return Reading("wiring", read, reads=(start_node,))
+    return Lowering("wiring", read, reads=(start_node,))
 
 
-@resolver(recurrence.from_state)
-def from_state(call: Call) -> Reading:
+@op_rule(cells.from_state)
+def from_state(call: OpCall) -> Lowering:
     """A linear map of the state before."""
     return linear(call)
 
 
-@resolver(recurrence.local_fields, recurrence.gru_fields)
-def local_fields(call: Call) -> Reading:
+@op_rule(cells.pre_activations, cells.gru_pre_activations)
+def pre_activations(call: OpCall) -> Lowering:
     """The sum of what comes from the input and from the state; a reset gate in between modulates."""
     terms = call.args[:2]
     linked = [call.is_signal(term) for term in terms]
     if not all(linked):  # the first step of a loop starts from a state that is no signal
-        return Reading("sum", with_constant(linked.index(True), 1.0, 1.0), coefficients=(1.0,))
-    return Reading("sum", lambda links, a, b, *_: a + b, reads=terms, coefficients=(1.0, 1.0))
+        return Lowering("sum", with_constant(linked.index(True), 1.0, 1.0), coefficients=(1.0,))
+    return Lowering("sum", lambda links, a, b, *_: a + b, reads=terms, coefficients=(1.0, 1.0))
 
 
-@resolver(recurrence.activated)
-def activated(call: Call) -> Reading:
+@op_rule(cells.activated)
+def activated(call: OpCall) -> Lowering:
     """The gates' nonlinearities."""
     return call.carried()
 
 
-@resolver(recurrence.states)
-def states(call: Call) -> Reading:
+@op_rule(cells.states)
+def states(call: OpCall) -> Lowering:
     """The state after every step, from the gates of that step."""
     kind = call.args[2][0]
     if kind in ("tanh", "relu"):
-        return Reading("relabel", lambda links, gates, *_: gates, reads=(call.args[0],))
-    return Reading("wiring", lambda links, gates, *_: _state(gates, kind), reads=(call.args[0],))
+        return Lowering("relabel", lambda links, gates, *_: gates, reads=(call.args[0],))
+    return Lowering("wiring", lambda links, gates, *_: _state(gates, kind), reads=(call.args[0],))
 
 
-@resolver(recurrence.next_state)
-def next_state(call: Call) -> Reading:
+@op_rule(cells.next_state)
+def next_state(call: OpCall) -> Lowering:
     """The state of an LSTM's cell, from the gates of this step."""
-    return Reading("wiring", lambda links, gates, *_: _state(gates, "lstm"), reads=(call.args[0],))
+    return Lowering("wiring", lambda links, gates, *_: _state(gates, "lstm"), reads=(call.args[0],))
 
 
-@resolver(recurrence.next_gru_state)
-def next_gru_state(call: Call) -> Reading:
+@op_rule(cells.next_gru_state)
+def next_gru_state(call: OpCall) -> Lowering:
     """The state of a GRU's cell, from the gates of this step."""
-    return Reading("wiring", lambda links, gates, *_: _state(gates, "gru"), reads=(call.args[0],))
+    return Lowering("wiring", lambda links, gates, *_: _state(gates, "gru"), reads=(call.args[0],))
 
 
-@resolver(recurrence.memories, recurrence.next_memory)
-def memories(call: Call) -> Reading:
+@op_rule(cells.memories, cells.next_memory)
+def memories(call: OpCall) -> Lowering:
     """The memory of an LSTM, from the gates of this step that write it."""
-    return Reading("wiring", lambda links, gates, *_: _memory(gates), reads=(call.args[0],))
+    return Lowering("wiring", lambda links, gates, *_: _memory(gates), reads=(call.args[0],))

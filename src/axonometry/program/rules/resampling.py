@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from axonometry.program.call import Call
 from axonometry.program.links import Links
-from axonometry.program.registry import Reading, overloads, resolver
+from axonometry.program.op_call import Lowering, OpCall
+from axonometry.program.registry import op_rule, overloads
 
 NEAREST = ["upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"]
 NEAREST += ["_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"]
@@ -18,15 +18,15 @@ INTERPOLATIONS = ["upsample_linear1d", "upsample_bilinear2d", "upsample_trilinea
 INTERPOLATIONS += ["_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"]
 
 
-@resolver(*overloads(*NEAREST))
-def nearest(call: Call) -> Reading:
+@op_rule(*overloads(*NEAREST))
+def nearest(call: OpCall) -> Lowering:
     """Copies."""
     operation = call.operation
-    return Reading("wiring", lambda links, *args: operation(*args))
+    return Lowering("wiring", lambda links, *args: operation(*args))
 
 
-@resolver(*overloads(*INTERPOLATIONS))
-def interpolation(call: Call) -> Reading:
+@op_rule(*overloads(*INTERPOLATIONS))
+def interpolation(call: OpCall) -> Lowering:
     """Separable: the coefficients of a position are products of those of its axes."""
     operation = call.operation
     name = call.name
@@ -43,10 +43,10 @@ def interpolation(call: Call) -> Reading:
             x = torch.tensordot(x, links(matrix), dims=([2 + axis], [1])).movedim(-1, 2 + axis)
         return x
 
-    return Reading("wiring", read)
+    return Lowering("wiring", read)
 
 
-def _factors(call: Call, rank: int) -> list[float | None]:
+def _factors(call: OpCall, rank: int) -> list[float | None]:
     """The scale factors that the call was given, where it was; the ratio of sizes is a rounded one."""
     if call.operation._overloadname == "vec":
         given = call.argument(3)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from axonometry.program.call import Call
 from axonometry.program.links import Links
-from axonometry.program.registry import Kind, Reading, overloads, resolver
+from axonometry.program.op_call import Kind, Lowering, OpCall
+from axonometry.program.registry import op_rule, overloads
 
 aten = torch.ops.aten
 
@@ -31,75 +31,73 @@ replication_pad1d replication_pad2d replication_pad3d _pad_circular im2col col2i
 SUMS = "sum cumsum".split()
 
 
-@resolver(*overloads(*IDENTITIES))
-def identity(call: Call) -> Reading:
+@op_rule(*overloads(*IDENTITIES))
+def identity(call: OpCall) -> Lowering:
     """The neurons themselves."""
-    return Reading("relabel", lambda links, x, *_, **__: x)
+    return Lowering("relabel", lambda links, x, *_, **__: x)
 
 
-def _as_it_is(kind: Kind) -> Callable[[Call], Reading]:
+def _as_it_is(kind: Kind) -> Callable[[OpCall], Lowering]:
     """Operations that are linear with coefficients of one: read as they are under every map."""
 
-    def resolve(call: Call) -> Reading:
+    def resolve(call: OpCall) -> Lowering:
         operation = call.operation
         if not call.is_signal(call.args[0]):
             call.refuse("only its first argument may be a signal")
-        return Reading(kind, lambda links, *args, **named: operation(*args, **named))
+        return Lowering(kind, lambda links, *args, **named: operation(*args, **named))
 
     return resolve
 
 
-resolver(*overloads(*RELABELS))(_as_it_is("relabel"))
-resolver(*overloads(*INDEX_MAPS, *SUMS))(_as_it_is("wiring"))
+op_rule(*overloads(*RELABELS))(_as_it_is("relabel"))
+op_rule(*overloads(*INDEX_MAPS, *SUMS))(_as_it_is("wiring"))
 
 
-@resolver(aten.view.default, aten._unsafe_view.default)
-def view(call: Call) -> Reading:
+@op_rule(aten.view.default, aten._unsafe_view.default)
+def view(call: OpCall) -> Lowering:
     """As reshape: a reading's values need not lie in memory as the network's do."""
-    return Reading("relabel", lambda links, x, shape: x.reshape(shape))
+    return Lowering("relabel", lambda links, x, shape: x.reshape(shape))
 
 
-@resolver(*overloads("index", "gather", "take_along_dim", "index_put", "scatter"))
-def indexed(call: Call) -> Reading:
+@op_rule(*overloads("index", "gather", "take_along_dim", "index_put", "scatter"))
+def indexed(call: OpCall) -> Lowering:
     """Places named by constants; places that depend on the signal have no fixed links."""
     if len(call.signals) != 1 or not call.is_signal(call.args[0]):
         call.refuse("its indices or values depend on the input")
     operation = call.operation
     if operation.overloadpacket in (aten.index_put, aten.scatter):
         call.refuse("writing constants into a signal by index has no reading yet")
-    return Reading("wiring", lambda links, *args, **named: operation(*args, **named))
+    return Lowering("wiring", lambda links, *args, **named: operation(*args, **named))
 
 
-@resolver(aten.glu.default)
-def gated_linear_unit(call: Call) -> Reading:
+@op_rule(aten.glu.default)
+def gated_linear_unit(call: OpCall) -> Lowering:
     """The product of one half with a function of the other links both."""
 
     def read(links: Links, x: Tensor, dim: int = -1) -> Tensor:
         half, gate = x.chunk(2, dim)
         return half + gate
 
-    return Reading("wiring", read)
+    return Lowering("wiring", read)
 
 
-@resolver(operator.getitem)
-def item(call: Call) -> Reading:
+@op_rule(operator.getitem)
+def item(call: OpCall) -> Lowering:
     """One of several results; of a pooling or a norm that also gives indices, only the first is a signal."""
     producer = call.args[0]
     several = isinstance(producer.meta["val"], (tuple, list)) and producer.target in _MANY
     if several:
-        return Reading("relabel", lambda links, values, position: values[position])
+        return Lowering("relabel", lambda links, values, position: values[position])
     if call.args[1] != 0:
         call.refuse("indices and statistics of a pooling or a norm are no signals")
-    return Reading("relabel", lambda links, value, position: value)
+    return Lowering("relabel", lambda links, value, position: value)
 
 
 _MANY = set(overloads("chunk", "split", "split_with_sizes", "tensor_split", "unbind"))
 
 
-@resolver(
-    *overloads("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack")
-)
-def joined(call: Call) -> Reading:
+@op_rule(*overloads("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack"))
+def joined(call: OpCall) -> Lowering:
     """Signals side by side; a constant among them is a bias."""
     operation = call.operation
     signals = [call.is_signal(operand) for operand in call.args[0]]
@@ -107,11 +105,11 @@ def joined(call: Call) -> Reading:
     def read(links: Links, tensors: list[Tensor], *dim: Any) -> Tensor:
         return operation([_or_zeros(links, x, signal) for x, signal in zip(tensors, signals, strict=True)], *dim)
 
-    return Reading("wiring", read)
+    return Lowering("wiring", read)
 
 
-@resolver(*overloads("slice_scatter", "select_scatter"))
-def overwritten(call: Call) -> Reading:
+@op_rule(*overloads("slice_scatter", "select_scatter"))
+def overwritten(call: OpCall) -> Lowering:
     """Writing into a part of a tensor."""
     operation = call.operation
     signals = [call.is_signal(operand) for operand in call.args[:2]]
@@ -119,7 +117,7 @@ def overwritten(call: Call) -> Reading:
     def read(links: Links, base: Tensor, part: Tensor, *where: Any) -> Tensor:
         return operation(_or_zeros(links, base, signals[0]), _or_zeros(links, part, signals[1]), *where)
 
-    return Reading("wiring", read)
+    return Lowering("wiring", read)
 
 
 def _or_zeros(links: Links, value: Tensor, is_signal: bool) -> Tensor:
@@ -128,31 +126,31 @@ def _or_zeros(links: Links, value: Tensor, is_signal: bool) -> Tensor:
     return value.to(links.dtype) if links.constants else torch.zeros_like(value, dtype=links.dtype)
 
 
-@resolver(aten.copy.default)
-def copied(call: Call) -> Reading:
+@op_rule(aten.copy.default)
+def copied(call: OpCall) -> Lowering:
     """``x[...] = y``: what was there is gone."""
     source = call.args[1]
     if not call.is_signal(source):
-        return Reading("wiring", lambda links, old, new, *_: _or_zeros(links, new.expand_as(old), False))
-    return Reading("wiring", lambda links, old, new, *_: new.expand_as(old))
+        return Lowering("wiring", lambda links, old, new, *_: _or_zeros(links, new.expand_as(old), False))
+    return Lowering("wiring", lambda links, old, new, *_: new.expand_as(old))
 
 
-@resolver(*overloads("fill"))
-def filled(call: Call) -> Reading:
+@op_rule(*overloads("fill"))
+def filled(call: OpCall) -> Lowering:
     """``x[...] = 0``: the signal is gone."""
-    return Reading("wiring", lambda links, x, value: links.plus(torch.zeros_like(x), value))
+    return Lowering("wiring", lambda links, x, value: links.plus(torch.zeros_like(x), value))
 
 
-@resolver(aten.pad.default, aten.constant_pad_nd.default)
-def padded(call: Call) -> Reading:
+@op_rule(aten.pad.default, aten.constant_pad_nd.default)
+def padded(call: OpCall) -> Lowering:
     """A constant border carries no link; the other modes repeat neurons."""
     constant = call.operation is aten.constant_pad_nd.default or call.argument(2, "constant") == "constant"
     if not constant:
-        return Reading("wiring", lambda links, x, *args: aten.pad(x, *args))
+        return Lowering("wiring", lambda links, x, *args: aten.pad(x, *args))
     value_at = 3 if call.operation is aten.pad.default else 2
 
     def read(links: Links, x: Tensor, widths: list[int], *rest: Any) -> Tensor:
         fill = rest[value_at - 2] if len(rest) > value_at - 2 else None
         return aten.constant_pad_nd(x, widths, links.constant(fill) or 0.0)
 
-    return Reading("wiring", read)
+    return Lowering("wiring", read)

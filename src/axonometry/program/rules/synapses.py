@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from axonometry.program.call import Call
 from axonometry.program.links import Links
-from axonometry.program.lookup import look_up
-from axonometry.program.registry import Reading, overloads, resolver
+from axonometry.program.op_call import Lowering, OpCall
+from axonometry.program.primitives import look_up
+from axonometry.program.registry import op_rule, overloads
 from axonometry.program.rules.attention import of_softmax
 from axonometry.program.transposable import is_constant, linear_map
 
@@ -21,8 +21,8 @@ LARGE = 2**18
 """Weights from which on a product is worth dividing among threads."""
 
 
-@resolver(aten.linear.default)
-def linear(call: Call) -> Reading:
+@op_rule(aten.linear.default)
+def linear(call: OpCall) -> Lowering:
     """X W' + b."""
     shape = call.shape()
 
@@ -34,7 +34,7 @@ def linear(call: Call) -> Reading:
             shape,
         )
 
-    return Reading("synapse", read)
+    return Lowering("synapse", read)
 
 
 def _linear(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -83,7 +83,7 @@ class Geometry:
     groups: int
 
     @classmethod
-    def of(cls, call: Call, rank: int) -> Geometry | None:
+    def of(cls, call: OpCall, rank: int) -> Geometry | None:
         """The geometry of a call; None where the padding is a word."""
         transposed = "transpose" in call.name
         names = ["stride", "padding"] + (
@@ -115,25 +115,25 @@ class Geometry:
         return aten.convolution_backward(y, x, weight, None, *places, [True, False, False])[0]
 
 
-@resolver(*overloads("conv1d", "conv2d", "conv3d"))
-def convolution(call: Call) -> Reading:
+@op_rule(*overloads("conv1d", "conv2d", "conv3d"))
+def convolution(call: OpCall) -> Lowering:
     """The weight's layout is (out, in / groups, ...)."""
     groups = call.node.kwargs.get("groups", call.argument(6, 1))
     geometry = Geometry.of(call, len(call.shape()) - 2)
     read = _convolution(call.operation, call.shape(), geometry)
-    return Reading("synapse", read, channel_axis=1, signal_axis=1, groups=groups)
+    return Lowering("synapse", read, channel_axis=1, signal_axis=1, groups=groups)
 
 
-@resolver(*overloads("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"))
-def transposed_convolution(call: Call) -> Reading:
+@op_rule(*overloads("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"))
+def transposed_convolution(call: OpCall) -> Lowering:
     """The weight's layout is (in, out / groups, ...)."""
     groups = call.node.kwargs.get("groups", call.argument(6, 1))
     read = _convolution(call.operation, call.shape(), Geometry.of(call, len(call.shape()) - 2))
-    return Reading("synapse", read, output_axis=1, input_axis=0, channel_axis=1, signal_axis=1, groups=groups)
+    return Lowering("synapse", read, output_axis=1, input_axis=0, channel_axis=1, signal_axis=1, groups=groups)
 
 
-@resolver(aten.convolution.default)
-def general_convolution(call: Call) -> Reading:
+@op_rule(aten.convolution.default)
+def general_convolution(call: OpCall) -> Lowering:
     """Transposed or not."""
     transposed, groups = int(call.args[6]), call.args[8]
     read = _convolution(aten.convolution.default, call.shape(), Geometry(*call.args[3:9]))
@@ -143,11 +143,11 @@ def general_convolution(call: Call) -> Reading:
         "channel_axis": 1,
         "signal_axis": 1,
     }
-    return Reading("synapse", read, groups=groups, **axes)
+    return Lowering("synapse", read, groups=groups, **axes)
 
 
-@resolver(aten.matmul.default, aten.mm.default, aten.bmm.default, aten.mv.default)
-def matrix_product(call: Call) -> Reading:
+@op_rule(aten.matmul.default, aten.mm.default, aten.bmm.default, aten.mv.default)
+def matrix_product(call: OpCall) -> Lowering:
     """A constant matrix on either side of the signal."""
     left, right = call.args
     operation = call.operation
@@ -161,9 +161,9 @@ def matrix_product(call: Call) -> Reading:
                 return operation(x, links(weight))
             return _times(x, lambda: links(weight), shape)
 
-        return Reading("synapse", read, output_axis=axis, input_axis=max(axis - 1, 0))
+        return Lowering("synapse", read, output_axis=axis, input_axis=max(axis - 1, 0))
     rank, rows = len(call.shape()), max(len(call.shape(left)) - 2, 0)
-    return Reading(
+    return Lowering(
         "synapse",
         lambda links, weight, x: operation(links(weight), x),
         weight=0,
@@ -174,7 +174,7 @@ def matrix_product(call: Call) -> Reading:
     )
 
 
-def _of_two_signals(product: Callable[[Tensor, Tensor], Tensor], call: Call, first: int = 0) -> Reading:
+def _of_two_signals(product: Callable[[Tensor, Tensor], Tensor], call: OpCall, first: int = 0) -> Lowering:
     """A product of two signals links both, as where gates multiply: each term of each sum with weight 1."""
     written = call.operation is aten.einsum.default
 
@@ -182,18 +182,18 @@ def _of_two_signals(product: Callable[[Tensor, Tensor], Tensor], call: Call, fir
         a, b = args[1] if written else args[first : first + 2]
         return product(a, torch.ones_like(b)) + product(torch.ones_like(a), b)
 
-    return Reading("wiring", read)
+    return Lowering("wiring", read)
 
 
-@resolver(look_up)
-def embedding(call: Call) -> Reading:
+@op_rule(look_up)
+def embedding(call: OpCall) -> Lowering:
     """One-hot vectors, times the table."""
     shape = call.shape()
 
     def read(links: Links, x: Tensor, table: Tensor) -> Tensor:
         return _times(x, lambda: links(table), shape)
 
-    return Reading("synapse", read, output_axis=1, input_axis=0)
+    return Lowering("synapse", read, output_axis=1, input_axis=0)
 
 
 def _times(x: Tensor, weight: Callable[[], Tensor], shape: tuple[int, ...]) -> Tensor:
@@ -205,8 +205,8 @@ def _times(x: Tensor, weight: Callable[[], Tensor], shape: tuple[int, ...]) -> T
     return linear_map(x, value, lambda y: y @ weight().T, shape)
 
 
-@resolver(aten.addmm.default, aten.baddbmm.default)
-def biased_matrix_product(call: Call) -> Reading:
+@op_rule(aten.addmm.default, aten.baddbmm.default)
+def biased_matrix_product(call: OpCall) -> Lowering:
     """Bias + x W; of two signals, both are linked."""
     bias, signal, weight = call.args[:3]
     if call.is_signal(bias):
@@ -225,11 +225,11 @@ def biased_matrix_product(call: Call) -> Reading:
         return product if term is None else product + beta * term
 
     axis = len(call.shape(weight)) - 1
-    return Reading("synapse", read, weight=2, output_axis=axis, input_axis=axis - 1)
+    return Lowering("synapse", read, weight=2, output_axis=axis, input_axis=axis - 1)
 
 
-@resolver(aten.einsum.default)
-def einstein_sum(call: Call) -> Reading:
+@op_rule(aten.einsum.default)
+def einstein_sum(call: OpCall) -> Lowering:
     """Any product of one signal with one constant."""
     equation, operands = call.args[:2]
     signals = [call.is_signal(operand) for operand in operands]
@@ -247,7 +247,7 @@ def einstein_sum(call: Call) -> Reading:
     shared = [letter for letter in weight_letters if letter in letters]
     if not free or not shared:
         call.refuse("a constant that shares no axis with the signal, or adds none, has no reading")
-    return Reading(
+    return Lowering(
         "synapse",
         read,
         output_axis=weight_letters.index(free[0]),

@@ -18,15 +18,14 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from axonometry.errors import CaptureError
-from axonometry.program.attention import is_attention
-from axonometry.program.call import Call, Signal, module_path
 from axonometry.program.coverage import account
-from axonometry.program.description import Group, Shape, Synapse, Wire
-from axonometry.program.fx_utils import depending, is_float, shape_of, user_inputs
+from axonometry.program.fx_utils import depending, is_float, paths_of, shape_of, user_inputs
+from axonometry.program.ir import Group, Program, Shape, Step, Synapse, SynapseSite, Wire
 from axonometry.program.links import Links
-from axonometry.program.lookup import one_hot
-from axonometry.program.program import Program, Step, SynapseSite
-from axonometry.program.registry import Reading, overloads
+from axonometry.program.op_call import Lowering, OpCall, Signal, module_path
+from axonometry.program.passes.attention import is_attention
+from axonometry.program.primitives import one_hot
+from axonometry.program.registry import overloads
 from axonometry.program.rules import find
 
 Pooling = Literal["mean", "nodes"]
@@ -50,7 +49,7 @@ class Reader:
     pooling: Pooling
     batch_axes: tuple[int | None, ...] = (0,)
     known: dict[fx.Node, Signal] = field(default_factory=dict)
-    readings: dict[fx.Node, Reading] = field(default_factory=dict)
+    readings: dict[fx.Node, Lowering] = field(default_factory=dict)
     sources: dict[fx.Node, frozenset[str]] = field(default_factory=dict)
     sums: dict[fx.Node, _Sum] = field(default_factory=dict)
     cuts: dict[fx.Node, str] = field(default_factory=dict)
@@ -99,8 +98,11 @@ class Reader:
             shapes={name: shape_of(node) for node, name in self.cuts.items()},
             names=self.names,
             computed=tuple(self.computed),
-            junctions={self.called[node]: self._junction(node) for node in self.called},
-            exported=self.exported,
+            sites={self.called[node]: self._junction(node) for node in self.called},
+            module=self.exported.graph_module,
+            parameters=tuple(self.exported.graph_signature.parameters),
+            constants=frozenset(self.exported.constants),
+            arguments=tuple(zip(user_inputs(self.exported), paths_of(self.exported), strict=True)),
             activations=self._activations(),
             controls=self.controls,
             varying=frozenset(depending(self.exported, user_inputs(self.exported))),
@@ -136,7 +138,7 @@ class Reader:
     def _call(self, node: fx.Node) -> None:
         if node in self.known:  # one-hot vectors: inputs
             return
-        call = Call(node, self.known, self.cuts)
+        call = OpCall(node, self.known, self.cuts)
         if node.target in SHAPE_ONLY or not call.signals:
             self.computed.append(node)
             return
@@ -161,7 +163,7 @@ class Reader:
         elif reading.kind == "pooling" and self.pooling == "nodes":
             self._name(node, self._unused(module_path(node) or node.name, self.cuts.values()))
 
-    def _absorb(self, call: Call, reading: Reading) -> list[fx.Node]:
+    def _absorb(self, call: OpCall, reading: Lowering) -> list[fx.Node]:
         """The open operands whose sum goes on through this call."""
         if reading.kind not in ("sum", "scale", "relabel"):
             return []
@@ -174,7 +176,7 @@ class Reader:
                 absorbed.append(operand)
         return absorbed
 
-    def _signal(self, call: Call, reading: Reading, absorbed: list[fx.Node]) -> Signal:
+    def _signal(self, call: OpCall, reading: Lowering, absorbed: list[fx.Node]) -> Signal:
         node = call.node
         if reading.kind == "synapse":
             axis = reading.channel_axis if reading.channel_axis is not None else len(call.shape()) - 1
@@ -192,7 +194,7 @@ class Reader:
             return self.known[call.signals[0]]
         return Signal(node)
 
-    def _channel_axis(self, call: Call, reading: Reading, operand: fx.Node) -> int | None:
+    def _channel_axis(self, call: OpCall, reading: Lowering, operand: fx.Node) -> int | None:
         axis, before, after = self.known[operand].channel_axis, call.shape(operand), call.shape()
         if axis is None or (before == after and reading.kind != "relabel"):
             return axis
@@ -207,7 +209,7 @@ class Reader:
             return varying[0]
         return moved.shape.index(before[axis]) if not varying and before[axis] in moved.shape else None
 
-    def _extend(self, node: fx.Node, reading: Reading, absorbed: list[fx.Node]) -> None:
+    def _extend(self, node: fx.Node, reading: Lowering, absorbed: list[fx.Node]) -> None:
         """An open sum goes on: note its terms, and what each has been multiplied with."""
         total = _Sum()
         signals = self._linked(node, reading)
@@ -266,11 +268,11 @@ class Reader:
         reading = self.readings[node]
         return [reading.of] if reading.kind == "carrier" and reading.of else self._linked(node, reading)
 
-    def _linked(self, node: fx.Node, reading: Reading) -> list[fx.Node]:
+    def _linked(self, node: fx.Node, reading: Lowering) -> list[fx.Node]:
         """The signals of a call that do not only modulate."""
         return [n for n in node.all_input_nodes if n in self.known and (reading.reads is None or n in reading.reads)]
 
-    def _synapse_name(self, node: fx.Node, reading: Reading) -> str:
+    def _synapse_name(self, node: fx.Node, reading: Lowering) -> str:
         """The module that calls where all weights are its own, one weight immediately; else the parameter's name."""
         if node.meta.get("label"):
             return str(node.meta["label"])
@@ -287,12 +289,12 @@ class Reader:
         stem = parameters[0].split(".parametrizations.")[0] if parameters else ""
         return stem.removesuffix(".weight").removesuffix(".weight_orig") or path or node.name
 
-    def _parameters(self, node: fx.Node, reading: Reading) -> list[str]:
+    def _parameters(self, node: fx.Node, reading: Lowering) -> list[str]:
         """State-dict names behind a synapse's weight: parameters, or buffers where there are none."""
         found = list(dict.fromkeys(name for n in self._weights(node, reading) for name in parameters_of(n, self.names)))
         return [name for name in found if name in self.exported.graph_signature.parameters] or found
 
-    def _weights(self, node: fx.Node, reading: Reading) -> list[fx.Node]:
+    def _weights(self, node: fx.Node, reading: Lowering) -> list[fx.Node]:
         weight = node.args[reading.weight]
         candidates = weight if isinstance(weight, (list, tuple)) else [weight]
         return [n for n in candidates if isinstance(n, fx.Node) and n not in self.known]
@@ -355,7 +357,13 @@ class Reader:
         assert reading.read is not None
         extra = (*_extra(node, "fed_by"), *_extra(node, "shares"))
         return Step(
-            node, reading.read, (*node.args, *extra), dict(node.kwargs), self.sources[node], group, reading.live
+            node,
+            reading.read,
+            (*node.args, *extra),
+            dict(node.kwargs),
+            self.sources[node],
+            group,
+            reading.data_dependent,
         )
 
     def _groups(self) -> tuple[Group, ...]:
@@ -459,7 +467,7 @@ def _carried(_: Links, signal: Tensor) -> Tensor:
     return signal
 
 
-def _scaled(reading: Reading, shape: list[int]) -> Any:
+def _scaled(reading: Lowering, shape: list[int]) -> Any:
     """The reading of a scale: one factor and one shift a channel."""
 
     def read(links: Links, signal: Tensor, *args: Any, **kwargs: Any) -> Tensor:

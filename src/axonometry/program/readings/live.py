@@ -20,12 +20,11 @@ from torch import Tensor, fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from axonometry.errors import NonfiniteError, SamplesError
-from axonometry.program.description import Shape
-from axonometry.program.observation_points import WITHOUT_VIEWS, activation_nodes, field_nodes
-from axonometry.program.parallel import MAX_THREADS, parallel_map
-from axonometry.program.plan import Plan, default_batch_size, plan_of
-from axonometry.program.program import Statics
-from axonometry.program.samples import Samples, batches_of
+from axonometry.program.ir import Shape, Statics
+from axonometry.program.readings.live_plan import Plan, default_batch_size, plan_of
+from axonometry.program.readings.observation_points import WITHOUT_VIEWS, activation_nodes, field_nodes
+from axonometry.program.readings.parallel import MAX_THREADS, parallel_map
+from axonometry.program.readings.samples import Samples, batches_of
 
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph
@@ -155,7 +154,7 @@ class _Reading:
 
 
 def _reading(graph: NeuralGraph, *wanted: Any, **choices: Any) -> _Reading:
-    return _Reading(plan_of(graph, *wanted, **choices), graph._statics, graph.device)
+    return _Reading(plan_of(graph, *wanted, **choices), graph.weights, graph.device)
 
 
 def _cut(reading: _Reading, samples: Samples, batch_size: int | None) -> Iterator[tuple[int, tuple[Tensor, ...]]]:

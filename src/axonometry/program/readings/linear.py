@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import ValuesError
+from axonometry.program.readings.adjacency import run
 
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph
@@ -43,7 +44,7 @@ def linear_maps(graph: NeuralGraph, output: str | None = None) -> dict[str, Tens
             name: torch.zeros(shape, dtype=graph.dtype, device=graph.device, requires_grad=True)
             for name, shape in shapes.items()
         }
-        received = graph.program.run(leaves, graph._statics, graph._links, through=True)
+        received = run(graph.program, leaves, graph.weights, graph.links, mode="linear")
         # An input group that is asked for receives nothing.
         whole = leaves[output] + received[output].reshape(shapes[output]) if output in received else leaves[output]
         rows = [

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, fx
 
 from axonometry.program.fx_utils import first_value
-from axonometry.program.lookup import one_hot
-from axonometry.program.program import Program
+from axonometry.program.ir import Program
+from axonometry.program.primitives import one_hot
 from axonometry.program.registry import overloads
 
 _aten = torch.ops.aten

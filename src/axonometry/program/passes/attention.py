@@ -9,18 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 from torch.export import ExportedProgram
 
 from axonometry.program.fx_utils import depending, insert, is_float, shape_of, user_inputs
-from axonometry.program.lookup import one_hot
+from axonometry.program.primitives import FUSED, WRITTEN, equal_shares, one_hot, operands_of
 from axonometry.program.registry import overloads
 
 aten = torch.ops.aten
 
-FUSED = overloads("scaled_dot_product_attention")
 SOFTMAX = set(overloads("softmax", "_softmax", "_safe_softmax"))
-WRITTEN = set(overloads("einsum"))
 PRODUCTS = {*overloads("matmul", "bmm", "mul"), *WRITTEN}
 MOVED = set(
     overloads(
@@ -33,7 +31,7 @@ AVERAGED = {*overloads("mean"), *MOVED}
 POINTWISE = set(overloads(*"add sub rsub mul div masked_fill where clamp tanh".split()))
 
 
-def find_attention(exported: ExportedProgram) -> None:
+def find_attention(exported: ExportedProgram) -> ExportedProgram:
     """Tell every product of a softmax with a signal what the softmax is without data, in place.
 
     The node of these weights stands in the product's ``meta["shares"]``, their place among the operands in
@@ -59,6 +57,7 @@ def find_attention(exported: ExportedProgram) -> None:
                 node.meta["shares"] = _copied(graph, operands[found[0]], signals, {})
                 node.meta["weights_at"] = found[0]
                 node.meta["softmax"] = _softmax_behind(operands[found[0]])
+    return exported
 
 
 def is_attention(node: fx.Node) -> bool:
@@ -70,23 +69,6 @@ def is_attention(node: fx.Node) -> bool:
         node = operand
     softmax = _softmax_behind(node)
     return softmax is not None and _weighs(softmax)
-
-
-def operands_of(node: fx.Node) -> tuple[Any, ...]:
-    """What a product multiplies."""
-    operands: Any = node.args[1] if node.target in WRITTEN else node.args[:2]
-    return tuple(operands)
-
-
-def equal_shares(weights: Tensor, axis: int) -> Tensor:
-    """The same weight for all entries along an axis that a softmax of masked zeros leaves, 0 for the others."""
-    permitted = (weights > 0).to(weights.dtype)
-    return permitted / permitted.sum(axis, keepdim=True).clamp(min=1)
-
-
-def permitted_by(mask: Tensor) -> Tensor:
-    """Where a mask lets attention through: a boolean one where it is true, another where a softmax of it is not 0."""
-    return mask if mask.dtype == torch.bool else torch.softmax(mask.float(), -1) > 0
 
 
 def _masks_only(node: fx.Node) -> bool:

@@ -16,7 +16,7 @@ RISING = set(overloads(*"relu relu6 leaky_relu tanh sigmoid hardtanh hardsigmoid
 SLOPES = set(overloads("leaky_relu", "elu", "celu"))
 
 
-def pool_last(exported: ExportedProgram) -> None:
+def pool_last(exported: ExportedProgram) -> ExportedProgram:
     """Swap every max-pooling and the non-decreasing function that alone reads it, in place."""
     graph = exported.graph
     for pool in [node for node in graph.nodes if node.target in POOLS]:
@@ -31,6 +31,7 @@ def pool_last(exported: ExportedProgram) -> None:
         pool.replace_input_with(signal, first)
         function.replace_all_uses_with(pool)
         graph.erase_node(function)
+    return exported
 
 
 def _rises(function: fx.Node) -> bool:

@@ -9,18 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.export import ExportedProgram
-from torch.utils._pytree import tree_flatten_with_path, tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from axonometry.errors import SamplesError
-from axonometry.program.description import Shape
-from axonometry.program.fx_utils import user_inputs
-from axonometry.program.program import Program
+from axonometry.program.ir import Program, Shape
 
 Samples = Any
 """A tensor, a tuple or list or mapping of tensors, what is nested as the captured example, or an iterable of these."""
-_KEYS = ("idx", "key", "name")
-"""What torch calls a place in a sequence, a key of a mapping, a field."""
 
 
 @dataclass(frozen=True)
@@ -85,24 +80,13 @@ class InputAxis:
 def input_axes(program: Program) -> tuple[InputAxis, ...]:
     """Every tensor that the module takes, in the order of its arguments."""
     found = []
-    for node, path in zip(user_inputs(program.exported), _paths(program.exported), strict=True):
+    for node, path in program.arguments:
         value = node.meta.get("val")
         if isinstance(value, Tensor):
             axis = program.batch_axes[node]
             batched = axis is not None and value.dim() > axis and value.shape[axis] == 1
             found.append(InputAxis(node, node.name, tuple(value.shape), value.dtype, axis if batched else None, path))
     return tuple(found)
-
-
-def _paths(exported: ExportedProgram) -> list[tuple[Any, ...]]:
-    """By leaf of the example, where it lies."""
-    signature = exported.module_call_graph[0].signature
-    names = dict(enumerate(signature.forward_arg_names or [] if signature else []))
-    found = []
-    for keys, _ in tree_flatten_with_path(exported.example_inputs)[0]:
-        named, argument, *inside = (getattr(key, next(n for n in _KEYS if hasattr(key, n))) for key in keys)
-        found.append((argument if named else names.get(argument, str(argument)), *inside))
-    return found
 
 
 def batches_of(

@@ -19,9 +19,9 @@ from threading import Lock
 
 from torch import Tensor, fx, nn
 
-from axonometry.program.attention import FUSED, equal_shares
-from axonometry.program.fingerprint import tensors_of
-from axonometry.program.program import Program
+from axonometry.program.ir import Program
+from axonometry.program.primitives import FUSED, equal_shares
+from axonometry.program.sharing.fingerprint import tensors_of
 
 MOST = 64
 """Architectures that are kept; the one that has not been asked for the longest goes first."""
@@ -54,7 +54,7 @@ def shared_of(program: Program, state: Mapping[str, Tensor], module: nn.Module) 
 
     A branch that was chosen by values is a choice of this network, and a floating-point mask that of this example.
     """
-    decided = program.exported.graph_module.meta.get("decided", False)
+    decided = program.module.meta.get("decided", False)
     if decided or any(isinstance(x, Tensor) and x.is_floating_point() for x in program.controls.values()):
         return None
     tensors = tensors_of(module)
@@ -65,7 +65,7 @@ def shared_of(program: Program, state: Mapping[str, Tensor], module: nn.Module) 
     }
     paths = {name: path for name, path in own.items() if path is not None}
     constants = {name: tensor for name, tensor in state.items() if name not in paths}
-    if any(name not in program.exported.constants for name in constants):
+    if any(name not in program.constants for name in constants):
         return None
     return Shared(program, paths, constants, _is_counted_by_values(program))
 
@@ -79,7 +79,7 @@ def _is_counted_by_values(program: Program) -> bool:
     static = {*program.names, *program.computed}
     return any(
         (node in static and node.users and not _is_floating(node)) or node.target in {equal_shares, *FUSED}
-        for node in program.exported.graph.nodes
+        for node in program.graph.nodes
         if node.op in ("placeholder", "call_function")
     )
 

@@ -7,25 +7,16 @@ and each row of the table; a row's entries are the weights of that neuron's link
 from __future__ import annotations
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 from torch.export import ExportedProgram
 
 from axonometry.program.fx_utils import depending, insert, shape_of, user_inputs
+from axonometry.program.primitives import look_up, one_hot
 
 aten = torch.ops.aten
 
 
-def one_hot(indices: Tensor, rows: int) -> Tensor:
-    """The numbers of the rows, which stand for one-hot vectors that are never written out."""
-    return indices
-
-
-def look_up(indices: Tensor, table: Tensor) -> Tensor:
-    """The rows of the table, of shape (..., columns)."""
-    return torch.embedding(table, indices)
-
-
-def find_lookups(exported: ExportedProgram) -> None:
+def find_lookups(exported: ExportedProgram) -> ExportedProgram:
     """Give every embedding of the module's inputs its one-hot input neurons, in place."""
     graph, varying = exported.graph, depending(exported, user_inputs(exported))
     vectors: dict[tuple[fx.Node, int], fx.Node] = {}
@@ -41,3 +32,4 @@ def find_lookups(exported: ExportedProgram) -> None:
             call = insert(graph, look_up, (vectors[indices, rows], table), shape=shape_of(node), like=node)
         node.replace_all_uses_with(call)
         graph.erase_node(node)
+    return exported

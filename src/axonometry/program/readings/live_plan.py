@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, fx
 
 from axonometry.errors import ValuesError
-from axonometry.program.observation_points import activation_nodes, field_nodes, layout
-from axonometry.program.program import Program
-from axonometry.program.samples import InputAxis, input_axes
+from axonometry.program.ir import Program
+from axonometry.program.readings.observation_points import activation_nodes, field_nodes, layout
+from axonometry.program.readings.samples import InputAxis, input_axes
 
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph
@@ -41,12 +41,12 @@ class Plan:
 def plan_of(
     graph: NeuralGraph, groups: Iterable[str] | None = None, nodes: Iterable[fx.Node] = (), *, fields: bool = True
 ) -> Plan:
-    """The plan for what is wanted; the arguments are those of :func:`~axonometry.program.live.live_batches`.
+    """The plan for what is wanted; the arguments are those of :func:`~axonometry.program.readings.live.live_batches`.
 
     Raises:
         ValuesError: A group does not exist, or the graph is a mapped one.
     """
-    if graph._maps:
+    if graph.maps:
         raise ValuesError(
             "samples run through the network itself",
             "a graph with mapped weights, such as graph.abs()",
@@ -73,7 +73,7 @@ def plan_of(
 
 def _schedule(program: Program, wanted: set[fx.Node]) -> tuple[tuple[fx.Node, tuple[fx.Node, ...]], ...]:
     """The calls between the inputs and what is wanted, each with the values to be freed after it."""
-    nodes, varying = list(program.exported.graph.nodes), program.varying
+    nodes, varying = list(program.graph.nodes), program.varying
     needed = set(wanted)
     for node in reversed(nodes):
         if node in needed:

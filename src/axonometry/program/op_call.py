@@ -2,14 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
-from torch import fx
+from torch import Tensor, fx
 
 from axonometry.errors import UnknownOperationError
-from axonometry.program.registry import Reading
+
+Kind = Literal["synapse", "sum", "scale", "relabel", "wiring", "pooling", "carrier"]
+Operation = Any  # torch._ops.OpOverload, operator.getitem
+LinearFunction = Callable[..., Any]
+KINDS: tuple[Kind, ...] = ("synapse", "sum", "scale", "relabel", "wiring", "pooling", "carrier")
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a scale does to each channel: ``factor * x + shift``, both of shape (channels,) or scalars."""
+
+    factor: Tensor | float
+    shift: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """How one call of the program is read.
+
+    Attributes:
+        kind: What the call is.
+        read: The linear function ``read(links, *args, **kwargs)``.
+        of: For a carrier, the node whose value is carried.
+        composite: The call closes a nonlinear function of one signal, x * sigmoid(x); numbers behind belong to it.
+        weight: For a synapse, the position of its weight.
+        output_axis: For a synapse, the weight's axis of output channels.
+        input_axis: For a synapse, the weight's axis of input channels.
+        signal_axis: For a synapse, the axis of its signal that the weight's input channels run along.
+        channel_axis: The axis of the result that counts channels, with the batch axis; for a scale, where it acts.
+        gain: For a scale, ``gain(*args, **kwargs)`` gives its factor and shift.
+        groups: For a grouped convolution, the number of blocks of channels that do not see each other.
+        coefficients: For a sum, what it multiplies each of its signals with.
+        role: What claims the call's parameters other than a synapse's weight.
+        reads: The signals that are linked; None for all of them. The others only modulate.
+        data_dependent: Given recorded values of the call's arguments, ``data_dependent(*args, **kwargs)`` gives the
+            function to read the call with where links depend on the sample: the real winner of a pooling, the
+            probabilities of attention.
+    """
+
+    kind: Kind
+    read: LinearFunction | None = None
+    of: fx.Node | None = None
+    composite: bool = False
+    weight: int = 1
+    output_axis: int = 0
+    input_axis: int = 1
+    signal_axis: int = -1
+    channel_axis: int | None = None
+    gain: Callable[..., Gain] | None = None
+    groups: int = 1
+    coefficients: tuple[float, ...] = ()
+    role: Literal["bias", "normalisation", "activation"] = "bias"
+    reads: tuple[fx.Node, ...] | None = None
+    data_dependent: Callable[..., LinearFunction] | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +84,7 @@ class Signal:
     channel_axis: int | None = None
 
 
-class Call:
+class OpCall:
     """A node of the program together with what is known of its operands.
 
     Attributes:
@@ -69,20 +122,20 @@ class Call:
         value = (argument or self.node).meta["val"]
         return tuple((value[0] if isinstance(value, (tuple, list)) else value).shape)
 
-    def carried(self) -> Reading:
+    def carried(self) -> Lowering:
         """The reading of a nonlinearity; behind another one both are a single function of the root."""
         known = self._known[self.signals[0]]
-        return Reading("carrier", of=known.root if known.nonlinear else self.signals[0], role="activation")
+        return Lowering("carrier", of=known.root if known.nonlinear else self.signals[0], role="activation")
 
     def same_root(self) -> bool:
         """Whether all signals are elementwise functions of one signal."""
         return len({self._known[operand].root for operand in self.signals}) == 1
 
-    def composite(self) -> Reading:
+    def composite(self) -> Lowering:
         """The reading of an elementwise function of one signal by way of several operands."""
         if not self.same_root():
             self.refuse("it joins different signals in a way that has no reading")
-        return Reading("carrier", of=self._known[self.signals[0]].root, composite=True, role="activation")
+        return Lowering("carrier", of=self._known[self.signals[0]].root, composite=True, role="activation")
 
     def is_statistic_of(self, factor: fx.Node, signal: fx.Node) -> bool:
         """Whether ``factor`` depends on the input by way of ``signal`` alone, with no synapse in between."""

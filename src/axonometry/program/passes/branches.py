@@ -11,21 +11,22 @@ from torch.export import ExportedProgram
 COND = torch.ops.higher_order.cond
 
 
-def take_branches(exported: ExportedProgram, inputs: tuple[Any, ...]) -> None:
+def take_branches(exported: ExportedProgram) -> ExportedProgram:
     """Put the branch that the example inputs take in the place of every ``torch.cond``, in place."""
     graph, module = exported.graph, exported.graph_module
     while any(node.target is COND for node in graph.nodes):
         module.meta["decided"] = True  # by the values of this example and these weights
         node = next(node for node in graph.nodes if node.target is COND)
-        taken = _decide(exported, node, inputs)
+        taken = _decide(exported, node)
         branch = getattr(module, str(node.args[1 if taken else 2].target))
         _inline(graph, node, branch)
         graph.eliminate_dead_code()
+    return exported
 
 
-def _decide(exported: ExportedProgram, decision: fx.Node, inputs: tuple[Any, ...]) -> bool:
+def _decide(exported: ExportedProgram, decision: fx.Node) -> bool:
     """Whether the example takes the first branch: the program is run as far as the decision."""
-    leaves = iter(torch.utils._pytree.tree_leaves(inputs))
+    leaves = iter(torch.utils._pytree.tree_leaves(exported.example_inputs))
     held = {**exported.state_dict, **exported.constants}
     arguments = (held[s.target] if s.target in held else next(leaves) for s in exported.graph_signature.input_specs)
     environment: dict[fx.Node, Any] = {}

@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from axonometry.program import capture, export, functional, sharing
-from axonometry.program.live import live_batches
+from axonometry.program import capture, export
+from axonometry.program.passes import PASSES, in_place
+from axonometry.program.readings.live import live_batches
+from axonometry.program.sharing import store as sharing
 from axonometry.testing import check_adjoint
 
 from .networks import REAL, Dense, Mobile, Perceptron, Plain, Preactivation, Residual
@@ -108,8 +110,8 @@ def network(forward: Callable[[Any, Tensor], Tensor]) -> nn.Module:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """The second traces that are made from now on."""
     made: list[object] = []
-    real = functional._traced_again
-    monkeypatch.setattr(functional, "_traced_again", lambda exported: made.append(exported) or real(exported))
+    real = in_place._traced_again
+    monkeypatch.setattr(in_place, "_traced_again", lambda exported: made.append(exported) or real(exported))
     return made
 
 
@@ -128,7 +130,7 @@ def test_the_program_computes_what_the_module_does(
     ]
     (result,) = torch.fx.Interpreter(exported.graph_module, graph=exported.graph).run(*arguments)
     assert torch.allclose(result, module(X))
-    assert not [n for n in exported.graph.nodes if n.op == "call_function" and functional._writes(n.target)]
+    assert not [n for n in exported.graph.nodes if n.op == "call_function" and in_place._writes(n.target)]
 
 
 @pytest.mark.parametrize("forward", [*SIMPLE, *INVOLVED])
@@ -143,7 +145,7 @@ def test_the_graph_is_that_of_the_second_trace(
 def same_graph(module: nn.Module, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = capture(module, x)
     sharing.forget()
-    monkeypatch.setattr(export, "functional", lambda exported: exported.run_decompositions({}))
+    monkeypatch.setattr(export, "PASSES", (lambda exported: exported.run_decompositions({}), *PASSES[1:]))
     slow = capture(module, x)
     sharing.forget()
     assert (quick.groups, quick.synapses, quick.wires) == (slow.groups, slow.synapses, slow.wires)
@@ -185,7 +187,7 @@ class Outside(nn.Module):
 def test_the_second_trace_keeps_composites_whole(inside: str, monkeypatch: pytest.MonkeyPatch) -> None:
     traces = counted(monkeypatch)
     if inside == "another one":
-        monkeypatch.setattr(functional, "ARGUMENTS", set())
+        monkeypatch.setattr(in_place, "ARGUMENTS", set())
     called = [str(node.target) for node in export.export(Outside(), (X.float(),)).graph.nodes]
     assert len(traces) == 1
     assert {"aten.linear.default", "aten.layer_norm.default"} <= set(called)

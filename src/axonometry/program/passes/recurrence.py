@@ -11,18 +11,30 @@ with weight 1; the memory that a gated cell carries over passes on nothing by it
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 from torch.export import ExportedProgram
-from torch.nn import functional as F
 
 from axonometry.errors import CaptureError
-from axonometry.program.call import module_path
+from axonometry.program.cells import (
+    GATES,
+    activated,
+    from_state,
+    gru_pre_activations,
+    memories,
+    next_gru_state,
+    next_memory,
+    next_state,
+    pre_activations,
+    state_before,
+    states,
+)
 from axonometry.program.fx_utils import insert, shape_of
+from axonometry.program.op_call import module_path
 
 aten = torch.ops.aten
 LAYERS = {aten.lstm.input: "lstm", aten.gru.input: "gru", aten.rnn_tanh.input: "tanh", aten.rnn_relu.input: "relu"}
@@ -32,132 +44,15 @@ CELLS = {
     aten.rnn_tanh_cell.default: "tanh",
     aten.rnn_relu_cell.default: "relu",
 }
-GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 
 
-# what is computed ----------------------------------------------------------------------------------------------------
-
-
-def state_before(start: Tensor, signal: Tensor, time: int, reverse: bool) -> Tensor:
-    """The state that each step starts from, of shape (..., units); it is found inside :func:`local_fields`."""
-    return start
-
-
-def from_state(before: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The part of the sums that comes from the state before; it is found inside :func:`local_fields`."""
-    return before
-
-
-def local_fields(
-    of_input: Tensor,
-    of_state: Tensor,
-    weights: tuple[Tensor | None, ...],
-    start: tuple[Tensor, ...],
-    how: tuple[str, int, bool],
-) -> Tensor:
-    """The pre-activation of every gate at every step.
-
-    Args:
-        of_input: What comes from the layer's input, of shape (T, B, gates x units), or with T and B swapped.
-        of_state: From :func:`from_state`; not looked at.
-        weights: Those of the state: weight, bias, projection.
-        start: The state before the first step, of shape (B, units), and of an LSTM the memory, of shape (B, units).
-        how: The kind of cell, the axis of steps, and whether the last step comes first.
-    """
-    kind, time, reverse = how
-    weight, bias, projection = weights
-    steps = list(of_input.unbind(time))
-    state, memory = start[0].expand(*steps[0].shape[:-1], -1), start[-1].expand(*steps[0].shape[:-1], -1)
-    fields = []
-    for step in reversed(steps) if reverse else steps:
-        recurrent = F.linear(state, weight, bias)  # type: ignore[arg-type]
-        field = gru_fields(step, recurrent) if kind == "gru" else step + recurrent
-        gates = activated(field, kind)
-        if kind == "lstm":
-            memory = next_memory(gates, memory)
-            state = next_state(gates, memory)
-            state = state if projection is None else F.linear(state, projection)
-        else:
-            state = next_gru_state(gates, state) if kind == "gru" else gates
-        fields.append(field)
-    return torch.stack(fields[::-1] if reverse else fields, time)
-
-
-def activated(fields: Tensor, kind: str) -> Tensor:
-    """The gates after their nonlinearity: sigmoid, and tanh for the candidate of a new memory or state."""
-    if kind in ("tanh", "relu"):
-        return torch.tanh(fields) if kind == "tanh" else torch.relu(fields)
-    parts = list(fields.chunk(GATES[kind], -1))
-    candidate = 2  # input, forget, candidate, output of an LSTM; reset, update, candidate of a GRU
-    return torch.cat([torch.tanh(p) if i == candidate else torch.sigmoid(p) for i, p in enumerate(parts)], -1)
-
-
-def states(gates: Tensor, start: tuple[Tensor, ...], how: tuple[str, int, bool]) -> Tensor:
-    """The state after every step, before a projection."""
-    kind, time, reverse = how
-    if kind in ("tanh", "relu"):
-        return gates
-    if kind == "lstm":
-        return gates.chunk(4, -1)[3] * torch.tanh(memories(gates, start, how))
-    state = start[0]
-    found = []
-    for step in _in_order(gates, time, reverse):
-        state = next_gru_state(step, state)
-        found.append(state)
-    return torch.stack(found[::-1] if reverse else found, time)
-
-
-def memories(gates: Tensor, start: tuple[Tensor, ...], how: tuple[str, int, bool]) -> Tensor:
-    """The memory of an LSTM after every step."""
-    _, time, reverse = how
-    memory = start[1]
-    found = []
-    for step in _in_order(gates, time, reverse):
-        memory = next_memory(step, memory)
-        found.append(memory)
-    return torch.stack(found[::-1] if reverse else found, time)
-
-
-def next_memory(gates: Tensor, memory: Tensor) -> Tensor:
-    """F c + i g."""
-    write, forget, candidate, _ = gates.chunk(4, -1)
-    return forget * memory + write * candidate
-
-
-def next_state(gates: Tensor, memory: Tensor) -> Tensor:
-    """O tanh(c)."""
-    return gates.chunk(4, -1)[3] * torch.tanh(memory)
-
-
-def gru_fields(of_input: Tensor, of_state: Tensor) -> Tensor:
-    """The pre-activations of a GRU: the reset gate stands before the candidate's part of the state."""
-    size = of_input.shape[-1] // 3
-    gates = of_input[..., : 2 * size] + of_state[..., : 2 * size]
-    reset = torch.sigmoid(gates[..., :size])
-    return torch.cat([gates, of_input[..., 2 * size :] + reset * of_state[..., 2 * size :]], -1)
-
-
-def next_gru_state(gates: Tensor, state: Tensor) -> Tensor:
-    """(1 - z) n + z h."""
-    _, update, candidate = gates.chunk(3, -1)
-    return (1 - update) * candidate + update * state
-
-
-def _in_order(gates: Tensor, time: int, reverse: bool) -> Iterator[Tensor]:
-    steps = gates.unbind(time)
-    return iter(reversed(steps) if reverse else steps)
-
-
-# taking apart --------------------------------------------------------------------------------------------------------
-
-
-def unroll(exported: ExportedProgram, batch_axis: int) -> None:
+def unroll(exported: ExportedProgram) -> ExportedProgram:
     """Put linear maps, sums and gates in the place of recurrent layers and cells, in place.
 
     Raises:
         CaptureError: A layer takes its steps on the axis that the samples were told apart by.
     """
-    graph = exported.graph
+    graph, batch_axis = exported.graph, exported.graph_module.meta.get("batch_axis", 0)
     for node in list(graph.nodes):
         if node.target in LAYERS:
             with graph.inserting_before(node):
@@ -166,6 +61,7 @@ def unroll(exported: ExportedProgram, batch_axis: int) -> None:
             with graph.inserting_before(node):
                 _replace(graph, node, _cell(graph, node))
     graph.eliminate_dead_code()
+    return exported
 
 
 def _replace(graph: fx.Graph, node: fx.Node, results: tuple[fx.Node, ...]) -> None:
@@ -263,7 +159,7 @@ def _unrolled(
     before = call(state_before, start[0], signal, layer.time, layer.reverse, shape=before_shape)
     of_state = call(from_state, before, weight_state, bias_state, shape=shape, label=f"{layer.name}.state")
     weights = (weight_state, bias_state, layer.projection)
-    fields = call(local_fields, of_input, of_state, weights, start, layer.how, shape=shape, label=layer.name)
+    fields = call(pre_activations, of_input, of_state, weights, start, layer.how, shape=shape, label=layer.name)
     gates = call(activated, fields, layer.kind, shape=shape)
     after = call(states, gates, start, layer.how, shape=size)
     memory = call(memories, gates, start, layer.how, shape=size) if layer.kind == "lstm" else None
@@ -283,7 +179,7 @@ def _cell(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, ...]:
     of_input = _linear(graph, signal, (weight_in, bias_in), node, f"{name}.input")
     of_state = _linear(graph, before[0], (weight_state, bias_state), node, f"{name}.state")
     shape = shape_of(of_input)
-    total = gru_fields if kind == "gru" else aten.add.Tensor
+    total = gru_pre_activations if kind == "gru" else aten.add.Tensor
     fields = insert(graph, total, (of_input, of_state), shape=shape, like=of_input)
     fields.meta["label"] = fields.meta["rolled"] = name
     gates = insert(graph, activated, (fields, kind), shape=shape, like=of_input)

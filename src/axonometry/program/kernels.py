@@ -1,0 +1,42 @@
+"""A synapse's weights at one snapshot, with what is folded into them."""
+
+from __future__ import annotations
+
+from torch import Tensor, fx
+
+from axonometry.program.ir import Kernel, Program, Statics
+from axonometry.program.op_call import Lowering
+
+
+def kernel_of(program: Program, synapse: str, statics: Statics) -> Kernel:
+    """The synapse's weights at one snapshot, with what is folded into them."""
+    site = program.sites[synapse]
+    lowering = site.lowering
+    flat = [a for argument in site.node.args for a in (argument if isinstance(argument, list) else [argument])]
+    candidates = [statics[a] for a in flat if isinstance(a, fx.Node) and a in statics]
+    argument = site.node.args[lowering.weight]
+    weight = statics[argument] if isinstance(argument, fx.Node) and argument in statics else candidates[0]
+    gain: Tensor | None = None
+    for node, scale in site.scales:
+        args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), statics.get)
+        factor = scale.gain(*args, **kwargs).factor  # type: ignore[misc]
+        factor = factor.reshape(-1) if isinstance(factor, Tensor) else weight.new_full((1,), factor)
+        gain = factor if gain is None else gain * factor
+    if site.factor != 1:
+        gain = (weight.new_ones(1) if gain is None else gain) * site.factor
+    return Kernel(
+        weight, None if gain is None else _along(gain, weight, lowering), lowering.output_axis, lowering.groups
+    )
+
+
+def _along(gain: Tensor, weight: Tensor, lowering: Lowering) -> Tensor:
+    """A gain of one number a channel, shaped to multiply the weight."""
+    if gain.numel() == 1:
+        return gain.reshape([1] * weight.dim())
+    if lowering.groups > 1 and lowering.output_axis == 1:
+        # a transposed convolution's weight is (in, out / groups, ...): channel = block * (out / groups) + place in it
+        blocks = gain.reshape(lowering.groups, -1).repeat_interleave(weight.shape[0] // lowering.groups, 0)
+        return blocks.reshape(*blocks.shape, *[1] * (weight.dim() - 2))
+    shape = [1] * weight.dim()
+    shape[lowering.output_axis] = -1
+    return gain.reshape(shape)

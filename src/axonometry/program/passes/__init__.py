@@ -1,0 +1,20 @@
+"""Rewrites of an exported program, in the order in which they are made.
+
+Each takes the program and returns it, changed in place where it can be; what a later one relies on stands in its text.
+"""
+
+from collections.abc import Callable
+
+from torch.export import ExportedProgram
+
+from axonometry.program.passes.attention import find_attention as find_attention
+from axonometry.program.passes.branches import take_branches as take_branches
+from axonometry.program.passes.embeddings import find_lookups as find_lookups
+from axonometry.program.passes.in_place import functional as functional
+from axonometry.program.passes.pooling_order import pool_last as pool_last
+from axonometry.program.passes.recurrence import unroll as unroll
+
+Pass = Callable[[ExportedProgram], ExportedProgram]
+PASSES: tuple[Pass, ...] = (functional, take_branches, unroll, pool_last, find_lookups, find_attention)
+"""Calls return instead of writing; one side of each branch is left; recurrent layers are linear maps and gates;
+nonlinearities stand in front of max-pooling; embeddings multiply one-hot vectors; attention knows its masks."""

@@ -1,0 +1,1 @@
+"""The three readings of a program: cut, linear, live."""

@@ -1,0 +1,59 @@
+"""The transpose of the cut reading, by differentiating it: the reading is linear, so that any point will do."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from axonometry.program.readings.adjacency import run
+from axonometry.values import NodeValues
+
+if TYPE_CHECKING:
+    from axonometry.program.operators import CapturedGraph
+
+Values = dict[str, Tensor]
+
+
+def recording(graph: CapturedGraph) -> tuple[Values, Values]:
+    """A zero for every group, and the sums that depend on them, with what leads from the one to the other."""
+    with torch.inference_mode(False), torch.enable_grad():
+        zero = torch.zeros((), dtype=graph.dtype, device=graph.device)
+        leaves = {group.name: zero.expand(group.shape).requires_grad_() for group in graph.groups}
+        received = run(graph.program, leaves, graph.weights, graph.links)
+    return leaves, {name: value for name, value in received.items() if value.requires_grad}
+
+
+class Tape:
+    """A graph's two products, for many vectors and the same weights: the recording is made once and kept."""
+
+    def __init__(self, graph: CapturedGraph) -> None:
+        self._graph = graph
+
+    @torch.inference_mode(False)
+    def forward(self, x: NodeValues) -> NodeValues:
+        """``A @ x``."""
+        graph = self._graph
+        with torch.no_grad():
+            received = run(graph.program, x, graph.weights, graph.links)
+        return NodeValues(
+            {g.name: received[g.name].reshape(g.shape) if g.name in received else x[g.name] * 0.0 for g in graph.groups}
+        )
+
+    @torch.inference_mode(False)
+    def backward(self, y: NodeValues) -> NodeValues:
+        """``A.T @ y``."""
+        leaves, ends = self._recorded
+        if not ends:
+            return y * 0.0
+        wanted = [y[name].reshape(value.shape) for name, value in ends.items()]
+        pulled = torch.autograd.grad(
+            list(ends.values()), list(leaves.values()), wanted, retain_graph=True, materialize_grads=True
+        )
+        return NodeValues(dict(zip(leaves, pulled, strict=True)))
+
+    @cached_property
+    def _recorded(self) -> tuple[Values, Values]:
+        return recording(self._graph)

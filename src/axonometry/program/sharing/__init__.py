@@ -1,0 +1,1 @@
+"""One export for all networks of one architecture in a process."""
