@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from axonometry.errors import ConvergenceError, ValuesError, WeightsError
-from axonometry.metrics import DisconnectedGraphWarning, eigenvector_centrality, leading_eigenpair, products
+from axonometry.metrics import DisconnectedGraphWarning, eigenvector_centrality, leading_eigenpair
 from axonometry.program import NeuralGraph
 from axonometry.program.channels import ChannelGraph
 from axonometry.program.ir import Group
@@ -101,11 +101,11 @@ def test_even_and_odd_layers_share_the_norm(graph: NeuralGraph) -> None:
 def test_small_graphs_give_the_same_by_products(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = fully_connected(9, 12, 3)
     decomposed = leading_eigenpair(graph)
-    monkeypatch.setattr(products, "FEW", 0)
+    monkeypatch.setattr(NeuralGraph, "dense_up_to", 0)
     multiplied = leading_eigenpair(graph, tol=1e-12)
     assert torch.allclose(decomposed.vector.flatten(), multiplied.vector.flatten(), atol=1e-9)
     assert multiplied.value == pytest.approx(decomposed.value)
-    monkeypatch.setattr(products, "DENSE", 0)
+    monkeypatch.setattr(ChannelGraph, "dense_up_to", 0)
     channels = eigenvector_centrality(graph.channels(), tol=1e-12)
     assert torch.allclose(channels.flatten(), decomposed.vector.flatten(), atol=1e-9)
 

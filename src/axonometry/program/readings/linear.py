@@ -15,10 +15,10 @@ from axonometry.errors import ValuesError
 from axonometry.program.readings.adjacency import run
 
 if TYPE_CHECKING:
-    from axonometry.program.graph import NeuralGraph
+    from axonometry.program.operators import CapturedGraph
 
 
-def linear_maps(graph: NeuralGraph, output: str | None = None) -> dict[str, Tensor]:
+def linear_maps(graph: CapturedGraph, output: str | None = None) -> dict[str, Tensor]:
     r"""The linear map from every group to an output group, by as many transposed passes as there are outputs.
 
     Args:

@@ -27,7 +27,7 @@ from axonometry.program.readings.parallel import MAX_THREADS, parallel_map
 from axonometry.program.readings.samples import Samples, batches_of
 
 if TYPE_CHECKING:
-    from axonometry.program.graph import NeuralGraph
+    from axonometry.program.operators import CapturedGraph
 
 __all__ = [
     "LiveBatch",
@@ -73,7 +73,7 @@ class LiveBatch:
 
 
 def live_batches(
-    graph: NeuralGraph,
+    graph: CapturedGraph,
     samples: Samples,
     *,
     batch_size: int | None = None,
@@ -110,7 +110,7 @@ def live_batches(
 
 
 def over_live_batches(
-    graph: NeuralGraph,
+    graph: CapturedGraph,
     samples: Samples,
     function: Callable[[LiveBatch, int], Result],
     *,
@@ -153,7 +153,7 @@ class _Reading:
     device: torch.device
 
 
-def _reading(graph: NeuralGraph, *wanted: Any, **choices: Any) -> _Reading:
+def _reading(graph: CapturedGraph, *wanted: Any, **choices: Any) -> _Reading:
     return _Reading(plan_of(graph, *wanted, **choices), graph.weights, graph.device)
 
 

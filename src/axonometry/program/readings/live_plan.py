@@ -15,7 +15,7 @@ from axonometry.program.readings.observation_points import activation_nodes, fie
 from axonometry.program.readings.samples import InputAxis, input_axes
 
 if TYPE_CHECKING:
-    from axonometry.program.graph import NeuralGraph
+    from axonometry.program.operators import CapturedGraph
 
 BYTES_PER_BATCH = {"cpu": 2**25, "cuda": 2**29}
 """What all values of one batch may take together where no batch size is given: CPUs like them near their caches."""
@@ -39,7 +39,7 @@ class Plan:
 
 
 def plan_of(
-    graph: NeuralGraph, groups: Iterable[str] | None = None, nodes: Iterable[fx.Node] = (), *, fields: bool = True
+    graph: CapturedGraph, groups: Iterable[str] | None = None, nodes: Iterable[fx.Node] = (), *, fields: bool = True
 ) -> Plan:
     """The plan for what is wanted; the arguments are those of :func:`~axonometry.program.readings.live.live_batches`.
 
