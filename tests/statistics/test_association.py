@@ -69,6 +69,7 @@ def test_small_strata_and_broken_numbers_are_left_out() -> None:
     strata = [1, 1, 1, 1, 1, 2, 2]
     found = rank_correlation(x, -x, strata)
     assert (found.value, found.n) == (-1, 4)
+    assert rank_correlation(x[:3], x[:3], [1, 1, 1]).n == 3  # three are the fewest that say something
     assert np.isnan(rank_correlation(x, x, list("abcdefg")).value)
     assert rank_correlation(x, x, list("abcdefg")).n == 0
     assert separation(np.array([np.nan, 1.0]), np.array([2.0])).n == 2

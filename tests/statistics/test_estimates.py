@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from axonometry.statistics import DRAWS, Estimate, bootstrap_estimate, mean_estimate
+from axonometry.statistics import DRAWS, Estimate, bootstrap_estimate, mean_estimate, paired_estimate
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,9 @@ def test_one_member_or_no_value_has_no_interval() -> None:
     nothing = bootstrap_estimate([np.array([math.nan, math.nan])], np.mean)
     assert math.isnan(nothing.value)
     assert math.isnan(nothing.low)
+
+
+def test_pairs_are_the_first_less_the_second_where_both_are_there() -> None:
+    found = paired_estimate({0: 3.0, 1: 5.0, 2: 9.0}, {0: 1.0, 1: 2.0, 7: 0.0}, "runs")
+    assert found == mean_estimate([2.0, 3.0], unit="runs")
+    assert found.value == 2.5
