@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 
-from axonometry.experiments import Claim, Estimate, LineChart, joint
+from axonometry.experiments import Claim, Estimate, IntervalChart, LineChart, Table, joint
 from axonometry.experiments.section import counts
 
 ABOVE, BELOW, AROUND = Estimate(0.5, 0.25, 0.75, 9), Estimate(-0.5, -0.75, -0.25, 9), Estimate(0.0, -0.1, 0.1, 9)
@@ -80,3 +80,24 @@ def test_a_chart_of_estimates() -> None:
     pd.testing.assert_frame_equal(chart.frame, expected)
     assert chart.svg().startswith("<svg")
     assert len(chart.figure().panels[0].figure.data) == 2
+
+
+def test_a_chart_of_a_tables_estimates() -> None:
+    rows = (("all networks, in words", "x", ABOVE, 1.0), ("some", "y", BELOW, 2.0), ("none", "z", "–", 3.0))
+    chart = IntervalChart(Table(("name", "kind", "ρ", "other"), rows, "Correlations"), ("ρ",), "Spearman's ρ", 0.0)
+    figure = chart.figure()
+    (panel,) = figure.panels
+    (dots,) = panel.figure.data
+    assert (figure.title, figure.legend) == ("Correlations", ())
+    assert list(dots.x) == [0.5, -0.5]
+    assert list(dots.text) == ["all networks, in words, x", "some, y"]
+    short = IntervalChart(Table(("name", "ρ"), tuple((str(n), ABOVE) for n in range(9)), ""), ("ρ",), "ρ", 0.0)
+    assert (
+        short.figure().panels[0].height
+        < IntervalChart(
+            Table(("name", "ρ"), tuple((f"a long name {n}", ABOVE) for n in range(9)), ""), ("ρ",), "ρ", 0.0
+        )
+        .figure()
+        .panels[0]
+        .height
+    )

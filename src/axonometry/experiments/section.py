@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
@@ -205,6 +205,10 @@ class LineChart:
         return Figure(self.title, (panel,), bands, legend=legend if len(names) > 1 else (), arrangement="wide")
 
 
+LONG = 14
+"""Letters of a name that have room in one line beside an interval."""
+
+
 @dataclass(frozen=True)
 class IntervalChart:
     """The estimates of a table as dots with bars over their intervals.
@@ -244,6 +248,8 @@ class IntervalChart:
                     rows.append((name, column, one.value, one.low, one.high))
         frame = pd.DataFrame(rows, columns=["name", "series", "value", "low", "high"])
         panel = intervals(frame, x=self.x, reference=self.reference, limits=self.limits)
+        if frame["name"].str.len().max() > LONG:  # such names stand in two lines
+            panel = replace(panel, height=max(panel.height, 4 + 2.5 * frame["name"].nunique()))
         legend = keys(list(self.columns)) if len(self.columns) > 1 else ()
         caption = f"{self.caption} Bars are 95% intervals.".strip()
         return Figure(self.table.title, (panel,), caption, legend=legend, arrangement="wide")
