@@ -95,7 +95,7 @@ def test_a_chart_of_a_tables_estimates() -> None:
     assert (
         short.figure().panels[0].height
         < IntervalChart(
-            Table(("name", "ρ"), tuple((f"a long name {n}", ABOVE) for n in range(9)), ""), ("ρ",), "ρ", 0.0
+            Table(("name", "ρ"), tuple((f"a rather long name {n}", ABOVE) for n in range(9)), ""), ("ρ",), "ρ", 0.0
         )
         .figure()
         .panels[0]
