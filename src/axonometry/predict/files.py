@@ -8,9 +8,10 @@ damaged; a forger can write a new one, which is why every number that is followe
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,6 @@ from axonometry.predict.horizon_model import HorizonModel
 from axonometry.predict.kernel_ridge import KernelModel
 from axonometry.predict.learners import Learner, LearnerKind, kinds_of
 from axonometry.predict.rank_gauss import RankGaussTransformer
-
-if TYPE_CHECKING:
-    from axonometry.predict.predictor import AccuracyPredictor
 
 FORMAT = 1
 """The version of the format that this software writes and reads.
@@ -38,11 +36,11 @@ _REMEDY = "Fit and save the predictor again"
 _STATE = ("columns_", "named_", "per_group_", "bounds_", "n_features_in_")
 
 
-def save(predictor: AccuracyPredictor, path: Path) -> None:
+def save(predictor: Any, path: Path) -> None:
     """Write a fitted predictor, whole or not at all.
 
     Args:
-        predictor: The predictor.
+        predictor: An ``AccuracyPredictor``, whose module imports this one.
         path: The file.
 
     Raises:
@@ -63,18 +61,19 @@ def save(predictor: AccuracyPredictor, path: Path) -> None:
         partial.write_bytes(b"%s %d %s\n%s" % (_MAGIC, FORMAT, hashlib.sha256(body).hexdigest().encode(), body))
 
 
-def load(path: Path) -> AccuracyPredictor:
+def load(path: Path, make: Callable[..., Any]) -> Any:
     """Read a predictor.
 
     Args:
         path: The file.
+        make: The class ``AccuracyPredictor``, called with the choices that the file holds.
 
     Raises:
         PredictionError: It is not a saved predictor, corrupt, of another format, or holds more than numbers and texts.
     """
     content = _content(path)
     try:
-        return _predictor(content)
+        return _predictor(content, make)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         refused = _refused(path, f"content that does not fit together ({error})")
         raise refused from error
@@ -141,10 +140,8 @@ def _learner_state(learner: Learner) -> dict[str, Any]:
     return _fields(learner) if isinstance(learner, Forest) else dict(learner.state())
 
 
-def _predictor(content: Any) -> AccuracyPredictor:
-    from axonometry.predict.predictor import AccuracyPredictor
-
-    predictor = AccuracyPredictor(**content["choices"])
+def _predictor(content: Any, make: Callable[..., Any]) -> Any:
+    predictor = make(**content["choices"])
     for name in _STATE:
         setattr(predictor, name, content["state"][name])
     low, high = predictor.bounds_

@@ -248,7 +248,8 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         from axonometry.predict.files import load
 
-        return load(Path(path))
+        loaded: AccuracyPredictor = load(Path(path), cls)
+        return loaded
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "models_")
