@@ -111,7 +111,7 @@ def test_units_stand_in_place_of_sizes_and_of_the_last_layer() -> None:
         ({"family": "recurrent", "cell": "elman"}, "`cell` is one of tanh, relu, gru, lstm; got 'elman'"),
         ({"family": "lenet", "cell": "gru"}, "lenet has no choice of `cell`"),
         ({"family": "autoencoder", "units": 0}, "`units` is at least 1; got 0"),
-        ({"family": "autoencoder"}, "autoencoder puts out what comes in; got 10 outputs"),
+        ({"family": "autoencoder"}, "autoencoder reconstructs its input; got 10 outputs"),
     ],
 )
 def test_what_is_refused(choices: dict[str, object], rule: str) -> None:

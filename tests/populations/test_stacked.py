@@ -146,7 +146,7 @@ def test_kinds_of_networks_and_trainings(tmp_path: Path, values: dict[str, objec
         assert apart(run, many[name]) < 1e-4
 
 
-class TrainingLoop:
+class Loop:
     """Networks in float64, trained one at a time for many updates, and their distance from a stack."""
 
     # Powers of two: a stack keeps its rates in float32.
@@ -212,11 +212,11 @@ def test_over_many_updates_a_stack_drifts_as_a_network_moved_by_rounding_does(ac
 
     A network alone that starts a rounding error away drifts as far, so the training amplifies it and not the stack.
     """
-    loop = TrainingLoop(activation, pictures(size=8))
+    loop = Loop(activation, pictures(size=8))
     alone_ = loop.alone(loop.networks())
     assert distance(alone_, loop.networks()) > 0.1  # they have learned something
     stacked_ = loop.stacked(loop.networks())
-    assert {int(network.bn1.num_batches_tracked) for network in (*alone_, *stacked_)} == {TrainingLoop.UPDATES}
+    assert {int(network.bn1.num_batches_tracked) for network in (*alone_, *stacked_)} == {Loop.UPDATES}
     apart_ = distance(alone_, stacked_)
     assert apart_ < most
     assert apart_ < 100 * distance(alone_, loop.alone(nudged(loop.networks())))

@@ -189,6 +189,14 @@ def test_recording_by_updates_changes_nothing(tmp_path: Path, digits: Dataset) -
     assert all(torch.equal(by_epoch.snapshots[2][n], w) for n, w in by_step.snapshots[46].items())
 
 
+def test_the_training_loss_is_the_mean_of_a_segments_own_updates(tmp_path: Path, digits: Dataset) -> None:
+    each = train(RunConfiguration(max_steps=10, record_every=1), tmp_path / "each", data=digits).scalars()
+    parts = train(RunConfiguration(max_steps=10, record_every=4), tmp_path / "parts", data=digits).scalars()
+    for start, stop in ((0, 4), (4, 8), (8, 10)):
+        mean = each["train_loss"].loc[start + 1 : stop].mean()
+        assert parts["train_loss"].loc[stop] == pytest.approx(mean, rel=1e-6)
+
+
 def test_stopping_in_the_middle_of_an_epoch(tmp_path: Path, digits: Dataset) -> None:
     cut = train(RunConfiguration(epochs=2, batch_size=64, max_steps=30), tmp_path / "cut", data=digits)
     assert cut.steps == (0, 1, 2)
