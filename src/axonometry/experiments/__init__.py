@@ -25,6 +25,7 @@ from axonometry.experiments.section import (
     IntervalChart as IntervalChart,
     LineChart as LineChart,
     Section as Section,
+    Verdict as Verdict,
     joint as joint,
 )
 from axonometry.report.page import Figure as Figure, Table as Table

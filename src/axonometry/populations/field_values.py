@@ -56,7 +56,7 @@ def _is_whole(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     # True is a whole number to Python, never to a reader of configurations.
-    return isinstance(value, Real) and type(value) is not bool
+    return not isinstance(value, bool) and isinstance(value, Real)
 
 
 def require_field(name: str, rule: str, value: object, holds: bool) -> None:

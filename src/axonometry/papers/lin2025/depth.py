@@ -52,7 +52,8 @@ def depth(table: pd.DataFrame) -> Section:
 
 def _best(some: pd.DataFrame) -> dict[int, int]:
     """The most accurate depth, by seed; the least of several."""
-    return {seed: int(one.loc[one["test_accuracy"].idxmax(), "layers"]) for seed, one in groups(some, "seed").items()}
+    order = some.sort_values(["test_accuracy", "layers"], ascending=[True, False])
+    return {seed: int(one["layers"].iloc[-1]) for seed, one in groups(order, "seed").items()}
 
 
 def _optimum(series: Series) -> Claim:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from axonometry.experiments import Claim, Section
+from axonometry.experiments import Claim, Section, Verdict
 from axonometry.papers.lin2025.reading import chart, ends, groups, label, mean, paired, section, summary
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _descends(widths: Widths, threshold: int) -> Claim:
     numbers = f"threshold at width {threshold}; {falling if peak == before else turning}"
     shown, refuted = rise.low > 0 and fall.low > 0, rise.high < 0 or fall.high < 0 or peak == before
     words = "The test error descends, rises to a peak, and descends again"
-    verdict = "holds here" if shown else "does not hold here" if refuted else "undecided"
+    verdict: Verdict = "holds here" if shown else "does not hold here" if refuted else "undecided"
     return Claim(words, verdict, (rise, fall), numbers)
 
 

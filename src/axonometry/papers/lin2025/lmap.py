@@ -100,7 +100,7 @@ def _gradients(tanh: BySize, linear: BySize) -> tuple[Claim, Claim]:
 def _rise(table: pd.DataFrame) -> Claim:
     """Whether the gradient has its maximum between the first and the last moment."""
     rise, fall = rises(table)
-    peaks = [f"{one.loc[one['gradient_1'].idxmax(), 'step']:,}" for one in groups(table, "seed").values()]
+    peaks = [f"{one.sort_values('gradient_1')['step'].iloc[-1]:,}" for one in groups(table, "seed").values()]
     n = f"tanh, {table['n_train'].iloc[0]:,} images"
     numbers = f"{n}: rises by {rise} to its maximum, then falls by {fall}; maximum at updates {', '.join(peaks)}"
     words = "The gradient rises while the network begins to learn, then falls"

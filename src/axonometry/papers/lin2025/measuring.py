@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -184,7 +184,7 @@ def measure_network(population: Population, name: str, section: str, context: Co
     return rows.assign(**about, ranked=len(some[0][1]), noised=len(some[1][1]))
 
 
-def described(configuration: RunConfiguration) -> dict[str, object]:
+def described(configuration: RunConfiguration) -> dict[str, Any]:
     """The columns that say how a network was trained."""
     varied = {attribute: getattr(configuration, attribute) for attribute in VARIED}
     return varied | {"layers": len(configuration.widths or ()), "width": (configuration.widths or (0,))[0]}

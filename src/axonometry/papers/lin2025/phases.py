@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from axonometry.experiments import Claim, LineChart, Section, mean_estimate
+from axonometry.experiments import Claim, LineChart, Section, Verdict, mean_estimate
 from axonometry.papers.lin2025.reading import chart, correlated, ends, groups, listed, paired, rises, section, summary
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def _rates(end: pd.DataFrame) -> Claim:
     sides = [Claim.above(words, one).verdict for one in (better, steeper)]
     names = " less ".join(some["condition"].iloc[0] for some in pair)
     numbers = f"{names}: accuracy {better}, first layer's gradient {steeper}"
-    verdict = "undecided" if "undecided" in sides else "holds here" if sides[0] != sides[1] else "does not hold here"
+    opposite: Verdict = "holds here" if sides[0] != sides[1] else "does not hold here"
+    verdict: Verdict = "undecided" if "undecided" in sides else opposite
     return Claim(words, verdict, (better, steeper), numbers)
 
 
@@ -86,7 +87,7 @@ def _first_rises(conditions: Conditions) -> Claim:
     found = {name: rises(some) for name, some in conditions.items()}
     shown = all(one.low > 0 for both in found.values() for one in both)
     words = {name: f"rises by {up}, then falls by {down}" for name, (up, down) in found.items()}
-    verdict = "holds here" if shown else "undecided"
+    verdict: Verdict = "holds here" if shown else "undecided"
     return Claim("The first layer's gradient rises, then falls", verdict, numbers=listed(words))
 
 

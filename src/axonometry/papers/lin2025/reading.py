@@ -73,14 +73,12 @@ def mean(some: pd.DataFrame, column: str) -> Estimate:
     return mean_estimate(some[column].astype(float))
 
 
-def summary(
-    title: str, rows: Mapping[tuple[object, ...], pd.DataFrame], heads: Sequence[str], columns: Sequence[str]
-) -> Table:
+def summary(title: str, rows: Mapping[Any, pd.DataFrame], heads: Sequence[str], columns: Sequence[str]) -> Table:
     """A table of means over networks.
 
     Args:
         title: Its heading.
-        rows: The networks of each row, by the row's first cells.
+        rows: The networks of each row, by the row's first cells, a tuple.
         heads: Headings of these.
         columns: What is averaged.
     """

@@ -27,8 +27,10 @@ def spread(steps: int, count: int, first: int = 1) -> tuple[int, ...]:
 
 
 def _trial(section: str, condition: str, steps: int, **attributes: Any) -> Trial:
-    chosen = {"family": "mlp", "n_train_evaluated": 2000, "record_steps": (), "max_steps": steps, "epochs": steps}
-    return Trial(RunConfiguration(**chosen | attributes), condition, sections=(section,))
+    chosen: dict[str, Any] = {"family": "mlp", "n_train_evaluated": 2000, "record_steps": ()}
+    return Trial(
+        RunConfiguration(**chosen | {"max_steps": steps, "epochs": steps} | attributes), condition, sections=(section,)
+    )
 
 
 def lmap(width: int, sizes: Sequence[int], steps: int, **training: Any) -> Iterator[Trial]:
