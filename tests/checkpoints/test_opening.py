@@ -210,9 +210,8 @@ def test_one_of_several_is_asked_for(tmp_path: Path, state: dict[str, Tensor]) -
     torch.save({"generator": state, "critic": {"w": torch.ones(1)}, "epoch": 3}, tmp_path / "a.pt")
     same(open_checkpoint(tmp_path / "a.pt", key="generator"), state)
     assert open_checkpoint(tmp_path / "a.pt", key="critic").keys_within == ("critic",)
-    with pytest.raises(
-        CheckpointError, match=r"key names a dictionary in the file; got 'epoch'\. There are: generator, crit"
-    ):
+    words = r"key names a dictionary in the file; got 'epoch'\. There are: generator, crit"
+    with pytest.raises(CheckpointError, match=words):
         open_checkpoint(tmp_path / "a.pt", key="epoch")
     save_file(state, tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match=r"key is for files of torch\.save"):

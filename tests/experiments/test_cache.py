@@ -81,9 +81,9 @@ def test_what_changes_nothing_is_no_part_of_the_key(tmp_path: Path) -> None:
 
 def test_nothing_half_written(tmp_path: Path) -> None:
     def fails(_: object) -> pd.DataFrame:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("now")
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"^now$"):
         cached(tmp_path, fails, "a")
     assert not list(tmp_path.glob("*.parquet"))
 

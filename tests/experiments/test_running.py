@@ -141,7 +141,7 @@ def test_other_options_are_measured_anew(folder: Path, results: Results) -> None
     MEASURED.clear()
     scale = EXPERIMENT.scales["small"]
     other = replace(EXPERIMENT, scales={"small": replace(scale, options="others")})
-    with ThreadPoolExecutor(1) as executor, pytest.raises(AssertionError):
+    with ThreadPoolExecutor(1) as executor, pytest.raises(AssertionError, match="others"):
         run(other, folder=folder, executor=executor)
     assert len(MEASURED) == 2
 

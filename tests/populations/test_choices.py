@@ -95,9 +95,8 @@ def test_hes_initial_weights_keep_the_scale_of_signals() -> None:
 
 
 def test_batch_norm_refuses_a_last_batch_of_one(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigurationError, match="at least 2 images; got a last batch of 1: 33 images in batches of 16"
-    ):
+    words = "at least 2 images; got a last batch of 1: 33 images in batches of 16"
+    with pytest.raises(ConfigurationError, match=words):
         trained(tmp_path, normalisation="batch", n_train=33)
 
 
@@ -148,9 +147,8 @@ def test_modular_addition_by_hand() -> None:
     assert not modular_addition(5, n_train=15, seed=4)[0][0].equal(inputs)
     assert len(modular_addition(7)[0][1]) == 29  # 60% of 49
     for n in (0, 25):
-        with pytest.raises(
-            ConfigurationError, match=f"some of the sums are trained on and some are not; got {n} of 25"
-        ):
+        words = f"some of the sums are trained on and some are not; got {n} of 25"
+        with pytest.raises(ConfigurationError, match=words):
             modular_addition(5, n_train=n)
 
 

@@ -183,9 +183,8 @@ def test_a_registry_is_a_mapping_that_grows() -> None:
     registry.register("two", 3)  # a notebook's cell that runs twice
     assert dict(registry) == {"one": 1, "two": 3}
     assert (len(registry), "two" in registry, registry.get("three")) == (2, True, None)
-    with pytest.raises(
-        ConfigurationError, match=r"`kind` is one of one, two; got 'three'\. Correct the spelling, or import"
-    ):
+    words = r"`kind` is one of one, two; got 'three'\. Correct the spelling, or import"
+    with pytest.raises(ConfigurationError, match=words):
         registry.lookup("three")
     registry.unregister("two")
     registry.unregister("two")

@@ -95,9 +95,8 @@ def test_nothing_that_is_known_later_is_in_any_set() -> None:
 
 
 def test_a_set_without_columns_says_what_there_is() -> None:
-    with pytest.raises(
-        PredictionError, match=r"the features 'weights' after 1 epochs: .* got a table with accuracy, loss"
-    ):
+    words = r"the features 'weights' after 1 epochs: .* got a table with accuracy, loss"
+    with pytest.raises(PredictionError, match=words):
         columns_for(["loss@1", "accuracy@1", "parameter.w.p25@2"], "weights", 1)
     with pytest.raises(PredictionError, match="a table with none"):
         columns_for(["something"], "curve", 1)

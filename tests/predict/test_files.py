@@ -138,8 +138,7 @@ def test_a_forged_part_is_refused_in_one_line(saved: bytes, tmp_path: Path, name
     content = skops.io.loads(saved.partition(b"\n")[2], trusted=[])
     opened(signed(skops.io.dumps(content)), tmp_path)
     FORGERIES[name](content)
-    with pytest.raises(
-        PredictionError, match=r"go together|belong to its columns|has its weight|not fit together"
-    ) as e:
+    words = r"go together|belong to its columns|has its weight|not fit together"
+    with pytest.raises(PredictionError, match=words) as e:
         opened(signed(skops.io.dumps(content)), tmp_path)
     assert "\n" not in str(e.value)

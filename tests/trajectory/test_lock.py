@@ -23,9 +23,8 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
 def test_the_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> None:
     first = FolderLock(tmp_path)
     assert first.held
-    with pytest.raises(
-        RunError, match=r"another process is writing .*: one recorder writes a run folder at a time\. Wait for it"
-    ):
+    words = r"another process is writing .*: one recorder writes a run folder at a time\. Wait for it"
+    with pytest.raises(RunError, match=words):
         FolderLock(tmp_path)
     first.release()
     first.release()

@@ -129,14 +129,11 @@ def test_unknown_layers_and_measures_are_listed_before_anything_is_written(
     tmp_path: Path, small: nn.Module, example: Tensor
 ) -> None:
     folder = tmp_path / "run"
-    with pytest.raises(
-        ConfigurationError,
-        match=r"no group or synapse matches conv9, x\*\. The groups and synapses are: input, conv1, .*head",
-    ):
+    words = r"no group or synapse matches conv9, x\*\. The groups and synapses are: input, conv1, .*head"
+    with pytest.raises(ConfigurationError, match=words):
         Recorder(folder, small, example, layers=["conv9", "conv1", "x*"])
-    with pytest.raises(
-        ConfigurationError, match=rf"unknown measure: strength\. The measures are: {', '.join(CATALOGUE)}"
-    ):
+    words = rf"unknown measure: strength\. The measures are: {', '.join(CATALOGUE)}"
+    with pytest.raises(ConfigurationError, match=words):
         Recorder(folder, small, example, measures=["node_strength", "strength"])
     assert not folder.exists()
 
@@ -657,9 +654,8 @@ def test_example_or_graph(tmp_path: Path, small: nn.Module, example: Tensor) -> 
     folder, graph = tmp_path / "run", capture(small, example)
     with pytest.raises(ConfigurationError, match="either example inputs or a graph; got both"):
         Recorder(folder, small, example, graph=graph)
-    with pytest.raises(
-        ConfigurationError, match=r"example inputs or a graph; got neither\. .*graph=axonometry\.capture"
-    ):
+    words = r"example inputs or a graph; got neither\. .*graph=axonometry\.capture"
+    with pytest.raises(ConfigurationError, match=words):
         Recorder(folder, small)
     with pytest.raises(ConfigurationError, match=r"the model as it is now; got .*other tensors for conv1\.weight"):
         Recorder(folder, copy.deepcopy(small), graph=graph)
