@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -51,6 +52,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _seeded() -> None:
     """Every test starts from the same random numbers, whatever ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_elses_parts() -> Iterator[None]:
+    """Where a test registered names is forgotten: a later test's processes would import that file, which is gone."""
+    yield
+    if parts := sys.modules.get("axonometry.populations.parts"):
+        parts._places.clear()
 
 
 @pytest.fixture(scope="session")
