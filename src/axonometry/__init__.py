@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from axonometry.version import __version__ as __version__
+
 if TYPE_CHECKING:  # what follows is for readers and type checkers; the tables below say the same at run time
     from axonometry.checkpoints import open_checkpoint as open_checkpoint
     from axonometry.experiments import Experiment as Experiment
@@ -25,7 +27,6 @@ if TYPE_CHECKING:  # what follows is for readers and type checkers; the tables b
     from axonometry.trajectory.summary import temporal_summary as temporal_summary
     from axonometry.values import *  # noqa: F403
 
-__version__ = "0.1.0"
 
 _WHOLE = ("axonometry.values", "axonometry.program", "axonometry.metrics")
 """Packages whose every name (their ``__all__``) is the root's, in the order in which they build on each other.

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from axonometry import __version__
 from axonometry.cli import analyze, basins, demo, experiment, modes, predict, runs, terminal
 from axonometry.errors import AxonometryError
+from axonometry.version import __version__
 
 app = typer.Typer(
     name="axonometry",

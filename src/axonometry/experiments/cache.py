@@ -24,6 +24,7 @@ import numpy as np
 
 from axonometry.files import atomic_write
 from axonometry.populations import Population
+from axonometry.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,8 +64,6 @@ def cached(
 
 def fingerprint(function: Callable[..., Any], *inputs: object) -> str:
     """The first 16 digits of a SHA-256 of the version, the function's source code and its inputs."""
-    from axonometry import __version__
-
     digest = hashlib.sha256(__version__.encode())
     digest.update(source_of(function).encode())
     for part in _content(inputs):
