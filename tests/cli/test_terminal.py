@@ -72,3 +72,29 @@ def test_a_long_table_keeps_first_and_last(capsys: pytest.CaptureFixture[str]) -
     assert (len(thin), thin["step"].iloc[0], thin["step"].iloc[-1]) == (7, 0, 999)
     assert "7 of 1000" in capsys.readouterr().err
     assert terminal.thinned_rows(frame[:7], 7) is not thin
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred", "a\nb", "a\rb", "a\0b", "\ud800", "a\u202eb", "a\x9bb", "a\u2028b"])
+def test_what_a_terminal_obeys_is_escaped_in_names(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.note(text)
+    terminal.fail(text)
+    terminal.show_table([text], [[text]], text)
+    terminal.show_table([text], [[text]] * (terminal.LONG + 1), text)
+    terminal.show_json({text: text})
+    captured = capsys.readouterr()
+    found = captured.out + captured.err
+    assert not any(char in found for char in text if char != "\n" and not (char.isprintable() and char.isascii()))
+    assert "a\nb" not in found
+    assert terminal.printable("Grüße, 網絡 – ∞ e\u0301") == "Grüße, 網絡 – ∞ e\u0301"
+
+
+def test_tables_of_many_rows_are_laid_out_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [[f"layer{i}.weight", i / 7, None if i % 2 else i] for i in range(50_000)]
+    terminal.show_table(["tensor", "mean", "count"], rows, "Weights")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Weights"
+    assert lines[1].split() == ["tensor", "mean", "count"]
+    assert lines[3].split() == ["layer0.weight", "0", "0"]
+    assert lines[4].split() == ["layer1.weight", "0.1429", "–"]
+    assert len({len(line) for line in lines[3:-1]}) == 1, "the last column is to the right"
+    assert len(lines) == 50_000 + 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Real
@@ -36,6 +37,8 @@ INTERRUPTED = 130
 
 # Outside a terminal a table is as wide as its content, so that grep and awk see complete lines.
 _UNLIMITED = 10_000
+LONG = 500
+"""Rows from which a table is laid out here."""
 
 
 @contextmanager
@@ -68,12 +71,34 @@ def progress(message: str) -> Iterator[Progress]:
 
 def say(text: str) -> None:
     """Print one line on stdout."""
-    print(text)
+    print(printable(text, keep="\n"))
 
 
 def note(text: str) -> None:
     """Print one line on stderr."""
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""Text without what a terminal obeys or cannot show: names come from files that anybody may have written.
+
+    Control characters, marks that turn the direction of text, and lone surrogates are written as escapes.
+
+    Args:
+        text: What is to be shown.
+        keep: Control characters that stay.
+
+    >>> printable("a\x1b[31mb\n")
+    'a\\x1b[31mb\\n'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if char in keep or not _obeyed(char) else ascii(char)[1:-1] for char in text)
+
+
+def _obeyed(char: str) -> bool:
+    # Cc control, Cf direction and joiners, Cs surrogates, Zl and Zp ends of line
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def fail(text: str) -> int:
@@ -99,6 +124,9 @@ def show_table(
         spare: Columns to leave out where the terminal is too narrow, in this order; a note names them.
     """
     heads, cells, left_out = list(columns), [list(row) for row in rows], []
+    if len(cells) > LONG:
+        say(_long_table(heads, cells, title))
+        return
     console = Console(highlight=False) if sys.stdout.isatty() else Console(width=_UNLIMITED, highlight=False)
     table = _table(heads, cells)
     for name in spare:
@@ -111,9 +139,25 @@ def show_table(
     if left_out:
         note(f"This terminal is too narrow for: {', '.join(left_out)}; --json prints all.")
     with console.capture() as captured:
-        console.print(*([Text(title, "bold")] if title else []), table, sep="\n")
-    # Rich pads every line to the table's width.
-    say("\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n") + "\n")
+        console.print(*([Text(printable(title), "bold")] if title else []), table, sep="\n")
+    # Rich pads every line to the table's width, and styles the title where there is a terminal.
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n") + "\n")
+
+
+def _long_table(heads: list[str], cells: list[list[object]], title: str) -> str:
+    """A table of many rows, whose columns are as wide as their widest cell; Rich takes 2 ms a row."""
+    from axonometry.report.render import number
+
+    columns = []
+    for index, head in enumerate(heads):
+        values = [row[index] for row in cells]
+        texts = [printable(head), *(printable(number(value)) for value in values)]
+        width = max(map(len, texts))
+        right = any(value is not None for value in values) and all(isinstance(v, Real) for v in values if v is not None)
+        aligned = [text.rjust(width) if right else text.ljust(width) for text in texts]
+        columns.append([aligned[0], "─" * width, *aligned[1:]])
+    lines = ("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+    return "\n".join([*([printable(title)] if title else []), *lines]) + "\n"
 
 
 def _table(heads: list[str], cells: list[list[object]]) -> Table:
@@ -125,9 +169,9 @@ def _table(heads: list[str], cells: list[list[object]]) -> Table:
         numeric = bool(inside) and all(isinstance(value, Real) for value in inside)
         longest = max((len(number(value)) for value in inside), default=0)
         justify: JustifyMethod = "right" if numeric else "left"
-        table.add_column(head, justify=justify, no_wrap=numeric, overflow="fold", min_width=min(longest, 24))
+        table.add_column(printable(head), justify=justify, no_wrap=numeric, overflow="fold", min_width=min(longest, 24))
     for row in cells:
-        table.add_row(*(Text(number(value)) for value in row))
+        table.add_row(*(Text(printable(number(value))) for value in row))
     return table
 
 
@@ -153,7 +197,9 @@ def thinned_rows(frame: pd.DataFrame, most: int = 24) -> pd.DataFrame:
 
 def show_json(value: object) -> None:
     """Print one JSON document on stdout; NaN and infinity are null."""
-    print(json.dumps(json_value(value), indent=2, allow_nan=False, ensure_ascii=False))
+    text = json.dumps(json_value(value), indent=2, allow_nan=False, ensure_ascii=False)
+    plain = printable(text, keep="\n") == text  # else the escapes are JSON's own
+    print(text if plain else json.dumps(json_value(value), indent=2, allow_nan=False))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
