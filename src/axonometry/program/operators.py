@@ -199,7 +199,8 @@ def checked_map(f: Map, *, of_products: bool) -> Map:
     Raises:
         ConfigurationError: The function is none of these.
     """
-    probe = torch.tensor([0.0, 1.0, -1.0, 0.5, -3.0, 7.0], dtype=torch.float64)
+    # many sizes, so that a threshold parts some pair of factors from their product
+    probe = torch.tensor([0.0, 1.0, -1.0, 0.5, -3.0, 7.0, 1e-4, -2e-3, 0.02, 60.0, 5e3], dtype=torch.float64)
     mapped = f(probe)
     if not isinstance(mapped, Tensor) or mapped.shape != probe.shape:
         came = f"a {type(mapped).__name__}" + (f" of shape {tuple(mapped.shape)}" if isinstance(mapped, Tensor) else "")
@@ -208,7 +209,7 @@ def checked_map(f: Map, *, of_products: bool) -> Map:
         rule = "a map leaves links of weight 0 at 0"
         raise ConfigurationError(rule, f"f(0) = {float(mapped[0])}", "Multiply with (w != 0)")
     together, apart = f(probe[:, None] * probe), mapped[:, None] * mapped
-    if of_products and not torch.allclose(together.to(apart), apart):
+    if of_products and not torch.allclose(together.to(apart), apart, rtol=1e-6, atol=0.0):
         place = int((together - apart).abs().argmax())
         a, b = float(probe[place // len(probe)]), float(probe[place % len(probe)])
         raise ConfigurationError(
