@@ -26,7 +26,11 @@ from axonometry.experiments.section import (
     LineChart as LineChart,
     Section as Section,
     Verdict as Verdict,
+    cross_table as cross_table,
+    in_words as in_words,
     joint as joint,
+    legend as legend,
+    listed as listed,
 )
 from axonometry.report.page import Figure as Figure, Table as Table
 from axonometry.statistics import (

@@ -6,9 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 from axonometry.experiments.running import Results
-from axonometry.experiments.section import Section
-from axonometry.report.page import Table
-from axonometry.statistics import Estimate
 
 
 def plain(results: Results) -> dict[str, Any]:
@@ -16,32 +13,19 @@ def plain(results: Results) -> dict[str, Any]:
 
     An estimate is an object with value, low, high, n and unit, in evidence and in the cells of tables.
     """
+    said = ("scale", "networks", "trained", "seconds", "not_run")
     return {
         "experiment": results.experiment.name,
         "title": results.experiment.title,
-        "scale": results.scale,
-        "networks": results.networks,
-        "trained": results.trained,
-        "seconds": results.seconds,
+        **{name: getattr(results, name) for name in said},
         "conditions": results.conditions.astype(object).to_dict("records"),
-        "sections": [_section(name, section) for name, section in results.sections.items()],
-        "not_run": results.not_run,
+        "sections": [
+            {
+                "name": name,
+                "title": section.title,
+                "claims": [asdict(claim) for claim in section.claims],
+                "tables": [asdict(table) for table in section.tables],
+            }
+            for name, section in results.sections.items()
+        ],
     }
-
-
-def _section(name: str, section: Section) -> dict[str, Any]:
-    claims = [
-        {
-            "words": claim.words,
-            "verdict": claim.verdict,
-            "numbers": claim.numbers,
-            "evidence": [asdict(one) for one in claim.evidence],
-        }
-        for claim in section.claims
-    ]
-    return {"name": name, "title": section.title, "claims": claims, "tables": [_table(one) for one in section.tables]}
-
-
-def _table(table: Table) -> dict[str, Any]:
-    rows = [[asdict(cell) if isinstance(cell, Estimate) else cell for cell in row] for row in table.rows]
-    return {"title": table.title, "columns": table.columns, "rows": rows}

@@ -7,17 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from axonometry.errors import ConfigurationError
 from axonometry.experiments.experiment import (
     Context,
     Experiment,
     Measurements,
-    Scale,
     Trial,
     recorded,
-    section_name,
 )
 from axonometry.experiments.section import Claim, Section
 from axonometry.populations import Population, train_population
@@ -27,6 +25,7 @@ from axonometry.progress import Progress, prefixed, silent
 if TYPE_CHECKING:
     import pandas as pd
 
+T = TypeVar("T")
 QUANTILES = {"least": 0.0, "lower": 0.25, "median": 0.5, "upper": 0.75, "most": 1.0}
 """Of a condition's performance on test data."""
 
@@ -65,10 +64,7 @@ class Results:
         Raises:
             ConfigurationError: There is none of that name.
         """
-        if name not in self.sections:
-            remedy = f"Choose from: {', '.join(self.sections)}"
-            raise ConfigurationError("the results have the section", repr(name), remedy)
-        return self.sections[name]
+        return chosen(self.sections, name, "the results have the section")
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -114,53 +110,44 @@ def run(  # noqa: PLR0913 - what, how large, where, by whom, and who is told
         DataError: A data set's file is missing.
         RunError: Runs failed, or the folder holds something else.
     """
-    start, chosen = time.monotonic(), _chosen(experiment, scale, seeds)
-    names = _sections(experiment, only)
-    context = Context(
-        chosen,
-        chosen.seeds if seeds is None else seeds,
-        Path(folder) / "tables",
-        data,
-        workers or 1,
-        progress or silent,
-    )
-    trials = [t for t in chosen.trials(context.seeds) if not t.sections or set(t.sections) & set(names)]
+    start, size = time.monotonic(), chosen(experiment.scales, scale, "the experiment has its scales")
+    seeds = size.seeds if seeds is None else seeds
+    if seeds < 1:
+        raise ConfigurationError("`seeds` is at least 1", str(seeds), "Two are the least that give an interval")
+    makers = dict(zip(experiment.section_names, experiment.sections, strict=True))
+    only = {name: chosen(makers, name, "the experiment has its sections") for name in only} or makers
+    makers = {name: make for name, make in makers.items() if name in only}
+    context = Context(size, seeds, Path(folder) / "tables", data, workers or 1, progress or silent)
+    trials = [t for t in size.trials(seeds) if not t.sections or set(t.sections) & set(makers)]
     places = {Path(folder) / trial.population / trial.configuration.identity for trial in trials}
     trained = sum(not (place / "metrics.parquet").exists() for place in places)
     training = {"data": data, "executor": executor, "workers": None if executor else workers}
     populations = _trained(experiment, trials, Path(folder), context, training)
     found = Measurements(tuple(trials), populations, _measured(experiment, trials, populations, context), context)
     sections = {
-        name: make(replace(found.for_section(name), context=context.saying(name)))
-        for make in experiment.sections
-        if (name := section_name(make)) in names
+        name: make(replace(found.for_section(name), context=context.saying(name))) for name, make in makers.items()
     }
-    return Results(
-        experiment,
-        scale,
-        sections,
-        _conditions(trials, populations, context),
-        found,
-        trained,
-        time.monotonic() - start,
-    )
+    conditions = _conditions(trials, populations, context)
+    return Results(experiment, scale, sections, conditions, found, trained, time.monotonic() - start)
 
 
-def _chosen(experiment: Experiment, scale: str, seeds: int | None) -> Scale:
-    if scale not in experiment.scales:
-        remedy = f"Choose from: {', '.join(experiment.scales)}"
-        raise ConfigurationError("the experiment has its scales", repr(scale), remedy)
-    if seeds is not None and seeds < 1:
-        raise ConfigurationError("`seeds` is at least 1", str(seeds), "Two are the least that give an interval")
-    return experiment.scales[scale]
+def chosen(there: Mapping[str, T], name: str, rule: str) -> T:
+    """What a user asks for by its name.
 
+    Args:
+        there: What can be asked for.
+        name: What is asked for.
+        rule: What the error says.
 
-def _sections(experiment: Experiment, only: Iterable[str]) -> tuple[str, ...]:
-    wanted, names = tuple(only), experiment.section_names
-    for name in wanted:
-        if name not in names:
-            raise ConfigurationError("the experiment has its sections", repr(name), f"Choose from: {', '.join(names)}")
-    return wanted or names
+    Raises:
+        ConfigurationError: There is none of that name.
+
+    >>> chosen({"tiny": 2, "small": 10}, "small", "the experiment has its scales")
+    10
+    """
+    if name not in there:
+        raise ConfigurationError(rule, repr(name), f"Choose from: {', '.join(there)}")
+    return there[name]
 
 
 def _grouped(trials: Iterable[Trial], *attributes: str) -> dict[Any, list[Trial]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
+from axonometry.report import palette
 from axonometry.report.page import Block, Figure, Key, Panel, Table
+from axonometry.report.population import join_words
 from axonometry.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -144,6 +146,51 @@ def counts(claims: Iterable[Claim]) -> dict[str, int]:
     """How many claims have each verdict, those that none has left out."""
     found = Counter(claim.verdict for claim in claims)
     return {verdict: found[verdict] for verdict in VERDICTS if found[verdict]}
+
+
+def cross_table(title: str, corner: str, cells: Mapping[tuple[str, str], object], caption: str = "") -> Table:
+    """The table of cells by row and column, in the order in which these come first; a dash where there is none.
+
+    Args:
+        title: Its heading.
+        corner: Head of the first column, the rows' names.
+        cells: By names of row and column: estimates, numbers or texts.
+        caption: What to see.
+
+    >>> cross_table("Scores", "features", {("graph", "R²"): 0.5, ("curve", "R²"): 0.4, ("curve", "AUC"): 0.7}).rows
+    (('graph', 0.5, '–'), ('curve', 0.4, 0.7))
+    """
+    rows, columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+    body = tuple((row, *(cells.get((row, column), "–") for column in columns)) for row in rows)
+    return Table((corner, *columns), body, title, caption)
+
+
+def in_words(name: str) -> str:
+    """A name of the code, as words: ``node_strength`` is "node strength"."""
+    return name.replace("_", " ")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence.
+
+    >>> listed(["a", "b", "c"]), listed([])
+    ('a, b and c', 'none')
+    """
+    return join_words(list(names)) or "none"
+
+
+def legend(
+    names: Sequence[str], scale: palette.Scale = "accuracy", drawn: Collection[str] | None = None
+) -> tuple[Key, ...]:
+    """The legend of density curves, from the scale's first to its last colour.
+
+    Args:
+        names: Of all curves, in the order of the scale.
+        scale: That of the figures.
+        drawn: The names that there is a curve of; all where None.
+    """
+    colours = zip(names, palette.steps(scale, len(names)), strict=True)
+    return tuple(Key(name, colour) for name, colour in colours if drawn is None or name in drawn)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from axonometry.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from axonometry.experiments import Experiment
 
@@ -25,7 +23,8 @@ def load_paper(name: str) -> Experiment:
     Raises:
         ConfigurationError: There is no such paper.
     """
-    if name not in PAPERS:
-        raise ConfigurationError("the papers have names", repr(name), f"Choose from: {', '.join(PAPERS)}")
+    from axonometry.experiments.running import chosen
+
+    chosen(PAPERS, name, "the papers have names")
     found: Experiment = import_module(f"{__name__}.{name}").EXPERIMENT
     return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from axonometry.experiments import Context, Estimate, Measurements, estimate_of_row
 from axonometry.papers.cikm2022.scales import BOTH, LINEAR_MAP, MEASURES, Grid, Options
@@ -59,23 +59,21 @@ def _of_families(features: pd.DataFrame) -> pd.DataFrame:
     return features[[name for name, parsed in named.items() if parsed is None or parsed.family in _FAMILIES]]
 
 
-def tables(found: Measurements, name: str) -> tuple[RunTable, RunTable]:
-    """The features of a population: those of its own layers, and those that any network has."""
-    frame = found.frames[name, name].set_index("run")
-    features = frame.drop(columns=[_FINAL, _GROUP])
-    common = [column for column in features if str(column).startswith(_ANY)]
-    own, shared = features.drop(columns=common), features[common].rename(columns=lambda c: str(c).removeprefix(_ANY))
-    return tuple(RunTable(part, frame[_FINAL], frame[_GROUP]) for part in (own, shared))  # type: ignore[return-value]
+def run_table(found: Measurements, names: Sequence[str], *, common: bool) -> RunTable:
+    """The runs of some populations.
 
-
-def joined(found: Measurements, names: Iterable[str]) -> RunTable:
-    """Several populations as one table of the features that any network has."""
+    Args:
+        found: The measurements.
+        names: Of the populations.
+        common: Whether the features are those that any network has, instead of those of a population's own layers.
+    """
     import pandas as pd
 
-    chosen = [tables(found, name)[1] for name in names]
-    return RunTable(
-        *(pd.concat([getattr(table, part) for table in chosen]) for part in ("features", "final_accuracy", "groups"))
-    )
+    frame = pd.concat([found.frames[name, name] for name in names]).set_index("run")
+    features = frame.drop(columns=[_FINAL, _GROUP])
+    shared = features.filter(regex=f"^{_ANY}")
+    chosen = shared.rename(columns=lambda c: c.removeprefix(_ANY)) if common else features.drop(columns=shared.columns)
+    return RunTable(chosen, frame[_FINAL], frame[_GROUP])
 
 
 @dataclass(frozen=True)
@@ -98,14 +96,12 @@ class Prediction:
     @cached_property
     def table(self) -> RunTable:
         """The runs."""
-        names = [grid.name for grid in self.grids]
-        return tables(self.found, names[0])[0] if len(names) == 1 else joined(self.found, names)
+        return run_table(self.found, [grid.name for grid in self.grids], common=len(self.grids) > 1)
 
     @property
     def options(self) -> Options:
         """Those of the scale."""
-        options: Options = self.found.options
-        return options
+        return cast("Options", self.found.options)
 
     @property
     def large(self) -> bool:
@@ -117,15 +113,13 @@ class Prediction:
         """The scores; classes are above and below the median."""
         import pandas as pd
 
-        horizons, context = self.options.horizons, self.found.context
+        context, horizons = self.found.context.saying(self.grids[0].name), self.options.horizons
         ends = (1, max(horizons))
-        asked = [(name, horizons if self.large else ends) for name in (*ALONE, BOTH)] + [
-            (name, ends) for name in COMBINED
-        ]
-        saying = context.saying(self.grids[0].name).progress
+        asked = dict.fromkeys((*ALONE, BOTH), horizons if self.large else ends) | dict.fromkeys(COMBINED, ends)
+        unkeyed = (context.workers, context.progress)
         frames = [
-            context.cached(_predictions, self.table, name, epochs, self.options.plan, unkeyed=(context.workers, saying))
-            for name, epochs in asked
+            context.cached(_predictions, self.table, name, epochs, self.options.plan, unkeyed=unkeyed)
+            for name, epochs in asked.items()
         ]
         return score_predictions(pd.concat(frames, ignore_index=True), self.table, self.options.plan)
 
@@ -167,59 +161,50 @@ def _grids(found: Measurements) -> list[Grid]:
     return [grid for grid in found.options.grids(found.context.seeds) if (grid.name, grid.name) in found.frames]
 
 
-@dataclass(frozen=True)
-class Transfer:
+def transfers(found: Measurements) -> pd.DataFrame:
     """Prediction of one kind of networks by what was learned from others.
 
-    Attributes:
-        kind: What is unseen: an architecture, a width, a data set.
-        source: Populations that were learned from.
-        target: Populations that were predicted.
-        n_source: Runs learned from.
-        n: Runs predicted.
-        evaluation: The scores; no folds. Classes are those of :data:`LEARNED` on the paper's grid, above and below the
-            target's median on the hard one.
+    Every architecture of the paper's grid is predicted from all others, and then what the scale's options name.
+
+    Returns:
+        The scores of each: kind (what is unseen: an architecture, a width, a data set), source and target (populations,
+        with their number of runs), n (runs predicted), features, epochs, score, value, low, high. Classes are those of
+        :data:`LEARNED` on the paper's grid, above and below the target's median on the hard one.
     """
+    import pandas as pd
 
-    kind: str
-    source: str
-    target: str
-    n_source: int
-    n: int
-    evaluation: Evaluation
-
-
-def transfers(found: Measurements) -> Iterator[Transfer]:
-    """Every architecture of the paper's grid from all others, and what the scale's options name."""
-    paper = [grid for grid in _grids(found) if grid.kind == "paper"]
-    kinds, there = dict.fromkeys(grid.architecture for grid in paper), {grid.name for grid in _grids(found)}
+    grids = _grids(found)
+    kinds = dict.fromkeys(grid.architecture for grid in grids if grid.kind == "paper")
     pairs: list[tuple[str, list[str], list[str]]] = []
     for kind in kinds if len(kinds) > 1 else ():
-        seen = [grid.name for grid in paper if grid.architecture != kind]
-        pairs.append(("architecture", seen, [grid.name for grid in paper if grid.architecture == kind]))
-    pairs += [(kind, [source], [target]) for kind, source, target in found.options.others]
-    for number, (kind, seen, unseen) in enumerate(pairs):
-        if not {*seen, *unseen} <= there:
-            continue
+        paper = {grid.name: grid.architecture == kind for grid in grids if grid.kind == "paper"}
+        seen, unseen = ([name for name, is_kind in paper.items() if is_kind is wanted] for wanted in (False, True))
+        pairs.append(("architecture", seen, unseen))
+    there = {grid.name for grid in grids}
+    pairs += [(kind, [a], [b]) for kind, a, b in found.options.others if {a, b} <= there]
+    frames = []
+    for number, (kind, *names) in enumerate(pairs):
         found.context.progress(number, len(pairs), f"predicting an unseen {kind}")
-        train, test = joined(found, seen), joined(found, unseen)
+        train, test = (run_table(found, some, common=True) for some in names)
         plan = found.options.plan if kind == "data set" else replace(found.options.plan, threshold=LEARNED)
-        judged = transfer(train, test, TRANSFERRED, (1, max(found.options.horizons)), plan=plan)
-        yield Transfer(kind, ", ".join(seen), ", ".join(unseen), len(train.features), len(test.features), judged)
+        scores = transfer(train, test, TRANSFERRED, (1, max(found.options.horizons)), plan=plan).scores
+        sizes = [len(table.features) for table in (train, test)]
+        source, target = (f"{', '.join(some)} ({n})" for some, n in zip(names, sizes, strict=True))
+        frames.append(scores.assign(kind=kind, source=source, target=target, n=sizes[1]))
+    return pd.concat(frames, ignore_index=True)
 
 
-def score(rows: pd.DataFrame, features: str, epochs: int, name: str, n: int) -> Estimate:
+def score(rows: pd.DataFrame, n: int = 0, **where: object) -> Estimate:
     """One score, or one difference, of an evaluation.
 
     Args:
         rows: Scores or differences.
-        features: The feature set.
-        epochs: Known epochs.
-        name: The score.
-        n: Runs.
+        n: Runs; a column ``n`` says it better.
+        where: The row's ``score``, ``features``, ``epochs``.
     """
-    chosen = rows[(rows["features"] == features) & (rows["epochs"] == epochs) & (rows["score"] == name)]
-    return estimate_of_row(chosen.to_dict("records")[0], n, "runs")
+    for column, value in where.items():
+        rows = rows[rows[column] == value]
+    return estimate_of_row(rows.to_dict("records")[0], n, "runs")
 
 
 def _predictions(

@@ -6,16 +6,23 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from axonometry.experiments import Claim, IntervalChart, Measurements, Section, estimate_of_row
+from axonometry.experiments import (
+    Claim,
+    IntervalChart,
+    Measurements,
+    Section,
+    cross_table,
+    estimate_of_row,
+    in_words,
+)
 from axonometry.integrations.pruning import Design, compare_pruners, summary
 from axonometry.papers.cikm2022.predictions import (
     LEARNED,
     TRANSFERRED,
     Prediction,
-    Transfer,
     predictions,
+    run_table,
     score,
-    tables,
     transfers,
 )
 from axonometry.report.page import Block, Prose, Table
@@ -67,7 +74,10 @@ def degree_claims(one: Prediction) -> Iterator[Claim]:
         if larger == 1:
             yield Claim(words, "undecided", numbers=f"all {one.n} runs are on one side")
             continue
-        degree, curve = (score(evaluation.scores, name, known, "accuracy", one.n) for name in ("degree", "curve"))
+        degree, curve = (
+            score(evaluation.scores, one.n, score="accuracy", features=name, epochs=known)
+            for name in ("degree", "curve")
+        )
         numbers = f"{degree}, n = {one.n}; always saying the larger class {larger:.3f}; curve {curve}"
         yield Claim.above(words, degree, PAPERS_ACCURACY, numbers=numbers)
 
@@ -82,8 +92,11 @@ def hard_claims(one: Prediction) -> Iterator[Claim]:
     """Whether the graph says more than the learning curves after one epoch, and whether both together do."""
     scores, differences = one.median.scores, one.median.differences
     for name in ("r2", "auc"):
-        graph, curve, last = (score(scores, which, 1, name, one.n) for which in ("graph", "curve", "last-accuracy"))
-        gain = score(differences, "graph", 1, name, one.n)
+        at = {"score": name, "epochs": 1}
+        graph, curve, last = (
+            score(scores, one.n, features=which, **at) for which in ("graph", "curve", "last-accuracy")
+        )
+        gain = score(differences, one.n, features="graph", **at)
         apart = "intervals apart" if graph.low > curve.high else "intervals not apart"
         numbers = (
             f"{SCORES[name]} {graph} from the graph and {curve} from the learning curves ({apart}; difference {gain}), "
@@ -127,13 +140,12 @@ def _tables(one: Prediction) -> Iterator[Table]:
 
 def _by(rows: pd.DataFrame, name: str, title: str, n: int, caption: str = "", *, by: str = "epochs") -> Table:
     """One score: a row a feature set and a column a value of ``by``."""
-    rows = rows[rows["score"] == name]
-    cells = {(row["features"], row[by]): estimate_of_row(row, n, "runs") for row in rows.to_dict("records")}
-    columns, names = (list(dict.fromkeys(rows[key])) for key in (by, "features"))
     unit = {"epochs": "{} epochs known", "size": "{} runs"}[by]
-    header = ("features", *(unit.format(column).replace("1 epochs", "1 epoch") for column in columns))
-    body = tuple((which, *(cells.get((which, column), "–") for column in columns)) for which in names)
-    return Table(header, body, title, f"{caption} n = {n}.".strip())
+    cells = {
+        (row["features"], unit.format(row[by]).replace("1 epochs", "1 epoch")): estimate_of_row(row, n, "runs")
+        for row in rows[rows["score"] == name].to_dict("records")
+    }
+    return cross_table(title, "features", cells, f"{caption} n = {n}.".strip())
 
 
 def _figures(one: Prediction) -> Iterator[Block]:
@@ -146,15 +158,12 @@ def _figures(one: Prediction) -> Iterator[Block]:
 
 def unseen(found: Measurements) -> Section:
     """RQ2: learned from one kind of networks, predicted for another, with features that any network has."""
-    every = list(transfers(found))
+    scores = transfers(found)
+    places = ["kind", "source", "target", "features", "epochs"]
     rows = tuple(
-        (
-            *(one.kind, f"{one.source} ({one.n_source})", f"{one.target} ({one.n})", name, epochs),
-            *(score(one.evaluation.scores, name, epochs, which, one.n) for which in ("tau", "auc", "r2")),
-        )
-        for epochs in sorted({int(e) for one in every for e in one.evaluation.scores["epochs"]})
-        for one in every
-        for name in TRANSFERRED
+        (*place, *(score(part, score=which) for which in ("tau", "auc", "r2")))
+        for _, at in scores.groupby("epochs")
+        for place, part in at.groupby(places, sort=False)
     )
     columns = ("unseen", "learned from", "predicted", "features", "epochs known", "τ", "AUC", "R²")
     table = Table(columns, rows, "Unseen architectures, widths and data sets")
@@ -166,20 +175,19 @@ def unseen(found: Measurements) -> Section:
     return Section(
         "RQ2: do predictions hold for networks of a kind that was never seen?",
         setup,
-        tuple(_transfer_claim(kind, every) for kind in dict.fromkeys(one.kind for one in every)),
+        tuple(_transfer_claim(str(kind), part) for kind, part in scores.groupby("kind", sort=False)),
         (table,),
         (IntervalChart(table, ("AUC",), "AUC", 0.5),),
     )
 
 
-def _transfer_claim(kind: str, every: list[Transfer]) -> Claim:
-    mine, words = [one for one in every if one.kind == kind], []
-    known = max(int(one.evaluation.scores["epochs"].max()) for one in mine)
-    degrees = []
-    for one in mine:
-        degree, graph, curve = (score(one.evaluation.scores, name, known, "auc", one.n) for name in TRANSFERRED[:3])
+def _transfer_claim(kind: str, scores: pd.DataFrame) -> Claim:
+    known = int(scores["epochs"].max())
+    degrees, words = [], []
+    for (source, target), part in scores[scores["epochs"] == known].groupby(["source", "target"], sort=False):
+        degree, graph, curve = (score(part, score="auc", features=name) for name in TRANSFERRED[:3])
         degrees.append(degree)
-        words.append(f"{one.target} from {one.source}: degree {degree}, graph {graph}, curve {curve}")
+        words.append(f"{target} from {source}: degree {degree}, graph {graph}, curve {curve}")
     which = "above the median" if kind == "data set" else f"*learned* ({LEARNED:.0%})"
     claimed = f"The weighted degree of {known} epochs tells which networks of an unseen {kind} come out {which}, AUC"
     return Claim.above(claimed, degrees, 0.5, numbers="; ".join(words))
@@ -190,12 +198,16 @@ def in_time(found: Measurements) -> Section:
     design: Design = found.options.design
     name = predictions(found, "hard")[0].grids[0].name
     studies = found.context.cached(
-        _studies, found.populations[name], tables(found, name)[0], design, unkeyed=(found.context.progress,)
+        _studies,
+        found.populations[name],
+        run_table(found, [name], common=False),
+        design,
+        unkeyed=(found.context.progress,),
     )
-    frame = summary(studies)
-    rows = {pruner: part.to_dict("records") for pruner, part in frame.groupby("pruner", sort=False)}
-    quantities = list(dict.fromkeys(frame["quantity"]))
-    body = tuple((p, *(estimate_of_row(row, row["studies"], "studies") for row in part)) for p, part in rows.items())
+    cells = {
+        (row["pruner"], in_words(row["quantity"])): estimate_of_row(row, row["studies"], "studies")
+        for row in summary(studies).to_dict("records")
+    }
     setup = (
         f"{design.splits * design.studies} Optuna studies of {design.trials} trials, in {design.splits} splits, "
         "replayed over the recorded runs of the hard grid: each pruner sees the trials epoch by epoch and decides "
@@ -204,7 +216,7 @@ def in_time(found: Measurements) -> Section:
         "runs. *saved*: share of the epochs that was not trained; *kept*: share of studies that found the best of all "
         "trials; *lost*: accuracy below it; *saved at equal best*: among those that found it."
     )
-    table = Table(("pruner", *(q.replace("_", " ") for q in quantities)), body, "What pruning on the prediction saves")
+    table = cross_table("What pruning on the prediction saves", "pruner", cells)
     return Section("RQ3: what does a prediction save, in time?", setup, (), (table,))
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from axonometry.experiments import Claim, IntervalChart, Measurements, Section
+from axonometry.experiments import Claim, IntervalChart, Measurements, Section, in_words, legend
 from axonometry.metrics import divergence_matrix, layer_fluctuation
-from axonometry.papers.ictai2021.ensembles import CONVENTION, MEASURES, Ensemble, ensembles, layer_values
+from axonometry.papers.ictai2021.ensembles import CONVENTION, Ensemble, ensembles, layer_values
 from axonometry.report import definitions, distributions, figures, palette, samples
-from axonometry.report.page import Figure, Key, Panel, Table
+from axonometry.report.page import Figure, Panel, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+HEADS = {
+    **{"metric": "measure", "statistic": "summary", "auc": "AUC", "p_adjusted": "p, adjusted", "rho": "ρ"},
+    **{"alike": "ρ, trained alike", "lowest": "median in the lowest bin", "highest": "median in the highest bin"},
+}
+"""Columns whose names do not say what they are."""
 ALPHA = 0.05
 DIVERGENCE = "Jeffreys divergence (nats)"
 APART = "Jeffreys divergence, in nats: 0 where two densities are alike, large where they are far apart."
@@ -33,9 +36,10 @@ SEPARATED = (
 def fluctuation(found: Measurements) -> Section:
     """Layer fluctuation and accuracy: rank correlation over networks, and among those that were trained alike."""
     every, title = ensembles(found), "Do layers fluctuate more in networks that do better?"
-    columns = ("layer", "ρ", "ρ, trained alike", "median in the lowest bin", "median in the highest bin")
-    tables = [Table(columns, _rows(one.fluctuation), f"Fluctuation: {one.title}", _bins(one)) for one in every]
-    charts = [IntervalChart(table, columns[1:3], "Spearman's ρ with accuracy", 0.0, caption=ALIKE) for table in tables]
+    tables = [_table(one.fluctuation, f"Fluctuation: {one.title}", _bins(one)) for one in every]
+    charts = [
+        IntervalChart(table, table.columns[1:3], "Spearman's ρ with accuracy", 0.0, caption=ALIKE) for table in tables
+    ]
     claims = tuple(claim for one in every for claim in _fluctuation_claims(one))
     return Section(title, "", claims, tuple(tables), (*charts, *(partial(_dots, one) for one in every)))
 
@@ -76,9 +80,8 @@ def _dots(one: Ensemble) -> Iterator[Figure]:
 def separation(found: Measurements) -> Section:
     """The most against the least accurate third: node strength beside link weights, one number a network."""
     every, title = ensembles(found), "Does node strength tell accurate networks apart where link weights do not?"
-    columns = ("measure", "layer", "summary", "AUC", "p, adjusted", "ρ", "ρ, trained alike")
     wanted = ["metric", "layer", "statistic", "auc", "p_adjusted", "rho", "alike"]
-    tables = [Table(columns, _rows(one.separation[wanted]), f"High against low third: {one.title}") for one in every]
+    tables = [_table(one.separation[wanted], f"High against low third: {one.title}") for one in every]
     charts = tuple(
         IntervalChart(t, ("AUC",), "area under the ROC curve", 0.5, (-0.03, 1.03), SEPARATED) for t in tables
     )
@@ -108,8 +111,8 @@ def _strength_claim(one: Ensemble) -> Claim:
 
 def densities(found: Measurements) -> Section:
     """All values of a layer, pooled over networks: divergence of the thirds, densities in accuracy bins."""
-    every, columns = ensembles(found), ("measure", "layer", "divergence", "relabelled")
-    tables = [Table(columns, _rows(one.contrast), f"High against low third: {one.title}") for one in every]
+    every = ensembles(found)
+    tables = [_table(one.contrast, f"High against low third: {one.title}") for one in every]
     setup = "Values are pooled over the networks of a third, or of an accuracy bin."
     drawn = tuple(partial(_density_figures, one) for one in every)
     title = "How far apart are accurate and inaccurate networks, as densities?"
@@ -127,60 +130,48 @@ def _density_claim(one: Ensemble) -> Claim:
 
 
 def _density_figures(one: Ensemble) -> Iterator[Figure]:
-    curves, matrices = samples.density_curves(one.pooled), samples.divergences(one.pooled)
-    for metric in MEASURES:
-        mine = curves[curves["metric"] == metric]
+    caption = "The density in each accuracy bin, over all networks in it; small bins are left out."
+    yield from _by_measure(one.pooled, one.bins, "accuracy", f" by accuracy: {one.title}", caption)
+
+
+def _by_measure(
+    values: samples.Samples, names: Sequence[str], scale: palette.Scale, title: str, caption: str
+) -> Iterator[Figure]:
+    """Of each measure the densities, and how far apart they are."""
+    curves, matrices = samples.density_curves(values), samples.divergences(values)
+    for name, mine in curves.groupby("metric", sort=False):
+        metric, words = str(name), in_words(str(name))
         panels = [
-            Panel(distributions.densities(mine[mine["group"] == layer], one.bins, x=definitions.axis(metric)), layer)
-            for layer in dict.fromkeys(mine["group"])
+            Panel(distributions.densities(rows, names, x=definitions.axis(metric), scale=scale), str(layer))
+            for layer, rows in mine.groupby("group", sort=False)
         ]
         apart = [
             Panel(distributions.heatmap(matrix, value=DIVERGENCE), layer)
             for (of, layer), matrix in matrices.items()
             if of == metric
         ]
-        words, legend = _words(metric).capitalize(), _keys(one.bins, "accuracy", set(mine["name"]))
-        caption = "The density in each accuracy bin, over all networks in it; small bins are left out."
-        if panels:
-            title = f"{words} by accuracy: {one.title}"
-            yield Figure(title, tuple(panels), caption, definitions.definition(metric), legend)
-            yield Figure(f"How far apart the bins are: {_words(metric)}", tuple(apart), APART, definitions.divergence())
+        keys, defined = legend(names, scale, drawn=set(mine["name"])), definitions.definition(metric)
+        yield Figure(f"{words.capitalize()}{title}", tuple(panels), caption, defined, keys)
+        yield Figure(f"How far apart: {words}{title}", tuple(apart), APART, definitions.divergence())
 
 
 def one_network(found: Measurements) -> Section:
     """The individual counterpart: the most accurate network of the first ensemble, layer by layer."""
     ensemble = ensembles(found)[0]
     name, accuracy = str(ensemble.networks.index[-1]), ensemble.networks["accuracy"].iloc[-1]
-    graph, values = ensemble.population.graph(name), dict[str, dict[str, np.ndarray]]()
+    graph, values = ensemble.population.graph(name), samples.Samples()
     for (metric, layer), of in layer_values(graph).items():
         if samples.varies(of):
-            values.setdefault(metric, {})[layer] = of
+            values.setdefault((metric, ""), {})[layer] = of
     by_layer = tuple(layer_fluctuation(graph, CONVENTION).items())
     tables = [Table(("layer", "layer fluctuation"), by_layer, "Layer fluctuation")]
-    for metric, of_layers in values.items():
-        matrix = divergence_matrix(of_layers, "kernel")
-        rows = tuple((layer, *row) for layer, row in zip(matrix.index, matrix.to_numpy().tolist(), strict=True))
-        title = f"{DIVERGENCE} between the layers' {_words(metric)}"
-        tables.append(Table(("", *map(str, matrix.columns)), rows, title))
+    for (metric, _), of_layers in values.items():
+        matrix, title = divergence_matrix(of_layers, "kernel"), f"{DIVERGENCE} between the layers' {in_words(metric)}"
+        tables.append(Table.of(matrix.rename_axis("").reset_index(), title=title))
     setup = f"The most accurate network of the first ensemble (run `{name}`, accuracy {accuracy:.4f})."
-    drawn = (partial(_network_figures, values),)
+    layers = list(dict.fromkeys(layer for by_layer in values.values() for layer in by_layer))
+    drawn = (partial(_by_measure, values, layers, "depth", " by layer", "The density of each layer's values."),)
     return Section("How do the layers of one network differ?", setup, (), tuple(tables), drawn)
-
-
-def _network_figures(values: Mapping[str, dict[str, np.ndarray]]) -> Iterator[Figure]:
-    for metric, by_layer in values.items():
-        layers, curves = list(by_layer), samples.density_curves({(metric, ""): by_layer})
-        drawn = distributions.densities(curves, layers, x=definitions.axis(metric), scale="depth")
-        matrix = distributions.heatmap(divergence_matrix(by_layer), value=DIVERGENCE)
-        panels = (Panel(drawn, "Densities"), Panel(matrix, "How far apart the layers are"))
-        title, legend = _words(metric).capitalize(), _keys(layers, "depth", set(layers))
-        yield Figure(title, panels, APART, definitions.definition(metric), legend, arrangement="wide")
-
-
-def _keys(names: Sequence[str], scale: palette.Scale, drawn: set[str]) -> tuple[Key, ...]:
-    """The legend of the names that are drawn; colours are the scale's over all names."""
-    colours = palette.steps(scale, len(names))
-    return tuple(Key(name, colour) for name, colour in zip(names, colours, strict=True) if name in drawn)
 
 
 def _counted(layers: Iterable[str], total: int) -> str:
@@ -190,11 +181,6 @@ def _counted(layers: Iterable[str], total: int) -> str:
     return f"{len(names)} of {total} layers ({', '.join(names)})" if len(names) < total else f"all {total} layers"
 
 
-def _words(metric: str) -> str:
-    return metric.replace("_", " ")
-
-
-def _rows(frame: pd.DataFrame) -> tuple[tuple[object, ...], ...]:
-    """A frame as a table's rows, measures in words."""
-    shown = frame.assign(metric=frame["metric"].map(_words)) if "metric" in frame else frame
-    return tuple(shown.itertuples(index=False, name=None))
+def _table(frame: pd.DataFrame, title: str, caption: str = "") -> Table:
+    shown = frame.assign(metric=frame["metric"].map(in_words)) if "metric" in frame else frame
+    return Table.of(shown.rename(columns=HEADS), title=title, caption=caption)

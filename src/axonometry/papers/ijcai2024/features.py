@@ -7,7 +7,7 @@ links or layers is never among the numbers, nor are extremes, which grow with it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from axonometry.experiments import Context, measure_population
 from axonometry.metrics import link_samples, node_strength
 from axonometry.metrics.neuron_strength import strength_of_samples
-from axonometry.populations import Population, RunConfiguration
+from axonometry.populations import Population
 from axonometry.populations.objectives import EVALUATION_METRICS
 from axonometry.populations.training import dataset_of
 from axonometry.program.readings.live import live_batches
@@ -56,16 +56,19 @@ def measure(population: Population, context: Context) -> pd.DataFrame:
     features, called ``measure.layer.statistic``; hyper-parameters as numbers; and ``values.measure``, some of each
     measure's values, for densities.
     """
+    import pandas as pd
+
     first = next(iter(population.configurations.values()))
     inputs = dataset_of(first, context.data).test_inputs[:SAMPLES]
     table = measure_population(population, partial(_read, samples=inputs), context)
-    configurations = [population.configurations[name] for name in table["run"]]
-    about = {
-        "group": [", ".join(str(getattr(one, name)) for name in _DRAWN) for one in configurations],
-        **_choices(configurations),
-        "performance": population.frame.loc[table["run"], EVALUATION_METRICS[first.reconstructs]].to_numpy(dtype=float),
-    }
-    return table.assign(**about)
+    about = population.frame.loc[table["run"]].reset_index(drop=True)
+    drawn = about[list(_DRAWN)]
+    # As numbers; learners look at their order alone, so that they need no logarithm.
+    choices = [pd.get_dummies(drawn[[name]], prefix_sep=".", dtype=float) for name in drawn]
+    grouped = table.assign(
+        group=drawn.astype(str).agg(", ".join, axis=1), performance=about[EVALUATION_METRICS[first.reconstructs]]
+    )
+    return pd.concat([grouped, pd.concat(choices, axis=1).add_prefix(f"{CHOICES}.")], axis=1)
 
 
 def _read(population: Population, name: str, samples: Tensor) -> pd.DataFrame:
@@ -78,19 +81,6 @@ def _read(population: Population, name: str, samples: Tensor) -> pd.DataFrame:
         values = {f"values.{measure}": _thinned(by_layer) for measure, by_layer in measured.items()}
         rows.append({"when": when, **features(graph, measured), **values})
     return pd.DataFrame(rows)
-
-
-def _choices(configurations: Sequence[RunConfiguration]) -> dict[str, list[float]]:
-    """Hyper-parameters as numbers; learners look at their order alone, so that they need no logarithm."""
-    numbers: dict[str, list[float]] = {}
-    for name in _DRAWN:
-        values = [getattr(configuration, name) for configuration in configurations]
-        if isinstance(values[0], str):
-            for one in sorted(set(values)):
-                numbers[f"{CHOICES}.{name}.{one}"] = [float(value == one) for value in values]
-        else:
-            numbers[f"{CHOICES}.{name}.value"] = values
-    return numbers
 
 
 def measured_values(graph: NeuralGraph, samples: Tensor) -> dict[str, dict[str, Tensor]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from axonometry.experiments import Scale, Trial, trials_of
 from axonometry.papers.ijcai2024.comparisons import Comparison, among
-from axonometry.populations import RunConfiguration, draw, hard_grid
+from axonometry.populations import draw, hard_grid
 from axonometry.predict.evaluation import EvaluationPlan
 
 DRAWN: Mapping[str, tuple[Any, ...]] = {
@@ -119,15 +119,13 @@ def trials(
     """The trials of all conditions; ``performance`` times as many networks in the one that is cut by performance."""
     found: list[Trial] = []
     for name, fixed in attributes.items():
+        if name == "performance":
+            networks = hard_grid(range(100_000, 100_000 + performance * seeds), **fixed)
+        else:
+            networks = draw(range(seeds), DRAWN, **fixed)
         needed = dict.fromkeys(one.kind for one in comparisons if name in one.conditions)
-        found += trials_of(_drawn(name, fixed, performance, seeds), name, sections=(*needed, OVERVIEW))
+        found += trials_of(networks, name, sections=(*needed, OVERVIEW))
     return tuple(found)
-
-
-def _drawn(name: str, fixed: Mapping[str, Any], performance: int, seeds: int) -> Sequence[RunConfiguration]:
-    if name == "performance":
-        return hard_grid(range(100_000, 100_000 + performance * seeds), **fixed)
-    return draw(range(seeds), DRAWN, **fixed)
 
 
 def _scale(

@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import ceil
+from itertools import chain, product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axonometry.experiments import Claim, Discrimination, IntervalChart, Measurements, Section, discriminate
+from axonometry.experiments import (
+    Claim,
+    Discrimination,
+    IntervalChart,
+    Measurements,
+    Section,
+    Table,
+    discriminate,
+    in_words,
+    legend,
+    listed,
+)
 from axonometry.papers.ijcai2024.comparisons import KINDS, Comparison, Kind
 from axonometry.papers.ijcai2024.features import BASELINE, CHOICES, CONTROL, MEASURES
-from axonometry.report import definitions, distributions, palette
-from axonometry.report.page import Figure, Key, Panel, Table
-from axonometry.report.samples import curve, varies
+from axonometry.report import definitions, distributions
+from axonometry.report.page import Figure, Panel
+from axonometry.report.samples import density_curves
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +46,6 @@ TOLD = (
     "How well networks that were not learned from are told apart. Dotted: nothing is told apart. Scaled strength is a "
     "control that sizes of layers do not change by themselves; weights are statistics of all parameters."
 )
-MOST = 6
-"""Comparisons side by side."""
 CENTRE = 0.01
 """Share of its peak below which a density counts as low."""
 
@@ -71,12 +80,10 @@ class Answer:
     def scores(self) -> dict[tuple[str, str], Discrimination]:
         """By set of features and time."""
         found: dict[tuple[str, str], Discrimination] = {}
-        for measure in self.sets:
-            for when in WHEN:
-                self.found.context.progress(
-                    len(found), 2 * len(self.sets), f"{self.comparison.name}: {_plain(measure)}"
-                )
-                found[measure, when] = self.score(measure, when)
+        for place in product(self.sets, WHEN):
+            words = f"{self.comparison.name}: {in_words(place[0])}"
+            self.found.context.progress(len(found), 2 * len(self.sets), words)
+            found[place] = self.score(*place)
         return found
 
     def score(self, measure: str, when: str) -> Discrimination:
@@ -112,15 +119,11 @@ def of_kind(kind: Kind) -> Callable[[Measurements], Section]:
     def section(found: Measurements) -> Section:
         answers = _answers(found, kind)
         tables = tuple(map(_table, answers))
-        charts = [
-            IntervalChart(t, t.columns[1:3], "AUC, one class against the rest", CHANCE, (-0.03, 1.03), TOLD)
-            for t in tables
-        ]
+        title, axis = f"Networks that differ in {KINDS[kind]}", "AUC, one class against the rest"
+        charts = (IntervalChart(one, one.columns[1:3], axis, CHANCE, (-0.03, 1.03), TOLD) for one in tables)
         drawn = (partial(_figures, answer) for answer in answers)
-        figures = tuple(figure for pair in zip(charts, drawn, strict=True) for figure in pair)
-        return Section(
-            f"Networks that differ in {KINDS[kind]}", _setup(found, answers), _claims(kind, answers), tables, figures
-        )
+        figures = tuple(chain.from_iterable(zip(charts, drawn, strict=True)))
+        return Section(title, _setup(found, answers), _claims(kind, answers), tables, figures)
 
     section.__name__ = kind
     return section
@@ -161,7 +164,7 @@ def _spread(answer: Answer, when: str) -> str:
     aucs = {measure: answer.scores[measure, when].auc for measure in MEASURES}
     low, high = min(aucs, key=lambda name: aucs[name].value), max(aucs, key=lambda name: aucs[name].value)
     told = _which([name for name in MEASURES if aucs[name].low > CHANCE])
-    span = f"AUC {aucs[low].text()} ({_plain(low)}) to {aucs[high].text()} ({_plain(high)})"
+    span = f"AUC {aucs[low].text()} ({in_words(low)}) to {aucs[high].text()} ({in_words(high)})"
     words = f"{answer.comparison.title} (n = {answer.n}) By {told}, {span}"
     if when == "before":
         return words
@@ -176,43 +179,43 @@ def _table(answer: Answer) -> Table:
     for measure in answer.sets:
         after, before = answer.scores[measure, "after"], answer.scores[measure, "before"]
         against = "–" if measure == BASELINE else after.minus(baseline)
-        rows.append((_plain(measure), after.auc, before.auc, after.minus(before), against))
+        rows.append((in_words(measure), after.auc, before.auc, after.minus(before), against))
     caption = f"n = {answer.n}. Differences are taken on the same resamples. Confounded: {answer.comparison.confounded}"
     return Table(header, tuple(rows), answer.comparison.title, caption)
 
 
 def _figures(answer: Answer) -> Iterator[Figure]:
     curves, labels = value_densities(answer.networks), answer.labels
-    colours = palette.steps("accuracy", len(labels))
-    legend = tuple(Key(label, colour) for label, colour in zip(labels.values(), colours, strict=True))
     for when, words in WHEN.items():
         mine = curves[curves["when"] == when]
-        panels = tuple(_density(mine, measure, labels) for measure in DRAWN if (mine["measure"] == measure).any())
+        panels = tuple(_density(rows, str(measure), labels) for measure, rows in mine.groupby("measure", sort=False))
         caption = (
             f"The values of each measure in all hidden layers, {words}, pooled over the networks of each condition. "
             "Tails are cut where most curves are low."
         )
-        yield Figure(f"Densities {words}: {answer.comparison.name}", panels, caption, legend=legend)
+        title = f"Densities {words}: {answer.comparison.name}"
+        yield Figure(title, panels, caption, legend=legend(list(labels.values())))
 
 
 def value_densities(networks: pd.DataFrame) -> pd.DataFrame:
     """The density of each measure's values over the networks of each class: label, when, measure, x, density."""
-    import pandas as pd
-
-    curves = []
-    for (label, when), part in networks.groupby(["label", "when"], sort=False):
-        for measure in DRAWN:
-            values = np.concatenate(list(part[f"values.{measure}"])).astype(np.float32)
-            if varies(values):
-                curves.append(curve(values).assign(label=str(label), when=str(when), measure=measure))
-    return pd.concat(curves, ignore_index=True)
+    parts = networks.groupby(["label", "when"], sort=False)
+    samples = {
+        (measure, str(when)): {
+            str(label): np.concatenate(list(part[f"values.{measure}"])).astype(np.float32)
+            for (label, then), part in parts
+            if then == when
+        }
+        for measure, when in product(DRAWN, WHEN)
+    }
+    return density_curves(samples).rename(columns={"metric": "measure", "group": "when", "name": "label"})
 
 
 def _density(rows: pd.DataFrame, measure: str, labels: Mapping[str, str]) -> Panel:
-    curves = rows[rows["measure"] == measure].assign(name=rows["label"].map(labels))
-    figure = distributions.densities(curves, list(labels.values()), x=definitions.axis(measure).replace("_", " "))
+    curves = rows.assign(name=rows["label"].map(labels))
+    figure = distributions.densities(curves, list(labels.values()), x=in_words(definitions.axis(measure)))
     figure.update_xaxes(range=centre(curves))
-    return Panel(figure, _plain(measure))
+    return Panel(figure, in_words(measure))
 
 
 def centre(curves: pd.DataFrame) -> list[float]:
@@ -234,47 +237,20 @@ def against_weights(found: Measurements) -> Section:
     more = [name for name, gain in gains.items() if gain.low > 0]
     less = [name for name, gain in gains.items() if gain.high < 0]
     numbers = (
-        f"surely more in {len(more)} of {len(gains)} comparisons ({_listed(more)}), surely less in {len(less)} "
-        f"({_listed(less)})"
+        f"surely more in {len(more)} of {len(gains)} comparisons ({listed(more)}), surely less in {len(less)} "
+        f"({listed(less)})"
     )
     words = "The five measures together tell more, after training, than statistics of all parameters"
+    table = Table(("comparison", "all five − weights"), tuple(gains.items()), "After training")
     return Section(
         "Do the measures tell more than statistics of all parameters?",
         "AUC of the five measures together minus that of the weights, after training, on the same resamples.",
         (Claim.above(words, list(gains.values()), numbers=numbers),),
-        (Table(("comparison", "all five − weights"), tuple(gains.items()), "After training"),),
-        (partial(_matrices, found),),
+        (table,),
+        (IntervalChart(table, table.columns[1:], "difference of AUC", 0.0),),
     )
-
-
-def _matrices(found: Measurements) -> Iterator[Figure]:
-    """AUC by measure and comparison, few comparisons at a time, so that the numbers have room in their cells."""
-    import pandas as pd
-
-    panels = []
-    answers = _answers(found)
-    size = ceil(len(answers) / ceil(len(answers) / MOST))
-    for some in (answers[start : start + size] for start in range(0, len(answers), size)):
-        for when, title in WHEN.items():
-            values = {a.comparison.name: {_plain(m): a.score(m, when).auc.value for m in SETS} for a in some}
-            panels.append(Panel(distributions.heatmap(pd.DataFrame(values), value="AUC", high=1.0), title))
-    caption = (
-        "Area under the ROC curve, one class against the rest, mean over classes: 0.5 says nothing, 1 all. What is "
-        "high before training already is how networks are built, not what they have learned."
-    )
-    yield Figure("What is told apart by what", tuple(panels), caption, arrangement="wide")
 
 
 def _which(measures: list[str]) -> str:
     """Some of the five measures, in words."""
-    return "all five" if len(measures) == len(MEASURES) else _listed([_plain(name) for name in measures])
-
-
-def _plain(measure: str) -> str:
-    return measure.replace("_", " ")
-
-
-def _listed(names: list[str]) -> str:
-    if not names:
-        return "none"
-    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
+    return "all five" if len(measures) == len(MEASURES) else listed(map(in_words, measures))
