@@ -57,12 +57,12 @@ def measure(population: Population, context: Context) -> pd.DataFrame:
 
 def first(found: Measurements) -> Section:
     """Reads the narrow networks alone."""
-    values = [float(result.scalars["accuracy"].iloc[-1]) for result in found.results]
+    values = found.populations["small"].frame.loc[found.table["run"], "accuracy"]
     return Section("Do they learn?", "Little.", (Claim.above("They do", mean_estimate(values)),))
 
 
 def second(found: Measurements) -> Section:
-    counted = {condition: len(results) for condition, results in found.by_condition().items()}
+    counted = found.table["condition"].value_counts(sort=False).to_dict()
     return Section("How many?", claims=(Claim.counted("Some", [True, True], numbers=str(counted)),))
 
 

@@ -12,7 +12,6 @@ from axonometry.experiments.experiment import (
     Measurements as Measurements,
     Scale as Scale,
     Trial as Trial,
-    TrialResult as TrialResult,
     measure_population as measure_population,
     trials_of as trials_of,
 )
@@ -29,7 +28,6 @@ from axonometry.experiments.section import (
     cross_table as cross_table,
     in_words as in_words,
     joint as joint,
-    legend as legend,
     listed as listed,
 )
 from axonometry.report.page import Figure as Figure, Table as Table

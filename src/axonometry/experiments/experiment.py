@@ -17,8 +17,6 @@ from axonometry.progress import Progress, prefixed, silent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from axonometry.trajectory import Trajectory
-
 
 HOW = "How to read the results:\n\n"
 """The heading of the part of a docstring that a page shows."""
@@ -121,31 +119,6 @@ class Context:
 
 
 @dataclass(frozen=True)
-class TrialResult:
-    """What became of a trial.
-
-    Attributes:
-        trial: The trial.
-        run: Its recorded run.
-        rows: Its rows of the experiment's table.
-    """
-
-    trial: Trial
-    run: Trajectory
-    rows: pd.DataFrame
-
-    @property
-    def seed(self) -> int:
-        """The configuration's."""
-        return self.trial.configuration.seed
-
-    @cached_property
-    def scalars(self) -> pd.DataFrame:
-        """Accuracies and losses, a row a recorded step."""
-        return self.run.scalars()
-
-
-@dataclass(frozen=True)
 class Measurements:
     """What sections read.
 
@@ -190,24 +163,6 @@ class Measurements:
         )
         first = ["population", "condition", "stratum", "seed", "run"]
         return named[[*first, *(column for column in frame if column not in first)]]
-
-    @cached_property
-    def results(self) -> tuple[TrialResult, ...]:
-        """Every trial with its run and its rows."""
-        rows = dict(iter(self.table.groupby(["population", "condition", "run"], sort=False)))
-        found = []
-        for trial in self.trials:
-            name = trial.configuration.identity
-            own = rows.get((trial.population, trial.condition, name), self.table[:0])
-            found.append(TrialResult(trial, self.populations[trial.population].runs[name], own))
-        return tuple(found)
-
-    def by_condition(self) -> dict[str, list[TrialResult]]:
-        """The results of each condition, in the order of the trials."""
-        conditions: dict[str, list[TrialResult]] = {}
-        for result in self.results:
-            conditions.setdefault(result.trial.condition, []).append(result)
-        return conditions
 
     def for_section(self, name: str) -> Measurements:
         """The measurements of the trials that a section needs."""
@@ -290,9 +245,6 @@ def measure_population(
     return pd.concat(frames, ignore_index=True)
 
 
-def recorded(population: Population, _context: Context | None = None) -> pd.DataFrame:
+def recorded(population: Population, context: Context) -> pd.DataFrame:
     """What was recorded of each network: run, step, group, metric, statistic, value."""
-    import pandas as pd
-
-    frames = [run.metrics.assign(run=name) for name, run in population.runs.items()]
-    return pd.concat(frames, ignore_index=True)
+    return measure_population(population, lambda networks, name: networks.runs[name].metrics, context)

@@ -181,16 +181,14 @@ def _measured(
 ) -> dict[tuple[str, str], pd.DataFrame]:
     frames = {}
     for (name, condition), mine in _grouped(trials, "population", "condition").items():
-        runs = populations[name].runs
-        networks = replace(
-            populations[name], runs={t.configuration.identity: runs[t.configuration.identity] for t in mine}
-        )
+        own = {trial.configuration.identity: populations[name].runs[trial.configuration.identity] for trial in mine}
+        networks = replace(populations[name], runs=own)
+        saying = context.saying(f"measuring {context.title(condition or name)}")
         if callable(experiment.measure):
-            saying = context.saying(f"measuring {context.title(condition or name)}")
             also = (context.options, str(context.data))
             frames[name, condition] = context.cached(experiment.measure, networks, also=also, unkeyed=(saying,))
         else:
-            frames[name, condition] = recorded(networks)
+            frames[name, condition] = recorded(networks, saying)
     return frames
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
-from axonometry.report import palette
 from axonometry.report.page import Block, Figure, Key, Panel, Table
 from axonometry.report.population import join_words
 from axonometry.statistics import Estimate
@@ -177,20 +176,6 @@ def listed(names: Iterable[str]) -> str:
     ('a, b and c', 'none')
     """
     return join_words(list(names)) or "none"
-
-
-def legend(
-    names: Sequence[str], scale: palette.Scale = "accuracy", drawn: Collection[str] | None = None
-) -> tuple[Key, ...]:
-    """The legend of density curves, from the scale's first to its last colour.
-
-    Args:
-        names: Of all curves, in the order of the scale.
-        scale: That of the figures.
-        drawn: The names that there is a curve of; all where None.
-    """
-    colours = zip(names, palette.steps(scale, len(names)), strict=True)
-    return tuple(Key(name, colour) for name, colour in colours if drawn is None or name in drawn)
 
 
 @dataclass(frozen=True)

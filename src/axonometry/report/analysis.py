@@ -11,7 +11,7 @@ from axonometry.report.frames import widened
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import pandas as pd
 
@@ -186,21 +186,14 @@ def _densities(values: Mapping[str, Mapping[tuple[str, str], samples.Values]]) -
     steps = list(values)
     by_place = {place: {step: values[step][place] for step in steps} for place in values[steps[-1]]}
     curves = samples.density_curves(by_place)
-    keys = tuple(Key(step, colour) for step, colour in zip(steps, palette.steps("depth", len(steps)), strict=True))
+    keys = distributions.keys(steps, "depth")
     blocks = []
     for metric, title in (("node_strength", "Node strength"), ("link_weights", "Link weights")):
-        mine = curves[curves["metric"] == metric]
-        panels = tuple(
-            Panel(_density(mine[mine["group"] == group], steps, metric), group) for group in mine["group"].unique()
-        )
+        panels = distributions.density_panels(curves, steps, metric, "depth")
         if panels:
             caption = f"Density of {title.lower()} by layer, at three steps of training."
             blocks.append(Figure(title, panels, caption, definitions.definition(metric), keys))
     return tuple(blocks)
-
-
-def _density(curves: pd.DataFrame, steps: Sequence[str], metric: str) -> object:
-    return distributions.densities(curves, steps, x=definitions.axis(metric), scale="depth")
 
 
 def _divergence(values: Mapping[tuple[str, str], samples.Values]) -> tuple[Block, ...]:

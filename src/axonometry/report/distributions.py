@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axonometry.report import palette
+from axonometry.report import definitions, palette
 from axonometry.report.axes import as_float32, blank, escape, evenly, hover_title, wrapped
 from axonometry.report.figures import spans_decades
+from axonometry.report.page import Key, Panel
 from axonometry.report.render import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import pandas as pd
     import plotly.graph_objects as go
@@ -57,6 +58,54 @@ def densities(curves: pd.DataFrame, names: Sequence[str], *, x: str, scale: pale
             "density %{y:.3g}<extra></extra>",
         )
     return figure
+
+
+def density_panels(
+    curves: pd.DataFrame, names: Sequence[str], metric: str, scale: palette.Scale = "accuracy"
+) -> tuple[Panel, ...]:
+    """The density curves of one measure, a panel a layer; none where nothing was measured.
+
+    Args:
+        curves: Of :func:`axonometry.report.samples.density_curves`.
+        names: As for :func:`densities`.
+        metric: The measure.
+        scale: The colour scale.
+    """
+    layers = curves[curves["metric"] == metric].groupby("group", sort=False)
+    axis = definitions.axis(metric)
+    return tuple(Panel(densities(part, names, x=axis, scale=scale), str(layer)) for layer, part in layers)
+
+
+def divergence_panels(matrices: Mapping[tuple[str, str], pd.DataFrame], metric: str) -> tuple[Panel, ...]:
+    """How far apart the densities of one measure are, a panel a layer.
+
+    Args:
+        matrices: Of :func:`axonometry.report.samples.divergences`.
+        metric: The measure.
+    """
+    mine = {layer: matrix for (of, layer), matrix in matrices.items() if of == metric}
+    return tuple(Panel(heatmap(matrix, value="Jeffreys divergence (nats)"), layer) for layer, matrix in mine.items())
+
+
+def keys(
+    names: Sequence[str],
+    scale: palette.Scale = "accuracy",
+    drawn: Collection[str] | None = None,
+    counts: Mapping[str, int] | None = None,
+) -> tuple[Key, ...]:
+    """The legend of density curves, from the scale's first to its last colour.
+
+    Args:
+        names: Of all curves, in the order of the scale.
+        scale: That of the figures.
+        drawn: The names that there is a curve of; all where None.
+        counts: What n is said to be, by name.
+    """
+    return tuple(
+        Key(name, colour, f"n = {counts[name]}" if counts is not None else "")
+        for name, colour in zip(names, palette.steps(scale, len(names)), strict=True)
+        if drawn is None or name in drawn
+    )
 
 
 def by_bin(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:

@@ -73,7 +73,7 @@ def of_graph(
     """
     measures = {"node_strength": node_strength(graph, convention), "link_weights": link_samples(graph, convention)}
     return {
-        (metric, group): _thinned(tensor, most)
+        (metric, group): thinned(tensor, most)
         for metric, values in measures.items()
         for group, tensor in values.items()
     }
@@ -131,7 +131,13 @@ def varies(values: NDArray[np.float32]) -> bool:
     return len(values) > 1 and bool(values.std() > 0)
 
 
-def _thinned(tensor: Tensor, most: int) -> NDArray[np.float32]:
+def thinned(tensor: Tensor, most: int) -> NDArray[np.float32]:
+    """The finite values, flat; of more than so many, that number drawn with replacement, the same places for one size.
+
+    Args:
+        tensor: Of any shape.
+        most: How many are kept.
+    """
     values = tensor.detach().float().cpu().numpy().ravel()
     finite = values[np.isfinite(values)]
     if len(finite) <= most:

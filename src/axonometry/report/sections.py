@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from axonometry.report import definitions, distributions, figures, palette, samples
+from axonometry.report import definitions, distributions, figures, samples
 from axonometry.report.page import Block, Figure, Key, Panel
 
 if TYPE_CHECKING:
@@ -76,11 +76,7 @@ def divergence_figures(found: Study) -> tuple[Block, ...]:
     return tuple(
         Figure(
             f"{name}: divergence between accuracy bins",
-            tuple(
-                Panel(distributions.heatmap(matrix, value="Jeffreys divergence (nats)"), group)
-                for (of, group), matrix in found.divergences.items()
-                if of == metric
-            ),
+            distributions.divergence_panels(found.divergences, metric),
             "Jeffreys divergence, in nats, between the densities of two accuracy bins: 0 for equal densities. Colours "
             f"run from 0 to each layer's maximum. {_pooled(found)}",
             definitions.divergence(),
@@ -114,9 +110,8 @@ def by_choice(found: Study) -> list[Block]:
 
 def legend(found: Study, counts: dict[str, int] | None = None) -> tuple[Key, ...]:
     """The accuracy bins with their colours and numbers of networks."""
-    sizes = found.networks["bin"].value_counts() if counts is None else counts
-    colours = palette.steps("accuracy", len(found.bins))
-    return tuple(Key(name, colour, f"n = {sizes[name]}") for name, colour in zip(found.bins, colours, strict=True))
+    sizes = {str(name): n for name, n in found.networks["bin"].value_counts().items()} if counts is None else counts
+    return distributions.keys(found.bins, counts=sizes)
 
 
 def _over_time(found: Study, metric: str, statistic: str, groups: list[str], title: str) -> Figure:
@@ -137,11 +132,7 @@ def _over_time(found: Study, metric: str, statistic: str, groups: list[str], tit
 def _densities(found: Study) -> list[Block]:
     blocks: list[Block] = []
     for metric, title in (("node_strength", "Node strength by accuracy"), ("link_weights", "Link weights by accuracy")):
-        mine = found.densities[found.densities["metric"] == metric]
-        panels = tuple(
-            Panel(distributions.densities(mine[mine["group"] == group], found.bins, x=definitions.axis(metric)), group)
-            for group in mine["group"].unique()
-        )
+        panels = distributions.density_panels(found.densities, found.bins, metric)
         if panels:
             caption = f"Density of all values of a layer, pooled over the networks of an accuracy bin. {_pooled(found)}"
             blocks.append(Figure(title, panels, caption, definitions.definition(metric), legend(found, found.read)))

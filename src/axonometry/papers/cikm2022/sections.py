@@ -74,10 +74,8 @@ def degree_claims(one: Prediction) -> Iterator[Claim]:
         if larger == 1:
             yield Claim(words, "undecided", numbers=f"all {one.n} runs are on one side")
             continue
-        degree, curve = (
-            score(evaluation.scores, one.n, score="accuracy", features=name, epochs=known)
-            for name in ("degree", "curve")
-        )
+        at = {"score": "accuracy", "epochs": known}
+        degree, curve = (score(evaluation.scores, one.n, features=name, **at) for name in ("degree", "curve"))
         numbers = f"{degree}, n = {one.n}; always saying the larger class {larger:.3f}; curve {curve}"
         yield Claim.above(words, degree, PAPERS_ACCURACY, numbers=numbers)
 
@@ -93,9 +91,7 @@ def hard_claims(one: Prediction) -> Iterator[Claim]:
     scores, differences = one.median.scores, one.median.differences
     for name in ("r2", "auc"):
         at = {"score": name, "epochs": 1}
-        graph, curve, last = (
-            score(scores, one.n, features=which, **at) for which in ("graph", "curve", "last-accuracy")
-        )
+        graph, curve, last = (score(scores, one.n, features=of, **at) for of in ("graph", "curve", "last-accuracy"))
         gain = score(differences, one.n, features="graph", **at)
         apart = "intervals apart" if graph.low > curve.high else "intervals not apart"
         numbers = (
@@ -197,13 +193,8 @@ def in_time(found: Measurements) -> Section:
     """RQ3: what pruning on the prediction saves, in studies replayed over the recorded runs."""
     design: Design = found.options.design
     name = predictions(found, "hard")[0].grids[0].name
-    studies = found.context.cached(
-        _studies,
-        found.populations[name],
-        run_table(found, [name], common=False),
-        design,
-        unkeyed=(found.context.progress,),
-    )
+    learned_from = (found.populations[name], run_table(found, [name], common=False))
+    studies = found.context.cached(_studies, *learned_from, design, unkeyed=(found.context.progress,))
     cells = {
         (row["pruner"], in_words(row["quantity"])): estimate_of_row(row, row["studies"], "studies")
         for row in summary(studies).to_dict("records")

@@ -11,6 +11,7 @@ from axonometry.populations import RunConfiguration, draw, ictai2021, ictai2021_
 
 EPOCH = 938
 """Updates of one epoch: 60,000 images in batches of 64."""
+_BEGIN = {"initialiser": "random-normal", "scale": 0.05}
 WORDS = {"max_steps": "number of updates", "epochs": "number of epochs"}
 
 
@@ -35,7 +36,7 @@ def ensemble(name: str, configurations: Sequence[RunConfiguration], trained_alik
 
 def tiny(seeds: int) -> tuple[Trial, ...]:
     """Two ensembles on the digits."""
-    common = {"dataset": "digits", "initialiser": "random-normal", "scale": 0.05, "epochs": 3, "record_every": 135}
+    common: dict[str, Any] = {"dataset": "digits", "epochs": 3, "record_every": 135, **_BEGIN}
     convolutional = {"family": "convolutional", "optimiser": "adam", **common}
     cnn = draw(range(20_000, 20_000 + seeds * 3 // 5), {"max_steps": (2, 20, 60)}, **convolutional)
     return (
@@ -52,19 +53,10 @@ def small(seeds: int) -> tuple[Trial, ...]:
     which it learns. The convolutional networks see the first 15% of the images, as in the paper's ensembles, and learn
     by Adam alone: with SGD they do not learn at all in that time.
     """
-    cnn = draw(
-        range(20_000, 20_000 + seeds * 3 // 20),
-        {"max_steps": (2, 4, 8, 12, 16, 24, 36, 54, 72, 108)},
-        dataset="mnist",
-        family="convolutional",
-        initialiser="random-normal",
-        scale=0.05,
-        optimiser="adam",
-        train_fraction=0.15,
-        batch_size=256,
-        epochs=3,
-        record_every=108,
-    )
+    steps = {"max_steps": (2, 4, 8, 12, 16, 24, 36, 54, 72, 108)}
+    common: dict[str, Any] = {"dataset": "mnist", "family": "convolutional", "train_fraction": 0.15, **_BEGIN}
+    training: dict[str, Any] = {"optimiser": "adam", "batch_size": 256, "epochs": 3, "record_every": 108}
+    cnn = draw(range(20_000, 20_000 + seeds * 3 // 20), steps, **common, **training)
     alike = ("optimiser", "max_steps")
     return (
         *ensemble("fc-small-0.05", _fully_connected(0.05, range(seeds)), alike),
@@ -75,15 +67,8 @@ def small(seeds: int) -> tuple[Trial, ...]:
 
 def _fully_connected(scale: float, seeds: range) -> tuple[RunConfiguration, ...]:
     """784-32-32-200-10, even seeds by SGD for half an epoch to five, odd ones by Adam from 20 updates on."""
-    common: dict[str, Any] = {
-        "dataset": "mnist",
-        "family": "fully-connected",
-        "size": "small",
-        "initialiser": "random-normal",
-        "scale": scale,
-        "batch_size": 64,
-        "epochs": 5,
-    }
+    common: dict[str, Any] = {"dataset": "mnist", "family": "fully-connected", "size": "small"}
+    common |= {**_BEGIN, "scale": scale, "batch_size": 64, "epochs": 5}
     halves = tuple(EPOCH * half // 2 for half in range(1, 11))
     early = (20, 40, 80, 160, 320, 640, *halves[1::2][:3], 5 * EPOCH)
     sgd = draw(seeds[::2], {"max_steps": halves}, optimiser="sgd", **common)

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from axonometry.experiments import Claim, IntervalChart, Measurements, Section, in_words, legend
+from axonometry.experiments import Claim, IntervalChart, Measurements, Section, in_words
 from axonometry.metrics import divergence_matrix, layer_fluctuation
 from axonometry.papers.ictai2021.ensembles import CONVENTION, Ensemble, ensembles, layer_values
-from axonometry.report import definitions, distributions, figures, palette, samples
+from axonometry.report import definitions, figures, palette, samples
+from axonometry.report.distributions import density_panels, divergence_panels, keys
 from axonometry.report.page import Figure, Panel, Table
 
 if TYPE_CHECKING:
@@ -139,20 +140,12 @@ def _by_measure(
 ) -> Iterator[Figure]:
     """Of each measure the densities, and how far apart they are."""
     curves, matrices = samples.density_curves(values), samples.divergences(values)
-    for name, mine in curves.groupby("metric", sort=False):
-        metric, words = str(name), in_words(str(name))
-        panels = [
-            Panel(distributions.densities(rows, names, x=definitions.axis(metric), scale=scale), str(layer))
-            for layer, rows in mine.groupby("group", sort=False)
-        ]
-        apart = [
-            Panel(distributions.heatmap(matrix, value=DIVERGENCE), layer)
-            for (of, layer), matrix in matrices.items()
-            if of == metric
-        ]
-        keys, defined = legend(names, scale, drawn=set(mine["name"])), definitions.definition(metric)
-        yield Figure(f"{words.capitalize()}{title}", tuple(panels), caption, defined, keys)
-        yield Figure(f"How far apart: {words}{title}", tuple(apart), APART, definitions.divergence())
+    for metric in dict.fromkeys(curves["metric"]):
+        words, defined = in_words(metric), definitions.definition(metric)
+        legend = keys(names, scale, drawn=set(curves.loc[curves["metric"] == metric, "name"]))
+        panels, apart = density_panels(curves, names, metric, scale), divergence_panels(matrices, metric)
+        yield Figure(f"{words.capitalize()}{title}", panels, caption, defined, legend)
+        yield Figure(f"How far apart: {words}{title}", apart, APART, definitions.divergence())
 
 
 def one_network(found: Measurements) -> Section:

@@ -22,6 +22,7 @@ from axonometry.populations import Population
 from axonometry.populations.objectives import EVALUATION_METRICS
 from axonometry.populations.training import dataset_of
 from axonometry.program.readings.live import live_batches
+from axonometry.report.samples import thinned
 from axonometry.statistics import moments
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def _read(population: Population, name: str, samples: Tensor) -> pd.DataFrame:
     for when, step in (("before", steps[0]), ("after", steps[-1])):
         graph = population.graph(name, step)
         measured = measured_values(graph, samples)
-        values = {f"values.{measure}": _thinned(by_layer) for measure, by_layer in measured.items()}
+        pooled = {measure: _pooled(list(by_layer.values())) for measure, by_layer in measured.items()}
+        values = {f"values.{measure}": thinned(every, VALUES) for measure, every in pooled.items()}
         rows.append({"when": when, **features(graph, measured), **values})
     return pd.DataFrame(rows)
 
@@ -111,15 +113,12 @@ def live_values(graph: NeuralGraph, samples: Tensor) -> dict[str, dict[str, Tens
         samples: Inputs.
     """
     strength, nodes = strength_of_samples(graph)
-    strengths: dict[str, list[Tensor]] = {}
-    activations: dict[str, list[Tensor]] = {}
+    found: dict[str, dict[str, list[Tensor]]] = {"neuron_strength": {}, "neuron_activation": {}}
     for batch in live_batches(graph, samples, nodes=nodes):
-        found = strength(batch)
-        for group, activation in batch.activations.items():
-            activations.setdefault(group, []).append(activation)
-            strengths.setdefault(group, []).append(found[group])
-    both = {"neuron_strength": strengths, "neuron_activation": activations}
-    return {name: {group: torch.cat(parts) for group, parts in of.items()} for name, of in both.items()}
+        for by_layer, values in zip(found.values(), (strength(batch), batch.activations), strict=True):
+            for group in batch.activations:
+                by_layer.setdefault(group, []).append(values[group])
+    return {name: {group: torch.cat(parts) for group, parts in of.items()} for name, of in found.items()}
 
 
 def scaled_strength(graph: NeuralGraph) -> dict[str, Tensor]:
@@ -148,7 +147,7 @@ def features(graph: NeuralGraph, measured: Mapping[str, Values]) -> dict[str, fl
         for layer, values in pooled.items():
             # One number a layer has no shape; its spread over layers would say how many there are.
             chosen = ("mean",) if measure == "layer_fluctuation" else STATISTICS
-            found |= {f"{measure}.{layer}.{name}": value for name, value in _statistics(values, chosen)}
+            found |= {f"{measure}.{layer}.{name}": value for name, value in _statistics(values, chosen).items()}
     return found | dict(_baseline(graph))
 
 
@@ -158,21 +157,18 @@ def _baseline(graph: NeuralGraph) -> Iterator[tuple[str, float]]:
     kernels = [v for v in parameters if v.dim() > 1]
     chosen = {"(all)": _pooled(parameters), "(first)": kernels[0].flatten(), "(last)": kernels[-1].flatten()}
     for place, values in chosen.items():
-        for name, value in (*_statistics(values, STATISTICS), *_quantiles(values)):
+        for name, value in _statistics(values, STATISTICS, _QUANTILES).items():
             yield f"{BASELINE}.{place}.{name}", value
-    each = [dict(_statistics(values.flatten(), STATISTICS)) for values in parameters if values.numel() > 1]
+    each = [_statistics(values.flatten(), STATISTICS) for values in parameters if values.numel() > 1]
     for name in STATISTICS:
         yield f"{BASELINE}.(average).{name}", float(np.mean([one[name] for one in each]))
 
 
-def _statistics(values: Tensor, names: tuple[str, ...]) -> list[tuple[str, float]]:
-    found = moments(values)
-    return [(name, float(getattr(found, name))) for name in names]
-
-
-def _quantiles(values: Tensor) -> list[tuple[str, float]]:
-    found = np.nanquantile(values.detach().numpy(), _QUANTILES)
-    return [(f"q{level}", float(value)) for level, value in zip(_QUANTILES, found, strict=True)]
+def _statistics(values: Tensor, names: tuple[str, ...], quantiles: tuple[float, ...] = ()) -> dict[str, float]:
+    shape, levels = moments(values), np.nanquantile(values.detach().numpy(), quantiles)
+    return {name: float(getattr(shape, name)) for name in names} | {
+        f"q{level}": float(value) for level, value in zip(quantiles, levels, strict=True)
+    }
 
 
 def _pooled(layers: list[Tensor]) -> Tensor:
@@ -181,11 +177,3 @@ def _pooled(layers: list[Tensor]) -> Tensor:
 
 def _of(by_layer: Mapping[str, Tensor], layers: set[str]) -> dict[str, Tensor]:
     return {name: values for name, values in by_layer.items() if name in layers}
-
-
-def _thinned(by_layer: Values) -> np.ndarray:
-    values = _pooled(list(by_layer.values())).numpy()
-    values = values[np.isfinite(values)]
-    if len(values) <= VALUES:
-        return values
-    return values[np.random.default_rng(len(values)).integers(len(values), size=VALUES)]

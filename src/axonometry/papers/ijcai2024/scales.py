@@ -39,69 +39,47 @@ class Options:
     plan: EvaluationPlan
 
 
+_DENSE = {"family": "fully-connected", "units": 64, "layers": 2}
+_GRU = {"family": "recurrent", "cell": "gru", "units": 64}
+CONDITIONS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "dense": ("dense, 2 hidden layers of 64, ReLU", _DENSE),
+    "depth-1": ("1 hidden layer", {**_DENSE, "layers": 1}),
+    "depth-4": ("4 hidden layers", {**_DENSE, "layers": 4}),
+    "width-16": ("16 units a layer", {**_DENSE, "units": 16}),
+    "width-256": ("256 units a layer", {**_DENSE, "units": 256}),
+    "linear": ("linear", {**_DENSE, "activation": "linear"}),
+    "tanh": ("tanh", {**_DENSE, "activation": "tanh"}),
+    "sigmoid": ("sigmoid", {**_DENSE, "activation": "sigmoid"}),
+    "fashion": ("Fashion-MNIST", {**_DENSE, "dataset": "fashion-mnist"}),
+    "reconstruction": ("reconstruction of the images", {**_DENSE, "objective": "bce"}),
+    "performance": ("dense, hyper-parameters that learn well and badly", {**_DENSE, "activation": "relu"}),
+    "autoencoder": ("dense autoencoder, 784-64-21-64-784", {**_DENSE, "family": "autoencoder", "objective": "bce"}),
+    "convolutional": ("2 convolutions of 8 channels", {"family": "convolutional", "units": 8, "layers": 2}),
+    "conv-autoencoder": ("convolutional autoencoder", {"family": "convolutional-autoencoder", "objective": "bce"}),
+    "recurrent": ("recurrent, tanh, 96 units, over rows", {"family": "recurrent", "units": 96}),
+    "lstm": ("LSTM, 48 units, over rows", {**_GRU, "cell": "lstm", "units": 48}),
+    "gru": ("GRU, 64 units, over rows", _GRU),
+    "gru-fashion": ("GRU, rows of Fashion-MNIST", {**_GRU, "dataset": "fashion-mnist"}),
+    "gru-text": ("GRU, characters of a text", {**_GRU, "dataset": "text", "test_fraction": 0.25}),
+    "attention": ("2 blocks of self-attention, 32 wide, over rows", {"family": "attention", "units": 32, "layers": 2}),
+}
+"""Each in words, and the attributes of its networks; those that take longest last; ``performance`` is the hard grid."""
+
+
 def conditions(images: float, characters: float, epochs: int) -> dict[str, dict[str, Any]]:
-    """The attributes of each condition's networks, those that take longest last; ``performance`` is the hard grid.
+    """All attributes of each condition's networks.
 
     Args:
         images: Part of MNIST and Fashion-MNIST that is learned from.
         characters: Part of the text's windows.
         epochs: Of every training.
     """
-    common = {
-        "dataset": "mnist",
-        "batch_size": 64,
-        "epochs": epochs,
-        "record_every": _NEVER,
-        "train_fraction": images,
-        "test_fraction": 0.1,
+    common = {"dataset": "mnist", "batch_size": 64, "epochs": epochs, "record_every": _NEVER, "test_fraction": 0.1}
+    parts = {"text": characters}
+    return {
+        name: {**common, "train_fraction": parts.get(own.get("dataset", "mnist"), images), **own}
+        for name, (_, own) in CONDITIONS.items()
     }
-    text = {"dataset": "text", "train_fraction": characters, "test_fraction": 0.25}
-    dense = {"family": "fully-connected", "units": 64, "layers": 2}
-    gru = {"family": "recurrent", "cell": "gru", "units": 64}
-    own: dict[str, dict[str, Any]] = {
-        "dense": dense,
-        "depth-1": {**dense, "layers": 1},
-        "depth-4": {**dense, "layers": 4},
-        "width-16": {**dense, "units": 16},
-        "width-256": {**dense, "units": 256},
-        "linear": {**dense, "activation": "linear"},
-        "tanh": {**dense, "activation": "tanh"},
-        "sigmoid": {**dense, "activation": "sigmoid"},
-        "fashion": {**dense, "dataset": "fashion-mnist"},
-        "reconstruction": {**dense, "objective": "bce"},
-        "performance": {**dense, "activation": "relu"},
-        "autoencoder": {"family": "autoencoder", "units": 64, "layers": 2, "objective": "bce"},
-        "convolutional": {"family": "convolutional", "units": 8, "layers": 2},
-        "conv-autoencoder": {"family": "convolutional-autoencoder", "objective": "bce"},
-        "recurrent": {"family": "recurrent", "units": 96},
-        "lstm": {"family": "recurrent", "cell": "lstm", "units": 48},
-        "gru": gru,
-        "gru-fashion": {**gru, "dataset": "fashion-mnist"},
-        "gru-text": {**gru, **text},
-        "attention": {"family": "attention", "units": 32, "layers": 2},
-    }
-    return {name: {**common, **attributes} for name, attributes in own.items()}
-
-
-TITLES = {
-    "dense": "dense, 2 hidden layers of 64, ReLU",
-    "depth-1": "1 hidden layer",
-    "depth-4": "4 hidden layers",
-    "width-16": "16 units a layer",
-    "width-256": "256 units a layer",
-    "fashion": "Fashion-MNIST",
-    "reconstruction": "reconstruction of the images",
-    "performance": "dense, hyper-parameters that learn well and badly",
-    "autoencoder": "dense autoencoder, 784-64-21-64-784",
-    "convolutional": "2 convolutions of 8 channels",
-    "conv-autoencoder": "convolutional autoencoder",
-    "recurrent": "recurrent, tanh, 96 units, over rows",
-    "lstm": "LSTM, 48 units, over rows",
-    "gru": "GRU, 64 units, over rows",
-    "gru-fashion": "GRU, rows of Fashion-MNIST",
-    "gru-text": "GRU, characters of a text",
-    "attention": "2 blocks of self-attention, 32 wide, over rows",
-}
 
 
 DIGITS = {"dataset": "digits", "epochs": 1, "train_fraction": 0.2, "test_fraction": 0.5, "batch_size": 16}
@@ -133,7 +111,8 @@ def _scale(
 ) -> Scale:
     comparisons = among(attributes)
     made = partial(trials, attributes, comparisons, performance)
-    return Scale(made, seeds, about, TITLES, Options(comparisons, plan))
+    titles = {name: title for name, (title, _) in CONDITIONS.items()}
+    return Scale(made, seeds, about, titles, Options(comparisons, plan))
 
 
 FEW, FOLDS = EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=200), EvaluationPlan(folds=5, inner_folds=4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import chain, product
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +19,9 @@ from axonometry.experiments import (
     Table,
     discriminate,
     in_words,
-    legend,
     listed,
 )
+from axonometry.experiments.section import Drawn
 from axonometry.papers.ijcai2024.comparisons import KINDS, Comparison, Kind
 from axonometry.papers.ijcai2024.features import BASELINE, CHOICES, CONTROL, MEASURES
 from axonometry.report import definitions, distributions
@@ -120,10 +120,11 @@ def of_kind(kind: Kind) -> Callable[[Measurements], Section]:
         answers = _answers(found, kind)
         tables = tuple(map(_table, answers))
         title, axis = f"Networks that differ in {KINDS[kind]}", "AUC, one class against the rest"
-        charts = (IntervalChart(one, one.columns[1:3], axis, CHANCE, (-0.03, 1.03), TOLD) for one in tables)
-        drawn = (partial(_figures, answer) for answer in answers)
-        figures = tuple(chain.from_iterable(zip(charts, drawn, strict=True)))
-        return Section(title, _setup(found, answers), _claims(kind, answers), tables, figures)
+        figures: list[IntervalChart | Drawn] = []
+        for table, answer in zip(tables, answers, strict=True):
+            figures.append(IntervalChart(table, table.columns[1:3], axis, CHANCE, (-0.03, 1.03), TOLD))
+            figures.append(partial(_figures, answer))
+        return Section(title, _setup(found, answers), _claims(kind, answers), tables, tuple(figures))
 
     section.__name__ = kind
     return section
@@ -194,7 +195,7 @@ def _figures(answer: Answer) -> Iterator[Figure]:
             "Tails are cut where most curves are low."
         )
         title = f"Densities {words}: {answer.comparison.name}"
-        yield Figure(title, panels, caption, legend=legend(list(labels.values())))
+        yield Figure(title, panels, caption, legend=distributions.keys(list(labels.values())))
 
 
 def value_densities(networks: pd.DataFrame) -> pd.DataFrame:
