@@ -140,13 +140,9 @@ def full(seeds: int) -> tuple[Grid, ...]:
     """The paper's grids, architectures in the paper's sizes and epochs; for GPUs."""
     return (
         *(
-            Grid(
-                f"{family}{suffix}",
-                f"{family}, {width:g} times the width",
-                _architecture(family),
-                "paper",
-                cikm2022(family=family, epochs=100 if family == "lenet" else 50, width=width),
-                f"resnet{suffix}" if family.startswith("resnet") else "",
+            _on_the_grid(
+                *(f"{family}{suffix}", f"{family}, {width:g} times the width", family, suffix),
+                **{"epochs": 100 if family == "lenet" else 50, "width": width},
             )
             for family in ("lenet", "vgg-like", "alexnet-like", "resnet-32", "resnet-44", "resnet-56")
             for suffix, width in {"": 1.0, "-half": 0.5, "-wide": 2.0}.items()
@@ -163,14 +159,15 @@ def _rates(*factors: float) -> tuple[float, ...]:
 
 
 def _paper(name: str, title: str, family: str, rates: tuple[float, ...], own: dict[str, Any]) -> Grid:
-    settings: dict[str, Any] = {"family": family, "epochs": EPOCHS, "test_fraction": 0.5, "learning_rates": rates}
-    subject = "resnet" if family.startswith("resnet") else ""
-    title = f"{title}, the paper's grid on CIFAR-10"
-    return Grid(name, title, _architecture(family), "paper", cikm2022(**{**settings, **own}), subject)
+    settings = {"epochs": EPOCHS, "test_fraction": 0.5, "learning_rates": rates, **own}
+    return _on_the_grid(name, f"{title}, the paper's grid on CIFAR-10", family, **settings)
 
 
-def _architecture(family: str) -> str:
-    return "resnet" if family.startswith("resnet") else family
+def _on_the_grid(name: str, title: str, family: str, suffix: str = "", **settings: Any) -> Grid:
+    """Networks of one family; ResNets of all depths are one architecture, and of one width one subject."""
+    kind = "resnet" if family.startswith("resnet") else family
+    networks = cikm2022(family=family, **settings)
+    return Grid(name, title, kind, "paper", networks, f"{kind}{suffix}" if kind == "resnet" else "")
 
 
 def _hard(name: str, dataset: str, seeds: range, **fixed: float) -> Grid:

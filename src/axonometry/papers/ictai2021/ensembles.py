@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from axonometry.experiments import Context, Estimate, Measurements, measure_population
 from axonometry.metrics import jeffreys_divergence, measure as measure_graph
 from axonometry.populations import Population
+from axonometry.populations.accuracy_bins import bins_of
 from axonometry.report import samples
 from axonometry.report.study import labels
 from axonometry.statistics import holm, rank_correlation, rank_test, separation
@@ -84,14 +85,11 @@ class Ensemble:
         """A row a network, ascending by accuracy: accuracy, bin (ordered categorical), third, stratum."""
         import pandas as pd
 
-        members = [
-            (part, [run for run in part.runs if run not in self.broken])
-            for part in self.population.accuracy_bins(EDGES)
-        ]
-        members = [(part, runs) for part, runs in members if runs]
-        names = labels([(part.low, part.high) for part, _ in members])
-        of = {run: name for name, (_, runs) in zip(names, members, strict=True) for run in runs}
-        networks = self.population.frame.loc[list(of), ["accuracy"]]
+        accuracy = self.population.frame["accuracy"].drop(list(self.broken))
+        parts = [part for part in bins_of(accuracy, EDGES) if part.runs]
+        names = labels([(part.low, part.high) for part in parts])
+        of = {run: name for name, part in zip(names, parts, strict=True) for run in part.runs}
+        networks = accuracy[list(of)].to_frame()
         strata = self.table.drop_duplicates("run").set_index("run")["stratum"]
         return networks.assign(
             bin=pd.Categorical(list(of.values()), categories=names, ordered=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -75,10 +75,7 @@ def _fully_connected(scale: float, seeds: range) -> tuple[RunConfiguration, ...]
     return sgd + draw(seeds[1::2], {"max_steps": early}, optimiser="adam", **common)
 
 
-_PROTOCOLS: Mapping[str, Callable[..., tuple[RunConfiguration, ...]]] = {
-    "fully-connected": ictai2021,
-    "convolutional": ictai2021_cnn_ensemble,
-}
+_PROTOCOLS = {"fully-connected": ictai2021, "convolutional": ictai2021_cnn_ensemble}
 _FULL = tuple(product(("mnist", "cifar10"), _PROTOCOLS, ("small", "medium", "big"), (0.05, 0.5, 5.0)))
 
 
