@@ -141,8 +141,12 @@ def full(seeds: int) -> tuple[Grid, ...]:
     return (
         *(
             _on_the_grid(
-                *(f"{family}{suffix}", f"{family}, {width:g} times the width", family, suffix),
-                **{"epochs": 100 if family == "lenet" else 50, "width": width},
+                f"{family}{suffix}",
+                f"{family}, {width:g} times the width",
+                family,
+                suffix,
+                epochs=100 if family == "lenet" else 50,
+                width=width,
             )
             for family in ("lenet", "vgg-like", "alexnet-like", "resnet-32", "resnet-44", "resnet-56")
             for suffix, width in {"": 1.0, "-half": 0.5, "-wide": 2.0}.items()
