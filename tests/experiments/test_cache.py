@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,8 +12,11 @@ import pandas as pd
 import pytest
 
 from axonometry.experiments.cache import cached, fingerprint, source_of
+from axonometry.populations import Population
 from axonometry.populations.parts import module_of_file
 from axonometry.predict import RunTable
+from axonometry.trajectory import Trajectory
+from axonometry.trajectory.store import Description
 
 TABLE = RunTable(
     pd.DataFrame({"accuracy@1": [0.1, 0.2]}, index=["a", "b"]),
@@ -71,12 +74,56 @@ def test_arrays_count_by_their_numbers_and_their_shape() -> None:
     assert fingerprint(compute, np.array(["a", "b"], dtype=object)) != fingerprint(compute, np.array(["a", "c"]))
 
 
+def test_words_count_by_themselves_and_not_by_where_they_are() -> None:
+    first, again, other = (np.array(["".join([one, "b"]), "c"], dtype=object) for one in "aad")
+    assert fingerprint(compute, first) == fingerprint(compute, again) != fingerprint(compute, other)
+
+
+def test_a_table_is_named_by_its_function(tmp_path: Path) -> None:
+    cached(tmp_path, compute, 1)
+    assert [path.name for path in tmp_path.iterdir()] == [f"compute-{fingerprint(compute, 1, None)}.parquet"]
+
+
 def test_what_changes_nothing_is_no_part_of_the_key(tmp_path: Path) -> None:
     cached(tmp_path, compute, 1, unkeyed=(print,))
     cached(tmp_path, compute, 1, unkeyed=(repr,))
     assert Counter.calls == 1
     cached(tmp_path, compute, 1, also="the scale's options")
     assert Counter.calls == 2
+
+
+def test_another_version_of_the_package_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint(compute, 1)
+    monkeypatch.setattr("axonometry.experiments.cache.__version__", "0.0.0")
+    assert fingerprint(compute, 1) != before
+
+
+@dataclass(frozen=True)
+class Width:
+    n: int
+
+
+@dataclass(frozen=True)
+class Depth:
+    n: int
+
+
+def test_values_of_another_kind_or_name_are_others() -> None:
+    alike = [Width(3), Depth(3), Width(4), {"n": 3}, {"m": 3}, np.zeros(2), np.zeros(2, dtype=np.int64)]
+    assert len({fingerprint(compute, one) for one in alike}) == len(alike)
+    assert fingerprint(compute, Width(3)) == fingerprint(compute, Width(3))
+
+
+def population(name: str = "a", steps: tuple[int, ...] = (0, 1), measures: tuple[str, ...] = ("degree",)) -> Population:
+    description = Description((), (), (), (), measures, None, keep_weights=True, configuration=None)
+    return Population(Path("runs"), {name: Trajectory(Path("runs", name), steps, description)})
+
+
+def test_populations_count_by_their_runs_steps_and_measures() -> None:
+    first = fingerprint(compute, population())
+    assert first == fingerprint(compute, replace(population(), folder=Path("elsewhere")))
+    others = population("b"), population(steps=(0, 2)), population(measures=("degree", "modes"))
+    assert len({first, *(fingerprint(compute, one) for one in others)}) == 4
 
 
 def test_nothing_half_written(tmp_path: Path) -> None:
@@ -94,6 +141,9 @@ FACTOR = 2
 class Scaled:
     @staticmethod
     def of(x): return FACTOR * x
+    @property
+    def half(self): return 1 / PARTS
+PARTS = 2
 def helper(x): return Scaled.of(x)
 def unused(x): return x
 def table(x): return pd.DataFrame({"value": [helper(one) for one in x]})
@@ -113,11 +163,23 @@ def written(tmp_path: Path) -> Callable[[str], ModuleType]:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("FACTOR = 2", "FACTOR = 3"), ("FACTOR * x", "FACTOR + x"), ("Scaled.of(x)", "x"), ("[hel", "[-hel")],
+    [
+        ("FACTOR = 2", "FACTOR = 3"),
+        ("FACTOR * x", "FACTOR + x"),
+        ("Scaled.of(x)", "x"),
+        ("[hel", "[-hel"),
+        ("PARTS = 2", "PARTS = 4"),
+    ],
 )
 def test_a_change_of_the_code_counts_however_deep(written: Callable[[str], ModuleType], old: str, new: str) -> None:
     first, second = fingerprint(written(CODE).table), fingerprint(written(CODE.replace(old, new)).table)
     assert first == fingerprint(written(CODE).table) != second
+
+
+def test_a_function_among_the_inputs_counts_by_its_code(written: Callable[[str], ModuleType]) -> None:
+    changed = CODE.replace("FACTOR * x", "FACTOR + x")
+    assert fingerprint(compute, written(CODE).helper) == fingerprint(compute, written(CODE).helper)
+    assert fingerprint(compute, written(CODE).helper) != fingerprint(compute, written(changed).helper)
 
 
 def test_a_change_beside_the_code_does_not_count(written: Callable[[str], ModuleType]) -> None:

@@ -161,6 +161,26 @@ def test_phases_compare_the_learning_rates() -> None:
     assert next(iter(verdicts(equal).values())) == "undecided"
 
 
+def test_the_best_depth_may_be_8() -> None:
+    eight = depth_section(lambda width: 8, lambda d: 0.5 + d / 100, lambda d: 2 - d / 100)
+    assert verdicts(eight)["The most accurate networks have 6 to 8 layers"] == "holds here"
+
+
+def test_a_gap_below_0_is_no_parting() -> None:
+    found = lmap_section(lambda n: 0.1 if n >= 6000 else -0.1, lambda n, kind: [0.0, 1.0])
+    assert any("L-Map: 6,000, 6,000, 6,000;" in one.numbers for one in found.claims)
+
+
+def test_samples_are_known_at_the_bound_and_late_begins_at_twice_the_updates() -> None:
+    table = pd.DataFrame({"step": [10, 20, 40], "train_accuracy": [0.5, 0.99, 1.0], "test_accuracy": [0.1, 0.2, 0.9]})
+    assert (Jump.of(table).memorised, Jump.of(table).step) == (20, 40)
+    assert Jump(20.0, 40.0, 0.7).late
+    assert not Jump(20.0, 39.0, 0.7).late
+    # Half of the gain from 0.2 to 0.9 is 0.55: reached before the end.
+    way = pd.DataFrame({"step": [1, 2, 3, 4], "train_accuracy": 1.0, "test_accuracy": [0.2, 0.5, 0.6, 0.9]})
+    assert Jump.of(way).step == 3
+
+
 def depth_section(
     best: Callable[[int], int], sample: Callable[[int], float], weight: Callable[[int], float], seeds: int = 3
 ) -> Section:
