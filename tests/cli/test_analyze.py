@@ -9,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import axonometry as ax
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -104,3 +106,14 @@ def test_pickled_code_is_not_run(run, tmp_path: Path) -> None:
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
     assert not (tmp_path / "exploded").exists()
+
+
+def test_a_run_without_link_weights(run, tmp_path: Path, network: nn.Module) -> None:
+    with ax.Recorder(tmp_path / "run", network, torch.zeros(1, 4), measures=["node_strength"]) as recorder:
+        recorder.record(0)
+        recorder.record(1)
+    outcome = run("analyze", tmp_path / "run")
+    assert outcome.code == 0
+    assert "no link weights" in outcome.err
+    assert "Node strength" in outcome.out
+    assert run("analyze", tmp_path / "run", "--json").json[0]["link_weights"] == []

@@ -84,8 +84,8 @@ def test_every_command_prints_json(name: str) -> None:
         (["runs", "verify", "no/such"], "Error: no such folder: no/such. Check the path."),
         (["runs", "train", "--size", "huge"], "Error: `size` of fully-connected is one of small, medium, big;"),
         (["runs", "train", "--count", "0"], "Error: Invalid value for '--count'"),
-        (["paper", "ictai2021", "--scale", "huge"], "Error: the experiment has its scales; got 'huge'."),
-        (["paper", "nobody"], "Error: the papers have names; got 'nobody'."),
+        (["paper", "ictai2021", "--scale", "huge"], "Error: no such scale: huge."),
+        (["paper", "nobody"], "Error: no such paper: nobody."),
         (["experiment", "nothing.py"], "Error: an experiment is named by FILE.py:NAME; got 'nothing.py'."),
     ],
 )

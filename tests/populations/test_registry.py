@@ -127,6 +127,31 @@ def test_a_new_network(tmp_path: Path) -> None:
     torch.testing.assert_close(stacked.snapshots[2]["0.weight"], run.snapshots[2]["0.weight"], rtol=1e-3, atol=1e-4)
 
 
+class Bare(nn.Module):
+    """A network with a parameter that no initialiser reaches."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.randn(inputs, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.matrix
+
+
+def test_all_initial_parameters_are_of_the_seed(tmp_path: Path) -> None:
+    DATASETS.register("my-rings", rings)
+    NETWORKS.register("my-bare", lambda shape, n_outputs: Bare(shape[0], n_outputs), usual={})
+    configuration = RunConfiguration(dataset="my-rings", family="my-bare", **TINY)
+    found = []
+    for number, one in enumerate((configuration, configuration, replace(configuration, seed=1))):
+        torch.manual_seed(number)
+        before = torch.get_rng_state()
+        found.append(train(one, tmp_path / str(number)).snapshots[0]["matrix"])
+        assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
 def test_a_new_initialiser(tmp_path: Path) -> None:
     INITIALISERS.register("my-constant", all_equal)
     run = train(RunConfiguration(initialiser="my-constant", scale=0.125, **TINY), tmp_path)

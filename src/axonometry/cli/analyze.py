@@ -116,9 +116,12 @@ def _checkpoint(path: Path, move: Progress) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    terminal.show_frame(
-        _readable(found["link_weights"]), _title(found), spare=("shape", "kurtosis", "skewness", "count")
-    )
+    if found["link_weights"].empty:
+        terminal.note(f"{found['path']} has no link weights: they were not recorded.")
+    else:
+        terminal.show_frame(
+            _readable(found["link_weights"]), _title(found), spare=("shape", "kurtosis", "skewness", "count")
+        )
     for metric, (_, title) in OVER_TIME.items():
         if len(found.get(metric, ())):
             _show_steps(found[metric], title)

@@ -31,7 +31,9 @@ EXPERIMENT = (
 def experiment(
     place: Annotated[str, typer.Argument(metavar="NAME", help="A paper, or FILE.py:NAME of a variable in a file.")],
     *,
-    scale: Annotated[str, typer.Option(help="Scale: tiny, small, full, or another one of the experiment.")] = "small",
+    scale: Annotated[
+        str | None, typer.Option(help="Scale: tiny, small, full, or another one of the experiment; small by default.")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Only this section and its networks; repeatable.")] = None,
     folder: Annotated[Path | None, typer.Option(help="Folder of the runs; runs/NAME by default.")] = None,
     report: Report = None,
@@ -50,6 +52,7 @@ def experiment(
         kind = "experiment" if ":" in place or place.endswith(".py") else "paper"
         found = load_experiment(place) if kind == "experiment" else load_paper(place)
         where = folder or Path("runs") / found.name
+        scale = scale or ("small" if "small" in found.scales else next(iter(found.scales)))
         results = run(
             found, scale, folder=where, only=only or (), seeds=seeds, data=data, workers=workers, progress=move
         )

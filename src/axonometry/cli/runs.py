@@ -24,12 +24,17 @@ def train_runs(
     config: Annotated[
         Path | None, typer.Option(help="JSON file with one configuration or a list; replaces the options below.")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="digits, text, mnist, fashion-mnist or cifar10.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Data set: digits, text, mnist, fashion-mnist, cifar10, modular-addition, or a registered one."
+        ),
+    ] = None,
     family: Annotated[str | None, typer.Option(help="Network family, such as fully-connected or lenet.")] = None,
     size: Annotated[str | None, typer.Option(help="small, medium or big.")] = None,
     initialiser: Annotated[str | None, typer.Option(help="Distribution of the initial parameters.")] = None,
     scale: Annotated[float | None, typer.Option(help="Scale of the initialiser.")] = None,
-    optimiser: Annotated[str | None, typer.Option(help="sgd or adam.")] = None,
+    optimiser: Annotated[str | None, typer.Option(help="sgd, adam, adamw, rmsprop, or a registered one.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Number of networks, with consecutive seeds.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first network.")] = 0,

@@ -20,7 +20,9 @@ def load_experiment(place: str) -> Experiment:
     """
     file, _, name = place.rpartition(":")
     path = Path(file)
-    if not file or not path.is_file():
+    if file and not path.is_file():
+        raise ConfigurationError(f"no such file: {file}", "", "Check the path")
+    if not file:
         remedy = "For example: axonometry experiment examples/experiment.py:WIDTHS"
         raise ConfigurationError("an experiment is named by FILE.py:NAME", repr(place), remedy)
     module = module_of_file(path)

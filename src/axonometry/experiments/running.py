@@ -64,7 +64,7 @@ class Results:
         Raises:
             ConfigurationError: There is none of that name.
         """
-        return chosen(self.sections, name, "the results have the section")
+        return chosen(self.sections, name, "section")
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -110,12 +110,12 @@ def run(  # noqa: PLR0913 - what, how large, where, by whom, and who is told
         DataError: A data set's file is missing.
         RunError: Runs failed, or the folder holds something else.
     """
-    start, size = time.monotonic(), chosen(experiment.scales, scale, "the experiment has its scales")
+    start, size = time.monotonic(), chosen(experiment.scales, scale, "scale")
     seeds = size.seeds if seeds is None else seeds
     if seeds < 1:
         raise ConfigurationError("`seeds` is at least 1", str(seeds), "Two are the least that give an interval")
     makers = dict(zip(experiment.section_names, experiment.sections, strict=True))
-    only = {name: chosen(makers, name, "the experiment has its sections") for name in only} or makers
+    only = {name: chosen(makers, name, "section") for name in only} or makers
     makers = {name: make for name, make in makers.items() if name in only}
     context = Context(size, seeds, Path(folder) / "tables", data, workers or 1, progress or silent)
     trials = [t for t in size.trials(seeds) if not t.sections or set(t.sections) & set(makers)]
@@ -131,22 +131,22 @@ def run(  # noqa: PLR0913 - what, how large, where, by whom, and who is told
     return Results(experiment, scale, sections, conditions, found, trained, time.monotonic() - start)
 
 
-def chosen(there: Mapping[str, T], name: str, rule: str) -> T:
+def chosen(there: Mapping[str, T], name: str, kind: str) -> T:
     """What a user asks for by its name.
 
     Args:
         there: What can be asked for.
         name: What is asked for.
-        rule: What the error says.
+        kind: What it is.
 
     Raises:
         ConfigurationError: There is none of that name.
 
-    >>> chosen({"tiny": 2, "small": 10}, "small", "the experiment has its scales")
+    >>> chosen({"tiny": 2, "small": 10}, "small", "scale")
     10
     """
     if name not in there:
-        raise ConfigurationError(rule, repr(name), f"Choose from: {', '.join(there)}")
+        raise ConfigurationError(f"no such {kind}: {name}", "", f"Choose from: {', '.join(there)}")
     return there[name]
 
 

@@ -25,6 +25,6 @@ def load_paper(name: str) -> Experiment:
     """
     from axonometry.experiments.running import chosen
 
-    chosen(PAPERS, name, "the papers have names")
+    chosen(PAPERS, name, "paper")
     found: Experiment = import_module(f"{__name__}.{name}").EXPERIMENT
     return found

@@ -19,7 +19,7 @@ from axonometry.populations.initialisers import initialise
 from axonometry.populations.loop import Stop, TrainingLoop
 from axonometry.populations.objectives import n_outputs
 from axonometry.populations.sampling import used_images
-from axonometry.populations.seeds import generator
+from axonometry.populations.seeds import derive, generator
 from axonometry.populations.text import require_text
 from axonometry.progress import Progress, silent
 from axonometry.trajectory import Recorder, Trajectory, load
@@ -113,7 +113,10 @@ def initial_network(configuration: RunConfiguration, dataset: Dataset) -> nn.Mod
         ConfigurationError: The data set's inputs are too small for the network.
     """
     outputs = n_outputs(configuration.objective, dataset)
-    network = network_of(configuration, dataset.shape, outputs, dataset.n_tokens)
+    with torch.random.fork_rng(devices=[]):
+        # What an initialiser does not reach, such as a bare parameter of a registered network, is of the seed, too.
+        torch.manual_seed(derive(configuration.seed, "parameters"))
+        network = configuration.architecture.network(dataset.shape, outputs, dataset.n_tokens)
     initialise(network, configuration.initialiser, configuration.scale, generator(configuration.seed, "initialiser"))
     if configuration.initial_factor != 1:
         with torch.no_grad():

@@ -27,7 +27,7 @@ from axonometry.program.untouched import computes_weights, unwrapped
 def capture(
     module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean", batch_axis: BatchAxis = 0, **keywords: Any
 ) -> NeuralGraph:
-    """LinearFunction a module as a weighted directed graph.
+    """Read a module as a weighted directed graph.
 
     Args:
         module: Any feed-forward network that ``torch.export`` accepts. It is left exactly as it was: mode, hooks,
