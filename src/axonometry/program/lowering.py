@@ -1,8 +1,37 @@
-"""The reader: walks an exported program once and finds its sums, groups, synapses and wiring.
+"""Lowering of an exported program: one walk finds its sums, groups, synapses and wiring.
 
 The exported calls are read one after the other. A synapse's result is an *open* sum for as long as one operation alone
 reads it and that operation adds to it, scales its channels or relabels its neurons; then the sum is *cut*: it becomes a
 neuron group, and what follows reads the group.
+
+Take a residual block with a head, on an input of shape (1, 2, 4, 4), and what it exports to::
+
+    h = self.norm(self.conv(x))            conv2d     = aten.conv2d(x, p_conv_weight)        opens a sum
+    h = (h + x).relu()                     batch_norm = aten.batch_norm(conv2d, ...)         scales its channels
+    return self.head(h.flatten(1))         add        = aten.add(batch_norm, x)              adds a skip to it
+                                           relu       = aten.relu(add)                       cuts it: a group
+                                           flatten    = aten.flatten(relu, 1)                relabels the group
+                                           linear     = aten.linear(flatten, p_head_weight)  opens the next sum
+
+``add`` is the group ``conv``, named after the first synapse of its sum. ``batch_norm`` is no group: its factors belong
+to the weights of ``conv``. The output of the program cuts the sum of ``linear``.
+
+>>> from axonometry import capture
+>>> class Block(torch.nn.Module):
+...     def __init__(self):
+...         super().__init__()
+...         self.conv, self.norm = torch.nn.Conv2d(2, 2, 3, padding=1, bias=False), torch.nn.BatchNorm2d(2)
+...         self.head = torch.nn.Linear(32, 3)
+...
+...     def forward(self, x):
+...         return self.head((self.norm(self.conv(x)) + x).relu().flatten(1))
+>>> graph = capture(Block(), torch.zeros(1, 2, 4, 4))
+>>> [(group.name, group.shape) for group in graph.groups]
+[('input', (2, 4, 4)), ('conv', (2, 4, 4)), ('head', (3,))]
+>>> [(synapse.name, synapse.sources, synapse.target, synapse.n_links) for synapse in graph.synapses]
+[('conv', ('input',), 'conv', 400), ('head', ('conv',), 'head', 96)]
+>>> [(wire.kind, wire.sources, wire.target, wire.n_links) for wire in graph.wires]
+[('skip', ('input',), 'conv', 32)]
 """
 
 from __future__ import annotations
@@ -35,7 +64,7 @@ SHAPE_ONLY = set(overloads("zeros_like", "ones_like", "full_like", "new_zeros", 
 
 @dataclass
 class _Sum:
-    """An open sum: the synapses and skips that feed it, and the scales that their results have passed."""
+    """An open sum: the synapses and skips that feed it; of ``norm(conv(x)) + x``, conv2d and x."""
 
     synapses: list[fx.Node] = field(default_factory=list)
     skips: list[fx.Node] = field(default_factory=list)
@@ -63,7 +92,7 @@ class Reader:
     controls: dict[fx.Node, Any] = field(default_factory=dict)
 
     def program(self) -> Program:
-        """Read every node, then put together what the cut reading needs."""
+        """Lower every node, then put together the program that is left."""
         self._placeholders()
         for node in self.exported.graph.nodes:
             if node.op == "get_attr":
@@ -109,7 +138,7 @@ class Reader:
             batch_axes=self._axes_of_inputs(),
         )
 
-    # reading -----------------------------------------------------------------------------------------------------
+    # lowering ----------------------------------------------------------------------------------------------------
 
     def _placeholders(self) -> None:
         placeholders = [n for n in self.exported.graph.nodes if n.op == "placeholder"]
@@ -165,6 +194,10 @@ class Reader:
 
     def _absorb(self, call: OpCall, reading: Lowering) -> list[fx.Node]:
         """The open operands whose sum goes on through this call."""
+        # norm(conv(x)) + x: batch_norm absorbs conv2d and add absorbs batch_norm. x is no open sum: add links it as a
+        # skip. Where y = a(x) is read twice, as in y + b(relu(y)), add absorbs b alone: relu needs the value of y as
+        # well, so that y is a group, and the y in the sum is a skip from it.
+        # A scale along an axis that does not count the sum's channels is no factor of one output channel of a weight.
         if reading.kind not in ("sum", "scale", "relabel"):
             return []
         absorbed = []
@@ -195,6 +228,10 @@ class Reader:
         return Signal(node)
 
     def _channel_axis(self, call: OpCall, reading: Lowering, operand: fx.Node) -> int | None:
+        # Where a relabel moves the channels is found by moving labels: of shape (1, 2, 4), all entries labelled by
+        # axis 1, a transpose(1, 2) gives (1, 4, 2) with labels [0, 1] along axis 2 and equal along all others: axis 2.
+        # A flatten(1) gives (1, 8) with labels [0, 0, 0, 0, 1, 1, 1, 1] along axis 1, which has 8 entries and not 2: no
+        # axis counts the channels any more.
         axis, before, after = self.known[operand].channel_axis, call.shape(operand), call.shape()
         if axis is None or (before == after and reading.kind != "relabel"):
             return axis
@@ -211,6 +248,8 @@ class Reader:
 
     def _extend(self, node: fx.Node, reading: Lowering, absorbed: list[fx.Node]) -> None:
         """An open sum goes on: note its terms, and what each has been multiplied with."""
+        # a(x) - 2 * b(x): the sums of both go on as one, with synapses a and b. The coefficients 1 and -1 of the
+        # subtraction are multiplied into their factors; the 2 was noted in front of it, among the scales of b.
         total = _Sum()
         signals = self._linked(node, reading)
         coefficients = reading.coefficients or (1.0,) * len(signals)
@@ -234,6 +273,11 @@ class Reader:
         """
         if not self.known[node].open:
             return
+        # relu(a(x) / 2): behind = [div], then [div, linear], and linear is the point of the cut. The neuron's
+        # pre-activation is a(x), as the module ``a`` computes it, and the links into it keep the weights of ``a``. The
+        # nonlinearity is z -> relu(z / 2), and 1/2 is a coefficient of the links that leave the group. In b(a(x) / 2)
+        # no nonlinearity says where the neuron is: the sum is cut at div, and 1/2 belongs to the weights of ``a``.
+        # A relabel is outside in either case: in relu(a(x).flatten(1)) the group has the shape of a(x).
         behind = [node]
         while self.readings[behind[-1]].kind == "relabel" or (before_numbers and self._is_number(behind[-1])):
             behind.append(self._linked(behind[-1], self.readings[behind[-1]])[0])
@@ -264,7 +308,7 @@ class Reader:
         return frozenset([self.cuts[node]]) if node in self.cuts else self.sources[node]
 
     def _operands(self, node: fx.Node) -> list[fx.Node]:
-        """The signals that the reading of a call really uses."""
+        """The signals that the lowering of a call really uses."""
         reading = self.readings[node]
         return [reading.of] if reading.kind == "carrier" and reading.of else self._linked(node, reading)
 
@@ -459,7 +503,7 @@ def _operation_name(node: fx.Node) -> str:
 
 
 def _extra(node: fx.Node, name: str) -> tuple[fx.Node, ...]:
-    """A node that a call's reading takes besides the call's own arguments."""
+    """A node that a call's lowering takes besides the call's own arguments."""
     return (node.meta[name],) if name in node.meta else ()
 
 
@@ -468,7 +512,7 @@ def _carried(_: Links, signal: Tensor) -> Tensor:
 
 
 def _scaled(reading: Lowering, shape: list[int]) -> Any:
-    """The reading of a scale: one factor and one shift a channel."""
+    """The linear function of a scale: one factor and one shift a channel."""
 
     def read(links: Links, signal: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         gain = reading.gain(*args, **kwargs)  # type: ignore[misc]

@@ -1,4 +1,14 @@
-"""From neurons to channels: which channels meet in which weight, found once a network by following them."""
+"""From neurons to channels: which channels meet in which weight, found once a network by following them.
+
+Take ``Sequential(Conv2d(1, 2, 1), ReLU(), AvgPool2d(2), Flatten(), Linear(4, 3))`` on an input of shape (1, 1, 4, 2).
+The group ``0`` has two channels of 4 x 2 neurons. Behind pooling and flattening, its channel 0 arrives at the inputs 0
+and 1 of the linear map and channel 1 at 2 and 3::
+
+    index = [0, 1, 2, 3]    onto = [0, 0, 1, 1]    # the pairs of ``4`` with ``0``
+
+so that columns 0 and 1 of the weight are added up, squared, in the channel graph's column 0, and 2 and 3 in column 1:
+the block ('4', '0') has shape (3, 2), each entry the root of such a sum.
+"""
 
 from __future__ import annotations
 
@@ -193,6 +203,10 @@ class _Follower:
         Channels are told apart by labels drawn at random: where one channel alone arrives, the labels' weighted mean is
         its label. Where channels mix, each is followed on its own.
         """
+        # Two channels have the labels 1.71 and 1.97. A pooling over four neurons of channel 0 gives 4 * 1.71 where the
+        # labels go in and 4 where ones go in: the mean is 1.71, and channel 0 alone arrives. A sum over both channels
+        # gives (1.71 + 1.97) / 2 = 1.84, which is no label: they mix. Labels are drawn at random because a mix of two
+        # may not look like a third: of labels 1, 2, 3 the mean of the first and the last is the second.
         shape = _shape(start)
         links = Links((structure,), dtype=torch.float64)
         along = [-1 if i == axis else 1 for i in range(len(shape))]
@@ -216,6 +230,9 @@ class _Follower:
         return found
 
     def _one_by_one(self, start: fx.Node, along: list[int], channels: int, links: Links) -> dict[Place, _Carried]:
+        # A sum over two channels, each of two neurons, and a linear map of it: ones in channel 0 alone reach inputs 0
+        # and 1, ones in channel 1 alone reach both too. Arrivals: channel = [0, 0, 1, 1], position = [0, 1, 0, 1].
+        # This takes a run for each channel instead of two for all, and so is done only where channels mix.
         eye = torch.eye(channels, dtype=torch.float64, device=self.device)
         arrived = [self.values(start, row.reshape(along).expand(_shape(start)), links) for row in eye]
         found = {}
@@ -250,6 +267,8 @@ def _feed(follow: _Follower, synapse: Synapse, target: Group) -> _Pairs:
     shape, axis = _shape(site.node), site.lowering.channel_axis
     axis = len(shape) - 1 if axis is None else axis
     channels = shape[axis] if shape else 1
+    # conv -> add: output channel c of the weight is channel c of the group. Where the sum is relabelled on its way into
+    # the group, as by pixel_shuffle(2), of 8 output channels 0 to 3 are channel 0 of the group and 4 to 7 channel 1.
     if follow.start(target.name) is site.node:
         same = torch.arange(channels, device=follow.device)
         return _Pairs(same, same % target.n_channels, channels, target.n_channels)

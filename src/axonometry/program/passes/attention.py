@@ -2,6 +2,24 @@
 
 A softmax's result is no signal but the weights of links from token to token. Without data all tokens that a mask lets
 through weigh alike; the mask is found by running what stands between the scores and the softmax with all scores zero.
+
+Take attention with a causal mask over three tokens, with linear maps ``q``, ``k``, ``v``, and what it exports to (the
+linear maps left out)::
+
+    scores = q(x) @ k(x).transpose(1, 2)        matmul   = aten.matmul(linear, transpose)      # (1, 3, 3)
+    masked = scores + full(-inf).triu(1)        add      = aten.add(matmul, triu)
+    return masked.softmax(-1) @ v(x)            softmax  = aten.softmax(add, -1)
+                                                matmul_1 = aten.matmul(softmax, linear_2)      # (1, 3, 4)
+
+The pass copies what stands between ``matmul`` and ``matmul_1``, with zeros for the scores, and tells ``matmul_1``::
+
+    zeros_like_default = aten.zeros_like(matmul)
+    add_1 = aten.add(zeros_like_default, triu)
+    softmax_1 = aten.softmax(add_1, -1)
+    equal_shares = equal_shares(softmax_1, -1)  # matmul_1.meta["shares"], with meta["weights_at"] = 0
+
+``equal_shares`` is [[1, 0, 0], [1/2, 1/2, 0], [1/3, 1/3, 1/3]]: a linear map ``o`` of the result has links from the
+values ``v`` of 1, 2 and 3 tokens. Queries and keys make the weights of links and have no links to ``o``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,19 @@
-"""Branches: of a ``torch.cond``, the program keeps the side that the example takes."""
+"""Branches: of a ``torch.cond``, the program keeps the side that the example takes.
+
+Take a network of one branch, with two linear maps ``a`` and ``b``, and what it exports to::
+
+    def forward(self, x):                                  sum_1   = aten.sum(x)
+        return torch.cond(x.sum() > 0, self.a, self.b_,    gt      = aten.gt(sum_1, 0)
+                          (x,))                            cond    = cond(gt, true_graph_0, false_graph_0, (x, ...))
+    # b_ is x -> relu(b(x))                                getitem = getitem(cond, 0)
+
+On an example of ones the calls as far as ``gt`` are run and give True. The calls of ``true_graph_0`` take the place of
+``cond``, and ``sum_1`` and ``gt``, which nothing else reads, are gone::
+
+    linear = aten.linear(x, p_a_weight, p_a_bias)
+
+The graph has the groups ``input`` and ``a``. ``b`` is no part of it, and the program is marked as decided by values.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +72,7 @@ def _inline(graph: fx.Graph, node: fx.Node, branch: fx.GraphModule) -> None:
                 results = fx.map_arg(inner.args[0], copies.__getitem__)
             else:
                 copies[inner] = graph.node_copy(inner, copies.__getitem__)
+    # cond = (linear,) and getitem = cond[0]: whatever reads getitem reads linear from here on
     for user in list(node.users):  # the branches' results are a tuple, taken apart by getitem
         user.replace_all_uses_with(results[user.args[1]])
         graph.erase_node(user)

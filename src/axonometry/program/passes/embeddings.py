@@ -2,6 +2,20 @@
 
 Where the numbers come from the module's inputs, the one-hot vectors are a group of input neurons, one for each place
 and each row of the table; a row's entries are the weights of that neuron's links.
+
+Take ``Sequential(Embedding(10, 3), Linear(3, 2))`` on four token ids, of shape (1, 4), and what it exports to::
+
+    embedding = aten.embedding(p_0_weight, input)  # (1, 4, 3)
+    linear = aten.linear(embedding, p_1_weight, p_1_bias)
+
+The pass puts a product in the place of the look-up::
+
+    one_hot = one_hot(input, 10)  # (1, 4, 10): a 1 at each token's row
+    look_up = look_up(one_hot, p_0_weight)  # (1, 4, 3), the same values
+    linear = aten.linear(look_up, p_1_weight, p_1_bias)
+
+``one_hot`` is the group ``input`` of 4 x 10 neurons, and ``0`` a synapse from it of 4 x 10 x 3 = 120 links.
+Two tables of ten rows that are read with the same ids share one group of one-hot vectors.
 """
 
 from __future__ import annotations

@@ -2,6 +2,15 @@
 
 A non-decreasing function of the largest is the largest of the function, so that ``relu(max_pool(conv(x)))`` and
 ``max_pool(relu(conv(x)))`` are one network; written the second way, the nonlinearity acts on the convolution's neurons.
+
+Take ``Sequential(Conv2d(1, 4, 3), MaxPool2d(2), ReLU())``, what it exports to, and what the pass makes of it::
+
+    conv2d     = aten.conv2d(input, ...)                 conv2d       = aten.conv2d(input, ...)
+    max_pool2d = aten.max_pool2d(conv2d, ...)            relu_default = aten.relu(conv2d)
+    relu       = aten.relu(max_pool2d)                   max_pool2d   = aten.max_pool2d(relu_default, ...)
+
+With a window of -3 and 2 both give 2: relu(max(-3, 2)) = max(relu(-3), relu(2)). ``aten.leaky_relu`` with slope -1 is
+|x|, and |max(-3, 2)| = 2 where max(|-3|, |2|) = 3: it is left behind the pooling.
 """
 
 from __future__ import annotations

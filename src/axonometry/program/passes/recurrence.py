@@ -4,6 +4,26 @@ A layer of T steps becomes one group of T x (gates x units) neurons, the pre-act
 state of one step enters the sums of the next. Torch's fused calls and its cells are rewritten into the functions below,
 each of which computes what it says when samples run through it; how it is read as links stands in ``rules/recurrent``.
 
+Take ``RNN(2, 3, batch_first=True)`` on four steps, an input of shape (1, 4, 2), and what it exports to::
+
+    zeros = aten.zeros([1, 1, 3])  # the state before the first step
+    rnn_tanh = aten.rnn_tanh(input, zeros, [p_weight_ih_l0, p_weight_hh_l0, p_bias_ih_l0, p_bias_hh_l0], ...)
+    getitem = getitem(rnn_tanh, 0)  # the states, of shape (1, 4, 3)
+
+The pass puts these calls in the place of ``rnn_tanh`` (the axis of steps is 1, and they are not reversed)::
+
+    select_int = aten.select(zeros, 0, 0)  # (1, 3)
+    linear_default = aten.linear(input, p_weight_ih_l0, p_bias_ih_l0)  # (1, 4, 3)
+    state_before = state_before(select_int, input, 1, False)  # (1, 4, 3): what each step starts from
+    from_state = from_state(state_before, p_weight_hh_l0, p_bias_hh_l0)  # (1, 4, 3)
+    pre_activations = pre_activations(linear_default, from_state, ...)  # (1, 4, 3): the sums
+    activated = activated(pre_activations, "tanh")
+    states = states(activated, ...)
+
+``pre_activations`` is the group ``recurrent`` of 4 x 3 neurons. The synapse ``recurrent.input`` has 4 x 3 x 2 = 24
+links, and ``recurrent.state``, from the group to itself, 3 x 3 x 3 = 27: none into the first of the four steps. An LSTM
+of the same sizes has 4 x 12 neurons; all four gates make up a state, and ``recurrent.state`` has 3 x 12 x 12 = 432.
+
 Gates multiply signals. In the graph a unit's state after a step is linked from the gates of that step that make it up,
 with weight 1; the memory that a gated cell carries over passes on nothing by itself (definitions 2, our choice).
 """
@@ -163,6 +183,7 @@ def _unrolled(
     gates = call(activated, fields, layer.kind, shape=shape)
     after = call(states, gates, start, layer.how, shape=size)
     memory = call(memories, gates, start, layer.how, shape=size) if layer.kind == "lstm" else None
+    # state_before stands in front of the sums that lead to it: the program has no loops, so the way back is noted here
     before.meta["fed_by"], before.meta["kind"] = fields, layer.kind
     if layer.projection is not None:
         after = _linear(graph, after, (layer.projection, None), place, f"{layer.name}.projection")
