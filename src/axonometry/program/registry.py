@@ -9,7 +9,7 @@ every coefficient through ``links`` and every constant term through ``links.cons
         return F.linear(x, links(weight), links.constant(bias))
 
 Kinds:
-    synapse: a linear map with weights; its result is a sum, the local field of new neurons.
+    synapse: a linear map with weights; its result is a sum, the pre-activation of new neurons.
     sum: adds signals; where an operand is a synapse read by nothing else, both are one sum.
     scale: multiplies each channel with a constant (folded normalisation); given by a ``gain``, not by a reading.
     relabel: moves every neuron to exactly one place (view, permute).
@@ -36,7 +36,7 @@ def op_rule(*operations: Operation) -> Callable[[OpRule], OpRule]:
     """Register a function that looks at the call before it says how to read it."""
 
     def register(function: OpRule) -> OpRule:
-        for operation in operations:
+        for operation in (one for named in operations for one in _overloads_of(named)):
             _RULES[operation] = function
             _changes.append(operation)
         return function
@@ -50,7 +50,8 @@ def rule(
     """Register how operations are read; see this module's text for what the reading must do.
 
     Args:
-        operations: Operator overloads such as ``torch.ops.mylib.my_op.default``.
+        operations: Operators: an overload such as ``torch.ops.mylib.my_op.default``, or ``torch.ops.mylib.my_op`` for
+            all of its overloads.
         kind: What the operation is.
         weight: For a synapse, the position of its weight among the arguments.
         output_axis: For a synapse, the weight's axis of output channels.
@@ -73,6 +74,13 @@ def rule(
         return read
 
     return register
+
+
+def _overloads_of(operation: Operation) -> list[Operation]:
+    """The overloads of an operator that is given without one; exported calls are of overloads."""
+    if isinstance(operation, torch._ops.OpOverloadPacket):
+        return [getattr(operation, name) for name in operation.overloads()]
+    return [operation]
 
 
 def find(operation: Operation) -> OpRule | None:
