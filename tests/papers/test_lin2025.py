@@ -207,9 +207,9 @@ def test_networks_that_diverge_are_named_and_left_out(folder: Path, tmp_path: Pa
 
 
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="'lmaps'"):
+    with pytest.raises(ConfigurationError, match="no such section: lmaps"):
         run(EXPERIMENT, "tiny", only=["lmaps"], folder=tmp_path)
-    with pytest.raises(ConfigurationError, match="'large'"):
+    with pytest.raises(ConfigurationError, match="no such scale: large"):
         run(EXPERIMENT, "large", folder=tmp_path)
     with pytest.raises(ConfigurationError, match="at least 1"):
         run(EXPERIMENT, "tiny", seeds=0, folder=tmp_path)

@@ -27,8 +27,8 @@ KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "
 """Where training scripts put the weights."""
 TRAINING_STATE = ("optim", "sched", "rng", "scaler", "callbacks", "loops", "random_state", "loss_scale")
 """Parts of the keys under which they put what is no weight but has tensors."""
-MOST_OBJECTS = 3_000_000
-"""Of one file; lists that hold the same list twice, many times over, have no end otherwise."""
+MOST_AGAIN = 10_000
+"""Containers that may be met again; lists that hold the same list twice, many times over, have no end otherwise."""
 DEEPEST = 100
 STORED = (StoredTensor, SparseTensor, NumpyArray, WithoutNumbers)
 
@@ -138,13 +138,11 @@ class _Walk:
     """What was met on the way: tensors with the keys that lead to them, and what is none."""
 
     tensors: dict[Path_, Any] = field(default_factory=dict)
-    met: int = 0
+    met: set[int] = field(default_factory=set)
+    again: int = 0
 
     def visit(self, value: Any, place: Path_, above: tuple[int, ...]) -> list[str]:
         """Collect every tensor below a value; what is left out is returned."""
-        self.met += 1
-        if self.met > MOST_OBJECTS:
-            raise ValueError(f"more than {MOST_OBJECTS:,} objects")
         if isinstance(value, STORED):
             self.tensors[place] = value
             return []
@@ -154,6 +152,7 @@ class _Walk:
                 if id(value) in above
                 else f"over {DEEPEST} dictionaries, one in another"
             )
+        self._count(value)
         before = len(self.tensors)
         left: list[str] = []
         for key, child in _children(value):
@@ -166,6 +165,14 @@ class _Walk:
         # Nothing of a tensor in it: one name says it.
         code = f"{value.name}: code, not run" if isinstance(value, Unknown) else "none of the weights"
         return [f"{'.'.join(place)} ({code})"]
+
+    def _count(self, value: Any) -> None:
+        if not isinstance(value, (Mapping, list, tuple, Unknown)) or value == ():
+            return
+        self.again += id(value) in self.met
+        self.met.add(id(value))
+        if self.again > MOST_AGAIN:
+            raise ValueError(f"over {MOST_AGAIN:,} dictionaries and lists that stand in it more than once")
 
 
 def _is_training_state(key: str, value: Any) -> bool:
