@@ -233,7 +233,7 @@ class LineChart:
         names = list(dict.fromkeys(self.frame["name"]))
         panel = Panel(curves(self.frame, x=self.x, y=self.y, log=self.log))
         legend = tuple(Key(name, colour) for name, colour in zip(names, colours(len(names)), strict=True))
-        bands = f"{self.caption} Bands are 95% intervals, cut off where they leave the panel.".strip()
+        bands = f"{self.caption} Bands are 95% intervals, clipped where they leave the panel.".strip()
         return Figure(self.title, (panel,), bands, legend=legend if len(names) > 1 else (), arrangement="wide")
 
 

@@ -200,7 +200,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
 
         Args:
             threshold: An accuracy that the run shall reach.
-            level: Of the interval, whose upper end must lie below the threshold.
+            level: Confidence level of the interval, whose upper end must lie below the threshold.
         """
         return StopBelow(self, threshold, level)
 

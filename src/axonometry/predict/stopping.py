@@ -27,7 +27,7 @@ class StopBelow:
     Attributes:
         predictor: Of regression, fitted.
         threshold: An accuracy that the run shall reach.
-        level: Of the interval.
+        level: Confidence level of the interval.
 
     >>> stop = predictor.stop_below(0.8)  # doctest: +SKIP
     >>> for epoch in range(1, 11):  # doctest: +SKIP
