@@ -113,10 +113,7 @@ def initial_network(configuration: RunConfiguration, dataset: Dataset) -> nn.Mod
         ConfigurationError: The data set's inputs are too small for the network.
     """
     outputs = n_outputs(configuration.objective, dataset)
-    with torch.random.fork_rng(devices=[]):
-        # What an initialiser does not reach, such as a bare parameter of a registered network, is of the seed, too.
-        torch.manual_seed(derive(configuration.seed, "parameters"))
-        network = configuration.architecture.network(dataset.shape, outputs, dataset.n_tokens)
+    network = network_of(configuration, dataset.shape, outputs, dataset.n_tokens)
     initialise(network, configuration.initialiser, configuration.scale, generator(configuration.seed, "initialiser"))
     if configuration.initial_factor != 1:
         with torch.no_grad():
@@ -128,12 +125,14 @@ def initial_network(configuration: RunConfiguration, dataset: Dataset) -> nn.Mod
 def network_of(
     configuration: RunConfiguration, input_shape: tuple[int, ...], n_outputs: int, n_tokens: int | None = None
 ) -> nn.Module:
-    """A network of the configuration's architecture, with parameters of no meaning; random states are left alone.
+    """A network of the configuration's architecture before its initialiser; random states are left alone.
 
     Raises:
         ConfigurationError: The inputs are too small for the network, or are tokens, which it does not read.
     """
     with torch.random.fork_rng(devices=[]):
+        # What an initialiser does not reach, such as a bare parameter of a registered network, is of the seed, too.
+        torch.manual_seed(derive(configuration.seed, "parameters"))
         return configuration.architecture.network(input_shape, n_outputs, n_tokens)
 
 
