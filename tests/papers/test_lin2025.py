@@ -194,6 +194,7 @@ def test_a_second_call_trains_nothing_and_finds_the_same(results: Results, folde
 def test_networks_that_diverge_are_named_and_left_out(results: Results, folder: Path) -> None:
     # ``results`` comes first: it counts what it trained into the same folder.
     assert results.trained
+
     def wild(seeds: int) -> list[Trial]:
         trials = [trial for trial in few(1) if trial.sections == ("phases",)]
         broken = replace(trials[1].configuration, learning_rate=1e30)
