@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from axonometry.program import capture, rule
-from axonometry.program.registry import find
+from axonometry.program.registry import find_rule
 
 
 @torch.library.custom_op("axonometry_tests::twice_linear", mutates_args=())
@@ -36,7 +36,7 @@ def test_a_rule_of_an_operator_is_one_of_all_its_overloads() -> None:
     def read(links, x, weight, bias):  # type: ignore[no-untyped-def]
         return links.plus(F.linear(x, links(weight) * links(2.0)), bias)
 
-    assert all(find(getattr(operator, name)) is not None for name in operator.overloads())
+    assert all(find_rule(getattr(operator, name)) is not None for name in operator.overloads())
     graph = capture(Twice(), torch.zeros(1, 2))
     assert (graph @ graph.ones())["weight"].tolist() == [-2.0]
     assert (graph.abs() @ graph.ones())["weight"].tolist() == [6.0]

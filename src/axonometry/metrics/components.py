@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from axonometry.program.links import Links, presence
-from axonometry.program.readings.adjacency import run, statics_of
+from axonometry.program.readings.adjacency import run_program, statics_of
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class _Sweeps:
     def downstream(self, marks: Mapping[str, Tensor]) -> dict[str, Tensor]:
         widened = _Widened(marks)
         with torch.inference_mode(False), torch.no_grad():
-            run(self._graph.program, widened, self._statics, self._links, observe=widened.take)
+            run_program(self._graph.program, widened, self._statics, self._links, observe=widened.take)
         return widened.marks
 
     def upstream(self, marks: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -76,7 +76,7 @@ class _Sweeps:
             zero = torch.zeros((), dtype=self._graph.dtype, device=self._graph.device)
             leaves = {name: zero.expand(value.shape).requires_grad_() for name, value in marks.items()}
             joined = _Joined(leaves)
-            received = run(self._graph.program, joined, self._statics, self._links, observe=joined.take)
+            received = run_program(self._graph.program, joined, self._statics, self._links, observe=joined.take)
             ends = {name: value for name, value in received.items() if value.requires_grad}
             if not ends:
                 return dict(marks)

@@ -27,7 +27,7 @@ from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.neuron_statistics import NeuronStatistics, statistic_rows, streamed_statistics
 from axonometry.metrics.rows import Row
 from axonometry.program.primitives import one_hot as numbers_of
-from axonometry.program.readings.adjacency import run
+from axonometry.program.readings.adjacency import run_program
 from axonometry.program.readings.live import LiveBatch
 from axonometry.program.readings.samples import Samples
 
@@ -190,10 +190,12 @@ class _Flow:
         return {**self.statics, **dict(zip(self.real, values, strict=True))}
 
     def _received(self, given: By, values: list[Any]) -> dict[str, Tensor]:
-        return run(self.program, given, self.statics, self.links, recorded=self._recorded(values))
+        return run_program(self.program, given, self.statics, self.links, recorded=self._recorded(values))
 
     def _sent(self, _: By, values: list[Any]) -> dict[str, Tensor]:
-        reading = partial(run, self.program, statics=self.statics, links=self.links, recorded=self._recorded(values))
+        reading = partial(
+            run_program, self.program, statics=self.statics, links=self.links, recorded=self._recorded(values)
+        )
         mapped: Any = torch.func.vjp(reading, dict(self.graph.zeros()))
         sums, pull = mapped
         sent: dict[str, Tensor] = pull({name: torch.ones_like(value) for name, value in sums.items()})[0]

@@ -15,9 +15,9 @@ from axonometry.program.example import BatchAxis, batch_axes, first_sample
 from axonometry.program.export import check_first_sample, export
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.ir import Program, Step
-from axonometry.program.links import Links, structure
+from axonometry.program.links import Links, existence
 from axonometry.program.lowering import Pooling, Reader
-from axonometry.program.readings.adjacency import run, statics_of
+from axonometry.program.readings.adjacency import run_program, statics_of
 from axonometry.program.registry import n_registered
 from axonometry.program.sharing import store as sharing
 from axonometry.program.sharing.fingerprint import Opaque, fingerprint
@@ -75,7 +75,7 @@ def _key(module: nn.Module, inputs: Any, options: Any) -> Hashable | None:
         return None
 
 
-def _read_again(shared: sharing.Shared, module: nn.Module) -> NeuralGraph:
+def _read_again(shared: sharing.SharedProgram, module: nn.Module) -> NeuralGraph:
     """The graph of a module whose architecture has been captured before."""
     state = shared.state(module)
     return NeuralGraph(_counted(shared.program, state) if shared.counted_by_values else shared.program, state)
@@ -110,7 +110,7 @@ def _structure(
     draft: Program, state: dict[str, Tensor], dtype: torch.dtype
 ) -> tuple[dict[str, Tensor], dict[fx.Node, float]]:
     """Links into each neuron, and the mean number of links into each result of a synapse."""
-    links = Links((structure,), dtype=dtype)
+    links = Links((existence,), dtype=dtype)
     statics = statics_of(draft, state)
     device = next((v.device for v in statics.values() if isinstance(v, Tensor)), torch.device("cpu"))
     ones = {name: torch.ones(shape, dtype=links.dtype, device=device) for name, shape in draft.shapes.items()}
@@ -122,4 +122,4 @@ def _structure(
             raw[step.node] = float(value.sum(dtype=torch.float64)) / value.numel()
 
     with torch.no_grad():
-        return run(draft, ones, statics, links, observe=observe), raw
+        return run_program(draft, ones, statics, links, observe=observe), raw

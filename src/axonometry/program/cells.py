@@ -1,6 +1,6 @@
 """What the steps of recurrent layers compute, as functions that stand in a program in the place of the fused calls.
 
-How each is read as links is said by the rules of the same name in ``rules/recurrent``.
+How each is read as links is said by the rules of the same name, with ``_rule`` behind it, in ``rules/recurrent``.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from axonometry.program.kernels import kernel_of
 from axonometry.program.links import Links, Map, absolute, presence, square
 from axonometry.program.matrices import networkx_graph, sparse_matrix
 from axonometry.program.operators import Product, checked, checked_map, filled
-from axonometry.program.readings.adjacency import run, statics_of
+from axonometry.program.readings.adjacency import run_program, statics_of
 from axonometry.program.readings.tape import Tape, recording
 from axonometry.program.rolling import channel_graph
 from axonometry.values import NodeValues
@@ -127,7 +127,7 @@ class NeuralGraph:
         """What every neuron receives: the weighted sum over the neurons that link to it."""
         given = self.checked(x)
         with torch.no_grad():
-            return self._whole(run(self.program, given, self.weights, self.links))
+            return self._whole(run_program(self.program, given, self.weights, self.links))
 
     def products(self, x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> tuple[NodeValues, NodeValues]:
         """``(A @ x, A.T @ y)``."""
@@ -141,7 +141,7 @@ class NeuralGraph:
         one = torch.ones((), dtype=self.dtype, device=self.device)
         equal = {group.name: one.expand(group.shape) for group in self.groups}
         with torch.no_grad():
-            received = self._whole(run(self.program, equal, self.weights, self.links))
+            received = self._whole(run_program(self.program, equal, self.weights, self.links))
         return received, self.pulled(equal)
 
     def pulled(self, y: Mapping[str, Tensor]) -> NodeValues:
@@ -266,7 +266,7 @@ class NeuralGraph:
         statics, links, shapes = self.weights, self.links, {group.name: group.shape for group in self.groups}
         with torch.no_grad():
             received = torch.func.vmap(
-                lambda one: run(self.program, {source: one}, statics, links, source=source), chunk_size=256
+                lambda one: run_program(self.program, {source: one}, statics, links, source=source), chunk_size=256
             )(values)
         return {name: value.reshape(len(values), *shapes[name]) for name, value in received.items()}
 
@@ -311,7 +311,7 @@ class NeuralGraph:
         """The constant term of every neuron's local field: biases, and the shifts of folded normalisation."""
         zeros = dict(self.zeros())
         with torch.no_grad():
-            return self._whole(run(self.program, zeros, self.weights, Links(dtype=self.dtype, constants=True)))
+            return self._whole(run_program(self.program, zeros, self.weights, Links(dtype=self.dtype, constants=True)))
 
     # matrices --------------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ def presence(c: Any) -> Any:
     return (c != 0).to(c.dtype) if isinstance(c, Tensor) else float(c != 0)
 
 
-def structure(c: Any) -> Any:
+def existence(c: Any) -> Any:
     """1 everywhere: a link is there whatever its weight."""
     return torch.ones_like(c) if isinstance(c, Tensor) else 1.0
 

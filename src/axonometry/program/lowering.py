@@ -55,7 +55,7 @@ from axonometry.program.op_call import Lowering, OpCall, Signal, module_path
 from axonometry.program.passes.attention import is_attention
 from axonometry.program.primitives import one_hot
 from axonometry.program.registry import overloads
-from axonometry.program.rules import find
+from axonometry.program.rules import find_rule
 
 Pooling = Literal["mean", "nodes"]
 PARTS = {*overloads("select", "slice", "unbind", "dropout", "clone"), operator.getitem}
@@ -173,7 +173,7 @@ class Reader:
             return
         if node.meta.get("val") is None:  # checks of shapes and values
             return
-        resolve = find(node.target)
+        resolve = find_rule(node.target)
         if resolve is None:
             call.refuse("it has no rule")
         reading = resolve(call)

@@ -83,7 +83,7 @@ def _overloads_of(operation: Operation) -> list[Operation]:
     return [operation]
 
 
-def find(operation: Operation) -> OpRule | None:
+def find_rule(operation: Operation) -> OpRule | None:
     """The rule of an operation, or None."""
     return _RULES.get(operation)
 

@@ -23,7 +23,7 @@ from torch import Tensor, fx
 
 from axonometry.program.channels import ChannelGraph
 from axonometry.program.ir import Group, Kernel, Program, Shape, Synapse
-from axonometry.program.links import Links, square, structure
+from axonometry.program.links import Links, existence, square
 from axonometry.program.op_call import Lowering
 from axonometry.program.readings.adjacency import nothing, statics_of
 
@@ -208,7 +208,7 @@ class _Follower:
         # gives (1.71 + 1.97) / 2 = 1.84, which is no label: they mix. Labels are drawn at random because a mix of two
         # may not look like a third: of labels 1, 2, 3 the mean of the first and the last is the second.
         shape = _shape(start)
-        links = Links((structure,), dtype=torch.float64)
+        links = Links((existence,), dtype=torch.float64)
         along = [-1 if i == axis else 1 for i in range(len(shape))]
         labels = torch.rand(channels, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 1
         labels = labels.sort().values.to(self.device)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-def linear_map(
+def transposable_map(
     x: Tensor, value: Callable[[], Tensor], pull: Callable[[Tensor], Tensor], shape: tuple[int, ...]
 ) -> Tensor:
     """A map that is linear in x: its value, or where x is being differentiated, zeros that know the transpose.

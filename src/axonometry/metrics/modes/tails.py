@@ -32,7 +32,7 @@ from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.labels import checked_labels, held, labels_in
 from axonometry.metrics.rows import Row, n_classes, rows_or_nan
 from axonometry.program.links import Links
-from axonometry.program.readings.adjacency import run
+from axonometry.program.readings.adjacency import run_program
 from axonometry.program.readings.linear import linear_maps
 from axonometry.program.readings.live import LiveBatch, live_batches, refuse_nonfinite
 from axonometry.program.readings.samples import Samples
@@ -199,7 +199,7 @@ def _tail(graph: NeuralGraph) -> _Tail:
     output = next(group.name for group in graph.groups if group.role == "output")
     links = Links(dtype=graph.dtype, constants=True)
     with torch.no_grad():
-        received = run(graph.program, dict(graph.zeros()), graph.weights, links, mode="linear")
+        received = run_program(graph.program, dict(graph.zeros()), graph.weights, links, mode="linear")
     wide = {name: matrix.flatten(1).double() for name, matrix in maps.items()}
     return _Tail(graph, wide, received[output].reshape(-1).double(), output)
 
@@ -212,7 +212,7 @@ def _outputs(tail: _Tail, batch: LiveBatch) -> tuple[dict[str, Tensor], Tensor]:
     zeros = {name: torch.zeros(shape, dtype=graph.dtype, device=graph.device) for name, shape in shapes.items()}
     sent = {name: values.to(graph.dtype) for name, values in batch.activations.items()}
     with torch.no_grad():
-        received = torch.func.vmap(lambda one: run(graph.program, {**zeros, **one}, statics, links))(sent)
+        received = torch.func.vmap(lambda one: run_program(graph.program, {**zeros, **one}, statics, links))(sent)
     total = tail.constants
     truncated: dict[str, Tensor] = {}
     for name in sent:

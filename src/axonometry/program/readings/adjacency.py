@@ -51,7 +51,7 @@ def statics_of(program: Program, state: Mapping[str, Tensor], *, differentiable:
     return values
 
 
-def run(  # noqa: PLR0913 - what a reading is
+def run_program(  # noqa: PLR0913 - what a reading is
     program: Program,
     values: Mapping[str, Tensor],
     statics: Statics,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import ValuesError
-from axonometry.program.readings.adjacency import run
+from axonometry.program.readings.adjacency import run_program
 
 if TYPE_CHECKING:
     from axonometry.program.operators import CapturedGraph
@@ -44,7 +44,7 @@ def linear_maps(graph: CapturedGraph, output: str | None = None) -> dict[str, Te
             name: torch.zeros(shape, dtype=graph.dtype, device=graph.device, requires_grad=True)
             for name, shape in shapes.items()
         }
-        received = run(graph.program, leaves, graph.weights, graph.links, mode="linear")
+        received = run_program(graph.program, leaves, graph.weights, graph.links, mode="linear")
         # An input group that is asked for receives nothing.
         whole = leaves[output] + received[output].reshape(shapes[output]) if output in received else leaves[output]
         rows = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from axonometry.program.readings.adjacency import run
+from axonometry.program.readings.adjacency import run_program
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def recording(graph: CapturedGraph) -> tuple[Values, Values]:
     with torch.inference_mode(False), torch.enable_grad():
         zero = torch.zeros((), dtype=graph.dtype, device=graph.device)
         leaves = {group.name: zero.expand(group.shape).requires_grad_() for group in graph.groups}
-        received = run(graph.program, leaves, graph.weights, graph.links)
+        received = run_program(graph.program, leaves, graph.weights, graph.links)
     return leaves, {name: value for name, value in received.items() if value.requires_grad}
 
 
@@ -37,7 +37,7 @@ class Tape:
         """``A @ x``."""
         graph = self._graph
         with torch.no_grad():
-            received = run(graph.program, x, graph.weights, graph.links)
+            received = run_program(graph.program, x, graph.weights, graph.links)
         return NodeValues(
             {g.name: received[g.name].reshape(g.shape) if g.name in received else x[g.name] * 0.0 for g in graph.groups}
         )

@@ -1,6 +1,6 @@
 """The rules of the ATen calls; importing this package registers them."""
 
-from axonometry.program.registry import find as find
+from axonometry.program.registry import find_rule as find_rule
 from axonometry.program.rules import (
     activations as activations,
     arithmetic as arithmetic,

@@ -26,7 +26,7 @@ def links_of(links: Links, weights: Tensor) -> Tensor:
     return links(weights) * (weights != 0)
 
 
-def probabilities(
+def attention_probabilities(
     query: Tensor, key: Tensor, mask: Tensor | None = None, causal: bool = False, scale: float | None = None
 ) -> Tensor:
     """What scaled dot-product attention multiplies the values with, of shape (..., queries, keys).
@@ -72,7 +72,9 @@ def _fused_shares(
     heads: int,
     **named: Any,
 ) -> Tensor:
-    return probabilities(query, _repeated(key, heads), named.get("attn_mask", mask), is_causal, named.get("scale"))
+    return attention_probabilities(
+        query, _repeated(key, heads), named.get("attn_mask", mask), is_causal, named.get("scale")
+    )
 
 
 def _heads(node: fx.Node) -> int:

@@ -12,7 +12,7 @@ from axonometry.program.links import Links
 from axonometry.program.op_call import Lowering, OpCall
 from axonometry.program.registry import op_rule
 from axonometry.program.rules.arithmetic import with_constant
-from axonometry.program.rules.synapses import linear
+from axonometry.program.rules.synapses import linear_rule
 
 
 def _state(gates: Tensor, kind: str) -> Tensor:
@@ -30,7 +30,7 @@ def _memory(gates: Tensor) -> Tensor:
 
 
 @op_rule(cells.state_before)
-def state_before(call: OpCall) -> Lowering:
+def state_before_rule(call: OpCall) -> Lowering:
     """The state of the step before, and at the first the state that the layer starts from."""
     kind, start_node = call.node.meta["kind"], call.args[0]
     is_signal = call.is_signal(start_node)
@@ -46,13 +46,13 @@ def state_before(call: OpCall) -> Lowering:
 
 
 @op_rule(cells.from_state)
-def from_state(call: OpCall) -> Lowering:
+def from_state_rule(call: OpCall) -> Lowering:
     """A linear map of the state before."""
-    return linear(call)
+    return linear_rule(call)
 
 
 @op_rule(cells.pre_activations, cells.gru_pre_activations)
-def pre_activations(call: OpCall) -> Lowering:
+def pre_activations_rule(call: OpCall) -> Lowering:
     """The sum of what comes from the input and from the state; a reset gate in between modulates."""
     terms = call.args[:2]
     linked = [call.is_signal(term) for term in terms]
@@ -62,13 +62,13 @@ def pre_activations(call: OpCall) -> Lowering:
 
 
 @op_rule(cells.activated)
-def activated(call: OpCall) -> Lowering:
+def activated_rule(call: OpCall) -> Lowering:
     """The gates' nonlinearities."""
     return call.carried()
 
 
 @op_rule(cells.states)
-def states(call: OpCall) -> Lowering:
+def states_rule(call: OpCall) -> Lowering:
     """The state after every step, from the gates of that step."""
     kind = call.args[2][0]
     if kind in ("tanh", "relu"):
@@ -77,18 +77,18 @@ def states(call: OpCall) -> Lowering:
 
 
 @op_rule(cells.next_state)
-def next_state(call: OpCall) -> Lowering:
+def next_state_rule(call: OpCall) -> Lowering:
     """The state of an LSTM's cell, from the gates of this step."""
     return Lowering("wiring", lambda links, gates, *_: _state(gates, "lstm"), reads=(call.args[0],))
 
 
 @op_rule(cells.next_gru_state)
-def next_gru_state(call: OpCall) -> Lowering:
+def next_gru_state_rule(call: OpCall) -> Lowering:
     """The state of a GRU's cell, from the gates of this step."""
     return Lowering("wiring", lambda links, gates, *_: _state(gates, "gru"), reads=(call.args[0],))
 
 
 @op_rule(cells.memories, cells.next_memory)
-def memories(call: OpCall) -> Lowering:
+def memories_rule(call: OpCall) -> Lowering:
     """The memory of an LSTM, from the gates of this step that write it."""
     return Lowering("wiring", lambda links, gates, *_: _memory(gates), reads=(call.args[0],))

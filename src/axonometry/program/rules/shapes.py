@@ -136,7 +136,7 @@ def copied(call: OpCall) -> Lowering:
 
 
 @op_rule(*overloads("fill"))
-def filled(call: OpCall) -> Lowering:
+def fill(call: OpCall) -> Lowering:
     """``x[...] = 0``: the signal is gone."""
     return Lowering("wiring", lambda links, x, value: links.plus(torch.zeros_like(x), value))
 

@@ -14,7 +14,7 @@ from axonometry.program.op_call import Lowering, OpCall
 from axonometry.program.primitives import look_up
 from axonometry.program.registry import op_rule, overloads
 from axonometry.program.rules.attention import of_softmax
-from axonometry.program.transposable import is_constant, linear_map
+from axonometry.program.transposable import is_constant, transposable_map
 
 aten = torch.ops.aten
 LARGE = 2**18
@@ -22,12 +22,12 @@ LARGE = 2**18
 
 
 @op_rule(aten.linear.default)
-def linear(call: OpCall) -> Lowering:
+def linear_rule(call: OpCall) -> Lowering:
     """X W' + b."""
     shape = call.shape()
 
     def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return linear_map(
+        return transposable_map(
             x,
             lambda: _linear(links, x, links(weight), bias),
             lambda y: _linear_pulled(y, links(weight)),
@@ -61,7 +61,7 @@ def _convolution(
         constants = links.constant(bias)
         if geometry is None:
             return operation(x, weight, constants, *rest, **named)
-        return linear_map(
+        return transposable_map(
             x,
             lambda: operation(*geometry.reduced(x, weight), constants, *rest, **named),
             lambda y: geometry.pull(y, x, weight),
@@ -116,7 +116,7 @@ class Geometry:
 
 
 @op_rule(*overloads("conv1d", "conv2d", "conv3d"))
-def convolution(call: OpCall) -> Lowering:
+def convolution_rule(call: OpCall) -> Lowering:
     """The weight's layout is (out, in / groups, ...)."""
     groups = call.node.kwargs.get("groups", call.argument(6, 1))
     geometry = Geometry.of(call, len(call.shape()) - 2)
@@ -202,7 +202,7 @@ def _times(x: Tensor, weight: Callable[[], Tensor], shape: tuple[int, ...]) -> T
     def value() -> Tensor:
         return x[..., :1] * weight().sum(0) if is_constant(x, -1) else x @ weight()
 
-    return linear_map(x, value, lambda y: y @ weight().T, shape)
+    return transposable_map(x, value, lambda y: y @ weight().T, shape)
 
 
 @op_rule(aten.addmm.default, aten.baddbmm.default)

@@ -28,7 +28,7 @@ MOST = 64
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedProgram:
     """A program and where its tensors are found in a module.
 
     Attributes:
@@ -49,7 +49,7 @@ class Shared:
         return {**{name: tensors[path].detach() for name, path in self.paths.items()}, **self.constants}
 
 
-def shared_of(program: Program, state: Mapping[str, Tensor], module: nn.Module) -> Shared | None:
+def shared_of(program: Program, state: Mapping[str, Tensor], module: nn.Module) -> SharedProgram | None:
     """What can be shared of a capture; None where another network's capture may differ.
 
     A branch that was chosen by values is a choice of this network, and a floating-point mask that of this example.
@@ -67,7 +67,7 @@ def shared_of(program: Program, state: Mapping[str, Tensor], module: nn.Module) 
     constants = {name: tensor for name, tensor in state.items() if name not in paths}
     if any(name not in program.constants for name in constants):
         return None
-    return Shared(program, paths, constants, _is_counted_by_values(program))
+    return SharedProgram(program, paths, constants, _is_counted_by_values(program))
 
 
 def _memory(tensor: Tensor) -> Hashable:
@@ -89,11 +89,11 @@ def _is_floating(node: fx.Node) -> bool:
     return not isinstance(value, Tensor) or value.is_floating_point()
 
 
-_KEPT: OrderedDict[Hashable, Shared] = OrderedDict()
+_KEPT: OrderedDict[Hashable, SharedProgram] = OrderedDict()
 _LOCK = Lock()
 
 
-def find(key: Hashable) -> Shared | None:
+def find(key: Hashable) -> SharedProgram | None:
     """What has been kept of an architecture, or None."""
     with _LOCK:
         if key in _KEPT:
@@ -101,7 +101,7 @@ def find(key: Hashable) -> Shared | None:
         return _KEPT.get(key)
 
 
-def keep(key: Hashable, shared: Shared) -> None:
+def keep(key: Hashable, shared: SharedProgram) -> None:
     """Keep what was made of an architecture for the next network of the same."""
     with _LOCK:
         _KEPT[key] = shared
