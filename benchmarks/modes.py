@@ -1,4 +1,4 @@
-"""Neuron modes and rank distributions against a plain sort of the same local fields, and a network of 100 layers."""
+"""Neuron modes and rank distributions against a plain sort of the same pre-activations, and a network of 100 layers."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def measured() -> list[Row]:
         what = f"10 x 512 {activation.__name__}, 10,000 samples"
 
         def sort_all(held: list[np.ndarray] = held) -> None:
-            for fields in held:
-                torch.sort(torch.from_numpy(fields), dim=1)
+            for rows in held:
+                torch.sort(torch.from_numpy(rows), dim=1)
 
         def quickest(held: list[np.ndarray] = held) -> None:
-            for fields in held:
-                by_rows(lambda some, fields=fields: np.sort(fields[some], axis=1), fields.shape)
+            for rows in held:
+                by_rows(lambda some, rows=rows: np.sort(rows[some], axis=1), rows.shape)
 
         def modes(graph: ax.NeuralGraph = graph, samples: Tensor = samples, names: list[str] = hidden) -> object:
             return ax.neuron_modes(graph, samples, groups=names)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import axonometry as ax
-from axonometry.program import sharing
+from axonometry.program.sharing import store as sharing
 
 
 @dataclass(frozen=True)

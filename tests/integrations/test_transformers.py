@@ -114,8 +114,8 @@ def test_adjoint(name: str) -> None:
 
 
 @every_model
-def test_live_fields_are_what_hooks_see(name: str) -> None:
-    """Every linear layer's output that no skip is added to, on a padded batch, is a group's local field."""
+def test_live_pre_activations_are_what_hooks_see(name: str) -> None:
+    """Every linear layer's output that no skip is added to, on a padded batch, is a group's pre-activation."""
     module, graph = captured(name)
     inputs = inputs_of(name, 5)
     seen: dict[str, Tensor] = {}
@@ -130,7 +130,7 @@ def test_live_fields_are_what_hooks_see(name: str) -> None:
     sums = {wire.target for wire in graph.wires}
     fields = {}
     for batch in live_batches(graph, inputs, batch_size=2):
-        for group, value in batch.fields.items():
+        for group, value in batch.pre_activations.items():
             fields.setdefault(group, []).append(value)
     compared = 0
     for path, value in seen.items():
@@ -193,6 +193,6 @@ def test_half_precision() -> None:
     (batch,) = live_batches(graph, ids, batch_size=4)
     with torch.no_grad():
         logits = module(ids).logits
-    assert batch.fields["lm_head"].dtype == torch.bfloat16
-    torch.testing.assert_close(batch.fields["lm_head"], logits, rtol=0.05, atol=0.05)
+    assert batch.pre_activations["lm_head"].dtype == torch.bfloat16
+    torch.testing.assert_close(batch.pre_activations["lm_head"], logits, rtol=0.05, atol=0.05)
     assert ax.node_strength(graph)["lm_head"].isfinite().all()

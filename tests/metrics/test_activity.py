@@ -306,7 +306,7 @@ def test_memory_does_not_grow_with_the_samples(monkeypatch: pytest.MonkeyPatch) 
 
     def watched(graph: Any, samples: Any, function: Any, **choices: Any) -> Any:
         def counted(batch: LiveBatch, lane: int) -> Any:
-            for tensor in [*batch.fields.values(), *batch.activations.values()]:
+            for tensor in [*batch.pre_activations.values(), *batch.activations.values()]:
                 alive[id(tensor)] = weakref.ref(tensor)
             gc.collect()  # the wrappers that check annotations make circles
             peaks.append(sum(reference() is not None for reference in alive.values()))

@@ -49,7 +49,7 @@ def stored(graph: ax.NeuralGraph, samples: Any) -> tuple[Tensor, Tensor]:
     (batch,) = live_batches(graph, samples, batch_size=1000)
     rows = [
         torch.cat([part[group.name].reshape(batch.size, -1) for group in graph.groups], 1)
-        for part in (batch.fields, batch.activations)
+        for part in (batch.pre_activations, batch.activations)
     ]
     return rows[0], rows[1]
 

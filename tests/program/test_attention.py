@@ -67,7 +67,7 @@ def test_torch_s_transformers(name: str) -> None:
     assert not [c.parameter for c in graph.coverage if c.role == "unclaimed"]
     assert [group.name for group in graph.groups if group.role == "input"] == ["input"], "a mask is no neuron"
     check_adjoint(graph, draws=1)
-    fields = torch.cat([batch.fields["head"] for batch in live_batches(graph, (x, padded), batch_size=4)])
+    fields = torch.cat([batch.pre_activations["head"] for batch in live_batches(graph, (x, padded), batch_size=4)])
     torch.testing.assert_close(fields, module(x, padded).detach())
 
 
@@ -149,7 +149,7 @@ def test_a_mask_as_input_is_no_neuron(fused: bool) -> None:
     cut = mask.isneginf()
     assert torch.equal(attended(graph, "value", "out"), ~cut)
     (batch,) = live_batches(graph, (x, torch.zeros_like(mask)), batch_size=3)
-    torch.testing.assert_close(batch.fields["out"], module(x, torch.zeros_like(mask)).detach())
+    torch.testing.assert_close(batch.pre_activations["out"], module(x, torch.zeros_like(mask)).detach())
 
 
 @pytest.mark.parametrize("low", [-1e4, -1e9, torch.finfo(torch.float64).min, float("-inf")])

@@ -155,7 +155,7 @@ def same_graph(module: nn.Module, x: Tensor, monkeypatch: pytest.MonkeyPatch) ->
     assert torch.equal(quick.biases().flatten(), slow.biases().flatten())
     samples = torch.rand(3, *x.shape[1:], dtype=x.dtype)
     (one,), (other,) = (list(live_batches(graph, samples)) for graph in (quick, slow))
-    for kind in ("fields", "activations"):
+    for kind in ("pre_activations", "activations"):
         found, expected = getattr(one, kind), getattr(other, kind)
         assert found.keys() == expected.keys()
         assert all(torch.allclose(found[name], expected[name]) for name in found)

@@ -51,7 +51,7 @@ def test_an_axis_for_each_input() -> None:
     x, state = torch.randn(5, 6, 4, dtype=torch.float64), torch.randn(2, 5, 3, dtype=torch.float64)
     graph = ax.capture(module, x, state, batch_axis=(0, 1))
     assert [group.shape for group in graph.groups] == [(6, 4), (2, 3), (6, 9), (6, 9), (6, 2)]
-    fields = torch.cat([batch.fields["out"] for batch in live_batches(graph, (x, state), batch_size=2)])
+    fields = torch.cat([batch.pre_activations["out"] for batch in live_batches(graph, (x, state), batch_size=2)])
     torch.testing.assert_close(fields, module(x, state).detach())
 
 
@@ -137,7 +137,7 @@ def test_a_nonlinearity_behind_max_pooling_is_that_of_the_neurons_in_front(funct
     strengths = (ax.neuron_strength(graph, x).mean for graph in (one, other))
     torch.testing.assert_close(*(s["0"] for s in strengths))
     (batch,) = live_batches(one, x, batch_size=9)
-    torch.testing.assert_close(batch.fields["4"], behind(x).detach())
+    torch.testing.assert_close(batch.pre_activations["4"], behind(x).detach())
     assert one.n_links == other.n_links
 
 
@@ -147,7 +147,7 @@ def test_a_falling_function_stays_behind_its_pooling() -> None:
     )
     x = torch.randn(4, 1, 8, 8, dtype=torch.float64)
     (batch,) = live_batches(ax.capture(module, x), x, batch_size=4)
-    torch.testing.assert_close(batch.fields["4"], module(x).detach())
+    torch.testing.assert_close(batch.pre_activations["4"], module(x).detach())
 
 
 @pytest.mark.parametrize("norm", [nn.LayerNorm(6), nn.GroupNorm(2, 6), nn.RMSNorm(6), nn.BatchNorm1d(6)])
@@ -173,7 +173,7 @@ def test_a_projection_behind_which_something_is_added_stays_a_group() -> None:
     graph = ax.capture(module, x)
     assert [group.name for group in graph.groups] == ["input", "lstm", "lstm.projection", "out"]
     (batch,) = live_batches(graph, x, batch_size=3)
-    torch.testing.assert_close(batch.fields["out"], module(x).detach())
+    torch.testing.assert_close(batch.pre_activations["out"], module(x).detach())
     expected = 2 * module.out.weight.detach().sum(1)  # a link from the projection and one from the input
     torch.testing.assert_close((graph @ graph.ones())["out"], expected.expand(5, 2))
 

@@ -1,4 +1,4 @@
-"""The live reading: fields and activations as hooks placed by hand on the real modules see them."""
+"""The live reading: pre-activations and activations as hooks placed by hand on the real modules see them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def read(graph: ax.NeuralGraph, samples: Any, **choices: Any) -> tuple[dict[str,
     """All batches put together: fields and activations."""
     batches = list(live_batches(graph, samples, **choices))
     assert [batch.start for batch in batches] == [sum(b.size for b in batches[:i]) for i in range(len(batches))]
-    names = batches[0].fields
+    names = batches[0].pre_activations
     return (
-        {name: torch.cat([batch.fields[name] for batch in batches]) for name in names},
+        {name: torch.cat([batch.pre_activations[name] for batch in batches]) for name in names},
         {name: torch.cat([batch.activations[name] for batch in batches]) for name in names},
     )
 
@@ -281,7 +281,7 @@ def test_only_the_wanted_groups_are_computed() -> None:
     network, samples = LeNet((1, 28, 28)), torch.randn(3, 1, 28, 28)
     graph = ax.capture(network, samples)
     (batch,) = live_batches(graph, samples, groups=["conv1", "input"])
-    assert set(batch.fields) == set(batch.activations) == {"input", "conv1"}
+    assert set(batch.pre_activations) == set(batch.activations) == {"input", "conv1"}
     with pytest.raises(ValuesError, match="'conv9'"):
         next(live_batches(graph, samples, groups=["conv9"]))
 
@@ -424,7 +424,7 @@ def test_recurrent_networks(kind: Any, batch_first: bool) -> None:
         torch.testing.assert_close(activations["body.l1"], network.body(samples)[0].detach().transpose(0, axis))
 
 
-def test_token_ids_have_no_local_field() -> None:
+def test_token_ids_have_no_pre_activation() -> None:
     network, tokens = nn.Sequential(nn.Embedding(11, 4), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2)), torch.arange(6)
     tokens = tokens.reshape(2, 3)
     graph = ax.capture(network, tokens)

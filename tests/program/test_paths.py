@@ -99,7 +99,7 @@ def test_the_resolvent_is_the_jacobian(family: type[nn.Module]) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_biases_are_the_constant_terms_of_the_local_fields(family: type[nn.Module]) -> None:
+def test_biases_are_the_constant_terms_of_the_pre_activations(family: type[nn.Module]) -> None:
     _, twin, shape = twins(family)
     x = torch.randn(1, *shape, dtype=torch.float64)
     graph = graph_of(family)

@@ -123,10 +123,10 @@ def test_live_values_are_the_module_s(kind: str, batch_axis: int) -> None:
     (batch,) = live_batches(graph, x, batch_size=5)
     outputs = module(x)
     every = outputs[0] if batch_axis == 0 else outputs[0].transpose(0, 1)
-    torch.testing.assert_close(batch.fields["every"], every.detach())
-    torch.testing.assert_close(batch.fields["last"], outputs[1].detach())
+    torch.testing.assert_close(batch.pre_activations["every"], every.detach())
+    torch.testing.assert_close(batch.pre_activations["last"], outputs[1].detach())
     if module.memory is not None:
-        torch.testing.assert_close(batch.fields["memory"], outputs[2].detach())
+        torch.testing.assert_close(batch.pre_activations["memory"], outputs[2].detach())
 
 
 @pytest.mark.parametrize("kind", ["lstm without bias", "rnn", "gru"])
@@ -161,7 +161,7 @@ def test_live_gates_are_those_of_a_cell(kind: str) -> None:
             )
             memory = f * memory + i * g
             gates, state = torch.cat([i, f, g, o], 1), o * memory.tanh()
-        torch.testing.assert_close(batch.fields[name][:, t], fields.detach())
+        torch.testing.assert_close(batch.pre_activations[name][:, t], fields.detach())
         torch.testing.assert_close(batch.activations[name][:, t], gates.detach())
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, fx
 from axonometry.program.cells import activated
 from axonometry.program.fx_utils import shape_of
 from axonometry.program.ir import Program
-from axonometry.program.readings.live import activation_nodes, field_nodes
+from axonometry.program.readings.live import activation_nodes, pre_activation_nodes
 
 Array = NDArray[Any]
 
@@ -93,7 +93,7 @@ def activation_functions(program: Program) -> dict[str, ActivationFunction]:
     (('tanh',), True, (-1.0, 1.0))
     """
     ends = activation_nodes(program)
-    return {name: _function(node, ends.get(name, node)) for name, node in field_nodes(program).items()}
+    return {name: _function(node, ends.get(name, node)) for name, node in pre_activation_nodes(program).items()}
 
 
 def gate_bounds(program: Program) -> dict[str, tuple[Tensor, Tensor]]:
@@ -115,32 +115,32 @@ def gate_bounds(program: Program) -> dict[str, tuple[Tensor, Tensor]]:
     return found
 
 
-def _function(field: fx.Node, end: fx.Node) -> ActivationFunction:
-    if end is field:
+def _function(pre_activation: fx.Node, end: fx.Node) -> ActivationFunction:
+    if end is pre_activation:
         return ActivationFunction()
-    calls = _between(field, end)
+    calls = _between(pre_activation, end)
     names = tuple(_name(call) for call in calls if not _is_left_alone(call))
-    several = any(len([n for n in call.all_input_nodes if n is field or n in calls]) != 1 for call in calls)
+    several = any(len([n for n in call.all_input_nodes if n is pre_activation or n in calls]) != 1 for call in calls)
     rising = not several and all(_rises(call) for call in calls)
-    own = {field, *calls}
+    own = {pre_activation, *calls}
     closed = all(_name(call) in _ELEMENTWISE or _is_left_alone(call) for call in calls) and all(
         operand in own for call in calls for operand in call.all_input_nodes
     )
     last = next((call for call in reversed(calls) if not _is_left_alone(call)), end)
-    return ActivationFunction(names, rising, _bounds(last), _runner(field, calls) if closed else None)
+    return ActivationFunction(names, rising, _bounds(last), _runner(pre_activation, calls) if closed else None)
 
 
-def _between(field: fx.Node, end: fx.Node) -> list[fx.Node]:
-    """The calls that lead from the field to the activation, in order."""
+def _between(pre_activation: fx.Node, end: fx.Node) -> list[fx.Node]:
+    """The calls that lead from the pre_activation to the activation, in order."""
     nodes = list(end.graph.nodes)
-    behind = {field}
-    for node in nodes[nodes.index(field) + 1 :]:
+    behind = {pre_activation}
+    for node in nodes[nodes.index(pre_activation) + 1 :]:
         if any(operand in behind for operand in node.all_input_nodes):
             behind.add(node)
     wanted, pending = set(), [end]
     while pending:
         node = pending.pop()
-        if node in behind and node is not field and node not in wanted:
+        if node in behind and node is not pre_activation and node not in wanted:
             wanted.add(node)
             pending += node.all_input_nodes
     return [node for node in nodes if node in wanted]
@@ -170,9 +170,9 @@ def _bounds(call: fx.Node) -> tuple[float, float]:
     return _BOUNDS.get(name, _UNBOUNDED)
 
 
-def _runner(field: fx.Node, calls: Sequence[fx.Node]) -> Callable[[Array], Array]:
+def _runner(pre_activation: fx.Node, calls: Sequence[fx.Node]) -> Callable[[Array], Array]:
     def run(h: Array) -> Array:
-        values: dict[fx.Node, Any] = {field: torch.from_numpy(np.ascontiguousarray(h)).double()}
+        values: dict[fx.Node, Any] = {pre_activation: torch.from_numpy(np.ascontiguousarray(h)).double()}
         with torch.no_grad():
             for call in calls:
                 args, kwargs = fx.map_arg((call.args, dict(call.kwargs)), values.__getitem__)

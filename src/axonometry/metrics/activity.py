@@ -67,5 +67,5 @@ def neuron_activation(graph: NeuralGraph, samples: Samples, *, batch_size: int |
     for name, (lower, upper) in gate_bounds(graph.program).items():
         bounds[name] = lower.to(graph.device), upper.to(graph.device)
     return streamed_statistics(
-        graph, samples, lambda batch: batch.activations, batch_size=batch_size, bounds=bounds, fields=False
+        graph, samples, lambda batch: batch.activations, batch_size=batch_size, bounds=bounds, pre_activations=False
     )

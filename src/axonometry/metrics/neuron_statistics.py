@@ -17,7 +17,7 @@ from torch import Tensor
 from axonometry.errors import NonfiniteError, ValuesError
 from axonometry.metrics.rows import Row
 from axonometry.metrics.streaming_moments import Bounds, StreamingMoments
-from axonometry.program.readings.live import LiveBatch, field_nodes, over_live_batches, refuse_nonfinite
+from axonometry.program.readings.live import LiveBatch, over_live_batches, pre_activation_nodes, refuse_nonfinite
 from axonometry.program.readings.samples import Samples
 from axonometry.statistics import Moments
 from axonometry.values import NodeValues
@@ -139,7 +139,7 @@ def streamed_statistics(
     >>> import torch
     >>> from axonometry.testing import graph_of
     >>> graph, samples = graph_of([[2.0]]), torch.tensor([[1.0], [3.0]])
-    >>> found = streamed_statistics(graph, samples, lambda batch: batch.fields)
+    >>> found = streamed_statistics(graph, samples, lambda batch: batch.pre_activations)
     >>> found.mean["0"].item(), found.variance["0"].item(), found.n_samples
     (4.0, 4.0, 2)
     """
@@ -183,7 +183,7 @@ def statistic_rows(graph: NeuralGraph, take: Callable[[], NeuronStatistics]) -> 
     try:
         yield from take().rows()
     except NonfiniteError:
-        for group in field_nodes(graph.program):
+        for group in pre_activation_nodes(graph.program):
             yield from ((group, statistic, math.nan) for statistic in STATISTICS)
 
 

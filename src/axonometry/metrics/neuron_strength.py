@@ -111,7 +111,7 @@ def strength_of_samples(
             [-2.]])]
     """
     if mode == "in":
-        return lambda batch: batch.fields, ()
+        return lambda batch: batch.pre_activations, ()
     flow = _Flow(graph.abs() if mode == "abs" else graph)
     return _absolute(graph, flow) if mode == "abs" else _signed(graph, flow, mode), flow.nodes
 
@@ -124,7 +124,7 @@ def _signed(graph: NeuralGraph, flow: _Flow, mode: Mode) -> Callable[[LiveBatch]
         for name, activation in batch.activations.items():
             weight = sent[name] + world[name]  # at least in float32, which a sum over links needs
             out = activation.to(torch.promote_types(activation.dtype, weight.dtype)) * weight
-            found[name] = out if mode == "out" else batch.fields[name] + out
+            found[name] = out if mode == "out" else batch.pre_activations[name] + out
         return found
 
     return values

@@ -142,8 +142,8 @@ def _diverged(graph: NeuralGraph, samples: Samples) -> bool:
     inputs = {group.name for group in graph.groups if group.role == "input"}
     bad = False
     for batch in live_batches(graph, samples):
-        for name, field in batch.fields.items():
-            if not bool(field.isfinite().all()):
+        for name, rows in batch.pre_activations.items():
+            if not bool(rows.isfinite().all()):
                 if name in inputs:
                     return False
                 bad = True

@@ -45,26 +45,26 @@ def pre_activations(
     weight, bias, projection = weights
     steps = list(of_input.unbind(time))
     state, memory = start[0].expand(*steps[0].shape[:-1], -1), start[-1].expand(*steps[0].shape[:-1], -1)
-    fields = []
+    sums = []
     for step in reversed(steps) if reverse else steps:
         recurrent = F.linear(state, weight, bias)  # type: ignore[arg-type]
-        field = gru_pre_activations(step, recurrent) if kind == "gru" else step + recurrent
-        gates = activated(field, kind)
+        total = gru_pre_activations(step, recurrent) if kind == "gru" else step + recurrent
+        gates = activated(total, kind)
         if kind == "lstm":
             memory = next_memory(gates, memory)
             state = next_state(gates, memory)
             state = state if projection is None else F.linear(state, projection)
         else:
             state = next_gru_state(gates, state) if kind == "gru" else gates
-        fields.append(field)
-    return torch.stack(fields[::-1] if reverse else fields, time)
+        sums.append(total)
+    return torch.stack(sums[::-1] if reverse else sums, time)
 
 
-def activated(fields: Tensor, kind: str) -> Tensor:
+def activated(sums: Tensor, kind: str) -> Tensor:
     """The gates after their nonlinearity: sigmoid, and tanh for the candidate of a new memory or state."""
     if kind in ("tanh", "relu"):
-        return torch.tanh(fields) if kind == "tanh" else torch.relu(fields)
-    parts = list(fields.chunk(GATES[kind], -1))
+        return torch.tanh(sums) if kind == "tanh" else torch.relu(sums)
+    parts = list(sums.chunk(GATES[kind], -1))
     candidate = 2  # input, forget, candidate, output of an LSTM; reset, update, candidate of a GRU
     return torch.cat([torch.tanh(p) if i == candidate else torch.sigmoid(p) for i, p in enumerate(parts)], -1)
 

@@ -308,7 +308,7 @@ class NeuralGraph:
             return {synapse.name: kernel_of(self.program, synapse.name, statics) for synapse in self.synapses}
 
     def biases(self) -> NodeValues:
-        """The constant term of every neuron's local field: biases, and the shifts of folded normalisation."""
+        """The constant term of every neuron's pre-activation: biases, and the shifts of folded normalisation."""
         zeros = dict(self.zeros())
         with torch.no_grad():
             return self._whole(run_program(self.program, zeros, self.weights, Links(dtype=self.dtype, constants=True)))

@@ -153,7 +153,7 @@ class Step:
         args: Arguments, with nodes where values belong.
         kwargs: Keyword arguments.
         sources: Names of the groups that the result reads.
-        group: Name of the group whose local field the result is, where the signal is cut.
+        group: Name of the group whose pre-activations the result is, where the signal is cut.
         data_dependent: From the real values of the call's arguments, the function to read it with.
     """
 

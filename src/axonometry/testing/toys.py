@@ -41,7 +41,7 @@ class Toy:
         inputs: Example inputs.
         groups: Shape without batch axis of each neuron group, in any order.
         blocks: For (target group, source group), the function ``(x, f) -> contribution`` from values x of shape
-            (batch, \*source shape) to the target's local fields of shape (batch, \*target shape), with f applied to
+            (batch, \*source shape) to the target's pre-activations of shape (batch, \*target shape), with f applied to
             each coefficient.
         outputs: The groups whose role is "output"; by default the one that is linked to nothing.
         pooling: The argument of ``capture``.

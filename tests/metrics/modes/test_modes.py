@@ -116,7 +116,9 @@ def test_strictly_rising_functions_keep_all_pairs_where_floats_saturate(activati
     batch = next(live_batches(graph, samples, batch_size=300))
     hidden = graph.groups[1].name
     if isinstance(activation, nn.Tanh | nn.Sigmoid | nn.ELU):
-        assert bool((order_modes(batch.fields[hidden], batch.activations[hidden]).rate < 0.9).any())  # rounded y
+        assert bool(
+            (order_modes(batch.pre_activations[hidden], batch.activations[hidden]).rate < 0.9).any()
+        )  # rounded y
     modes = ax.neuron_modes(graph, samples)[hidden]
     assert modes.rate.tolist() == [1] * 12
     assert names(modes) == ["strict"] * 12
@@ -143,7 +145,7 @@ def test_every_pair_of_every_neuron(activation: nn.Module) -> None:
     samples = torch.randn(120, 5)
     batch = next(live_batches(graph, samples, batch_size=120))
     hidden = graph.groups[1].name
-    field, value = batch.fields[hidden], batch.activations[hidden]
+    field, value = batch.pre_activations[hidden], batch.activations[hidden]
     assert not torch.equal(field, value)
     found = ax.neuron_modes(graph, samples)[hidden]
     assert found.rate.tolist() == pytest.approx(rate_one_by_one(field, value).tolist(), abs=1e-9)
@@ -195,7 +197,7 @@ def test_half_precision() -> None:
     network = nn.Sequential(nn.Linear(5, 12), nn.ReLU(), nn.Linear(12, 3)).to(torch.bfloat16)
     graph = ax.capture(network, torch.zeros(1, 5, dtype=torch.bfloat16))
     samples = torch.randn(200, 5).to(torch.bfloat16)
-    field = next(live_batches(graph, samples, batch_size=200)).fields["0"].float()
+    field = next(live_batches(graph, samples, batch_size=200)).pre_activations["0"].float()
     found = ax.neuron_modes(graph, samples)["0"]
     assert found.rate.tolist() == rate_one_by_one(field, field.relu()).tolist()
     assert len(field.unique(dim=0)) < 200 or any(len(column.unique()) < 200 for column in field.T)  # there are ties
@@ -292,7 +294,7 @@ def test_recurrent_layers(kind: str) -> None:
     graph, samples = ax.capture(Last(), torch.zeros(1, 5, 4)), 1e3 * torch.randn(30, 5, 4)
     found = ax.neuron_modes(graph, samples)["steps"]
     batch = next(live_batches(graph, samples, batch_size=30))
-    field, value = (x["steps"].flatten(0, 1) for x in (batch.fields, batch.activations))
+    field, value = (x["steps"].flatten(0, 1) for x in (batch.pre_activations, batch.activations))
     expected = rate_one_by_one(field, value)
     if kind == "relu":
         assert found.rate.tolist() == pytest.approx(expected.tolist(), abs=1e-9)

@@ -126,7 +126,7 @@ def test_layers_of_a_network_with_the_signs_of_its_linear_map(memory: int) -> No
     batch, maps = next(live_batches(graph, samples, batch_size=40)), linear_maps(graph)
     assert list(found.groups) == [g.name for g in graph.groups if g.role == "hidden"]
     for name, layer in found.groups.items():
-        gradient, density = by_hand(batch.fields[name].flatten(1), labels % 4, maps[name].flatten(1), 10)
+        gradient, density = by_hand(batch.pre_activations[name].flatten(1), labels % 4, maps[name].flatten(1), 10)
         torch.testing.assert_close(layer.gradient, gradient)
         torch.testing.assert_close(layer.density, density)
     frame = found.gradients()
@@ -138,7 +138,7 @@ def test_the_output_ranks_its_own_logits() -> None:
     graph, samples = ax.capture(network(), torch.zeros(1, 1, 6, 6)), torch.randn(40, 1, 6, 6)
     labels = torch.arange(40) % 4
     output = graph.groups[-1].name
-    logits = next(live_batches(graph, samples, batch_size=40)).fields[output]
+    logits = next(live_batches(graph, samples, batch_size=40)).pre_activations[output]
     found = ax.rank_distribution(graph, samples, labels, groups=[output])[output]
     expected = [12 * 0.75 * (roc_auc_score(labels == k, logits[:, k]) - 0.5) for k in range(4)]
     assert found.by_class.tolist() == pytest.approx(expected)

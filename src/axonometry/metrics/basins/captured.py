@@ -47,7 +47,7 @@ class CapturedClassifier(nn.Module):
             came = f"{len(inputs)} inputs, outputs {[g.shape for g in graph.groups if g.role == 'output']}"
             raise SamplesError("a network classifies if it has one input and one output of several neurons", came)
         self._output = next(group.name for group in graph.groups if group.role == "output")
-        self._plan = plan_of(graph, [self._output], fields=False)
+        self._plan = plan_of(graph, [self._output], pre_activations=False)
         trained = set(graph.program.parameters)
         self._places = {}  # a module takes no names with dots
         for place, name in enumerate(dict.fromkeys(graph.program.names.values())):

@@ -158,7 +158,7 @@ def _streamed(
     seen = 0
     for batch in live_batches(graph, samples, groups=functions):
         for name, function in functions.items():
-            rows = rows_of(batch.fields[name], known[name], "channel").flatten(1)
+            rows = rows_of(batch.pre_activations[name], known[name], "channel").flatten(1)
             ends = torch.stack([rows.amin(1), -rows.amax(1)])
             extremes[name] = torch.minimum(extremes[name], ends) if name in extremes else ends
             values = rows_of(batch.activations[name], known[name], "channel").flatten(1)

@@ -17,7 +17,7 @@ from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.labels import held
 from axonometry.metrics.modes.order import Array
 from axonometry.program.ir import Group
-from axonometry.program.readings.live import field_nodes, live_batches, refuse_nonfinite
+from axonometry.program.readings.live import live_batches, pre_activation_nodes, refuse_nonfinite
 from axonometry.program.readings.samples import Samples, batches_of, input_axes
 
 if TYPE_CHECKING:
@@ -128,15 +128,15 @@ def groups_of(graph: NeuralGraph, groups: Iterable[str] | None) -> list[str]:
     >>> groups_of(graph_of([[1.0]], [[1.0]]), None)
     ['0', '2']
     """
-    fields = field_nodes(graph.program)
+    found = pre_activation_nodes(graph.program)
     roles = {group.name: group.role for group in graph.groups}
     if groups is None:
-        return [name for name in fields if roles[name] != "input"]
+        return [name for name in found if roles[name] != "input"]
     groups = list(groups)
     for name in groups:
-        if name not in fields:
+        if name not in found:
             raise ValuesError(
-                "order is a matter of groups with pre-activations", repr(name), f"There are: {', '.join(fields)}"
+                "order is a matter of groups with pre-activations", repr(name), f"There are: {', '.join(found)}"
             )
     return groups
 
@@ -173,11 +173,17 @@ def _passes(shares: list[_Share], neurons: int) -> Iterator[list[_Share]]:
 
 
 def _read(graph: NeuralGraph, samples: Samples, n: int, shares: list[_Share], by: By) -> Iterator[Part]:
-    fields: dict[int, Tensor] = {}
+    found: dict[int, Tensor] = {}
     activations: dict[int, Tensor] = {}
     for batch in live_batches(graph, samples, groups=dict.fromkeys(share.group.name for share in shares)):
         for place, share in enumerate(shares):
-            _put(fields, place, rows_of(batch.fields[share.group.name], share.group, by)[share.rows], batch.start, n)
+            _put(
+                found,
+                place,
+                rows_of(batch.pre_activations[share.group.name], share.group, by)[share.rows],
+                batch.start,
+                n,
+            )
             if share.both:
                 _put(
                     activations,
@@ -187,7 +193,7 @@ def _read(graph: NeuralGraph, samples: Samples, n: int, shares: list[_Share], by
                     n,
                 )
     for place, share in enumerate(shares):
-        held = fields.pop(place)
+        held = found.pop(place)
         if not bool(held.sum(dtype=torch.float64).isfinite()):
             for batch in live_batches(graph, samples):
                 refuse_nonfinite(batch)

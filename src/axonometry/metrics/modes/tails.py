@@ -216,13 +216,13 @@ def _outputs(tail: _Tail, batch: LiveBatch) -> tuple[dict[str, Tensor], Tensor]:
     total = tail.constants
     truncated: dict[str, Tensor] = {}
     for name in sent:
-        real = batch.fields[name] if name == tail.output else batch.activations[name]
+        real = batch.pre_activations[name] if name == tail.output else batch.activations[name]
         left = real.reshape(batch.size, -1).double()
         if name in received:
             left = left - received[name].reshape(batch.size, -1).double()
         total = total + left @ tail.maps[name].T
         truncated[name] = total
-    return truncated, batch.fields[tail.output].reshape(batch.size, -1).double()
+    return truncated, batch.pre_activations[tail.output].reshape(batch.size, -1).double()
 
 
 def _compared(outputs: Tensor, real: Tensor, labels: Tensor | None) -> Tensor:

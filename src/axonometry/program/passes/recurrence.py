@@ -179,12 +179,12 @@ def _unrolled(
     before = call(state_before, start[0], signal, layer.time, layer.reverse, shape=before_shape)
     of_state = call(from_state, before, weight_state, bias_state, shape=shape, label=f"{layer.name}.state")
     weights = (weight_state, bias_state, layer.projection)
-    fields = call(pre_activations, of_input, of_state, weights, start, layer.how, shape=shape, label=layer.name)
-    gates = call(activated, fields, layer.kind, shape=shape)
+    sums = call(pre_activations, of_input, of_state, weights, start, layer.how, shape=shape, label=layer.name)
+    gates = call(activated, sums, layer.kind, shape=shape)
     after = call(states, gates, start, layer.how, shape=size)
     memory = call(memories, gates, start, layer.how, shape=size) if layer.kind == "lstm" else None
     # state_before stands in front of the sums that lead to it: the program has no loops, so the way back is noted here
-    before.meta["fed_by"], before.meta["kind"] = fields, layer.kind
+    before.meta["fed_by"], before.meta["kind"] = sums, layer.kind
     if layer.projection is not None:
         after = _linear(graph, after, (layer.projection, None), place, f"{layer.name}.projection")
         before.meta["fed_by"], before.meta["kind"], after.meta["closed"] = after, "tanh", True
@@ -201,9 +201,9 @@ def _cell(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, ...]:
     of_state = _linear(graph, before[0], (weight_state, bias_state), node, f"{name}.state")
     shape = shape_of(of_input)
     total = gru_pre_activations if kind == "gru" else aten.add.Tensor
-    fields = insert(graph, total, (of_input, of_state), shape=shape, like=of_input)
-    fields.meta["label"] = fields.meta["rolled"] = name
-    gates = insert(graph, activated, (fields, kind), shape=shape, like=of_input)
+    sums = insert(graph, total, (of_input, of_state), shape=shape, like=of_input)
+    sums.meta["label"] = sums.meta["rolled"] = name
+    gates = insert(graph, activated, (sums, kind), shape=shape, like=of_input)
     size = (*shape[:-1], shape[-1] // GATES[kind])
     if kind == "gru":
         return (insert(graph, next_gru_state, (gates, before[0]), shape=size, like=of_input),)

@@ -1,4 +1,4 @@
-"""The live reading: real samples run through the network, with every neuron's local field and activation.
+"""The live reading: real samples run through the network, with every neuron's pre-activation and activation.
 
 The program's own operations are run, on each sample as they were captured on one, mapped over the samples of a batch
 (``torch.func.vmap``), so that convolutions and linear maps see whole batches. What does not depend on the input is
@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from axonometry.errors import NonfiniteError, SamplesError
 from axonometry.program.ir import Shape, Statics
 from axonometry.program.readings.live_plan import Plan, default_batch_size, plan_of
-from axonometry.program.readings.observation_points import WITHOUT_VIEWS, activation_nodes, field_nodes
+from axonometry.program.readings.observation_points import WITHOUT_VIEWS, activation_nodes, pre_activation_nodes
 from axonometry.program.readings.parallel import MAX_THREADS, parallel_map
 from axonometry.program.readings.samples import Samples, batches_of
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LiveBatch",
     "activation_nodes",
-    "field_nodes",
+    "pre_activation_nodes",
     "live_batches",
     "over_live_batches",
     "refuse_nonfinite",
@@ -58,16 +58,16 @@ class LiveBatch:
     Attributes:
         start: Number of its first sample in the whole stream, from 0.
         size: Number of samples n.
-        fields: By group, local fields of shape (n, \*shape of the group): the sum that the neuron receives, its bias
+        pre_activations: By group, of shape (n, \*shape of the group): the sum that the neuron receives, its bias
             with it; for an input, the input itself. Inputs that are no numbers (token ids) have none.
         activations: By group, what the neuron hands on: the value of the last elementwise nonlinearity behind the
-            field; where there is none, the field. Of the same shapes.
+            sum; where there is none, the sum. Of the same shapes.
         values: What further nodes were asked for: their results, with the samples along axis 0.
     """
 
     start: int
     size: int
-    fields: Mapping[str, Tensor]
+    pre_activations: Mapping[str, Tensor]
     activations: Mapping[str, Tensor]
     values: Mapping[fx.Node, Any] = field(default_factory=dict)
 
@@ -79,11 +79,11 @@ def live_batches(
     batch_size: int | None = None,
     groups: Iterable[str] | None = None,
     nodes: Iterable[fx.Node] = (),
-    fields: bool = True,
+    pre_activations: bool = True,
 ) -> Iterator[LiveBatch]:
-    """Local fields and activations of samples, a batch at a time.
+    """Pre-activations and activations of samples, a batch at a time.
 
-    A field that is not finite is not looked for here; :func:`refuse_nonfinite` names its sample and layer.
+    A pre-activation that is not finite is not looked for here; :func:`refuse_nonfinite` names its sample and layer.
 
     Args:
         graph: The network at one snapshot; not one of its mapped graphs.
@@ -95,7 +95,7 @@ def live_batches(
             rounding only.
         groups: Names of the groups that are wanted; all by default.
         nodes: Calls of the program that depend on its inputs and whose results are wanted too.
-        fields: Whether local fields are wanted; without them, memory is free for the next layer sooner.
+        pre_activations: Whether pre-activations are wanted; without them, memory is free for the next layer sooner.
 
     Yields:
         The batches in order.
@@ -104,7 +104,7 @@ def live_batches(
         SamplesError: There are no samples, or they do not have the captured input's shape or dtype.
         ValuesError: A group does not exist, or the graph is a mapped one.
     """
-    reading = _reading(graph, groups, nodes, fields=fields)
+    reading = _reading(graph, groups, nodes, pre_activations=pre_activations)
     for start, inputs in _cut(reading, samples, batch_size):
         yield _batch(reading, start, inputs)
 
@@ -127,7 +127,7 @@ def over_live_batches(
         function: Takes a batch and the number of its lane, from 0; two calls in one lane never overlap, calls in
             different lanes do. What it sums up, it keeps apart by lane.
         batch_size: Samples run at once in one lane.
-        **choices: ``groups``, ``nodes`` and ``fields``, as for :func:`live_batches`.
+        **choices: ``groups``, ``nodes`` and ``pre_activations``, as for :func:`live_batches`.
 
     Raises:
         SamplesError: As for :func:`live_batches`, or what the function raised for the first batch for which it did.
@@ -186,13 +186,13 @@ def refuse_nonfinite(batch: LiveBatch) -> None:
     """
     found = []
     for place, group in enumerate(batch.activations):
-        for kind, part in (("local field", batch.fields), ("activation", batch.activations)):
+        for kind, part in (("pre-activation", batch.pre_activations), ("activation", batch.activations)):
             bad = ~part[group].reshape(batch.size, -1).isfinite().all(1) if group in part else torch.zeros(1)
             if bool(bad.any()):
                 found.append((int(bad.int().argmax()), place, kind, group))
     if found:
         index, _, kind, group = min(found, key=lambda entry: entry[:2])
-        values = (batch.fields if kind == "local field" else batch.activations)[group][index].reshape(-1)
+        values = (batch.pre_activations if kind == "pre-activation" else batch.activations)[group][index].reshape(-1)
         count = int((~values.isfinite()).sum())
         raise NonfiniteError(
             "every sample is finite at every neuron",
@@ -216,11 +216,11 @@ def _run(plan: Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
 
 
 def run_plan(plan: Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
-    """One batch: fields and activations, the samples first, then the group's shape; and what else is wanted.
+    """One batch: pre-activations and activations, the samples first, then the group's shape; and what else is wanted.
 
     Gradients flow from the results to the static values and the inputs, where those ask for them.
     """
-    wanted = list(dict.fromkeys([*plan.fields.values(), *plan.activations.values(), *plan.nodes]))
+    wanted = list(dict.fromkeys([*plan.pre_activations.values(), *plan.activations.values(), *plan.nodes]))
 
     def one(*sample: Tensor) -> list[Any]:
         values = dict(statics)
@@ -236,12 +236,12 @@ def run_plan(plan: Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
         mapped = torch.func.vmap(one, in_dims=plan.axes(inputs), randomness="different")(*inputs)
     found = dict(zip(wanted, mapped, strict=True))
     shapes = {group.name: group.shape for group in plan.program.groups}
-    fields = {name: _of_shape(found[node], shapes[name]) for name, node in plan.fields.items()}
+    pre_activations = {name: _of_shape(found[node], shapes[name]) for name, node in plan.pre_activations.items()}
     activations = {}
     for name, node in plan.activations.items():
         places, value = plan.layouts.get(name), found[node]
         activations[name] = _of_shape(value if places is None else value.flatten(1)[:, places], shapes[name])
-    return fields, activations, {node: found[node] for node in plan.nodes}
+    return pre_activations, activations, {node: found[node] for node in plan.nodes}
 
 
 def _attention(device: torch.device) -> AbstractContextManager[None]:

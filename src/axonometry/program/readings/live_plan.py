@@ -11,7 +11,7 @@ from torch import Tensor, fx
 
 from axonometry.errors import ValuesError
 from axonometry.program.ir import Program
-from axonometry.program.readings.observation_points import activation_nodes, field_nodes, layout
+from axonometry.program.readings.observation_points import activation_nodes, layout, pre_activation_nodes
 from axonometry.program.readings.samples import InputAxis, input_axes
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Plan:
     program: Program
     inputs: tuple[InputAxis, ...]
     calls: tuple[tuple[fx.Node, tuple[fx.Node, ...]], ...]
-    fields: Mapping[str, fx.Node]
+    pre_activations: Mapping[str, fx.Node]
     activations: Mapping[str, fx.Node]
     layouts: Mapping[str, Tensor]
     nodes: tuple[fx.Node, ...]
@@ -39,7 +39,11 @@ class Plan:
 
 
 def plan_of(
-    graph: CapturedGraph, groups: Iterable[str] | None = None, nodes: Iterable[fx.Node] = (), *, fields: bool = True
+    graph: CapturedGraph,
+    groups: Iterable[str] | None = None,
+    nodes: Iterable[fx.Node] = (),
+    *,
+    pre_activations: bool = True,
 ) -> Plan:
     """The plan for what is wanted; the arguments are those of :func:`~axonometry.program.readings.live.live_batches`.
 
@@ -53,20 +57,20 @@ def plan_of(
             "Pass the graph that it was made from",
         )
     program, nodes = graph.program, tuple(nodes)
-    known = field_nodes(program)
+    known = pre_activation_nodes(program)
     if groups is not None:
         groups = list(groups)
         for name in groups:
             if name not in known:
                 raise ValuesError(
-                    "a live reading is of groups with local fields", repr(name), f"There are: {', '.join(known)}"
+                    "a live reading is of groups with pre-activations", repr(name), f"There are: {', '.join(known)}"
                 )
         known = {name: node for name, node in known.items() if name in groups}
     followed = activation_nodes(program)
     activations = {name: followed.get(name, node) for name, node in known.items()}
     moved = {name: layout(known[name], activations[name]) for name in known if name in followed}
     layouts = {name: places.to(graph.device) for name, places in moved.items() if places is not None}
-    known = known if fields else {}
+    known = known if pre_activations else {}
     calls = _schedule(program, {*known.values(), *activations.values(), *nodes})
     return Plan(program, input_axes(program), calls, known, activations, layouts, nodes)
 

@@ -1,4 +1,4 @@
-"""Where in the program each group's local field and activation are computed."""
+"""Where in the program each group's pre-activation and activation are computed."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ WITHOUT_VIEWS: dict[Any, Any] = dict.fromkeys((_aten.view.default, _aten._unsafe
 """Calls whose argument must lie in memory as the network's does, and those that do the same wherever it lies."""
 
 
-def field_nodes(program: Program) -> dict[str, fx.Node]:
-    """The call whose result is a group's local field, for every group that has one, in the order of computation."""
+def pre_activation_nodes(program: Program) -> dict[str, fx.Node]:
+    """The call whose result is a group's pre-activation, for every group that has one, in the order of computation."""
     nodes = {**program.inputs, **{step.group: step.node for step in program.steps if step.group is not None}}
     shapes = {group.name: group.shape for group in program.groups}
     return {name: nodes[name] for name in shapes if name in nodes and _fits(nodes[name], shapes[name])}
@@ -48,20 +48,20 @@ def field_nodes(program: Program) -> dict[str, fx.Node]:
 
 def activation_nodes(program: Program) -> dict[str, fx.Node]:
     """The call whose result is a group's activation, for every group with a nonlinearity behind it."""
-    fields = field_nodes(program)
-    told = {name: node for name, node in program.activations.items() if node is not fields.get(name)}
-    nodes = {**_behind_relabels(fields), **told}
-    return {name: nodes[name] for name, field in fields.items() if name in nodes and _alike(nodes[name], field)}
+    sums = pre_activation_nodes(program)
+    told = {name: node for name, node in program.activations.items() if node is not sums.get(name)}
+    nodes = {**_behind_relabels(sums), **told}
+    return {name: nodes[name] for name, node in sums.items() if name in nodes and _alike(nodes[name], node)}
 
 
-def layout(field: fx.Node, activation: fx.Node) -> Tensor | None:
-    """Where each neuron of the field is found in its activation; None where both are laid out alike."""
+def layout(pre_activation: fx.Node, activation: fx.Node) -> Tensor | None:
+    """Where each neuron of a group's sum is found in its activation; None where both are laid out alike."""
     path = []
-    while activation is not field and activation.args and isinstance(activation.args[0], fx.Node):
+    while activation is not pre_activation and activation.args and isinstance(activation.args[0], fx.Node):
         path.append(activation)
         activation = activation.args[0]
-    labels = torch.arange(first_value(field).numel())
-    moved = labels.reshape(first_value(field).shape)
+    labels = torch.arange(first_value(pre_activation).numel())
+    moved = labels.reshape(first_value(pre_activation).shape)
     for node in reversed(path):
         if node.target in _RELABELS and node.target not in _KEPT:
             moved = WITHOUT_VIEWS.get(node.target, node.target)(moved, *node.args[1:])
@@ -69,9 +69,9 @@ def layout(field: fx.Node, activation: fx.Node) -> Tensor | None:
     return None if torch.equal(places, labels) else places
 
 
-def _behind_relabels(fields: Mapping[str, fx.Node]) -> dict[str, fx.Node]:
+def _behind_relabels(sums: Mapping[str, fx.Node]) -> dict[str, fx.Node]:
     """Nonlinearities that read a sum after its neurons have been laid out anew, or after a norm that alone reads it."""
-    roots = {node: name for name, node in fields.items()}
+    roots = {node: name for name, node in sums.items()}
     found: dict[str, fx.Node] = {}
     for node in next(iter(roots)).graph.nodes if roots else ():
         source = node.args[0] if node.op == "call_function" and node.args else None
