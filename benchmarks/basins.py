@@ -22,7 +22,7 @@ UPDATES = 300
 
 def trained(family: str, **choices: object) -> tuple[nn.Module, Tensor, Tensor]:
     """A network after a few hundred updates on MNIST, with the first test images."""
-    data = datasets.load("mnist")
+    data = datasets.load_dataset("mnist")
     torch.manual_seed(0)
     model = build(family, data.shape, data.n_classes, **choices)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3)

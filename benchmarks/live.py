@@ -22,7 +22,7 @@ IMAGES = 10_000
 
 def lenet_on_mnist() -> list[Row]:
     """All statistics of LeNet's activations and strengths over MNIST's test images, and the memory that they take."""
-    samples = datasets.load("mnist").test_inputs[:IMAGES]
+    samples = datasets.load_dataset("mnist").test_inputs[:IMAGES]
     torch.manual_seed(0)
     network = LeNet(tuple(samples.shape[1:])).eval()
     graph = ax.capture(network, samples[:1])

@@ -36,7 +36,7 @@ def training(model: nn.Module, images: Tensor, labels: Tensor, after_step: Calla
 
 def lenet_on_mnist() -> list[Row]:
     """The share of the recorded training's time that is spent in the recorder, capture and files included."""
-    data = datasets.load("mnist")
+    data = datasets.load_dataset("mnist")
     images, labels = data.train_inputs, data.train_labels
     ax.capture(LeNet(tuple(images.shape[1:]), data.n_classes), images[:1])  # imports what exporting needs, once
     per_epoch = -(-len(images) // BATCH)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import torch
 
-from axonometry.populations import RunConfiguration, hard_grid
-from axonometry.populations.datasets import load
+from axonometry.populations import RunConfiguration, draw_hard_grid
+from axonometry.populations.datasets import load_dataset
 from axonometry.populations.layers import dropouts
 from axonometry.populations.schedule import optimiser_of
 from axonometry.populations.stacked import train_stacked
@@ -33,7 +33,7 @@ def lenets() -> list[Row]:
         print("left out: stacked training is measured on a GPU, and there is none", file=sys.stderr)
         return []
     fixed = {"batch_size": 128, "train_fraction": 1.0, "optimiser": "sgd", "activation": "relu", "dropout": 0.2}
-    runs = hard_grid(range(TOGETHER), dataset="fashion-mnist", family="lenet", epochs=1, **fixed)
+    runs = draw_hard_grid(range(TOGETHER), dataset="fashion-mnist", family="lenet", epochs=1, **fixed)
     one, many = _updates(runs[:1]), _updates(runs)
     rows = [_row("updates", one, many)]
     return [*rows, _row("whole runs, captures and records included", _whole(runs[:8], 1), _whole(runs, TOGETHER))]
@@ -46,7 +46,7 @@ def _row(what: str, one: float, many: float) -> Row:
 
 
 def _updates(runs: Sequence[RunConfiguration]) -> float:
-    device, data = torch.device("cuda"), load("fashion-mnist")
+    device, data = torch.device("cuda"), load_dataset("fashion-mnist")
     networks = [initial_network(run, data) for run in runs]
     optimisers = [optimiser_of(run, network) for run, network in zip(runs, networks)]
     stack = Stack(networks[0], runs, networks=networks, optimisers=optimisers, step=0, device=device)

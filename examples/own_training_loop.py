@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 import axonometry as ax
-from axonometry.populations.datasets import load
+from axonometry.populations.datasets import load_dataset
 
-data = load("digits")
+data = load_dataset("digits")
 model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 6 * 6, 10))
 optimizer = torch.optim.Adam(model.parameters())
 

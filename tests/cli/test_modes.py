@@ -9,7 +9,7 @@ import torch
 
 import axonometry as ax
 from axonometry.populations import RunConfiguration, load_population, train
-from axonometry.populations.datasets import load as load_dataset
+from axonometry.populations.datasets import load_dataset
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from axonometry.experiments.cache import cached, fingerprint, source_of
+from axonometry.experiments.cache import cached, source_of, table_key
 from axonometry.populations import Population
 from axonometry.populations.parts import module_of_file
 from axonometry.predict import RunTable
@@ -68,20 +68,20 @@ def test_any_other_input_is_computed_anew(tmp_path: Path, inputs: tuple[object, 
 
 def test_arrays_count_by_their_numbers_and_their_shape() -> None:
     values = np.arange(4.0)
-    same, other = fingerprint(compute, values.copy()), fingerprint(compute, values + 1e-15)
-    assert fingerprint(compute, values) == same != other
-    assert fingerprint(compute, values.reshape(2, 2)) != same
-    assert fingerprint(compute, np.array(["a", "b"], dtype=object)) != fingerprint(compute, np.array(["a", "c"]))
+    same, other = table_key(compute, values.copy()), table_key(compute, values + 1e-15)
+    assert table_key(compute, values) == same != other
+    assert table_key(compute, values.reshape(2, 2)) != same
+    assert table_key(compute, np.array(["a", "b"], dtype=object)) != table_key(compute, np.array(["a", "c"]))
 
 
 def test_words_count_by_themselves_and_not_by_where_they_are() -> None:
     first, again, other = (np.array(["".join([one, "b"]), "c"], dtype=object) for one in "aad")
-    assert fingerprint(compute, first) == fingerprint(compute, again) != fingerprint(compute, other)
+    assert table_key(compute, first) == table_key(compute, again) != table_key(compute, other)
 
 
 def test_a_table_is_named_by_its_function(tmp_path: Path) -> None:
     cached(tmp_path, compute, 1)
-    assert [path.name for path in tmp_path.iterdir()] == [f"compute-{fingerprint(compute, 1, None)}.parquet"]
+    assert [path.name for path in tmp_path.iterdir()] == [f"compute-{table_key(compute, 1, None)}.parquet"]
 
 
 def test_what_changes_nothing_is_no_part_of_the_key(tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ def test_what_changes_nothing_is_no_part_of_the_key(tmp_path: Path) -> None:
 
 
 def test_another_version_of_the_package_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = fingerprint(compute, 1)
+    before = table_key(compute, 1)
     monkeypatch.setattr("axonometry.experiments.cache.__version__", "0.0.0")
-    assert fingerprint(compute, 1) != before
+    assert table_key(compute, 1) != before
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class Depth:
 
 def test_values_of_another_kind_or_name_are_others() -> None:
     alike = [Width(3), Depth(3), Width(4), {"n": 3}, {"m": 3}, np.zeros(2), np.zeros(2, dtype=np.int64)]
-    assert len({fingerprint(compute, one) for one in alike}) == len(alike)
-    assert fingerprint(compute, Width(3)) == fingerprint(compute, Width(3))
+    assert len({table_key(compute, one) for one in alike}) == len(alike)
+    assert table_key(compute, Width(3)) == table_key(compute, Width(3))
 
 
 def population(name: str = "a", steps: tuple[int, ...] = (0, 1), measures: tuple[str, ...] = ("degree",)) -> Population:
@@ -120,10 +120,10 @@ def population(name: str = "a", steps: tuple[int, ...] = (0, 1), measures: tuple
 
 
 def test_populations_count_by_their_runs_steps_and_measures() -> None:
-    first = fingerprint(compute, population())
-    assert first == fingerprint(compute, replace(population(), folder=Path("elsewhere")))
+    first = table_key(compute, population())
+    assert first == table_key(compute, replace(population(), folder=Path("elsewhere")))
     others = population("b"), population(steps=(0, 2)), population(measures=("degree", "modes"))
-    assert len({first, *(fingerprint(compute, one) for one in others)}) == 4
+    assert len({first, *(table_key(compute, one) for one in others)}) == 4
 
 
 def test_nothing_half_written(tmp_path: Path) -> None:
@@ -172,18 +172,18 @@ def written(tmp_path: Path) -> Callable[[str], ModuleType]:
     ],
 )
 def test_a_change_of_the_code_counts_however_deep(written: Callable[[str], ModuleType], old: str, new: str) -> None:
-    first, second = fingerprint(written(CODE).table), fingerprint(written(CODE.replace(old, new)).table)
-    assert first == fingerprint(written(CODE).table) != second
+    first, second = table_key(written(CODE).table), table_key(written(CODE.replace(old, new)).table)
+    assert first == table_key(written(CODE).table) != second
 
 
 def test_a_function_among_the_inputs_counts_by_its_code(written: Callable[[str], ModuleType]) -> None:
     changed = CODE.replace("FACTOR * x", "FACTOR + x")
-    assert fingerprint(compute, written(CODE).helper) == fingerprint(compute, written(CODE).helper)
-    assert fingerprint(compute, written(CODE).helper) != fingerprint(compute, written(changed).helper)
+    assert table_key(compute, written(CODE).helper) == table_key(compute, written(CODE).helper)
+    assert table_key(compute, written(CODE).helper) != table_key(compute, written(changed).helper)
 
 
 def test_a_change_beside_the_code_does_not_count(written: Callable[[str], ModuleType]) -> None:
     changed = CODE.replace("def unused(x): return x", "def unused(x): return 2 * x")
-    assert fingerprint(written(CODE).table) == fingerprint(written(changed).table)
+    assert table_key(written(CODE).table) == table_key(written(changed).table)
     assert "def helper" in source_of(written(CODE).table)
     assert "DataFrame:" not in source_of(written(CODE).table)  # other packages count by the version

@@ -12,7 +12,7 @@ from torch import nn
 
 from axonometry.errors import PredictionError
 from axonometry.integrations import pruning
-from axonometry.integrations.pruning import Design, compare_pruners, summary
+from axonometry.integrations.pruning import Design, compare_pruners, pruner_summary
 from axonometry.predict import AccuracyPredictor, RunTable
 from axonometry.trajectory import Recorder, Trajectory, load
 
@@ -74,7 +74,7 @@ def test_a_pruned_trial_costs_its_epochs_so_far(frame: pd.DataFrame) -> None:
 
 
 def test_a_planted_relation_is_used(frame: pd.DataFrame) -> None:
-    found = summary(frame, resamples=200).set_index(["pruner", "quantity"])
+    found = pruner_summary(frame, resamples=200).set_index(["pruner", "quantity"])
     # The weights say after one epoch how good the run becomes; its accuracies say nothing.
     assert found.loc[("predicted", "kept"), "value"] == 1
     assert found.loc[("predicted", "saved_at_equal_best"), "low"] > 0.15
@@ -146,7 +146,7 @@ def studies(saved: list[list[float]], lost: list[list[float]]) -> pd.DataFrame:
 
 def test_the_summary_by_hand() -> None:
     frame = studies([[0.2, 0.4], [0.6, 0.8]], [[0.0, 0.1], [0.0, 0.0]])
-    found = summary(frame, resamples=500).set_index("quantity")
+    found = pruner_summary(frame, resamples=500).set_index("quantity")
     assert found["value"].to_dict() == pytest.approx(
         {"saved": 0.5, "kept": 0.75, "lost": 0.025, "saved_at_equal_best": (0.2 + 0.6 + 0.8) / 3}
     )
@@ -154,18 +154,18 @@ def test_the_summary_by_hand() -> None:
     assert (found["low"] <= found["value"]).all()
     assert (found["value"] <= found["high"]).all()
     assert found.loc["saved", "low"] < 0.35
-    generous = summary(frame, within=0.1 + 1e-9, resamples=10).set_index("quantity")
+    generous = pruner_summary(frame, within=0.1 + 1e-9, resamples=10).set_index("quantity")
     assert generous.loc["kept", "value"] == 1
 
 
 def test_a_pruner_that_never_finds_the_best() -> None:
-    found = summary(studies([[0.5]], [[0.1]]), resamples=10).set_index("quantity")
+    found = pruner_summary(studies([[0.5]], [[0.1]]), resamples=10).set_index("quantity")
     assert found.loc["saved_at_equal_best", "studies"] == 0
     assert np.isnan(found.loc["saved_at_equal_best", "value"])
 
 
 def test_all_trials_pruned_is_a_loss_that_is_not_a_number() -> None:
     frame = studies([[0.5, 0.5]], [[0.0, float("nan")]])
-    found = summary(frame, resamples=10).set_index("quantity")
+    found = pruner_summary(frame, resamples=10).set_index("quantity")
     assert found.loc["kept", "value"] == 0.5
     assert found.loc["lost", "studies"] == 1

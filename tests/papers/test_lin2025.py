@@ -24,10 +24,10 @@ from axonometry.experiments import (
     run,
 )
 from axonometry.papers.lin2025 import EXPERIMENT, measuring
-from axonometry.papers.lin2025.measuring import MEASURES, Sizes, measure
+from axonometry.papers.lin2025.measuring import MEASURES, Sizes, measure_networks
 from axonometry.papers.lin2025.scales import SCALES, spread
 from axonometry.populations import RunConfiguration, train_population
-from axonometry.populations.datasets import load
+from axonometry.populations.datasets import load_dataset
 from axonometry.trajectory.verify import verify
 
 SIZES = Sizes(noised=15, ranked=40)
@@ -120,10 +120,10 @@ def test_what_is_measured_agrees_with_ranks_that_are_counted_one_by_one(tmp_path
     )  # fmt: skip
     population = train_population([configuration], tmp_path, workers=1)
     scale = Scale(lambda _: [Trial(configuration, "tiny", sections=("lmap",))], 1, options=SIZES)
-    table = measure(population, Context(scale, 1, tmp_path / "tables"))
+    table = measure_networks(population, Context(scale, 1, tmp_path / "tables"))
     assert table["step"].tolist() == [0, 5, 12]
     last, state = table.iloc[-1], population.runs[configuration.identity].snapshots[12]
-    data = load("digits")
+    data = load_dataset("digits")
     inputs, labels = data.test_inputs[:40].flatten(1), data.test_labels[:40]
     fields = (inputs @ state["fc1.weight"].T + state["fc1.bias"]).double()
     signs, slopes = state["fc2.weight"].sign(), []
@@ -152,7 +152,7 @@ def test_every_measure_is_taken_at_its_moments(results: Results) -> None:
     for column in ("rate_1", "dead_1", "weight_basin", "train_sample_basin", "sample_basin_mean"):
         assert 0 <= one[column] <= measuring.LARGEST
     classes = table.filter(regex="^sample_basin_class_").loc[table["data"] == "the digits"]
-    assert classes.notna().any().sum() == len(load("digits").test_labels[:15].unique())
+    assert classes.notna().any().sum() == len(load_dataset("digits").test_labels[:15].unique())
     assert table["sharpness"].notna().sum() == table["train_weight_basin"].notna().sum() == 4
 
 

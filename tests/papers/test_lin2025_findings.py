@@ -17,7 +17,16 @@ from axonometry.papers.lin2025.double_descent import turns
 from axonometry.papers.lin2025.flat_minima import flat_minima
 from axonometry.papers.lin2025.grokking import Jump, around_jump
 from axonometry.papers.lin2025.measuring import described
-from axonometry.papers.lin2025.reading import chart, correlated, correlation, groups, label, paired, rises, summary
+from axonometry.papers.lin2025.reading import (
+    chart,
+    correlated,
+    correlation,
+    groups,
+    label,
+    paired,
+    rises,
+    table_of_means,
+)
 from axonometry.papers.lin2025.scales import SCALES
 from axonometry.populations import RunConfiguration
 
@@ -82,7 +91,7 @@ def test_charts_and_tables_keep_the_order_of_their_lines() -> None:
     assert drawn["x"].tolist() == [1.0, 1.0]  # step 0 has no place on a logarithmic axis
     assert drawn["value"].tolist() == [1.5, 1.0]
     assert math.isnan(drawn["low"][1])
-    table = summary("t", {("first", 2): rows[:2]}, ("name", "n"), ("x", "step"))
+    table = table_of_means("t", {("first", 2): rows[:2]}, ("name", "n"), ("x", "step"))
     assert table.columns == ("name", "n", "x", "step")
     assert [str(cell) for cell in table.rows[0]][:3] == ["first", "2", "1.500 [−4.853, 7.853]"]
     assert label("mapped_error") == "error of its L-Map"

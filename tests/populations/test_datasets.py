@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from axonometry.errors import DataError, MissingExtraError
-from axonometry.populations.datasets import DATASETS, Dataset, load, require
+from axonometry.populations.datasets import DATASETS, Dataset, load_dataset, require
 
 IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 CIFAR = (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin")
@@ -61,7 +61,7 @@ def compress(path: Path) -> Path:
 
 @pytest.mark.parametrize(("name", "mean", "std"), [("mnist", 33.3184, 78.5675), ("fashion-mnist", 72.9404, 90.0212)])
 def test_the_official_files(data_directory: Path, name: str, mean: float, std: float) -> None:
-    data = load(name, data_directory)
+    data = load_dataset(name, data_directory)
     assert (data.name, data.n_classes, data.shape) == (name, 10, (1, 28, 28))
     assert (len(data.train_inputs), len(data.test_inputs)) == (60_000, 10_000)
     assert data.train_inputs.dtype == torch.float32
@@ -73,12 +73,12 @@ def test_the_official_files(data_directory: Path, name: str, mean: float, std: f
 
 
 def test_the_labels_of_mnist(data_directory: Path) -> None:
-    counts = load("mnist", data_directory).train_labels.bincount().tolist()
+    counts = load_dataset("mnist", data_directory).train_labels.bincount().tolist()
     assert counts == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 
 
 def test_parts_of_cifar_batches(data_directory: Path) -> None:
-    data = load("cifar10", data_directory)
+    data = load_dataset("cifar10", data_directory)
     assert data.shape == (3, 32, 32)
     assert (len(data.train_labels), len(data.test_labels)) == (8000, 1000)
     with gzip.open(data_directory / "cifar10" / "data_batch_2.first1000.bin.gz") as file:
@@ -113,7 +113,7 @@ def test_a_damaged_real_file(
     labels.unlink()
     labels.write_bytes(damage(raw))
     with pytest.raises(DataError, match=found) as raised:
-        load("mnist", tmp_path)
+        load_dataset("mnist", tmp_path)
     assert str(labels) in str(raised.value)
     assert "put train-labels-idx1-ubyte.gz there again" in str(raised.value)
 
@@ -128,7 +128,7 @@ def test_idx_files_anywhere(tmp_path: Path, packed: bool, place: str) -> None:
     if packed:
         for name in IDX:
             compress(tmp_path / place / name)
-    data = load("mnist", tmp_path)
+    data = load_dataset("mnist", tmp_path)
     assert np.array_equal(data.train_inputs[:, 0].numpy(), arrays[IDX[0]].astype(np.float32) / 255)
     assert np.array_equal(data.test_labels.numpy(), arrays[IDX[3]])
 
@@ -136,17 +136,17 @@ def test_idx_files_anywhere(tmp_path: Path, packed: bool, place: str) -> None:
 def test_the_environment_names_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_idx(tmp_path / "fashion-mnist")
     monkeypatch.setenv("AXONOMETRY_DATA", str(tmp_path))
-    assert load("fashion-mnist").name == "fashion-mnist"
-    assert len(load("fashion-mnist", tmp_path / "fashion-mnist").train_labels) == 5
+    assert load_dataset("fashion-mnist").name == "fashion-mnist"
+    assert len(load_dataset("fashion-mnist", tmp_path / "fashion-mnist").train_labels) == 5
 
 
 def test_no_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("AXONOMETRY_DATA", raising=False)
     with pytest.raises(DataError, match=r"MNIST is read from local files; got no directory.*AXONOMETRY_DATA"):
-        load("mnist")
+        load_dataset("mnist")
     monkeypatch.setenv("AXONOMETRY_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match=r"nowhere \(from AXONOMETRY_DATA\), which is none"):
-        load("mnist")
+        load_dataset("mnist")
 
 
 def test_a_missing_file_says_what_belongs_where(tmp_path: Path) -> None:
@@ -160,42 +160,42 @@ def test_a_missing_file_says_what_belongs_where(tmp_path: Path) -> None:
 def test_one_data_set_is_never_read_from_the_folder_of_another(tmp_path: Path) -> None:
     write_idx(tmp_path / "fashion-mnist")
     with pytest.raises(DataError, match=r"MNIST is read from 4 files, .*; got none of them there or in"):
-        load("mnist", tmp_path / "fashion-mnist")
+        load_dataset("mnist", tmp_path / "fashion-mnist")
 
 
 def test_images_and_labels_of_different_count(tmp_path: Path) -> None:
     write_idx(tmp_path, n_test=3)
     (tmp_path / IDX[3]).write_bytes(idx(np.zeros(4, np.uint8)))
     with pytest.raises(DataError, match=r"one label for each image; got 3 images in .*t10k-images.* and 4 labels in"):
-        load("mnist", tmp_path)
+        load_dataset("mnist", tmp_path)
 
 
 def test_a_label_that_is_no_class(tmp_path: Path) -> None:
     write_idx(tmp_path, n_test=3)
     (tmp_path / IDX[3]).write_bytes(idx(np.array([1, 10, 11], np.uint8)))
     with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte must hold labels from 0 to 9; got 10 at image 1"):
-        load("mnist", tmp_path)
+        load_dataset("mnist", tmp_path)
 
 
 def test_an_idx_file_without_images(tmp_path: Path) -> None:
     write_idx(tmp_path)
     (tmp_path / IDX[2]).write_bytes(idx(np.zeros((0, 4, 4), np.uint8)))
     with pytest.raises(DataError, match="0 x 4 x 4 values"):
-        load("mnist", tmp_path)
+        load_dataset("mnist", tmp_path)
 
 
 def test_a_header_that_stops_early(tmp_path: Path) -> None:
     write_idx(tmp_path)
     (tmp_path / IDX[0]).write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 5, 0]))
     with pytest.raises(DataError, match="a header of 16 bytes; got 9 bytes in all"):
-        load("mnist", tmp_path)
+        load_dataset("mnist", tmp_path)
 
 
 def test_train_and_test_images_of_different_size(tmp_path: Path) -> None:
     write_idx(tmp_path)
     (tmp_path / IDX[2]).write_bytes(idx(np.zeros((3, 5, 5), np.uint8)))
     with pytest.raises(DataError, match=r"one shape; got \(1, 4, 4\) and \(1, 5, 5\)"):
-        load("mnist", tmp_path)
+        load_dataset("mnist", tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------- CIFAR-10
@@ -205,7 +205,7 @@ def test_train_and_test_images_of_different_size(tmp_path: Path) -> None:
 def test_cifar_batches(tmp_path: Path, place: str) -> None:
     batches = write_cifar(tmp_path / place)
     compress(tmp_path / place / "data_batch_3.bin")
-    data = load("cifar10", tmp_path)
+    data = load_dataset("cifar10", tmp_path)
     expected = np.concatenate([batches[name] for name in CIFAR[:5]])
     assert np.array_equal(data.train_labels.numpy(), expected[:, 0])
     assert np.array_equal(data.train_inputs.numpy(), expected[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32) / 255)
@@ -217,27 +217,27 @@ def test_a_packed_copy_beside_its_file_is_no_contradiction(tmp_path: Path) -> No
     shutil.copy(tmp_path / "test_batch.bin", tmp_path / "copy")
     compress(tmp_path / "test_batch.bin")
     shutil.move(tmp_path / "copy", tmp_path / "test_batch.bin")
-    assert len(load("cifar10", tmp_path).test_labels) == 2
+    assert len(load_dataset("cifar10", tmp_path).test_labels) == 2
 
 
 def test_two_files_for_one_batch(tmp_path: Path) -> None:
     write_cifar(tmp_path)
     shutil.copy(tmp_path / "data_batch_1.bin", tmp_path / "data_batch_1.first2.bin")
     with pytest.raises(DataError, match=r"one file of CIFAR-10 begins with data_batch_1; got .*first2.bin"):
-        load("cifar10", tmp_path)
+        load_dataset("cifar10", tmp_path)
 
 
 def test_data_batch_10_is_not_data_batch_1(tmp_path: Path) -> None:
     write_cifar(tmp_path)
     shutil.copy(tmp_path / "data_batch_1.bin", tmp_path / "data_batch_10.bin")
-    assert len(load("cifar10", tmp_path).train_labels) == 10
+    assert len(load_dataset("cifar10", tmp_path).train_labels) == 10
 
 
 def test_a_missing_batch(tmp_path: Path) -> None:
     write_cifar(tmp_path / "cifar10")
     (tmp_path / "cifar10" / "data_batch_4.bin").unlink()
     with pytest.raises(DataError, match=r"no data_batch_4\*.bin\[.gz\] there"):
-        load("cifar10", tmp_path)
+        load_dataset("cifar10", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_damaged_batch(tmp_path: Path, content: bytes, found: str) -> None:
     write_cifar(tmp_path)
     (tmp_path / "test_batch.bin").write_bytes(content)
     with pytest.raises(DataError, match=f"test_batch.bin must {found}"):
-        load("cifar10", tmp_path)
+        load_dataset("cifar10", tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------- the rest
@@ -260,7 +260,7 @@ def test_a_damaged_batch(tmp_path: Path, content: bytes, found: str) -> None:
 
 def test_the_digits_need_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AXONOMETRY_DATA", raising=False)
-    data = load("digits")
+    data = load_dataset("digits")
     assert (len(data.train_labels), len(data.test_labels), data.shape) == (1437, 360, (1, 8, 8))
     assert (float(data.train_inputs.min()), float(data.train_inputs.max())) == (0.0, 1.0)
     # The split is part of every configuration's meaning: it stays what it is.
@@ -271,7 +271,7 @@ def test_the_digits_need_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_digits_split_leaves_nothing_out() -> None:
     from sklearn.datasets import load_digits
 
-    data = load("digits")
+    data = load_dataset("digits")
     ours = torch.cat([data.train_inputs, data.test_inputs]).reshape(1797, 64) * 16
     theirs = torch.from_numpy(load_digits().data).float()
     assert sorted(ours.tolist()) == sorted(theirs.tolist())
@@ -280,13 +280,13 @@ def test_the_digits_split_leaves_nothing_out() -> None:
 def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "sklearn.datasets", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'axonometry\[populations\]'"):
-        load("digits")
+        load_dataset("digits")
 
 
 def test_an_unknown_data_set() -> None:
     assert tuple(DATASETS) == ("digits", "text", "modular-addition", "mnist", "fashion-mnist", "cifar10")
     with pytest.raises(DataError, match=r"a data set is one of digits, text, .*; got 'imagenet'"):
-        load("imagenet")
+        load_dataset("imagenet")
 
 
 def dataset(**changes: object) -> Dataset:

@@ -10,7 +10,7 @@ from torch import nn
 
 from axonometry.errors import ConfigurationError
 from axonometry.populations import RunConfiguration, load_population, objectives, train, train_population, train_stacked
-from axonometry.populations.datasets import Dataset, load
+from axonometry.populations.datasets import Dataset, load_dataset
 from axonometry.populations.objectives import evaluate_network, loss_of, n_outputs, reconstruction
 from axonometry.populations.stacked import stacks
 
@@ -82,7 +82,7 @@ def test_performance_is_called_by_its_name() -> None:
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return load("digits")
+    return load_dataset("digits")
 
 
 @pytest.mark.parametrize("family", ["fully-connected", "autoencoder", "convolutional-autoencoder"])

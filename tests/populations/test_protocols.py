@@ -13,7 +13,7 @@ import pytest
 from axonometry.errors import ConfigurationError
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.initialisers import PAPER_INITIALISERS
-from axonometry.populations.protocols import cikm2022, draw, grid, hard_grid, ictai2021, ictai2021_cnn_ensemble
+from axonometry.populations.protocols import cikm2022, draw, draw_hard_grid, grid, ictai2021, ictai2021_cnn_ensemble
 
 
 def test_a_grid_is_every_combination() -> None:
@@ -131,7 +131,7 @@ DRAWN = (
 
 
 def test_the_hard_grid_draws_everything_from_streams_that_know_nothing_of_each_other() -> None:
-    made = hard_grid(range(600), family="lenet")
+    made = draw_hard_grid(range(600), family="lenet")
     assert [c.seed for c in made] == list(range(600))
     assert len({replace(c, seed=0) for c in made}) > 590
     codes = []
@@ -153,7 +153,7 @@ def test_the_hard_grid_draws_everything_from_streams_that_know_nothing_of_each_o
     ("optimiser", "low", "high"), [("sgd", 1e-4, 0.3), ("adam", 3e-5, 3e-2), ("rmsprop", 3e-5, 3e-2)]
 )
 def test_rates_of_the_hard_grid_are_even_on_a_log_scale(optimiser: str, low: float, high: float) -> None:
-    rates = [c.learning_rate for c in hard_grid(range(400), optimiser=optimiser)]
+    rates = [c.learning_rate for c in draw_hard_grid(range(400), optimiser=optimiser)]
     assert (min(rates), max(rates)) == (low, high)
     places = np.log(np.array(rates) / low) / np.log(high / low)
     np.testing.assert_allclose(np.unique(places), np.linspace(0, 1, 25), atol=2e-3)
@@ -161,9 +161,10 @@ def test_rates_of_the_hard_grid_are_even_on_a_log_scale(optimiser: str, low: flo
 
 
 def test_momentum_belongs_to_sgd_alone() -> None:
-    made = hard_grid(range(200))
+    made = draw_hard_grid(range(200))
     assert {(c.optimiser, c.momentum) for c in made} == {("sgd", 0.9), ("adam", 0.0), ("rmsprop", 0.0)}
-    assert {(c.optimiser, c.momentum) for c in hard_grid(range(20), optimiser="sgd", momentum=0.5)} == {("sgd", 0.5)}
+    held = draw_hard_grid(range(20), optimiser="sgd", momentum=0.5)
+    assert {(c.optimiser, c.momentum) for c in held} == {("sgd", 0.5)}
 
 
 @pytest.mark.parametrize(
@@ -178,14 +179,14 @@ def test_momentum_belongs_to_sgd_alone() -> None:
     ids=str,
 )
 def test_what_is_fixed_leaves_the_other_draws_as_they_were(fixed: dict[str, Any]) -> None:
-    free, held = hard_grid(range(60)), hard_grid(range(60), **fixed)
+    free, held = draw_hard_grid(range(60)), draw_hard_grid(range(60), **fixed)
     assert all(getattr(c, name) == value for c in held for name, value in fixed.items())
     for name in set(DRAWN) - set(fixed):
         assert [getattr(c, name) for c in held] == [getattr(c, name) for c in free], name
 
 
 def test_a_fixed_optimiser_leaves_all_but_the_rates() -> None:
-    free, held = hard_grid(range(60)), hard_grid(range(60), optimiser="adam")
+    free, held = draw_hard_grid(range(60)), draw_hard_grid(range(60), optimiser="adam")
     assert {c.optimiser for c in held} == {"adam"}
     for name in set(DRAWN) - {"optimiser", "learning_rate"}:
         assert [getattr(c, name) for c in held] == [getattr(c, name) for c in free], name

@@ -11,7 +11,7 @@ import torch
 
 from axonometry.errors import ConfigurationError, DataError
 from axonometry.populations import RunConfiguration, load_population, text, train, train_population
-from axonometry.populations.datasets import Dataset, load
+from axonometry.populations.datasets import Dataset, load_dataset
 from axonometry.populations.text import N_TEST, N_TRAIN, VOCABULARY, WINDOW, sha256_of_text, standard_text
 
 TINY = {"dataset": "text", "train_fraction": 0.01, "test_fraction": 0.02, "epochs": 1, "record_every": 10**6}
@@ -30,7 +30,7 @@ def test_what_becomes_of_other_characters() -> None:
 
 
 def test_windows_and_what_follows_them() -> None:
-    data = load("text")
+    data = load_dataset("text")
     assert data.train_inputs.shape == (N_TRAIN, WINDOW)
     assert data.test_inputs.shape == (N_TEST, WINDOW)
     assert (data.n_classes, data.n_tokens, data.shape) == (40, 40, (WINDOW,))
@@ -42,7 +42,7 @@ def test_windows_and_what_follows_them() -> None:
         for number in (0, 1, 17):
             words = "".join(VOCABULARY[code] for code in [*inputs[number].tolist(), int(labels[number])])
             assert words in half
-    assert torch.equal(load("text").train_inputs, data.train_inputs)
+    assert torch.equal(load_dataset("text").train_inputs, data.train_inputs)
 
 
 def test_without_sources(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from axonometry.errors import ConfigurationError, DataError, RunError
 from axonometry.populations import loop, objectives, training
 from axonometry.populations.configuration import RunConfiguration
-from axonometry.populations.datasets import Dataset, load
+from axonometry.populations.datasets import Dataset, load_dataset
 from axonometry.populations.objectives import accuracy_and_loss
 from axonometry.populations.sampling import BatchSampler
 from axonometry.populations.schedule import segments
@@ -33,13 +33,13 @@ QUICK = RunConfiguration(epochs=2, batch_size=64)
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return load("digits")
+    return load_dataset("digits")
 
 
 @pytest.fixture(scope="module")
 def small() -> Dataset:
     """100 training images, so that an epoch is a few updates."""
-    data = load("digits")
+    data = load_dataset("digits")
     test = data.test_inputs[:50], data.test_labels[:50]
     return Dataset("small", data.train_inputs[:100], data.train_labels[:100], *test, 10)
 

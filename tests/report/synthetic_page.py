@@ -92,7 +92,7 @@ def page() -> Page:
                 "Bins",
                 (
                     Figure("Dots", tuple(by_bin), legend=legend),
-                    Figure("Curves", (Panel(distributions.densities(curves, names, x="x")),), legend=legend),
+                    Figure("Curves", (Panel(distributions.density_figure(curves, names, x="x")),), legend=legend),
                 ),
             ),
             Tab("Networks", (Figure("Apart", (Panel(distributions.heatmap(matrix, value="nats")),)), table)),

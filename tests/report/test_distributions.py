@@ -18,7 +18,7 @@ def curves(names: list[str]) -> pd.DataFrame:
 
 
 def test_a_density_keeps_its_own_grid_and_its_colour_when_others_are_missing() -> None:
-    figure = distributions.densities(curves(["low", "high"]), NAMES, x="weight")
+    figure = distributions.density_figure(curves(["low", "high"]), NAMES, x="weight")
     low, high = figure.data
     assert (low.x0, high.x0) == (-1.0, 0.0)
     assert low.dx == pytest.approx(0.1)
@@ -26,7 +26,7 @@ def test_a_density_keeps_its_own_grid_and_its_colour_when_others_are_missing() -
         palette.shade("accuracy", 0.0),
         palette.shade("accuracy", 1.0),
     ]
-    assert len(distributions.densities(curves(["low"]).iloc[:0], NAMES, x="weight").data) == 0
+    assert len(distributions.density_figure(curves(["low"]).iloc[:0], NAMES, x="weight").data) == 0
 
 
 def test_dots_are_the_values_of_each_bin_without_nan() -> None:

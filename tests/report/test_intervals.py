@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from axonometry.report.intervals import intervals, keys
+from axonometry.report.intervals import intervals, series_keys
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -46,5 +46,5 @@ def test_a_panel_grows_with_its_names_and_its_legend_has_its_series() -> None:
     small = intervals(estimates(), x="ρ", reference=0.0)
     many = pd.concat([estimates().assign(name=f"layer{i}") for i in range(20)])
     assert intervals(many, x="ρ", reference=0.0).height > small.height
-    assert [key.name for key in keys(["weights", "strength"])] == ["weights", "strength"]
+    assert [key.name for key in series_keys(["weights", "strength"])] == ["weights", "strength"]
     assert {trace.legendgroup for trace in small.figure.data} == {"weights", "strength"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy import stats
 
-from axonometry.statistics.association import holm, rank_correlation, rank_test, separation
+from axonometry.statistics.association import holm, rank_correlation, rank_test, roc_area
 
 numbers = st.lists(st.integers(-20, 20).map(float), min_size=4, max_size=30)
 
@@ -28,10 +28,10 @@ def test_rank_correlation_is_spearmans(x: list[float], random: object) -> None:
 def test_separation_counts_pairs(low: list[float], high: list[float]) -> None:
     a, b = np.array(low), np.array(high)
     pairs = (b[None, :] > a[:, None]) + 0.5 * (b[None, :] == a[:, None])
-    found = separation(a, b)
+    found = roc_area(a, b)
     assert found.value == pytest.approx(pairs.mean())
     assert found.low <= found.high
-    assert separation(b, a).value == pytest.approx(1 - found.value)
+    assert roc_area(b, a).value == pytest.approx(1 - found.value)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
@@ -43,7 +43,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         x, y = draw.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], size=80).T
         found = rank_correlation(x, y, seed=i)
         held[0] += found.low <= rho <= found.high
-        found = separation(draw.normal(size=40), draw.normal(size=40) + 1, seed=i)
+        found = roc_area(draw.normal(size=40), draw.normal(size=40) + 1, seed=i)
         held[1] += found.low <= area <= found.high
     assert (held >= 51).all()  # 95% of 60 is 57; below 51 has a chance of less than 1%
 
@@ -72,8 +72,8 @@ def test_small_strata_and_broken_numbers_are_left_out() -> None:
     assert rank_correlation(x[:3], x[:3], [1, 1, 1]).n == 3  # three are the fewest that say something
     assert np.isnan(rank_correlation(x, x, list("abcdefg")).value)
     assert rank_correlation(x, x, list("abcdefg")).n == 0
-    assert separation(np.array([np.nan, 1.0]), np.array([2.0])).n == 2
-    assert np.isnan(separation(np.array([np.nan]), np.array([2.0])).value)
+    assert roc_area(np.array([np.nan, 1.0]), np.array([2.0])).n == 2
+    assert np.isnan(roc_area(np.array([np.nan]), np.array([2.0])).value)
     assert np.isnan(rank_test(np.array([np.nan]), np.array([2.0])))
 
 

@@ -99,7 +99,7 @@ def _custom(
 
     if dataset is None:
         raise ConfigurationError("a custom network needs a data set", "", "Pass --dataset")
-    network, read = module_at(place), datasets.load(dataset, data)
+    network, read = module_at(place), datasets.load_dataset(dataset, data)
     task = network, read.test_inputs[: choices.samples], read.test_labels[: choices.samples]
     yield [basins_of_network((place, 0), task, choices, move)], lambda: Planes(*plane_of(*task), None, ())
 

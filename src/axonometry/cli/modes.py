@@ -67,7 +67,7 @@ class _Found:
 
 
 def _opened(network: str, dataset: str | None, samples: int, steps: int, data: Path | None) -> _Found:
-    from axonometry.populations.datasets import load as load_dataset
+    from axonometry.populations.datasets import load_dataset
 
     if Path(network).is_dir():
         run, graphs = recorded_graphs(Path(network), steps)

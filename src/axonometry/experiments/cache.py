@@ -53,7 +53,7 @@ def cached(
     """
     import pandas as pd
 
-    path = folder / f"{function.__name__.strip('_<>')}-{fingerprint(function, *inputs, also)}.parquet"
+    path = folder / f"{function.__name__.strip('_<>')}-{table_key(function, *inputs, also)}.parquet"
     if path.exists():
         return pd.read_parquet(path)
     table = function(*inputs, *unkeyed)
@@ -62,7 +62,7 @@ def cached(
     return table
 
 
-def fingerprint(function: Callable[..., Any], *inputs: object) -> str:
+def table_key(function: Callable[..., Any], *inputs: object) -> str:
     """The first 16 digits of a SHA-256 of the version, the function's source code and its inputs."""
     digest = hashlib.sha256(__version__.encode())
     digest.update(source_of(function).encode())

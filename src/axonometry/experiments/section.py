@@ -269,7 +269,7 @@ class IntervalChart:
         """
         import pandas as pd
 
-        from axonometry.report.intervals import intervals, keys
+        from axonometry.report.intervals import intervals, series_keys
 
         rows = []
         for column in self.columns:
@@ -282,7 +282,7 @@ class IntervalChart:
         panel = intervals(frame, x=self.x, reference=self.reference, limits=self.limits)
         if frame["name"].str.len().max() > LONG:  # such names stand in two lines
             panel = replace(panel, height=max(panel.height, 4 + 2.5 * frame["name"].nunique()))
-        legend = keys(list(self.columns)) if len(self.columns) > 1 else ()
+        legend = series_keys(list(self.columns)) if len(self.columns) > 1 else ()
         caption = f"{self.caption} Bars are 95% intervals.".strip()
         return Figure(self.table.title, (panel,), caption, legend=legend, arrangement="wide")
 

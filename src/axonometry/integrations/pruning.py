@@ -94,7 +94,7 @@ def compare_pruners(
     return pd.DataFrame(rows)
 
 
-def summary(
+def pruner_summary(
     frame: pd.DataFrame, *, within: float = 0.0, level: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> pd.DataFrame:
     """What each pruner saved and lost, with intervals.

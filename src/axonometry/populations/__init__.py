@@ -27,8 +27,8 @@ from axonometry.populations.population import (
 from axonometry.populations.protocols import (
     cikm2022 as cikm2022,
     draw as draw,
+    draw_hard_grid as draw_hard_grid,
     grid as grid,
-    hard_grid as hard_grid,
     ictai2021 as ictai2021,
     ictai2021_cnn_ensemble as ictai2021_cnn_ensemble,
 )

@@ -114,7 +114,7 @@ class Source:
     layout: Layout | None = None
 
 
-def load(name: str, directory: str | Path | None = None, **options: Any) -> Dataset:
+def load_dataset(name: str, directory: str | Path | None = None, **options: Any) -> Dataset:
     """Read a data set.
 
     Args:
@@ -138,7 +138,7 @@ def load(name: str, directory: str | Path | None = None, **options: Any) -> Data
     Raises:
         DataError: There is no such data set, or a file is missing or damaged; the message says which belongs where.
 
-    >>> load("digits").shape, len(load("modular-addition", modulus=5).train_labels)
+    >>> load_dataset("digits").shape, len(load_dataset("modular-addition", modulus=5).train_labels)
     ((1, 8, 8), 15)
     """
     source = DATASETS.lookup(name)

@@ -94,7 +94,7 @@ def cikm2022(
     return grid({"learning_rate": learning_rates, "dropout": dropouts}, **{**protocol, **fixed})
 
 
-def hard_grid(seeds: Iterable[int], **fixed: Any) -> tuple[RunConfiguration, ...]:
+def draw_hard_grid(seeds: Iterable[int], **fixed: Any) -> tuple[RunConfiguration, ...]:
     """Trainings whose hyper-parameters do not give their outcome away: all of them are drawn at random [our choice].
 
     One configuration per seed. Optimiser (SGD with momentum 0.9, Adam, RMSprop), learning rate (evenly on a log scale,

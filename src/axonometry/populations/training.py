@@ -73,7 +73,7 @@ def train(
     with reproducible():
         network, example = initial_network(configuration, dataset), dataset.test_inputs[:1]
         if not is_complete(configuration, folder):
-            used = checked(configuration, used_images(configuration, dataset), network)
+            used = checked_dataset(configuration, used_images(configuration, dataset), network)
             about = configuration.to_dict()
             samples = samples_for(dataset, measures)
             with Recorder(
@@ -157,10 +157,10 @@ def dataset_of(configuration: RunConfiguration, data: Dataset | str | Path | Non
 @lru_cache(maxsize=2)
 def _read(name: str, source: Source, directory: str | None, **options: int | None) -> Dataset:
     # The source is part of the key: a notebook may register another data set under the same name.
-    return datasets.load(name, directory, **options)
+    return datasets.load_dataset(name, directory, **options)
 
 
-def checked(configuration: RunConfiguration, dataset: Dataset, network: nn.Module) -> Dataset:
+def checked_dataset(configuration: RunConfiguration, dataset: Dataset, network: nn.Module) -> Dataset:
     """The data set, if batch norm can work with its last batch and its inputs are what the configuration asks for."""
     if dataset.n_tokens is not None and (configuration.reconstructs or configuration.augmentation != "none"):
         came = f"objective {configuration.objective}, augmentation {configuration.augmentation}, and tokens"

@@ -36,7 +36,7 @@ _REMEDY = "Fit and save the predictor again"
 _STATE = ("columns_", "named_", "per_group_", "bounds_", "n_features_in_")
 
 
-def save(predictor: Any, path: Path) -> None:
+def save_predictor(predictor: Any, path: Path) -> None:
     """Write a fitted predictor, whole or not at all.
 
     Args:
@@ -61,7 +61,7 @@ def save(predictor: Any, path: Path) -> None:
         partial.write_bytes(b"%s %d %s\n%s" % (_MAGIC, FORMAT, hashlib.sha256(body).hexdigest().encode(), body))
 
 
-def load(path: Path, make: Callable[..., Any]) -> Any:
+def load_predictor(path: Path, make: Callable[..., Any]) -> Any:
     """Read a predictor.
 
     Args:

@@ -232,9 +232,9 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         Args:
             path: The file.
         """
-        from axonometry.predict.files import save
+        from axonometry.predict.files import save_predictor
 
-        save(self, Path(path))
+        save_predictor(self, Path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> AccuracyPredictor:
@@ -246,9 +246,9 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         Raises:
             PredictionError: The file is not a saved predictor, is corrupt, or is of a newer format.
         """
-        from axonometry.predict.files import load
+        from axonometry.predict.files import load_predictor
 
-        loaded: AccuracyPredictor = load(Path(path), cls)
+        loaded: AccuracyPredictor = load_predictor(Path(path), cls)
         return loaded
 
     def __sklearn_is_fitted__(self) -> bool:

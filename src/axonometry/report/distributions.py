@@ -27,7 +27,9 @@ LONGEST = 48
 """Letters that fit below a small figure."""
 
 
-def densities(curves: pd.DataFrame, names: Sequence[str], *, x: str, scale: palette.Scale = "accuracy") -> go.Figure:
+def density_figure(
+    curves: pd.DataFrame, names: Sequence[str], *, x: str, scale: palette.Scale = "accuracy"
+) -> go.Figure:
     """One density curve for each name: an accuracy bin, or a layer.
 
     Args:
@@ -73,7 +75,7 @@ def density_panels(
     """
     layers = curves[curves["metric"] == metric].groupby("group", sort=False)
     axis = definitions.axis(metric)
-    return tuple(Panel(densities(part, names, x=axis, scale=scale), str(layer)) for layer, part in layers)
+    return tuple(Panel(density_figure(part, names, x=axis, scale=scale), str(layer)) for layer, part in layers)
 
 
 def divergence_panels(matrices: Mapping[tuple[str, str], pd.DataFrame], metric: str) -> tuple[Panel, ...]:

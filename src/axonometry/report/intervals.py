@@ -39,7 +39,7 @@ def intervals(
     figure = blank(x, "")
     figure.add_vline(x=reference, line={"color": palette.TOKENS["muted"][0], "width": 1, "dash": "dot"})
     offsets = (np.arange(len(series)) - (len(series) - 1) / 2) * 0.5 / max(len(series) - 1, 1)
-    for which, offset, key, symbol in zip(series, offsets, keys(series), _SYMBOLS, strict=False):
+    for which, offset, key, symbol in zip(series, offsets, series_keys(series), _SYMBOLS, strict=False):
         part = estimates[estimates["series"] == which]
         value, low, high = (part[column].to_numpy(dtype=float) for column in ("value", "low", "high"))
         figure.add_scatter(
@@ -66,6 +66,6 @@ def intervals(
     return Panel(figure, title, height=max(10.0, 4 + _REM * len(names) * len(series)))
 
 
-def keys(series: list[str]) -> tuple[Key, ...]:
+def series_keys(series: list[str]) -> tuple[Key, ...]:
     """The legend of up to three series."""
     return tuple(Key(name, palette.TOKENS[colour][0]) for name, colour in zip(series, _COLOURS, strict=False))

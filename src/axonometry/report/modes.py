@@ -108,7 +108,7 @@ def _ranks(densities: pd.DataFrame) -> tuple[Block, ...]:
     curves = densities.rename(columns={"u": "x"}).assign(name=[f"class {k}" for k in densities["class"]])
     panels = tuple(
         Panel(
-            distributions.densities(
+            distributions.density_figure(
                 curves[(curves["group"] == group) & curves["density"].notna()], names, x="rank (0 to 1)", scale="depth"
             ),
             group,

@@ -73,7 +73,7 @@ def of_graph(
     """
     measures = {"node_strength": node_strength(graph, convention), "link_weights": link_samples(graph, convention)}
     return {
-        (metric, group): thinned(tensor, most)
+        (metric, group): drawn_values(tensor, most)
         for metric, values in measures.items()
         for group, tensor in values.items()
     }
@@ -131,7 +131,7 @@ def varies(values: NDArray[np.float32]) -> bool:
     return len(values) > 1 and bool(values.std() > 0)
 
 
-def thinned(tensor: Tensor, most: int) -> NDArray[np.float32]:
+def drawn_values(tensor: Tensor, most: int) -> NDArray[np.float32]:
     """The finite values, flat; of more than so many, that number drawn with replacement, the same places for one size.
 
     Args:

@@ -4,7 +4,7 @@ from axonometry.statistics.association import (
     holm as holm,
     rank_correlation as rank_correlation,
     rank_test as rank_test,
-    separation as separation,
+    roc_area as roc_area,
 )
 from axonometry.statistics.descriptive import Moments as Moments, moments as moments
 from axonometry.statistics.estimates import (

@@ -53,7 +53,7 @@ def rank_correlation(x: Numbers, y: Numbers, strata: Sequence[object] | None = N
     return estimate_of_draws(float(ratios[-1]), ratios[:-1], sum(map(len, parts)))
 
 
-def separation(low: Numbers, high: Numbers, *, seed: int = 0) -> Estimate:
+def roc_area(low: Numbers, high: Numbers, *, seed: int = 0) -> Estimate:
     """Area under the ROC curve: how often a number of the high class exceeds one of the low class, ties counting half.
 
     Args:
@@ -61,7 +61,7 @@ def separation(low: Numbers, high: Numbers, *, seed: int = 0) -> Estimate:
         high: Of each network of the high class.
         seed: Seed of the bootstrap, which draws networks anew inside each class; a class of one has no interval.
 
-    >>> separation(np.array([1.0, 2.0]), np.array([3.0, 4.0])).value
+    >>> roc_area(np.array([1.0, 2.0]), np.array([3.0, 4.0])).value
     1.0
     """
     low, high = low[np.isfinite(low)], high[np.isfinite(high)]

@@ -17,8 +17,8 @@ from axonometry.integrations.pruning import Design
 from axonometry.papers import load_paper
 from axonometry.papers.cikm2022 import predictions, sections
 from axonometry.papers.cikm2022.predictions import ALONE, COMBINED, LEARNED, TRANSFERRED, Prediction
-from axonometry.papers.cikm2022.scales import SCALES, Grid, Options, trials
-from axonometry.populations import cikm2022 as paper_grid, hard_grid
+from axonometry.papers.cikm2022.scales import SCALES, Grid, GridOptions, grid_trials
+from axonometry.populations import cikm2022 as paper_grid, draw_hard_grid
 from axonometry.predict import Evaluation, EvaluationPlan, RunTable, transfer
 from axonometry.report import Figure, Table
 
@@ -34,7 +34,7 @@ def on_the_grid(name: str, architecture: str, layers: int, dropouts: int = 2) ->
 def grids(seeds: int) -> tuple[Grid, ...]:
     """A hard grid, and the paper's grid for an architecture and for another one in two depths."""
     return (
-        Grid("hard-digits", "hard networks", "flat", "hard", hard_grid(range(seeds), **DIGITS, batch_size=8)),
+        Grid("hard-digits", "hard networks", "flat", "hard", draw_hard_grid(range(seeds), **DIGITS, batch_size=8)),
         on_the_grid("flat", "flat", 1, dropouts=3),
         on_the_grid("deep-2", "deep", 2),
         on_the_grid("deep-3", "deep", 3),
@@ -42,7 +42,7 @@ def grids(seeds: int) -> tuple[Grid, ...]:
 
 
 PLAN = EvaluationPlan(folds=3, inner_folds=2, trees=3, resamples=60)
-OPTIONS = Options(
+OPTIONS = GridOptions(
     grids,
     (("width", "flat", "flat-wide"),),
     horizons=(1, 2),
@@ -51,7 +51,7 @@ OPTIONS = Options(
     few=20,
     sizes=(6, 12, 400),
 )
-FEW = Scale(lambda seeds: trials(grids, seeds), 20, titles={g.name: g.title for g in grids(1)}, options=OPTIONS)
+FEW = Scale(lambda seeds: grid_trials(grids, seeds), 20, titles={g.name: g.title for g in grids(1)}, options=OPTIONS)
 
 
 @dataclass
@@ -302,7 +302,7 @@ def test_the_html_page_has_a_tab_a_question(results: Results, spy: Spy) -> None:
 
 
 def test_the_small_scale_has_what_was_asked_for() -> None:
-    options: Options = SCALES["small"].options
+    options: GridOptions = SCALES["small"].options
     small = options.grids(480)
     sizes = {grid.name: len(grid.configurations) for grid in small}
     assert sizes["hard-fashion"] >= 400

@@ -17,7 +17,7 @@ from torch import nn
 from axonometry.experiments import Context, Estimate, Measurements, Scale, Trial
 from axonometry.metrics import layer_fluctuation
 from axonometry.papers.ictai2021 import ensembles
-from axonometry.papers.ictai2021.ensembles import VALUES, Ensemble, layer_values, measure
+from axonometry.papers.ictai2021.ensembles import VALUES, Ensemble, layer_values, measure_ensembles
 from axonometry.papers.ictai2021.sections import one_network
 from axonometry.populations import Population, RunConfiguration
 from axonometry.program import NeuralGraph, capture
@@ -78,7 +78,7 @@ def found(change: Callable[[State, float], State]) -> Ensemble:
     folder = TemporaryDirectory()
     context = Context(Scale(lambda _: (), 1), 1, Path(folder.name))
     population = Planted(network(), change)
-    table = measure(population, context)
+    table = measure_ensembles(population, context)
     numbers = table["run"].str.removeprefix("run").astype(int)
     table["stratum"] = np.where(numbers % 2 == 0, "sgd", "adam")
     ensemble = Ensemble("planted", "planted networks", population, table, context)
@@ -150,7 +150,7 @@ def test_one_network_layer_by_layer(tmp_path: Path) -> None:
     trial = Trial(RunConfiguration(), "planted", population="planted")
     context = Context(Scale(lambda _: (), 1), 1, tmp_path)
     measured = Measurements(
-        (trial,), {"planted": population}, {("planted", "planted"): measure(population, context)}, context
+        (trial,), {"planted": population}, {("planted", "planted"): measure_ensembles(population, context)}, context
     )
     section = one_network(measured)
     fluctuation, weights, strengths = section.tables

@@ -29,7 +29,7 @@ from axonometry.papers.ijcai2024.features import (
     measured_values,
     scaled_strength,
 )
-from axonometry.papers.ijcai2024.scales import DRAWN, SCALES, Options, trials
+from axonometry.papers.ijcai2024.scales import DRAWN, SCALES, ComparisonOptions, condition_trials
 from axonometry.papers.ijcai2024.sections import HIGH, LOW, SETS, TOGETHER, Answer, centre, of_kind
 from axonometry.populations import Architecture
 from axonometry.predict.evaluation import EvaluationPlan
@@ -60,10 +60,10 @@ ASKED = (
 )
 PLAN = EvaluationPlan(folds=3, inner_folds=2, trees=4, resamples=60)
 FEW = Scale(
-    partial(trials, {name: {**DIGITS, **own} for name, own in CONDITIONS.items()}, ASKED, 3),
+    partial(condition_trials, {name: {**DIGITS, **own} for name, own in CONDITIONS.items()}, ASKED, 3),
     6,
     titles={"narrow": "narrow networks"},
-    options=Options(ASKED, PLAN),
+    options=ComparisonOptions(ASKED, PLAN),
 )
 
 

@@ -27,7 +27,7 @@ How to read the results:
 """
 
 from axonometry.experiments import Experiment
-from axonometry.papers.cikm2022.predictions import measure
+from axonometry.papers.cikm2022.predictions import measure_grids
 from axonometry.papers.cikm2022.scales import MEASURES, SCALES
 from axonometry.papers.cikm2022.sections import architectures, hard_grid, in_time, unseen
 
@@ -35,7 +35,7 @@ EXPERIMENT = Experiment(
     name="cikm2022",
     title="Vahedian et al. 2021: do a few epochs of a network's graph tell how good it becomes?",
     scales=SCALES,
-    measure=measure,
+    measure=measure_grids,
     sections=(architectures, hard_grid, unseen, in_time),
     about="The final accuracy of networks, predicted from their graphs' first epochs, beside what is simpler.",
     how=__doc__,

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from axonometry.experiments import Context, Estimate, Measurements, estimate_of_row
-from axonometry.papers.cikm2022.scales import BOTH, LINEAR_MAP, MEASURES, Grid, Options
+from axonometry.papers.cikm2022.scales import BOTH, LINEAR_MAP, MEASURES, Grid, GridOptions
 from axonometry.populations import Population
 from axonometry.predict import (
     Evaluation,
@@ -39,7 +39,7 @@ _FINAL, _GROUP, _ANY = "final accuracy", "group", "any: "
 _FAMILIES = {*MEASURES, LINEAR_MAP, MOVEMENT, PARAMETER, CONFIGURATION, *CURVE}
 
 
-def measure(population: Population, context: Context) -> pd.DataFrame:
+def measure_grids(population: Population, context: Context) -> pd.DataFrame:
     """A row a run: the features of its own layers, those that any network has (``any: …``), final accuracy, group."""
     import pandas as pd
 
@@ -99,9 +99,9 @@ class Prediction:
         return run_table(self.found, [grid.name for grid in self.grids], common=len(self.grids) > 1)
 
     @property
-    def options(self) -> Options:
+    def options(self) -> GridOptions:
         """Those of the scale."""
-        return cast("Options", self.found.options)
+        return cast("GridOptions", self.found.options)
 
     @property
     def large(self) -> bool:

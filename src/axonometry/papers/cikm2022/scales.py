@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from axonometry.experiments import Scale, Trial, trials_of
 from axonometry.integrations.pruning import Design
-from axonometry.populations import RunConfiguration, cikm2022, hard_grid
+from axonometry.populations import RunConfiguration, cikm2022, draw_hard_grid
 from axonometry.predict.evaluation import EvaluationPlan
 
 EPOCHS = 10
@@ -46,7 +46,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Options:
+class GridOptions:
     """What the sections need to know.
 
     Attributes:
@@ -68,7 +68,7 @@ class Options:
     sizes: tuple[int, ...] = (50, 100, 200, 400)
 
 
-def trials(grids: Callable[[int], tuple[Grid, ...]], seeds: int) -> tuple[Trial, ...]:
+def grid_trials(grids: Callable[[int], tuple[Grid, ...]], seeds: int) -> tuple[Trial, ...]:
     """The trials of all populations; ``seeds`` is the size of the first hard grid."""
     found: list[Trial] = []
     for grid in grids(seeds):
@@ -83,7 +83,7 @@ def trials(grids: Callable[[int], tuple[Grid, ...]], seeds: int) -> tuple[Trial,
     return tuple(found)
 
 
-def tiny(seeds: int) -> tuple[Grid, ...]:
+def tiny_grids(seeds: int) -> tuple[Grid, ...]:
     """Networks of one, two and three hidden layers on the digits."""
     common: dict[str, Any] = {"dataset": "digits", "epochs": 2, "train_fraction": 0.5, "test_fraction": 0.5}
 
@@ -93,7 +93,13 @@ def tiny(seeds: int) -> tuple[Grid, ...]:
         return Grid(name, f"{title}, the paper's grid on the digits", subject or "flat", "paper", networks, subject)
 
     return (
-        Grid("hard-digits", "2 hidden layers, hard grid on digits", "flat", "hard", hard_grid(range(seeds), **common)),
+        Grid(
+            "hard-digits",
+            "2 hidden layers, hard grid on digits",
+            "flat",
+            "hard",
+            draw_hard_grid(range(seeds), **common),
+        ),
         paper("flat", "1 hidden layer", (0.0, 0.3, 0.6), layers=1),
         paper("flat-wide", "1 hidden layer, 64 units", (0.0, 0.3, 0.6), layers=1, units=64),
         paper("deep-2", "2 hidden layers", (0.0, 0.3), "deep", layers=2),
@@ -106,7 +112,7 @@ _QUARTER: dict[str, Any] = {"train_fraction": 0.1, "test_fraction": 0.25, "width
 _FOUR = (0.0, 0.3, 0.6, 0.9)
 
 
-def small(seeds: int) -> tuple[Grid, ...]:
+def small_grids(seeds: int) -> tuple[Grid, ...]:
     """Populations that two cores train in about two hours.
 
     CIFAR-10 is its first 8,000 training images here, and small machines go through a part of these: half for LeNet
@@ -136,7 +142,7 @@ def small(seeds: int) -> tuple[Grid, ...]:
     )
 
 
-def full(seeds: int) -> tuple[Grid, ...]:
+def full_grids(seeds: int) -> tuple[Grid, ...]:
     """The paper's grids, architectures in the paper's sizes and epochs; for GPUs."""
     return (
         *(
@@ -176,11 +182,11 @@ def _on_the_grid(name: str, title: str, family: str, suffix: str = "", **setting
 
 def _hard(name: str, dataset: str, seeds: range, **fixed: float) -> Grid:
     settings: dict[str, Any] = {"dataset": dataset, "family": "lenet", "epochs": EPOCHS, **fixed}
-    return Grid(name, f"LeNet, hard grid on {dataset}", "lenet", "hard", hard_grid(seeds, **settings))
+    return Grid(name, f"LeNet, hard grid on {dataset}", "lenet", "hard", draw_hard_grid(seeds, **settings))
 
 
-def _scale(grids: Callable[[int], tuple[Grid, ...]], seeds: int, about: str, options: Options) -> Scale:
-    return Scale(partial(trials, grids), seeds, about, {grid.name: grid.title for grid in grids(1)}, options)
+def _scale(grids: Callable[[int], tuple[Grid, ...]], seeds: int, about: str, options: GridOptions) -> Scale:
+    return Scale(partial(grid_trials, grids), seeds, about, {grid.name: grid.title for grid in grids(1)}, options)
 
 
 _OTHERS = (
@@ -190,11 +196,11 @@ _OTHERS = (
 )
 SCALES = {
     "tiny": _scale(
-        tiny,
+        tiny_grids,
         24,
         "54 networks on the digits, two minutes.",
-        Options(
-            tiny,
+        GridOptions(
+            tiny_grids,
             (("width", "flat", "flat-wide"),),
             horizons=(1, 2),
             plan=EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=200),
@@ -204,7 +210,10 @@ SCALES = {
         ),
     ),
     "small": _scale(
-        small, 480, "About 1,000 small or narrow networks, two hours on two cores.", Options(small, _OTHERS)
+        small_grids,
+        480,
+        "About 1,000 small or narrow networks, two hours on two cores.",
+        GridOptions(small_grids, _OTHERS),
     ),
-    "full": _scale(full, 2000, "The paper's sizes, for GPUs.", Options(full, _OTHERS)),
+    "full": _scale(full_grids, 2000, "The paper's sizes, for GPUs.", GridOptions(full_grids, _OTHERS)),
 }

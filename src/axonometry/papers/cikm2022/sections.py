@@ -15,7 +15,7 @@ from axonometry.experiments import (
     estimate_of_row,
     in_words,
 )
-from axonometry.integrations.pruning import Design, compare_pruners, summary
+from axonometry.integrations.pruning import Design, compare_pruners, pruner_summary
 from axonometry.papers.cikm2022.predictions import (
     LEARNED,
     TRANSFERRED,
@@ -197,7 +197,7 @@ def in_time(found: Measurements) -> Section:
     studies = found.context.cached(_studies, *learned_from, design, unkeyed=(found.context.progress,))
     cells = {
         (row["pruner"], in_words(row["quantity"])): estimate_of_row(row, row["studies"], "studies")
-        for row in summary(studies).to_dict("records")
+        for row in pruner_summary(studies).to_dict("records")
     }
     setup = (
         f"{design.splits * design.studies} Optuna studies of {design.trials} trials, in {design.splits} splits, "

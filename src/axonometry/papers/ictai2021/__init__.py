@@ -26,7 +26,7 @@ How to read the results:
 """
 
 from axonometry.experiments import Experiment
-from axonometry.papers.ictai2021.ensembles import MEASURES, measure
+from axonometry.papers.ictai2021.ensembles import MEASURES, measure_ensembles
 from axonometry.papers.ictai2021.scales import SCALES
 from axonometry.papers.ictai2021.sections import densities, fluctuation, one_network, separation
 
@@ -34,7 +34,7 @@ EXPERIMENT = Experiment(
     name="ictai2021",
     title="La Malfa et al. 2021: does a network's graph tell how good it is?",
     scales=SCALES,
-    measure=measure,
+    measure=measure_ensembles,
     sections=(fluctuation, separation, densities, one_network),
     about="Ensembles of networks are trained and compared by accuracy, layer by layer.",
     how=__doc__,

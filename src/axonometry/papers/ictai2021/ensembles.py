@@ -17,7 +17,7 @@ from axonometry.populations import Population
 from axonometry.populations.accuracy_bins import bins_of
 from axonometry.report import samples
 from axonometry.report.study import labels
-from axonometry.statistics import holm, rank_correlation, rank_test, separation
+from axonometry.statistics import holm, rank_correlation, rank_test, roc_area
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ Place = tuple[str, str]
 Read = Callable[[], Mapping[Place, Mapping[str, Values]]]
 
 
-def measure(population: Population, context: Context) -> pd.DataFrame:
+def measure_ensembles(population: Population, context: Context) -> pd.DataFrame:
     """What is compared of every network at its last step: metric, group, statistic, value."""
 
     def last(networks: Population, name: str) -> pd.DataFrame:
@@ -138,7 +138,7 @@ class Ensemble:
                 for layer, of in self.wide(metric, statistic).items():
                     low, high = (of[self.networks["third"] == third].to_numpy() for third in (THIRDS[0], THIRDS[-1]))
                     seed = f"{metric} {layer} {statistic}"
-                    auc = separation(low, high, seed=zlib.crc32(seed.encode()))
+                    auc = roc_area(low, high, seed=zlib.crc32(seed.encode()))
                     p = rank_test(low, high)
                     rows.append((metric, layer, statistic, auc, p, *self.correlations(of, seed)))
         frame = pd.DataFrame(rows, columns=["metric", "layer", "statistic", "auc", "p", "rho", "alike"])

@@ -34,7 +34,7 @@ def ensemble(name: str, configurations: Sequence[RunConfiguration], trained_alik
     )
 
 
-def tiny(seeds: int) -> tuple[Trial, ...]:
+def tiny_ensembles(seeds: int) -> tuple[Trial, ...]:
     """Two ensembles on the digits."""
     common: dict[str, Any] = {"dataset": "digits", "epochs": 3, "record_every": 135, **_BEGIN}
     convolutional = {"family": "convolutional", "optimiser": "adam", **common}
@@ -45,7 +45,7 @@ def tiny(seeds: int) -> tuple[Trial, ...]:
     )
 
 
-def small(seeds: int) -> tuple[Trial, ...]:
+def small_ensembles(seeds: int) -> tuple[Trial, ...]:
     """Three ensembles on MNIST that two cores train in minutes.
 
     The networks, initialisers, optimisers, rates and batches are the paper's. Trainings end after a drawn number of
@@ -79,7 +79,7 @@ _PROTOCOLS = {"fully-connected": ictai2021, "convolutional": ictai2021_cnn_ensem
 _FULL = tuple(product(("mnist", "cifar10"), _PROTOCOLS, ("small", "medium", "big"), (0.05, 0.5, 5.0)))
 
 
-def full(seeds: int) -> tuple[Trial, ...]:
+def full_ensembles(seeds: int) -> tuple[Trial, ...]:
     """The paper's families and sizes, scales 0.05, 0.5 and 5, all nine initialisers, on both data sets.
 
     Each seed draws one initialiser, where the paper trains all nine from one seed and so has samples that are not
@@ -106,7 +106,7 @@ _ON_MNIST = {
 }
 _ALL = {f"{d}-{f}-{s}-{x}": f"{s} {f} networks on {d}, nine initialisers of scale {x}" for d, f, s, x in _FULL}
 SCALES = {
-    "tiny": Scale(tiny, 30, "48 networks on the digits, a minute.", _ON_DIGITS),
-    "small": Scale(small, 400, "580 networks on MNIST, about ten minutes on two cores.", _ON_MNIST),
-    "full": Scale(full, 1000, "36,000 networks on MNIST and CIFAR-10, for a cluster.", _ALL),
+    "tiny": Scale(tiny_ensembles, 30, "48 networks on the digits, a minute.", _ON_DIGITS),
+    "small": Scale(small_ensembles, 400, "580 networks on MNIST, about ten minutes on two cores.", _ON_MNIST),
+    "full": Scale(full_ensembles, 1000, "36,000 networks on MNIST and CIFAR-10, for a cluster.", _ALL),
 }

@@ -37,7 +37,7 @@ How to read the results:
 
 from axonometry.experiments import Experiment
 from axonometry.papers.ijcai2024.comparisons import KINDS
-from axonometry.papers.ijcai2024.features import MEASURES, measure
+from axonometry.papers.ijcai2024.features import MEASURES, measure_conditions
 from axonometry.papers.ijcai2024.scales import SCALES
 from axonometry.papers.ijcai2024.sections import against_weights, of_kind
 
@@ -45,7 +45,7 @@ EXPERIMENT = Experiment(
     name="ijcai2024",
     title="La Malfa et al. 2022, 2024: do these measures tell networks apart?",
     scales=SCALES,
-    measure=measure,
+    measure=measure_conditions,
     sections=(*map(of_kind, KINDS), against_weights),
     about="Networks that differ in one thing are told apart by each measure, before and after training.",
     how=__doc__,

@@ -22,7 +22,7 @@ from axonometry.populations import Population
 from axonometry.populations.objectives import EVALUATION_METRICS
 from axonometry.populations.training import dataset_of
 from axonometry.program.readings.live import live_batches
-from axonometry.report.samples import thinned
+from axonometry.report.samples import drawn_values
 from axonometry.statistics import moments
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ Values = Mapping[str, Tensor]
 """By layer."""
 
 
-def measure(population: Population, context: Context) -> pd.DataFrame:
+def measure_conditions(population: Population, context: Context) -> pd.DataFrame:
     """Two rows a network, before and after training.
 
     Columns: run; when ("before" or "after"); group (networks that share their hyper-parameters), performance; the
@@ -80,7 +80,7 @@ def _read(population: Population, name: str, samples: Tensor) -> pd.DataFrame:
         graph = population.graph(name, step)
         measured = measured_values(graph, samples)
         pooled = {measure: _pooled(list(by_layer.values())) for measure, by_layer in measured.items()}
-        values = {f"values.{measure}": thinned(every, VALUES) for measure, every in pooled.items()}
+        values = {f"values.{measure}": drawn_values(every, VALUES) for measure, every in pooled.items()}
         rows.append({"when": when, **features(graph, measured), **values})
     return pd.DataFrame(rows)
 

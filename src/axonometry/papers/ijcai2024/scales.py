@@ -9,7 +9,7 @@ from typing import Any
 
 from axonometry.experiments import Scale, Trial, trials_of
 from axonometry.papers.ijcai2024.comparisons import Comparison, among
-from axonometry.populations import draw, hard_grid
+from axonometry.populations import draw, draw_hard_grid
 from axonometry.predict.evaluation import EvaluationPlan
 
 DRAWN: Mapping[str, tuple[Any, ...]] = {
@@ -27,7 +27,7 @@ _NEVER = 10**9
 
 
 @dataclass(frozen=True)
-class Options:
+class ComparisonOptions:
     """What the sections need to know.
 
     Attributes:
@@ -91,14 +91,14 @@ def tiny_conditions() -> dict[str, dict[str, Any]]:
     return {name: {**own, **DIGITS} for name, own in conditions(1.0, 1.0, 1).items() if name in few}
 
 
-def trials(
+def condition_trials(
     attributes: Mapping[str, dict[str, Any]], comparisons: Sequence[Comparison], performance: int, seeds: int
 ) -> tuple[Trial, ...]:
     """The trials of all conditions; ``performance`` times as many networks in the one that is cut by performance."""
     found: list[Trial] = []
     for name, fixed in attributes.items():
         if name == "performance":
-            networks = hard_grid(range(100_000, 100_000 + performance * seeds), **fixed)
+            networks = draw_hard_grid(range(100_000, 100_000 + performance * seeds), **fixed)
         else:
             networks = draw(range(seeds), DRAWN, **fixed)
         needed = dict.fromkeys(one.kind for one in comparisons if name in one.conditions)
@@ -110,9 +110,9 @@ def _scale(
     attributes: Mapping[str, dict[str, Any]], performance: int, seeds: int, about: str, plan: EvaluationPlan
 ) -> Scale:
     comparisons = among(attributes)
-    made = partial(trials, attributes, comparisons, performance)
+    made = partial(condition_trials, attributes, comparisons, performance)
     titles = {name: title for name, (title, _) in CONDITIONS.items()}
-    return Scale(made, seeds, about, titles, Options(comparisons, plan))
+    return Scale(made, seeds, about, titles, ComparisonOptions(comparisons, plan))
 
 
 FEW, FOLDS = EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=200), EvaluationPlan(folds=5, inner_folds=4)

@@ -214,7 +214,7 @@ def value_densities(networks: pd.DataFrame) -> pd.DataFrame:
 
 def _density(rows: pd.DataFrame, measure: str, labels: Mapping[str, str]) -> Panel:
     curves = rows.assign(name=rows["label"].map(labels))
-    figure = distributions.densities(curves, list(labels.values()), x=in_words(definitions.axis(measure)))
+    figure = distributions.density_figure(curves, list(labels.values()), x=in_words(definitions.axis(measure)))
     figure.update_xaxes(range=centre(curves))
     return Panel(figure, in_words(measure))
 

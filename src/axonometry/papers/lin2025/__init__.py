@@ -11,7 +11,7 @@ from axonometry.papers.lin2025.double_descent import double_descent
 from axonometry.papers.lin2025.flat_minima import flat_minima
 from axonometry.papers.lin2025.grokking import grokking
 from axonometry.papers.lin2025.lmap import lmap
-from axonometry.papers.lin2025.measuring import LARGEST, PRECISION, SAMPLE_DRAWS, WEIGHT_DRAWS, measure
+from axonometry.papers.lin2025.measuring import LARGEST, PRECISION, SAMPLE_DRAWS, WEIGHT_DRAWS, measure_networks
 from axonometry.papers.lin2025.phases import phases
 from axonometry.papers.lin2025.scales import SCALES
 
@@ -33,7 +33,7 @@ EXPERIMENT = Experiment(
     "lin2025",
     "Lin et al. 2025: neuron modes and attraction basins in six experiments",
     SCALES,
-    measure,
+    measure_networks,
     (lmap, phases, depth, flat_minima, grokking, double_descent),
     about="Networks are trained in six set-ups; what the paper says of their modes and basins is judged.",
     how=HOW,

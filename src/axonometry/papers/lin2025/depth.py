@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from axonometry.experiments import Claim, LineChart, Section, joint, mean_estimate, paired_estimate
-from axonometry.papers.lin2025.reading import chart, correlated, ends, groups, listed, section, summary
+from axonometry.papers.lin2025.reading import chart, correlated, ends, groups, in_pairs, section, table_of_means
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def depth(table: pd.DataFrame) -> Section:
     )
     rows = {(name, n): mine for name, some in series.items() for n, mine in groups(some, "layers").items()}
     columns = ("test_accuracy", "train_accuracy", "sample_basin", "weight_basin")
-    tables = (summary("At the end of training", rows, ("networks", "layers"), columns),)
+    tables = (table_of_means("At the end of training", rows, ("networks", "layers"), columns),)
     return Section("How deep is best, and what do the basins do?", setup, claims, tables, _charts(series))
 
 
@@ -59,7 +59,7 @@ def _best(some: pd.DataFrame) -> dict[int, int]:
 def _optimum(series: Series) -> Claim:
     best = {name: list(_best(some).values()) for name, some in series.items()}
     cases = [layers in BEST for found in best.values() for layers in found]
-    numbers = listed({name: ", ".join(map(str, found)) for name, found in best.items()})
+    numbers = in_pairs({name: ", ".join(map(str, found)) for name, found in best.items()})
     words = "The most accurate networks have 6 to 8 layers"
     return Claim.counted(words, cases, numbers=f"best depth, seed by seed. {numbers}")
 
@@ -78,7 +78,7 @@ def _trend(series: Series, basin: str, words: str, *, grows: bool) -> Claim:
     rhos = {name: correlated(some, "layers", basin) for name, some in trained.items()}
     verdicts = [(Claim.above if grows else Claim.below)(words, rho).verdict for rho in rhos.values()]
     reach = {name: f"{rhos[name]} (up to {max(some['layers'], default=0)} layers)" for name, some in trained.items()}
-    numbers = f"Spearman's ρ of depth and amplitude, mean over seeds. {listed(reach)}"
+    numbers = f"Spearman's ρ of depth and amplitude, mean over seeds. {in_pairs(reach)}"
     return Claim(words, joint(verdicts), tuple(rhos.values()), numbers)
 
 

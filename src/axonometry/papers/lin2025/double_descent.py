@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from axonometry.experiments import Claim, Section, Verdict
-from axonometry.papers.lin2025.reading import chart, ends, groups, label, mean, paired, section, summary
+from axonometry.papers.lin2025.reading import chart, ends, groups, label, mean, paired, section, table_of_means
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def double_descent(table: pd.DataFrame) -> Section:
     )
     rows = {(width,): some for width, some in widths.items()}
     columns = ("test_error", "train_accuracy", *DRAWN["Basins"][1], *DRAWN["Modes"][1])
-    tables = (summary("At the end of training", rows, ("width",), columns),)
+    tables = (table_of_means("At the end of training", rows, ("width",), columns),)
     title = "What do basins and modes do across the interpolation threshold?"
     return Section(title, setup, _claims(widths), tables, charts)
 

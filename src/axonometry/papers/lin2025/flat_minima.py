@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axonometry.experiments import Claim, Section
-from axonometry.papers.lin2025.reading import chart, correlated, ends, groups, paired, section, summary
+from axonometry.papers.lin2025.reading import chart, correlated, ends, groups, paired, section, table_of_means
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def flat_minima(table: pd.DataFrame) -> Section:
         "train_weight_basin",
         "weight_basin",
     )
-    tables = (summary("Where training ended", rows, ("batch",), (*columns, "sample_basin")),)
+    tables = (table_of_means("Where training ended", rows, ("batch",), (*columns, "sample_basin")),)
     charts = tuple(
         chart(f"{name} by batch size", ("samples an update", y), "batch_size", {"mean over seeds": (end, column)})
         for name, (y, column) in DRAWN.items()

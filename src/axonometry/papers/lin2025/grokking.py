@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from axonometry.experiments import Claim, LineChart, Section, joint, mean_estimate
-from axonometry.papers.lin2025.reading import chart, groups, listed, mean, paired, section, summary
+from axonometry.papers.lin2025.reading import chart, groups, in_pairs, mean, paired, section, table_of_means
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def grokking(table: pd.DataFrame) -> Section:
     claims = (*(_jumps(name, some) for name, some in conditions.items()), *_basins_and_modes(around))
     rows = {(name, when): some for name, three in around.items() for when, some in zip(WHEN, three, strict=True)}
     columns = ("step", "test_accuracy", "sample_basin_mean", "basin_gap", "weight_basin", "gradient_1", "rate_1")
-    tables = (summary("Before, at and after the jump", rows, ("networks", "when"), columns),)
+    tables = (table_of_means("Before, at and after the jump", rows, ("networks", "when"), columns),)
     title = "What happens to basins and modes when a network groks?"
     return Section(title, _setup(conditions), claims, tables, _charts(conditions))
 
@@ -106,11 +106,11 @@ def _setup(conditions: Conditions) -> str:
             f"{len(some) // seeds} times, n = {seeds}"
         )
     return (
-        f"{listed(parts)}. Images as in Omnigrok but in float32; its own decay, 0.01 over 100,000 updates, is left to "
-        "the full scale (on MNIST that of 0.1 was added when the jump under 0.3 had been seen to come early). Addition "
-        "is of two one-hot vectors side by side, and noise on the samples is noise on these. *Before* is the last "
-        f"measured moment up to where training accuracy reaches {MEMORISED:.0%} (known), *the jump* that nearest to "
-        "where half of what the test accuracy gains from there is gained, *after* the end; without a gain of "
+        f"{in_pairs(parts)}. Images as in Omnigrok but in float32; its own decay, 0.01 over 100,000 updates, is left "
+        "to the full scale (on MNIST that of 0.1 was added when the jump under 0.3 had been seen to come early). "
+        "Addition is of two one-hot vectors side by side, and noise on the samples is noise on these. *Before* is the "
+        f"last measured moment up to where training accuracy reaches {MEMORISED:.0%} (known), *the jump* that nearest "
+        "to where half of what the test accuracy gains from there is gained, *after* the end; without a gain of "
         f"{JUMP} there is no jump, and late it is from {LATE:g} times the updates until known. The mean basin is over "
         "single samples' own amplitudes, misclassified ones counting 0; whether it changes is judged, not its size."
     )
@@ -138,7 +138,7 @@ def _basins_and_modes(around: Around) -> tuple[Claim, ...]:
     claims = []
     for words, numbers in found.items():  # undecided where conditions contradict each other
         verdict = joint(Claim.above(words, one).verdict for one in numbers.values())
-        claims.append(Claim(words, verdict, tuple(numbers.values()), listed(numbers)))
+        claims.append(Claim(words, verdict, tuple(numbers.values()), in_pairs(numbers)))
     deep = "Deep networks grok only with a phase change and batch norm in evaluation mode"
     not_run = "not run: deep networks with batch norm are not among the networks here"
     return (*claims, Claim(deep, "undecided", numbers=not_run))

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from axonometry.experiments import Claim, LineChart, Section, joint
-from axonometry.papers.lin2025.reading import chart, ends, groups, listed, mean, paired, rises, section, summary
+from axonometry.papers.lin2025.reading import (
+    chart,
+    ends,
+    groups,
+    in_pairs,
+    mean,
+    paired,
+    rises,
+    section,
+    table_of_means,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +49,7 @@ def lmap(table: pd.DataFrame) -> Section:
     title = "Where do a tanh network, its L-Map and a linear network part?"
     rows = {(name,): some for name, some in groups(ends(table), "condition").items()}
     columns = ("ranked_accuracy", "mapped_accuracy", "mapped_error", "gradient_1")
-    tables = (summary("At the end of training", rows, ("networks",), columns),)
+    tables = (table_of_means("At the end of training", rows, ("networks",), columns),)
     return Section(title, setup, claims, tables, _charts(kinds))
 
 
@@ -58,7 +68,7 @@ def _small(gaps: pd.DataFrame) -> Claim:
     # One difference suffices to refute what is said of all three; to hold, both must be small.
     each = [Claim.within(words, one, MARGIN).verdict for one in both.values()]
     verdict = joint(each) if "does not hold here" not in each else "does not hold here"
-    numbers = f"accuracy less that of the other, {n} images; equal below {MARGIN}. {listed(both)}"
+    numbers = f"accuracy less that of the other, {n} images; equal below {MARGIN}. {in_pairs(both)}"
     return Claim(words, verdict, tuple(both.values()), numbers)
 
 
@@ -66,7 +76,7 @@ def _parting(gaps: pd.DataFrame) -> Claim:
     """The least size from which on the gap stays above the margin, seed by seed."""
     seeds = [one.set_index("n_train").sort_index() for one in groups(gaps, "seed").values()]
     found = {name: [_critical(one[name]) for one in seeds] for name in ("L-Map", "linear network")}
-    sizes = listed({name: ", ".join(f"{n:,}" if n else "never" for n in ns) for name, ns in found.items()})
+    sizes = in_pairs({name: ", ".join(f"{n:,}" if n else "never" for n in ns) for name, ns in found.items()})
     return Claim.counted(
         "They part at the same critical number of images",
         [a == b and a is not None for a, b in zip(*found.values(), strict=True)],

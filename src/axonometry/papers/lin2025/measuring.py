@@ -78,13 +78,13 @@ class Snapshot:
     train: tuple[Tensor, Tensor]
 
 
-def gradients(snapshot: Snapshot) -> dict[str, float]:
+def rank_gradients(snapshot: Snapshot) -> dict[str, float]:
     """Slope of the rank distribution of each hidden layer, mean over neurons and classes."""
     found = modes.rank_distribution(snapshot.graph(), *snapshot.ranked).groups.values()
     return {f"gradient_{layer}": ranks.mean for layer, ranks in enumerate(found, 1)}
 
 
-def neuron_modes(snapshot: Snapshot) -> dict[str, float]:
+def kept_orders(snapshot: Snapshot) -> dict[str, float]:
     """Mean order-preserving rate and share of dead neurons of each hidden layer."""
     rows = [found.summary() for found in modes.neuron_modes(snapshot.graph(), snapshot.ranked[0]).groups.values()]
     return {f"{name}_{layer}": row[name] for layer, row in enumerate(rows[:-1], 1) for name in ("rate", "dead")}
@@ -97,7 +97,7 @@ def truncation(snapshot: Snapshot) -> dict[str, float]:
     return {"ranked_accuracy": accuracy, "mapped_accuracy": mapped["accuracy"], "mapped_error": mapped["error"]}
 
 
-def sample_basin(snapshot: Snapshot, half: str = "") -> dict[str, float]:
+def sample_tolerance(snapshot: Snapshot, half: str = "") -> dict[str, float]:
     """Amplitude of noise on samples that the network, each class and a mean sample tolerate.
 
     In the mean a misclassified sample counts 0, and one that no noise turned counts as the greatest amplitude.
@@ -110,14 +110,14 @@ def sample_basin(snapshot: Snapshot, half: str = "") -> dict[str, float]:
     return {f"{half}sample_basin{of}": amplitude for of, amplitude in rows.items()}
 
 
-def weight_basin(snapshot: Snapshot, half: str = "") -> dict[str, float]:
+def weight_tolerance(snapshot: Snapshot, half: str = "") -> dict[str, float]:
     """Amplitude of noise on weights that the network's accuracy on some samples tolerates."""
     samples = getattr(snapshot, half.strip("_") or "test")
     found = basins.weight_basin(snapshot.model, *samples, precision=PRECISION, draws=WEIGHT_DRAWS)
     return {f"{half}weight_basin": min(found.network.amplitude, LARGEST)}
 
 
-def sharpness(snapshot: Snapshot) -> dict[str, float]:
+def sharpnesses(snapshot: Snapshot) -> dict[str, float]:
     """Largest eigenvalue of the Hessian of the cross entropy on training samples, plain and in weight-basin units."""
     found = {}
     for name, scaled in (("sharpness", False), ("scaled_sharpness", True)):
@@ -128,19 +128,30 @@ def sharpness(snapshot: Snapshot) -> dict[str, float]:
     return found
 
 
-MODES_AND_BASINS = (gradients, neuron_modes, sample_basin, weight_basin, partial(sample_basin, half="train_"))
+MODES_AND_BASINS = (
+    rank_gradients,
+    kept_orders,
+    sample_tolerance,
+    weight_tolerance,
+    partial(sample_tolerance, half="train_"),
+)
 MEASURES: Mapping[str, tuple[Callable[[Snapshot], Mapping[str, float]], ...]] = {
-    "lmap": (gradients, truncation),
-    "phases": (gradients, neuron_modes),
-    "depth": (sample_basin, weight_basin),
-    "flat-minima": (sample_basin, weight_basin, partial(weight_basin, half="train_"), sharpness),
+    "lmap": (rank_gradients, truncation),
+    "phases": (rank_gradients, kept_orders),
+    "depth": (sample_tolerance, weight_tolerance),
+    "flat-minima": (
+        sample_tolerance,
+        weight_tolerance,
+        partial(weight_tolerance, half="train_"),
+        sharpnesses,
+    ),
     "grokking": MODES_AND_BASINS,
     "double-descent": MODES_AND_BASINS,
 }
 """What is measured of the networks of each section."""
 
 
-def measure(population: Population, context: Context) -> pd.DataFrame:
+def measure_networks(population: Population, context: Context) -> pd.DataFrame:
     """The table of some networks; one that diverged has its accuracies alone.
 
     Args:
@@ -175,7 +186,7 @@ def measure_network(population: Population, name: str, section: str, context: Co
     some = [(x[:n], y[:n]) for (x, y), n in ((test, sizes.ranked), (test, sizes.noised), (train, sizes.noised))]
     columns = {"accuracy": "test_accuracy", "train_accuracy": "train_accuracy", "train_eval_loss": "train_loss"}
     curve, found = run.scalars()[list(columns)].rename(columns=columns), {}
-    for step in moments(run.steps, section) if math.isfinite(curve["train_loss"].iloc[-1]) else ():
+    for step in measured_steps(run.steps, section) if math.isfinite(curve["train_loss"].iloc[-1]) else ():
         model.load_state_dict(run.snapshots[step])
         snapshot = Snapshot(partial(population.graph, name, step), model, *some)
         found[step] = {key: value for take in MEASURES[section] for key, value in take(snapshot).items()}
@@ -190,13 +201,13 @@ def described(configuration: RunConfiguration) -> dict[str, Any]:
     return varied | {"layers": len(configuration.widths or ()), "width": (configuration.widths or (0,))[0]}
 
 
-def moments(steps: tuple[int, ...], section: str) -> tuple[int, ...]:
+def measured_steps(steps: tuple[int, ...], section: str) -> tuple[int, ...]:
     """The recorded steps at which a network is measured.
 
     The end alone where nothing over time is asked; of networks that may grok, which are looked at often, the start,
     every fourth step and the end.
 
-    >>> moments((0, 1, 2, 3, 4, 5), "depth"), moments((0, 1, 2, 3, 4, 5), "grokking")
+    >>> measured_steps((0, 1, 2, 3, 4, 5), "depth"), measured_steps((0, 1, 2, 3, 4, 5), "grokking")
     ((5,), (0, 4, 5))
     """
     if section in ("depth", "flat-minima", "double-descent"):

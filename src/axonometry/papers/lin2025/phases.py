@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from axonometry.experiments import Claim, LineChart, Section, Verdict, mean_estimate
-from axonometry.papers.lin2025.reading import chart, correlated, ends, groups, listed, paired, rises, section, summary
+from axonometry.papers.lin2025.reading import (
+    chart,
+    correlated,
+    ends,
+    groups,
+    in_pairs,
+    paired,
+    rises,
+    section,
+    table_of_means,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +31,7 @@ Conditions = Mapping[str, "pd.DataFrame"]
 def phases(table: pd.DataFrame) -> Section:
     """What the networks say of the paper's claims."""
     one, layers = table.iloc[0], int(table["layers"].iloc[0])
-    names, some = gradients(layers), min(OUTER, layers // 2)
+    names, some = gradient_columns(layers), min(OUTER, layers // 2)
     table = table.assign(tilt=table[names[:some]].mean(axis=1) - table[names[-some:]].mean(axis=1))
     end, over_training = ends(table), groups(table, "condition")
     setup = (
@@ -35,11 +45,11 @@ def phases(table: pd.DataFrame) -> Section:
     conditions = groups(end, "condition")
     columns = ("test_accuracy", "gradient_1", f"gradient_{layers}", "tilt", "rate_1", f"rate_{layers}", "dead_1")
     rows = {(name,): some for name, some in conditions.items()}
-    tables = (summary("At the end of training", rows, ("setting",), columns),)
+    tables = (table_of_means("At the end of training", rows, ("setting",), columns),)
     return Section(title, setup, claims, tables, _charts(over_training, conditions, layers))
 
 
-def gradients(layers: int) -> list[str]:
+def gradient_columns(layers: int) -> list[str]:
     """Columns of the gradients, from the first to the last hidden layer."""
     return [f"gradient_{layer}" for layer in range(1, layers + 1)]
 
@@ -75,7 +85,7 @@ def _reversal(conditions: Conditions) -> Claim:
     late = {name: mean_estimate(ends(some)["tilt"]) for name, some in conditions.items()}
     shown = all(early[name].low > 0 and late[name].high < 0 for name in conditions)
     refuted = all(early[name].high < 0 or late[name].low > 0 for name in conditions)
-    words = listed({name: f"at most {early[name]}, at the end {late[name]}" for name in early})
+    words = in_pairs({name: f"at most {early[name]}, at the end {late[name]}" for name in early})
     return Claim(
         "At first the early layers are steeper (phase I), later the late ones (phase II)",
         "holds here" if shown else "does not hold here" if refuted else "undecided",
@@ -88,14 +98,14 @@ def _first_rises(conditions: Conditions) -> Claim:
     shown = all(one.low > 0 for both in found.values() for one in both)
     words = {name: f"rises by {up}, then falls by {down}" for name, (up, down) in found.items()}
     verdict: Verdict = "holds here" if shown else "undecided"
-    return Claim("The first layer's gradient rises, then falls", verdict, numbers=listed(words))
+    return Claim("The first layer's gradient rises, then falls", verdict, numbers=in_pairs(words))
 
 
 def _charts(over_training: Conditions, conditions: Conditions, layers: int) -> tuple[LineChart, ...]:
     profile = [
         (name, float(layer), mean_estimate(some[column]))
         for name, some in conditions.items()
-        for layer, column in enumerate(gradients(layers), 1)
+        for layer, column in enumerate(gradient_columns(layers), 1)
     ]
     steps = {name: (some, "gradient_1") for name, some in over_training.items()}
     title, caption = "The first layer's gradient over training", "Step 0 is drawn at 1."

@@ -73,7 +73,7 @@ def mean(some: pd.DataFrame, column: str) -> Estimate:
     return mean_estimate(some[column].astype(float))
 
 
-def summary(title: str, rows: Mapping[Any, pd.DataFrame], heads: Sequence[str], columns: Sequence[str]) -> Table:
+def table_of_means(title: str, rows: Mapping[Any, pd.DataFrame], heads: Sequence[str], columns: Sequence[str]) -> Table:
     """A table of means over networks.
 
     Args:
@@ -131,7 +131,7 @@ def correlated(some: pd.DataFrame, first: str, second: str) -> Estimate:
     return mean_estimate(correlation(list(one[first]), list(one[second])) for one in seeds)
 
 
-def listed(found: Mapping[str, object]) -> str:
+def in_pairs(found: Mapping[str, object]) -> str:
     """``a: 1; b: 2``."""
     return "; ".join(f"{name}: {one}" for name, one in found.items())
 

@@ -20,7 +20,7 @@ from axonometry.populations.schedule import Segment, optimiser_of, segments
 from axonometry.populations.stacked.sampling import StackedSampler
 from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.training import (
-    checked,
+    checked_dataset,
     dataset_of,
     initial_network,
     network_of,
@@ -89,7 +89,7 @@ def run_together(
 def _member(configuration: RunConfiguration, work: Work) -> Member:
     dataset = dataset_of(configuration, work.data)
     network = initial_network(configuration, dataset)
-    used = checked(configuration, used_images(configuration, dataset), network)
+    used = checked_dataset(configuration, used_images(configuration, dataset), network)
     recorder = Recorder(
         work.folder / configuration.identity,
         network,
