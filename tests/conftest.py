@@ -59,7 +59,7 @@ def _nobody_elses_parts() -> Iterator[None]:
     """Where a test registered names is forgotten: a later test's processes would import that file, which is gone."""
     yield
     if parts := sys.modules.get("axonometry.populations.parts"):
-        parts._places.clear()
+        parts.forget_places()
 
 
 @pytest.fixture(scope="session")

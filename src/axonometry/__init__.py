@@ -8,11 +8,12 @@ it imports no torch.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from axonometry.version import __version__ as __version__
 
-if TYPE_CHECKING:  # what follows is for readers and type checkers; the tables below say the same at run time
+if TYPE_CHECKING:  # what follows is for readers and type checkers; the table below says the same at run time
     from axonometry.checkpoints import open_checkpoint as open_checkpoint
     from axonometry.experiments import Experiment as Experiment
     from axonometry.metrics import *  # noqa: F403
@@ -28,45 +29,50 @@ if TYPE_CHECKING:  # what follows is for readers and type checkers; the tables b
     from axonometry.values import *  # noqa: F403
 
 
-_WHOLE = ("axonometry.values", "axonometry.program", "axonometry.metrics")
-"""Packages whose every name (their ``__all__``) is the root's, in the order in which they build on each other.
+_LISTED = {
+    "values": "NodeValues",
+    "program": "ChannelGraph NeuralGraph capture rule",
+    "metrics": """
+        CATALOGUE attention_strength degree_assortativity disparity eigenvector_centrality hubs_and_authorities
+        jeffreys_divergence katz_centrality layer_fluctuation linear_map_spectrum linear_truncation link_weights
+        measure measured neuron_activation neuron_modes neuron_strength node_strength pagerank rank_distribution
+        sample_basin sharpness spectral_norms weight_basin weighted_degree
+    """,
+    "checkpoints": "open_checkpoint",
+    "trajectory": "Recorder Trajectory load load_runs",
+    "trajectory.summary": "temporal_summary",
+    "predict": "AccuracyPredictor",
+    "experiments": "Experiment",
+}
+"""What ``dir`` and ``*`` show, by the package that it comes from: to read networks, the measures, runs over time.
 
-A name is looked for in this order, so that finding it imports nothing that its own package does not import anyway.
+The packages have more, such as the types of results: ``ax.metrics.NeuronModes``, ``ax.program.Synapse``.
 """
 
-_SINGLE = {
-    "AccuracyPredictor": "axonometry.predict",
-    "Experiment": "axonometry.experiments",
-    "Recorder": "axonometry.trajectory",
-    "Trajectory": "axonometry.trajectory",
-    "load": "axonometry.trajectory",
-    "load_runs": "axonometry.trajectory",
-    "open_checkpoint": "axonometry.checkpoints",
-    "temporal_summary": "axonometry.trajectory.summary",
-}
-"""Names of packages that have many more, each with its home."""
+_WHOLE = ("axonometry.values", "axonometry.program", "axonometry.metrics")
+"""Packages of which unlisted names are found here as well, in the order in which they build on each other: finding a
+name then imports nothing that its own package does not import anyway."""
 
-
-def _names() -> list[str]:
-    whole = (name for package in _WHOLE for name in import_module(package).__all__)
-    return ["__version__", *sorted({*whole, *_SINGLE})]
+_HOMES = {name: f"axonometry.{home}" for home, names in _LISTED.items() for name in names.split()}
 
 
 def _found(name: str) -> Any:
-    if name in _SINGLE:
-        return getattr(import_module(_SINGLE[name]), name)
-    for package in () if name.startswith("_") else _WHOLE:  # nobody who looks for a dunder name should pay for torch
-        module = import_module(package)
-        if name in module.__all__:
-            return getattr(module, name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if not name.startswith("_"):  # nobody who looks for a dunder name should pay for torch
+        if find_spec(f"{__name__}.{name}"):
+            return import_module(f"{__name__}.{name}")
+        for package in map(import_module, _WHOLE):
+            if name in package.__all__:
+                return getattr(package, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __getattr__(name: str) -> Any:
-    value = _names() if name == "__all__" else _found(name)
+    value = __dir__() if name == "__all__" else _found(name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return _names()
+    return ["__version__", *sorted(_HOMES)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 
 import numpy as np
@@ -92,7 +93,58 @@ def test_unknown_measures_are_refused_with_the_names_that_there_are() -> None:
 
 def test_a_name_is_registered_once() -> None:
     with pytest.raises(ConfigurationError, match="a second 'disparity'"):
-        module.register(CATALOGUE["disparity"])
+        module.register_measure(CATALOGUE["disparity"])
+
+
+FACTS = {"title": "Links", "units": "none", "range": "1 and more", "invariances": "the weights", "source": "here"}
+
+
+def defined(module_name: str, function_name: str, value: float) -> Callable[..., dict[str, float]]:
+    """A measure as a file or a notebook's cell defines it: each time a new function."""
+
+    def links(graph: object) -> dict[str, float]:
+        return {"": value}
+
+    links.__module__, links.__qualname__ = module_name, function_name
+    return module.measured(name="links", **FACTS)(links)
+
+
+@pytest.fixture
+def _without_links() -> Iterator[None]:
+    yield
+    CATALOGUE.pop("links", None)
+
+
+@pytest.mark.usefixtures("_without_links")
+@pytest.mark.parametrize(
+    ("module_name", "names"), [("__main__", ("links", "links")), ("__main__", ("links", "count")), ("mine", ("f", "f"))]
+)
+def test_a_measure_that_is_defined_again_replaces_what_it_was(module_name: str, names: tuple[str, str]) -> None:
+    defined(module_name, names[0], 1.0)
+    place = list(CATALOGUE).index("links")
+    assert defined(module_name, names[1], 2.0) is CATALOGUE["links"].function
+    assert measure(example_a(), ["links"])["value"].tolist() == [2.0]
+    assert list(CATALOGUE).index("links") == place
+
+
+@pytest.mark.usefixtures("_without_links")
+@pytest.mark.parametrize(("module_name", "name"), [("other", "links"), ("mine", "count"), ("__main__", "links")])
+def test_another_measure_of_the_same_name_is_refused(module_name: str, name: str) -> None:
+    defined("mine", "links", 1.0)
+    with pytest.raises(ConfigurationError, match="a second 'links'"):
+        defined(module_name, name, 2.0)
+    assert measure(example_a(), ["links"])["value"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("module_name", ["__main__", "axonometry.metrics.disparity"])
+def test_the_librarys_own_measures_are_not_replaced(module_name: str) -> None:
+    def disparity(graph: object) -> dict[str, float]:
+        return {}
+
+    before, disparity.__module__, disparity.__qualname__ = CATALOGUE["disparity"], module_name, "disparity"
+    with pytest.raises(ConfigurationError, match="a second 'disparity'"):
+        module.measured(name="disparity", **FACTS)(disparity)
+    assert CATALOGUE["disparity"] is before
 
 
 def test_nothing_asked_gives_an_empty_table() -> None:

@@ -183,13 +183,13 @@ def test_scalars_are_numbers_with_names_of_their_own(tmp_path: Path, small: nn.M
 
 
 def test_a_measure_of_ones_own_is_recorded(tmp_path: Path, small: nn.Module, example: Tensor) -> None:
-    from axonometry.metrics.catalogue import MetricSpec, Shared, register
+    from axonometry.metrics.catalogue import MetricSpec, Shared, register_measure
 
     def links(shared: Shared) -> Iterator[tuple[str, str, float]]:
         yield "", "value", float(shared.graph.n_links)
 
     about = {"units": "", "range": "", "invariances": "", "source": ""}
-    register(MetricSpec(name="links", title="Links", function=links, table=links, **about))
+    register_measure(MetricSpec(name="links", title="Links", function=links, table=links, **about))
     try:
         with Recorder(tmp_path / "run", small, example, measures=["links"], layers=["conv1"]) as recorder:
             recorder.record(0, loss=1.0)

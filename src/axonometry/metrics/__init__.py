@@ -6,7 +6,7 @@ A new measure takes a file of its own with a function under :func:`measured`, an
 
 # Measures stand in the catalogue in the order of these lines.
 # isort: off
-from axonometry.metrics.catalogue import CATALOGUE, MetricSpec, Shared, measure, measured, register
+from axonometry.metrics.catalogue import CATALOGUE, MetricSpec, Shared, measure, measured, register_measure
 from axonometry.metrics.links import link_samples, link_weights
 from axonometry.metrics.strength import node_strength
 from axonometry.metrics.fluctuation import layer_fluctuation
@@ -94,7 +94,7 @@ __all__ = [
     "order_ranks",
     "pagerank",
     "rank_distribution",
-    "register",
+    "register_measure",
     "sample_basin",
     "sample_plane",
     "sample_radii",

@@ -119,18 +119,22 @@ CATALOGUE: dict[str, MetricSpec] = {}
 """All measures by name, in the order in which ``axonometry.metrics`` imports them, then the user's."""
 
 
-def register(spec: MetricSpec) -> None:
+def register_measure(spec: MetricSpec) -> None:
     """Add a measure to the catalogue; :func:`measured` does it where the measure is defined.
 
-    Raises:
-        ConfigurationError: There is one of that name.
+    A measure that is defined anew takes the place of what it was before: when a notebook's cell is run again, or a
+    file is imported again.
 
-    >>> register(CATALOGUE["node_strength"])
+    Raises:
+        ConfigurationError: There is another one of that name.
+
+    >>> register_measure(CATALOGUE["node_strength"])
     Traceback (most recent call last):
         ...
     axonometry.errors.ConfigurationError: a measure's name is its own; got a second 'node_strength'...
     """
-    if spec.name in CATALOGUE:
+    before = CATALOGUE.get(spec.name)
+    if before is not None and not _is_defined_anew(before.function, spec.function):
         raise ConfigurationError("a measure's name is its own", f"a second {spec.name!r}", "Choose another name")
     CATALOGUE[spec.name] = spec
 
@@ -167,7 +171,7 @@ def measured(  # noqa: PLR0913 - each is a fact about the measure, by name
         opt_in: Whether it is taken only where it is asked for by name.
 
     Raises:
-        ConfigurationError: There is a measure of that name.
+        ConfigurationError: There is another measure of that name.
 
     >>> facts = {"units": "none", "range": "1 and more", "invariances": "the weights", "source": "here"}
     >>> @measured(name="links", title="Links", **facts)
@@ -180,7 +184,7 @@ def measured(  # noqa: PLR0913 - each is a fact about the measure, by name
     def add(function: Function) -> Function:
         rows = table or _table_of(function, needs_samples=needs_samples)
         facts = (units, range, invariances, source, needs_samples, needs_labels, cost, opt_in)
-        register(MetricSpec(name, title, function, rows, *facts))
+        register_measure(MetricSpec(name, title, function, rows, *facts))
         return function
 
     return add
@@ -240,6 +244,16 @@ def measure(
         (group, name, statistic, value) for name in names for group, statistic, value in CATALOGUE[name].table(shared)
     ]
     return pd.DataFrame(rows, columns=["group", "metric", "statistic", "value"])
+
+
+def _is_defined_anew(before: Callable[..., Any], now: Callable[..., Any]) -> bool:
+    """Whether a function is the other's next version: of the same module and name, or of the same notebook."""
+    places = [(getattr(f, "__module__", None), getattr(f, "__qualname__", None)) for f in (before, now)]
+    (module, name), (new_module, new_name) = places
+    if module is None or module.partition(".")[0] == "axonometry":  # recorded runs rely on ours
+        return False
+    # In a notebook the measure's name counts, not the function's: cells are edited, and both are of __main__.
+    return module == new_module and (module == "__main__" or (name is not None and name == new_name))
 
 
 def _table_of(function: Callable[..., Any], *, needs_samples: bool) -> Callable[[Shared], Iterable[Row]]:

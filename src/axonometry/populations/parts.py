@@ -53,6 +53,11 @@ def registering_places() -> tuple[Place, ...]:
     return tuple(_places)
 
 
+def forget_places() -> None:
+    """Forget where names were registered; new processes are told of those alone that register from now on."""
+    _places.clear()
+
+
 def import_places(places: Iterable[Place]) -> None:
     """Import what registered names in another process; what is imported already is left alone.
 
