@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Generic, NoReturn, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from axonometry.checkpoints.element_types import Array, as_array, as_tensor, torch_type
 from axonometry.errors import CheckpointError, corrupt_file
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    TensorsByName = Mapping[str, Tensor]
+else:  # the type checker of the tests would look for Tensor when the program runs
+    TensorsByName = Mapping
 HELD = 2**28
 """Bytes read through one opening of a file: what was read stays mapped, and so in memory, until the file is closed."""
 
@@ -25,11 +32,11 @@ class Entry:
 
     Attributes:
         shape: Its shape.
-        dtype: Its type.
+        dtype: Torch's name of its type, ``bfloat16`` say.
     """
 
     shape: tuple[int, ...]
-    dtype: torch.dtype
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class Contents:
         left_out: Names, with the reason in brackets, of what is no tensor of weights.
         unread: Names of tensors among these: they may be weights and could not be read.
         code: Names of code that the file asks for; nothing of it was run.
+        tied: Names of tensors that lie in the same place of the file as one before them, and that one's name.
     """
 
     entries: dict[str, Entry]
@@ -49,10 +57,11 @@ class Contents:
     left_out: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
+    tied: dict[str, str] = field(default_factory=dict)
 
 
 class TensorSource(ABC):
-    """A file, or several, that tensors are read from."""
+    """A file, or several, that tensors are read from; each kind of file has one such class."""
 
     kind: str
     contents: Contents
@@ -60,6 +69,10 @@ class TensorSource(ABC):
     @abstractmethod
     def read(self, name: str) -> Tensor:
         """One tensor."""
+
+    def array(self, name: str) -> Array:
+        """The numbers of one tensor, as :func:`~axonometry.checkpoints.element_types.held_as` says."""
+        return as_array(self.read(name))[0]
 
     @abstractmethod
     def release(self) -> None:
@@ -81,12 +94,16 @@ class File(TensorSource, Generic[Handle]):
         Raises:
             CheckpointError: It is corrupt.
         """
+        tensor = self._get(self._ready(), name)
+        self._held += tensor.nbytes
+        return tensor
+
+    def _ready(self) -> Handle:
+        """The file, opened anew where too much was read through it."""
         if self._handle is None or self._held > HELD:
             self.release()
             self._handle = self._open()
-        tensor = self._get(self._handle, name)
-        self._held += tensor.nbytes
-        return tensor
+        return self._handle
 
     def release(self) -> None:
         """Close the file."""
@@ -105,7 +122,28 @@ class File(TensorSource, Generic[Handle]):
         """One tensor of it."""
 
 
-class Checkpoint(Mapping[str, Tensor]):
+class ArrayFile(File[Handle]):
+    """A file whose numbers are read by numpy; torch is needed by those only who ask for tensors."""
+
+    def array(self, name: str) -> Array:
+        """The numbers of one tensor.
+
+        Raises:
+            CheckpointError: It is corrupt.
+        """
+        array = self._get_array(self._ready(), name)
+        self._held += array.nbytes
+        return array
+
+    def _get(self, handle: Handle, name: str) -> Tensor:
+        return as_tensor(self._get_array(handle, name), self.contents.entries[name].dtype)
+
+    @abstractmethod
+    def _get_array(self, handle: Handle, name: str) -> Array:
+        """The numbers of one tensor of it."""
+
+
+class Checkpoint(TensorsByName):
     """Weights on disk as a mapping from name to tensor, each read when asked for.
 
     Going through ``items()`` holds one tensor at a time, whatever the size of the whole. Tensors are on the CPU, in the
@@ -113,12 +151,15 @@ class Checkpoint(Mapping[str, Tensor]):
 
     Attributes:
         path: The file or folder.
-        kind: ``safetensors``, ``torch`` or ``numpy``; ``sharded`` in front of it for several files.
+        kind: ``safetensors``, ``torch``, ``numpy`` or another name of a format; ``sharded`` in front of it for several
+            files.
         keys_within: The keys under which the weights were found in the file's dictionaries, ``("state_dict",)`` say.
         left_out: Names, with the reason in brackets, of what is in the file and not in the mapping.
         unread: Names of the tensors among these, whose numbers could not be read: the mapping is then not complete.
         code: Names of the classes and functions that the file asks for and that are not torch's or Python's plain
             ones; nothing of them was run.
+        entries: Shape and type of every tensor, in the file's order.
+        tied: Names of tensors that are, in the file, the same numbers as one before them, and that one's name.
     """
 
     def __init__(self, path: Path, source: TensorSource) -> None:
@@ -126,39 +167,58 @@ class Checkpoint(Mapping[str, Tensor]):
         self.kind = source.kind
         self.keys_within, self.left_out = source.contents.keys, source.contents.left_out
         self.unread, self.code = source.contents.unread, source.contents.code
-        self._entries = source.contents.entries
-        if not self._entries:
+        self.entries, self.tied = source.contents.entries, source.contents.tied
+        if not self.entries:
             found = f"{path}, which holds none" + (f" but {', '.join(self.left_out)}" if self.left_out else "")
             raise CheckpointError("a checkpoint holds tensors by name", found, "Save the model's state dict")
 
     @property
     def names(self) -> tuple[str, ...]:
         """The tensors' names, in the file's order."""
-        return tuple(self._entries)
+        return tuple(self.entries)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors' shapes."""
-        return {name: entry.shape for name, entry in self._entries.items()}
+        return {name: entry.shape for name, entry in self.entries.items()}
 
     @property
     def dtypes(self) -> dict[str, torch.dtype]:
         """The tensors' types on disk."""
-        return {name: entry.dtype for name, entry in self._entries.items()}
+        return {name: torch_type(entry.dtype) for name, entry in self.entries.items()}
 
     def __getitem__(self, name: str) -> Tensor:
-        if name not in self._entries:
-            raise CheckpointError("a tensor is asked for by its name", repr(name), f"There are: {_some(self.names)}")
+        self._require(name)
         return self._source.read(name)
 
+    def array(self, name: str) -> Array:
+        """The numbers of one tensor in numpy's hands; torch is not needed.
+
+        Args:
+            name: Of the tensor.
+
+        Returns:
+            An array of the tensor's shape. Types that numpy has not, such as bfloat16, are the unsigned integers of
+            their bits; ``entries[name].dtype`` says which type it is.
+
+        Raises:
+            CheckpointError: There is no such tensor, or it is corrupt.
+        """
+        self._require(name)
+        return self._source.array(name)
+
+    def _require(self, name: str) -> None:
+        if name not in self.entries:
+            raise CheckpointError("a tensor is asked for by its name", repr(name), f"There are: {_some(self.names)}")
+
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return name in self.entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter(self.entries)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def __repr__(self) -> str:
         return f"Checkpoint({self.path}, {self.kind}, {len(self)} tensors)"
@@ -172,6 +232,23 @@ def corrupt_checkpoint(path: Path, found: object) -> NoReturn:
     """
     cause = found if isinstance(found, Exception) else None
     raise CheckpointError(corrupt_file(path, found), "", "Copy or download it again") from cause
+
+
+def read_bytes(file: BinaryIO, begin: int, count: int) -> Array:
+    """So many bytes of a file from a byte on, as uint8.
+
+    Raises:
+        EOFError: The file ends before.
+    """
+    raw = np.empty(count, np.uint8)
+    view = raw.data
+    file.seek(begin)
+    while view:
+        found: int = file.readinto(view)  # type: ignore[attr-defined]
+        if not found:
+            raise EOFError(f"{len(view):,} bytes are missing")
+        view = view[found:]
+    return raw
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -19,6 +19,7 @@ LONGEST_HEADER = 100_000_000
 
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 LFS = "a git-lfs pointer to the file, not the file"
+_FORMATS: tuple[tuple[bytes, str], ...] = ((b"\x93NUMPY", "npy"),)
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", LFS),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
@@ -27,7 +28,6 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\xfd7zXZ\x00", "an xz archive"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive"),
     (b"BZh", "a bzip2 archive"),
-    (b"\x93NUMPY", "a single numpy array (.npy)"),
     (b"%PDF", "a PDF document"),
     (b"\x7fELF", "a program"),
 )
@@ -64,7 +64,7 @@ def require_file(path: Path) -> None:
 
 
 def kind_of(path: Path) -> str:
-    """``zip``, ``pickle`` or ``safetensors``, or what the file is in words.
+    """``zip``, ``pickle``, ``safetensors``, ``npy``, or what the file is in words.
 
     Raises:
         CheckpointError: It cannot be read.
@@ -90,7 +90,7 @@ def kind_of_bytes(head: bytes, size: int | None = None) -> str:
         return "safetensors"
     if head[0] == 0x80 and len(head) > 1 and head[1] in range(1, 6):
         return "pickle"
-    for begin, name in _OTHERS:
+    for begin, name in (*_FORMATS, *_OTHERS):
         if head.startswith(begin):
             return name
     if head[257:262] == b"ustar":
@@ -103,13 +103,23 @@ def kind_of_bytes(head: bytes, size: int | None = None) -> str:
     return "an unknown kind of file"
 
 
-def of_torch(path: Path) -> bool:
-    """Whether a zip archive is one of ``torch.save``: it has a ``data.pkl``; numpy's have arrays."""
+def kind_of_zip(path: Path, *, torch: bool) -> str:
+    """``zip of torch`` or ``zip of numpy``.
+
+    Archives of ``torch.save`` have a ``data.pkl``, numpy's have arrays; of one that cannot be listed the name decides.
+
+    Args:
+        path: The archive.
+        torch: Whether it is called as files of torch are.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.split("/")[-1] == "data.pkl" for name in archive.namelist())
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            names = {name.split("/")[-1] for name in archive.namelist()}
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return False
+        names = set()
+    if path.suffix == ".npz":
+        return "zip of numpy"
+    return "zip of torch" if torch or "data.pkl" in names else "zip of numpy"
 
 
 def refuse(path: Path, kind: str) -> CheckpointError:

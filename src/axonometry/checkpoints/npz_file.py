@@ -7,15 +7,12 @@ import math
 import tokenize
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from axonometry.checkpoints.checkpoint import Contents, Entry, File, corrupt_checkpoint
-
-if TYPE_CHECKING:
-    import numpy as np
+from axonometry.checkpoints.checkpoint import ArrayFile, Contents, Entry, corrupt_checkpoint
+from axonometry.checkpoints.element_types import Array, as_bits, type_name
 
 LARGEST_RATIO, LARGEST_UNPACKED = 500, 2**28
 """A compressed array may be this much larger than in the file, or have this many bytes; constant ones shrink a lot."""
@@ -26,7 +23,7 @@ _DAMAGE = (
 )
 
 
-class NpzFile(File[zipfile.ZipFile]):
+class NpzFile(ArrayFile[zipfile.ZipFile]):
     """A ``.npz`` file; arrays of Python objects, which would have to be unpickled, are left out."""
 
     kind = "numpy"
@@ -47,22 +44,20 @@ class NpzFile(File[zipfile.ZipFile]):
                     _require_size(handle.getinfo(member), shape, dtype)
                 except _DAMAGE as error:
                     corrupt_checkpoint(self.path, error)
-                if (known := _torch_dtype(dtype)) is None:
+                if (known := type_name(dtype)) is None:
                     left_out.append(f"{name} ({'Python objects' if dtype.hasobject else f'numpy {dtype}'})")
                 else:
                     entries[name] = Entry(shape, known)
         return Contents(entries, left_out=tuple(left_out))
 
-    def _get(self, handle: zipfile.ZipFile, name: str) -> Tensor:
-        import numpy as np
-
+    def _get_array(self, handle: zipfile.ZipFile, name: str) -> Array:
         try:
             with handle.open(f"{name}.npy") as stream:
                 array = np.lib.format.read_array(stream, allow_pickle=False)
                 stream.read()  # the checksum is compared at the end
         except _DAMAGE as error:
             corrupt_checkpoint(self.path, error)
-        return torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape))
+        return as_bits(array, self.contents.entries[name].dtype)
 
     def release(self) -> None:
         """Close the file."""
@@ -72,8 +67,6 @@ class NpzFile(File[zipfile.ZipFile]):
 
 
 def _header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    import numpy as np
-
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -93,14 +86,3 @@ def _require_size(member: zipfile.ZipInfo, shape: tuple[int, ...], dtype: np.dty
     packed = member.compress_size
     if member.file_size > LARGEST_UNPACKED and member.file_size > LARGEST_RATIO * max(packed, 1):
         raise ValueError(f"{member.filename}: {packed:,} bytes that unpack to {member.file_size:,}")
-
-
-def _torch_dtype(dtype: np.dtype[Any]) -> torch.dtype | None:
-    import numpy as np
-
-    if dtype.hasobject:
-        return None
-    try:
-        return torch.from_numpy(np.empty(0, dtype.newbyteorder("="))).dtype
-    except TypeError:  # text, dates, records, numbers that torch does not have
-        return None

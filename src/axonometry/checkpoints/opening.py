@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from axonometry.checkpoints import kinds
 from axonometry.checkpoints.checkpoint import Checkpoint, Contents, TensorSource, corrupt_checkpoint
-from axonometry.checkpoints.npz_file import NpzFile
-from axonometry.checkpoints.safetensors_file import SafetensorsFile
-from axonometry.checkpoints.torch_file import TorchFile
+from axonometry.checkpoints.element_types import Array
+from axonometry.checkpoints.formats import SUFFIXES, format_of
 from axonometry.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 INDEX = ".index.json"
-TORCH = (".pt", ".pth", ".bin", ".ckpt")
-SUFFIXES = (".safetensors", *TORCH, ".npz")
-"""What files of weights are called; which kind one is, its first bytes say."""
 
 
 def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
@@ -26,7 +23,7 @@ def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
 
     Args:
         path: A file of safetensors, of ``torch.save`` (a state dict, dictionaries around some, a whole module, a
-            TorchScript archive) or of ``numpy.savez``, told by its bytes and not by its name; an index
+            TorchScript archive), of ``numpy.savez`` or ``numpy.save``, told by its bytes and not by its name; an index
             (``*.index.json``) of several of these; or a folder with an index, or with nothing but shards.
         key: The entry of a ``torch.save`` dictionary whose weights are wanted; all of them where None.
 
@@ -38,9 +35,7 @@ def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
         shown = str(path).replace("\0", "\\0")
         raise CheckpointError(f"no such file or folder: {shown}", "", "Check the path")
     if key is not None:
-        if path.is_dir() or _reader(path) is not TorchFile:
-            raise CheckpointError("key is for files of torch.save", str(path), "Leave key out")
-        return Checkpoint(path, TorchFile(path, key))
+        return Checkpoint(path, _entry_of(path, key))
     if path.is_dir():
         return Checkpoint(path, _folder(path))
     return Checkpoint(path, _index(path) if path.name.endswith(INDEX) else _file(path))
@@ -67,15 +62,24 @@ class Shards(TensorSource):
             tuple(left for part in parts for left in part.left_out),
             tuple(name for part in parts for name in part.unread),
             tuple(dict.fromkeys(name for part in parts for name in part.code)),
+            {name: first for part in parts for name, first in part.tied.items()},
         )
 
     def read(self, name: str) -> Tensor:
         """One tensor."""
+        return self._only(name).read(name)
+
+    def array(self, name: str) -> Array:
+        """The numbers of one tensor."""
+        return self._only(name).array(name)
+
+    def _only(self, name: str) -> TensorSource:
+        """The file that holds a tensor; another that was open is closed."""
         home = self._home[name]
         if self._current is not None and self._current is not home:
             self._current.release()
         self._current = home
-        return home.read(name)
+        return home
 
     def release(self) -> None:
         """Close the file that is open."""
@@ -83,22 +87,16 @@ class Shards(TensorSource):
             self._current.release()
 
 
+def _entry_of(path: Path, key: str) -> TensorSource:
+    if path.is_dir() or format_of(path).title != "torch.save":
+        raise CheckpointError("key is for files of torch.save", str(path), "Leave key out")
+    from axonometry.checkpoints.torch_file import TorchFile
+
+    return TorchFile(path, key)
+
+
 def _file(path: Path) -> TensorSource:
-    return _reader(path)(path)
-
-
-def _reader(path: Path) -> Callable[[Path], TensorSource]:
-    """What reads a file; where its bytes are none of the kinds', a file cut short is told by its name."""
-    kind = kinds.kind_of(path)
-    if kind == "zip":
-        return (
-            NpzFile if path.suffix == ".npz" or (not kinds.of_torch(path) and path.suffix not in TORCH) else TorchFile
-        )
-    if kind in ("pickle", "safetensors"):
-        return TorchFile if kind == "pickle" else SafetensorsFile
-    if kind in ("an unknown kind of file", "an empty file") and path.suffix in SUFFIXES:
-        corrupt_checkpoint(path, kind)
-    raise kinds.refuse(path, kind)
+    return format_of(path).open(path)
 
 
 def _folder(path: Path) -> TensorSource:

@@ -9,10 +9,13 @@ bitsandbytes) is the product of both::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from axonometry.checkpoints.element_types import PAIRS, as_array, held_as, name_of, patterns, unpacked
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SUFFIXES = ("_scale_inv", "_scale")
 """What a scale's name adds to that of its weight."""
@@ -23,16 +26,21 @@ PACKED = ("qweight", "_blocks", "_packed")
 NOT_DONE = "codes, not multiplied with their scale"
 
 
-def scale_of(name: str, names: Mapping[str, object]) -> str | None:
+def scale_of(name: str, names: Container[str]) -> str | None:
     """The name of the tensor that holds a weight's scales; None where there is none."""
     stem = name.removesuffix(".weight")
     candidates = (*(name + suffix for suffix in SUFFIXES), *([f"{stem}.SCB"] if stem != name else []))
     return next((one for one in candidates if one in names), None)
 
 
-def is_coded(dtype: torch.dtype) -> bool:
-    """Whether numbers of a type may be codes: eight bits or fewer."""
-    return dtype.itemsize == 1 and dtype != torch.bool
+def is_coded(dtype: str) -> bool:
+    """Whether numbers of a type, by its name, may be codes: eight bits or fewer."""
+    return held_as(dtype).itemsize == 1 and dtype != "bool"
+
+
+def is_packed(name: str, dtype: str) -> bool:
+    """Whether a tensor's numbers hold several codes each, as its name says."""
+    return dtype in ("uint8", "int32") and name.endswith(PACKED)
 
 
 def dequantised(name: str, tensor: Tensor, tensors: Mapping[str, Tensor]) -> tuple[Tensor, str]:
@@ -47,21 +55,34 @@ def dequantised(name: str, tensor: Tensor, tensors: Mapping[str, Tensor]) -> tup
         The tensor times its scales, and their name; the tensor as it is and :data:`NOT_DONE` where its codes are not
         understood; the tensor as it is and an empty text where it has no scale.
     """
-    if tensor.dtype in (torch.uint8, torch.int32) and name.endswith(PACKED):
+    dtype = name_of(tensor.dtype)
+    if is_packed(name, dtype):
         return tensor, NOT_DONE
-    found = scale_of(name, tensors) if is_coded(tensor.dtype) else None
+    tensor = _unpacked(tensor, dtype)
+    found = scale_of(name, tensors) if is_coded(dtype) else None
     if found is None:
         return tensor, ""
     scale = tensors[found].float()
     spread = spread_over(scale / 127 if found.endswith(".SCB") else scale, tensor.shape)
-    if spread is None or tensor.dtype == torch.uint8:
+    if spread is None or dtype == "uint8":
         return tensor, NOT_DONE
     return tensor.float() * spread, f"times {found}"
+
+
+def _unpacked(tensor: Tensor, dtype: str) -> Tensor:
+    """Floats of four bits as float32, one each; all others as they are."""
+    if dtype != PAIRS:
+        return tensor
+    import torch
+
+    codes, name = unpacked(*as_array(tensor))
+    return torch.from_numpy(patterns(name))[torch.from_numpy(codes).int()].float()
 
 
 def spread_over(scale: Tensor, shape: Sequence[int]) -> Tensor | None:
     """Scales of blocks, rows or the whole, repeated over a shape; None where they do not go with it.
 
+    >>> import torch
     >>> spread_over(torch.tensor([[1.0, 2.0]]), (1, 4))
     tensor([[1., 1., 2., 2.]])
     """

@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 from axonometry.checkpoints.scales import dequantised
 from axonometry.progress import Progress
-from axonometry.statistics import Moments, moments
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
+
+    from axonometry.statistics import Moments
 
 COLUMNS = (
     "tensor",
@@ -44,6 +43,10 @@ def weight_moments(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor,
 
 def _measured(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor, Moments, str]]:
     """Name, tensor as it is stored, moments of its numbers, and what these were multiplied with."""
+    import torch
+
+    from axonometry.statistics import moments
+
     for name in tensors:
         tensor = tensors[name]
         numbers, scale = dequantised(name, tensor, tensors)

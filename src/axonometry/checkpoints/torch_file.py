@@ -22,8 +22,17 @@ from torch import Tensor
 
 from axonometry.checkpoints import nesting
 from axonometry.checkpoints.checkpoint import Contents, Entry, File, corrupt_checkpoint
+from axonometry.checkpoints.element_types import name_of
 from axonometry.checkpoints.pickles import read_pickle
-from axonometry.checkpoints.stored import NumpyArray, Storage, lookup, numpy_shape, read_tensor, storage_of
+from axonometry.checkpoints.stored import (
+    NumpyArray,
+    Storage,
+    StoredTensor,
+    lookup,
+    numpy_shape,
+    read_tensor,
+    storage_of,
+)
 
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first number of an old file."""
@@ -165,7 +174,9 @@ class TorchFile(File[Container]):
             corrupt_checkpoint(self.path, error)
         self._tensors = found.tensors
         unread = tuple(f"{name} ({reason})" for name, reason in found.unread.items())
-        return Contents(entries, found.keys, found.left_out + unread, unread=tuple(found.unread), code=handle.asked)
+        return Contents(
+            entries, found.keys, found.left_out + unread, tuple(found.unread), handle.asked, _tied(found.tensors)
+        )
 
     def _get(self, handle: Container, name: str) -> Tensor:
         try:
@@ -174,8 +185,21 @@ class TorchFile(File[Container]):
             corrupt_checkpoint(self.path, error)
 
 
+def _tied(tensors: dict[str, Any]) -> dict[str, str]:
+    """Tensors that are written once and named twice: the same elements of the same storage."""
+    first: dict[Any, str] = {}
+    tied = {}
+    for name, stored in tensors.items():
+        if isinstance(stored, StoredTensor) and stored.scale is None and stored.numel:
+            before = first.setdefault(stored, name)
+            if before != name:
+                tied[name] = before
+    return tied
+
+
 def _entry(stored: Any) -> Entry:
-    return Entry(*numpy_shape(stored)) if isinstance(stored, NumpyArray) else Entry(stored.shape, stored.dtype)
+    shape, dtype = numpy_shape(stored) if isinstance(stored, NumpyArray) else (stored.shape, stored.dtype)
+    return Entry(shape, name_of(dtype))
 
 
 def _places(stream: Any, keys: Any, sizes: dict[str, int]) -> dict[str, tuple[int, int]]:

@@ -1,0 +1,55 @@
+"""Types of numbers without torch: each pattern of bits is what torch says it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from axonometry.checkpoints.element_types import as_array, as_tensor, patterns, type_name, unpacked
+
+SMALL = (
+    *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"),
+    *("bfloat16", "float16", "int8", "uint8", "int16", "uint16", "bool"),
+)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_pattern_stands_for_what_torch_says(name: str) -> None:
+    dtype = getattr(torch, name)
+    codes = torch.arange(2 if name == "bool" else 256**dtype.itemsize)
+    held = codes.to(torch.bool if name == "bool" else {1: torch.uint8, 2: torch.uint16}[dtype.itemsize]).view(dtype)
+    np.testing.assert_array_equal(patterns(name), held.double().numpy())
+
+
+def test_wide_types_have_no_table() -> None:
+    assert [patterns(name) for name in ("float32", "int64", "complex64")] == [None] * 3
+    assert type_name(np.dtype("U3")) is type_name(np.dtype("O")) is type_name(np.dtype("longdouble")) is None
+
+
+@pytest.mark.parametrize("name", [*SMALL, "float32", "float64", "int64", "uint64", "complex64", "float4_e2m1fn_x2"])
+def test_tensors_and_arrays_are_the_same_bits(name: str) -> None:
+    dtype = getattr(torch, name)
+    raw = torch.randint(0, 2 if name == "bool" else 256, (3, 4, dtype.itemsize), dtype=torch.uint8)
+    tensor = raw.view(dtype).squeeze(-1).t()
+    array, found = as_array(tensor)
+    assert (found, array.shape) == (name, tuple(tensor.shape))
+    back = as_tensor(array, found)
+    assert back.dtype == dtype
+    assert torch.equal(back.contiguous().view(torch.uint8), tensor.contiguous().view(torch.uint8))
+
+
+def test_two_floats_of_four_bits_share_a_byte() -> None:
+    codes, name = unpacked(np.array([[0x10, 0xF7]], np.uint8), "float4_e2m1fn_x2")
+    table = patterns(name)
+    assert table is not None
+    assert table[codes].tolist() == [[0.0, 0.5, 6.0, -6.0]]
+
+
+def test_reading_names_and_shapes_needs_no_torch() -> None:
+    code = "import sys, axonometry.checkpoints; print('torch' in sys.modules, 'pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
