@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from axonometry.papers import load_paper
 from axonometry.papers.cikm2022 import predictions, sections
 from axonometry.papers.cikm2022.predictions import ALONE, COMBINED, LEARNED, TRANSFERRED, Prediction
 from axonometry.papers.cikm2022.scales import SCALES, Grid, GridOptions, grid_trials
-from axonometry.populations import cikm2022 as paper_grid, draw_hard_grid
+from axonometry.populations import RunConfiguration, cikm2022 as paper_grid, draw_hard_grid
 from axonometry.predict import Evaluation, EvaluationPlan, RunTable, transfer
 from axonometry.report import Figure, Table
 
@@ -27,14 +28,15 @@ RATES, DROPOUTS = (1e-6, 0.02, 0.1), (0.0, 0.3, 0.6)
 
 
 def on_the_grid(name: str, architecture: str, layers: int, dropouts: int = 2) -> Grid:
-    networks = paper_grid(RATES, DROPOUTS[:dropouts], layers=layers, batch_size=8, **DIGITS)
+    networks = partial(paper_grid, RATES, DROPOUTS[:dropouts], layers=layers, batch_size=8, **DIGITS)
     return Grid(name, f"{layers} layers", architecture, "paper", networks, architecture if layers > 1 else "")
 
 
 def grids(seeds: int) -> tuple[Grid, ...]:
     """A hard grid, and the paper's grid for an architecture and for another one in two depths."""
+    hard = partial(draw_hard_grid, range(seeds), **DIGITS, batch_size=8)
     return (
-        Grid("hard-digits", "hard networks", "flat", "hard", draw_hard_grid(range(seeds), **DIGITS, batch_size=8)),
+        Grid("hard-digits", "hard networks", "flat", "hard", hard),
         on_the_grid("flat", "flat", 1, dropouts=3),
         on_the_grid("deep-2", "deep", 2),
         on_the_grid("deep-3", "deep", 3),
@@ -338,6 +340,12 @@ def test_the_names_that_transfers_ask_for_are_there() -> None:
         hard = [{c.seed for c in one.configurations} for one in all_grids if one.kind == "hard"]
         assert sum(map(len, hard)) == len(set().union(*hard))
         assert set(scale.titles) == {one.name for one in all_grids}
+
+
+def test_networks_are_drawn_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunConfiguration, "__post_init__", lambda _: pytest.fail("seconds, at every import"))
+    for scale in SCALES.values():
+        assert scale.titles == {grid.name: grid.title for grid in scale.options.grids(1)}
 
 
 def test_a_section_trains_what_it_needs() -> None:

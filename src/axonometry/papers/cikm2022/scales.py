@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
 from axonometry.experiments import Scale, Trial, trials_of
@@ -33,7 +33,7 @@ class Grid:
         title: What it is, in words.
         architecture: What networks of it are called where architectures are compared; ResNets of all depths are one.
         kind: The paper's grid, which gives much of the answer away, or the hard one.
-        configurations: One network each.
+        draw: Makes the configurations, one a network; thousands of them take seconds.
         subject: Populations of one subject are judged together; each by itself where it is empty.
     """
 
@@ -41,8 +41,13 @@ class Grid:
     title: str
     architecture: str
     kind: Literal["paper", "hard"]
-    configurations: tuple[RunConfiguration, ...]
+    draw: Callable[[], tuple[RunConfiguration, ...]]
     subject: str = ""
+
+    @cached_property
+    def configurations(self) -> tuple[RunConfiguration, ...]:
+        """One network each."""
+        return self.draw()
 
 
 @dataclass(frozen=True)
@@ -89,17 +94,12 @@ def tiny_grids(seeds: int) -> tuple[Grid, ...]:
 
     def paper(name: str, title: str, dropouts: Sequence[float], subject: str = "", **own: Any) -> Grid:
         fixed = {"augmentation": "none", "batch_size": 16, **common, **own}
-        networks = cikm2022((1e-5, 0.005, 0.05), dropouts, **fixed)
+        networks = partial(cikm2022, (1e-5, 0.005, 0.05), dropouts, **fixed)
         return Grid(name, f"{title}, the paper's grid on the digits", subject or "flat", "paper", networks, subject)
 
+    hard = partial(draw_hard_grid, range(seeds), **common)
     return (
-        Grid(
-            "hard-digits",
-            "2 hidden layers, hard grid on digits",
-            "flat",
-            "hard",
-            draw_hard_grid(range(seeds), **common),
-        ),
+        Grid("hard-digits", "2 hidden layers, hard grid on digits", "flat", "hard", hard),
         paper("flat", "1 hidden layer", (0.0, 0.3, 0.6), layers=1),
         paper("flat-wide", "1 hidden layer, 64 units", (0.0, 0.3, 0.6), layers=1, units=64),
         paper("deep-2", "2 hidden layers", (0.0, 0.3), "deep", layers=2),
@@ -176,13 +176,13 @@ def _paper(name: str, title: str, family: str, rates: tuple[float, ...], own: di
 def _on_the_grid(name: str, title: str, family: str, suffix: str = "", **settings: Any) -> Grid:
     """Networks of one family; ResNets of all depths are one architecture, and of one width one subject."""
     kind = "resnet" if family.startswith("resnet") else family
-    networks = cikm2022(family=family, **settings)
+    networks = partial(cikm2022, family=family, **settings)
     return Grid(name, title, kind, "paper", networks, f"{kind}{suffix}" if kind == "resnet" else "")
 
 
 def _hard(name: str, dataset: str, seeds: range, **fixed: float) -> Grid:
     settings: dict[str, Any] = {"dataset": dataset, "family": "lenet", "epochs": EPOCHS, **fixed}
-    return Grid(name, f"LeNet, hard grid on {dataset}", "lenet", "hard", draw_hard_grid(seeds, **settings))
+    return Grid(name, f"LeNet, hard grid on {dataset}", "lenet", "hard", partial(draw_hard_grid, seeds, **settings))
 
 
 def _scale(grids: Callable[[int], tuple[Grid, ...]], seeds: int, about: str, options: GridOptions) -> Scale:
