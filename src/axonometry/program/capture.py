@@ -21,7 +21,8 @@ from axonometry.program.program_facts import Pooling
 from axonometry.program.readings.adjacency import run_program, statics_of
 from axonometry.program.registry import n_registered
 from axonometry.program.sharing import store as sharing
-from axonometry.program.sharing.fingerprint import Opaque, fingerprint
+from axonometry.program.sharing.code_names import Opaque
+from axonometry.program.sharing.fingerprint import fingerprint
 from axonometry.program.untouched import computes_weights, unwrapped
 
 
