@@ -16,6 +16,7 @@ from axonometry.program.symmetry import (
     Permutation as Permutation,
     PermutationClass as PermutationClass,
     Permutations as Permutations,
+    align as align,
     permutations as permutations,
     permute as permute,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "NeuralGraph",
     "Synapse",
     "Wire",
+    "align",
     "capture",
     "permutations",
     "permute",

@@ -14,7 +14,7 @@ import axonometry as ax
 from axonometry.errors import WeightsError
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry import Permutations, permutations, permute
-from program.symmetry.networks import NETWORKS, Function
+from tests.program.symmetry.networks import NETWORKS, Function
 
 
 def moved_weights(module: nn.Module) -> nn.Module:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +13,7 @@ from torch import Tensor
 from axonometry.errors import WeightsError
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry.atoms import Atoms, Ids
-
-Axis = tuple[str, int]
+from axonometry.program.symmetry.units import Axis, axes_below, kinds_of, unit_tree
 
 
 @dataclass(frozen=True)
@@ -37,15 +34,6 @@ class PermutationClass:
     blocks: bool
     inside: str
     axes: tuple[Axis, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Unit:
-    """A neuron or a block: where its entries are, what stands in it, and what it can be exchanged with."""
-
-    places: Mapping[Axis, Ids]
-    children: tuple[int, ...]
-    kind: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,19 +59,21 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
 
     Attributes:
         classes: The classes by name.
+        units: The neurons and blocks, and what stands in each.
+        outermost: The places among the units of those that stand in no block.
     """
 
     def __init__(self, atoms: Atoms, tensors: Mapping[str, tuple[Ids, ...]], aliases: Mapping[str, tuple[str, ...]]):
         self._aliases = aliases
         self._shapes = {name: tuple(len(axis) for axis in axes) for name, axes in tensors.items()}
-        self._units, self._top = _units(atoms, tensors)
+        self.units, self.outermost = unit_tree(atoms, tensors)
         self.classes: dict[str, PermutationClass] = {}
-        self._name(self._top, "")
-        outermost: dict[Axis, str] = {}
+        self._name(self.outermost, "")
+        moving: dict[Axis, str] = {}
         for name, one in self.classes.items():
             for axis in one.axes:
-                outermost.setdefault(axis, name)
-        self._axes = {name: tuple(outermost.get((name, i)) for i in range(len(axes))) for name, axes in tensors.items()}
+                moving.setdefault(axis, name)
+        self._axes = {name: tuple(moving.get((name, i)) for i in range(len(axes))) for name, axes in tensors.items()}
         for name, others in aliases.items():
             self._axes.update(dict.fromkeys(others, self._axes[name]))
 
@@ -102,54 +92,48 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
 
     def random(self, seed: int = 0) -> Permutation:
         """A random exchange of everything that can be exchanged, drawn uniformly."""
-        source = np.arange(len(self._units))
-        self._draw(self._top, self._top, source, np.random.default_rng(seed))
-        return self._permutation(source)
+        source = np.arange(len(self.units))
+        self._draw(self.outermost, self.outermost, source, np.random.default_rng(seed))
+        return self.permutation(source)
 
-    def _draw(self, here: tuple[int, ...], there: tuple[int, ...], source: Ids, random: np.random.Generator) -> None:
+    def _draw(self, here: Sequence[int], there: Sequence[int], source: Ids, random: np.random.Generator) -> None:
         """Give each unit of one family the place of a unit of another, of the same kind."""
-        for mine, theirs in zip(self._kinds(here), self._kinds(there), strict=True):
-            free = self._units[mine[0]].kind[0]
+        for mine, theirs in zip(kinds_of(self.units, here), kinds_of(self.units, there), strict=True):
+            free = self.units[mine[0]].free
             for unit, other in zip(mine, random.permutation(theirs) if free else theirs, strict=True):
                 source[unit] = other
-                self._draw(self._units[unit].children, self._units[other].children, source, random)
+                self._draw(self.units[unit].children, self.units[other].children, source, random)
 
-    def _kinds(self, units: tuple[int, ...]) -> list[list[int]]:
-        """Units that can be exchanged, in the order of their first places; those that cannot stand alone."""
-        kinds: dict[Any, list[int]] = defaultdict(list)
-        for unit in units:
-            kinds[self._units[unit].kind].append(unit)
-        return [kinds[kind] for kind in sorted(kinds, key=repr)]
-
-    def _permutation(self, source: Ids) -> Permutation:
+    def permutation(self, source: Ids) -> Permutation:
+        """The permutation that gives each unit the place of another, of shape (units,)."""
         order: dict[Axis, NDArray[np.int64]] = {}
         for unit, other in enumerate(source.tolist()):
-            for axis, places in self._units[unit].places.items():
+            for axis, places in self.units[unit].places.items():
                 if axis not in order:
                     order[axis] = np.arange(self._shapes[axis[0]][axis[1]])
-                order[axis][places] = self._units[other].places[axis]
+                order[axis][places] = self.units[other].places[axis]
         moved = {axis: o for axis, o in order.items() if (o != np.arange(len(o))).any()}
         for (name, number), o in list(moved.items()):
             moved.update({(other, number): o for other in self._aliases.get(name, ())})
         return Permutation(moved)
 
-    def _name(self, units: tuple[int, ...], inside: str) -> None:
-        for kind in self._kinds(units):
-            first = self._units[kind[0]]
-            movable, name = first.kind[0] and len(kind) > 1, inside
+    def _name(self, units: Sequence[int], inside: str) -> None:
+        for kind in kinds_of(self.units, units):
+            first = self.units[kind[0]]
+            movable, name = first.free and len(kind) > 1, inside
             if movable:
-                name = self._class(tuple(kind), inside)
+                name = self._class(kind, inside)
             for unit in kind:
-                if self._units[unit].children:
-                    self._name(self._units[unit].children, name)
+                if self.units[unit].children:
+                    self._name(self.units[unit].children, name)
 
-    def _class(self, units: tuple[int, ...], inside: str) -> str:
-        axes = tuple(sorted({axis for unit in units for axis in _below(self._units, unit)}))
+    def _class(self, units: Sequence[int], inside: str) -> str:
+        axes = tuple(sorted({axis for unit in units for axis in axes_below(self.units, unit)}))
         stem, number = f"{axes[0][0]}[{axes[0][1]}]" if axes else "blocks", 2
         name = stem
         while name in self.classes:
             name, number = f"{stem}#{number}", number + 1
-        blocks = bool(self._units[units[0]].children)
+        blocks = bool(self.units[units[0]].children)
         self.classes[name] = PermutationClass(name, len(units), blocks, inside, axes)
         return name
 
@@ -190,64 +174,3 @@ def permute(state: Mapping[str, Tensor], graph: NeuralGraph, permutation: Permut
             )
         result[name] = result[name].index_select(axis, torch.from_numpy(order).to(result[name].device))
     return result
-
-
-def _below(units: list[_Unit], unit: int) -> Iterator[Axis]:
-    yield from units[unit].places
-    for child in units[unit].children:
-        yield from _below(units, child)
-
-
-def _units(atoms: Atoms, tensors: Mapping[str, tuple[Ids, ...]]) -> tuple[list[_Unit], tuple[int, ...]]:
-    """The clusters that stand in tensors, and the blocks above them; and those of them that stand in no block."""
-    places: dict[int, dict[Axis, Ids]] = defaultdict(dict)
-    for name, axes in tensors.items():
-        for number, axis in enumerate(axes):
-            if not len(axis):
-                continue
-            roots = atoms.roots(axis)
-            by_root = np.argsort(roots, kind="stable")
-            some, starts = np.unique(roots[by_root], return_index=True)
-            for root, entries in zip(some.tolist(), np.split(by_root, starts[1:]), strict=True):
-                places[root][name, number] = entries
-    above: dict[int, int | None] = {}
-    pending = list(places)
-    while pending:
-        root = pending.pop()
-        if root not in above:
-            block = above[root] = atoms.above(root)
-            pending += [] if block is None else [block]
-    fixed = {root for root in above if atoms.is_fixed(root)}
-    for root in list(fixed):
-        block = above[root]
-        while block is not None and block not in fixed:
-            fixed.add(block)
-            block = above[block]
-    return _tree(atoms, places, above, fixed)
-
-
-def _tree(
-    atoms: Atoms, places: Mapping[int, Mapping[Axis, Ids]], above: Mapping[int, int | None], fixed: set[int]
-) -> tuple[list[_Unit], tuple[int, ...]]:
-    children: dict[int | None, list[int]] = defaultdict(list)
-    for root, block in above.items():
-        children[block].append(root)
-    children[None] = [root for root in children[None] if root not in fixed or children.get(root)]
-    units: list[_Unit] = []
-
-    def first_place(root: int) -> Any:
-        own = min(((axis, int(p[0])) for axis, p in places.get(root, {}).items()), default=None)
-        return min(
-            [own] * (own is not None) + [first_place(child) for child in children.get(root, ())], default=(("", 0), 0)
-        )
-
-    def build(root: int) -> int:
-        below = tuple(build(child) for child in sorted(children.get(root, ()), key=first_place))
-        shape = tuple(sorted((axis, len(p)) for axis, p in places.get(root, {}).items()))
-        kinds = tuple(sorted((units[child].kind for child in below), key=repr))
-        free = root not in fixed
-        kind = (free, tuple(sorted(atoms.pins(root))), shape, kinds, None if free else len(units))
-        units.append(_Unit(places.get(root, {}), below, kind))
-        return len(units) - 1
-
-    return units, tuple(build(root) for root in sorted(children[None], key=first_place))
