@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 import threading
@@ -11,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from axonometry.errors import RunError, WriteError
-from axonometry.files import PARTIAL, atomic_write, discard_partial, write_text
+from axonometry.files import (
+    PARTIAL,
+    atomic_write,
+    discard_partial,
+    irregular,
+    parse_json,
+    read_json,
+    read_whole,
+    write_text,
+)
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
 
@@ -156,3 +166,57 @@ def test_partial_files_of_killed_writers_are_discarded(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     discard_partial(tmp_path)
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["a", "room", "room/b"]
+
+
+@posix
+def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, what in ((Path("/dev/null"), "a device"), (tmp_path / "pipe", "a pipe"), (tmp_path, "a folder")):
+        with pytest.raises(WriteError, match=f"which is {what}"):
+            write_text(path, "x")
+    assert irregular(Path("/dev/null")) == "a device"
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@posix
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, what in ((tmp_path / "pipe", "a pipe"), (Path("/dev/zero"), "a device"), (tmp_path, "a folder")):
+        with pytest.raises(ValueError, match=f"^{what}, not a file$"):
+            read_whole(path, 10)
+    (tmp_path / "a").write_bytes(b"12345")
+    with pytest.raises(ValueError, match="a file of 5 bytes; at most 4 are read"):
+        read_whole(tmp_path / "a", 4)
+    assert read_whole(tmp_path / "a", 5) == b"12345"
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        read_whole(Path("a\0b"), 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "nested deeper than 64"),
+        ("[" * 65 + "]" * 65, "nested deeper than 64"),
+        ('{"a":' * 500 + "1" + "}" * 500, "nested deeper than 64"),
+        ('["\\ud800"]', "surrogates not allowed"),
+        ('{"\\udc00": 1}', "surrogates not allowed"),
+        ("1" * 5000, "digits"),
+        ("{", "property name"),
+    ],
+)
+def test_json_that_nothing_can_be_done_with(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_json(tmp_path / "a.json")
+
+
+def test_json_at_the_bounds() -> None:
+    deepest = "[" * 64 + "]" * 64
+    assert parse_json(deepest) == json.loads(deepest)
+    assert parse_json('{"a\\u0000": [1.5, null, "\\ud83d\\ude00"]}') == {"a\0": [1.5, None, "\U0001f600"]}
+    assert parse_json('"text"') == "text"
+
+
+def test_names_that_are_no_utf8_are_written_as_escapes(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "x\udcff.pt")
+    assert (tmp_path / "a").read_text() == "x\\udcff.pt"

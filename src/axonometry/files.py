@@ -1,27 +1,42 @@
-"""Writing files so that each is complete or not there, whatever happens in between.
+"""Files that are complete or not there, whatever happens while they are written; and reading what strangers wrote.
 
 A file is written beside its place, flushed to the disk, and renamed. A rename within a file system is atomic, so a
 reader sees the old file or the new one. Killed in the middle of the second write, a folder holds::
 
     run.json                    what the first write wrote
     run.json.5f3a91c4.partial   half of the second; nothing reads it
+
+A file that is read may be a pipe, which waits for ever, a device, which has no end, or a JSON text nested so deep that
+Python gives up somewhere else: :func:`read_whole` and :func:`read_json` look before they read.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from axonometry.errors import WriteError
 
 PARTIAL = ".partial"
 """The end of the name of a file that is being written."""
 
+LARGEST_TEXT = 2**26
+"""Bytes of a JSON text that is read."""
+DEEPEST = 64
+"""Lists and dictionaries in each other in a JSON text; ours have four."""
+
+_IRREGULAR = (
+    *((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")),
+    *((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"), (stat.S_ISDIR, "a folder")),
+)
 _WINDOWS = sys.platform == "win32"
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT} if not _WINDOWS else {errno.ENOSPC, errno.EFBIG}
 
@@ -48,6 +63,9 @@ def atomic_write(path: Path, *, parents: bool = False) -> Iterator[Path]:
         WriteError: The file could not be written; ``path`` is what it was before.
     """
     # A name of its own for every write: two processes that shared one would rename each other's half.
+    other = irregular(path) if path.name and "\0" not in str(path) else "no name of a file"
+    if other is not None:  # a rename would put the file in the place of /dev/null
+        raise WriteError("a file is written to the name of a file", f"{path}, which is {other}", "Choose another path")
     partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PARTIAL}")
     try:
         if not path.parent.exists():
@@ -74,7 +92,88 @@ def write_text(path: Path, text: str, *, parents: bool = False) -> None:
         WriteError: The file could not be written; ``path`` is what it was before.
     """
     with atomic_write(path, parents=parents) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        # Names of files may hold bytes that are no UTF-8; they are written as escapes.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def irregular(path: Path) -> str | None:
+    """What something is that is no regular file, in words; None for a file, and where there is nothing.
+
+    >>> irregular(Path("/dev/null")), irregular(Path(".")), irregular(Path("nothing"))
+    ('a device', 'a folder', None)
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return None
+    return next((name for test, name in _IRREGULAR if test(mode)), None)
+
+
+def read_whole(path: Path, most: int) -> bytes:
+    """The bytes of a regular file.
+
+    Args:
+        path: The file.
+        most: How many bytes it may have.
+
+    Raises:
+        FileNotFoundError: There is none.
+        OSError: It cannot be read.
+        ValueError: It is a pipe, a device or a folder, or larger; nothing of it is read then.
+    """
+    if "\0" in str(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    other = irregular(path)
+    if other is not None:
+        raise ValueError(f"{other}, not a file")
+    size = path.stat().st_size
+    if size > most:
+        raise ValueError(f"a file of {size:,} bytes; at most {most:,} are read")
+    return path.read_bytes()
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file, as :func:`parse_json` reads it.
+
+    Raises:
+        OSError: There is no such file, or it cannot be read.
+        ValueError: It is no JSON, or of a size or depth that no file of ours has.
+    """
+    return parse_json(read_whole(path, LARGEST_TEXT).decode("utf-8"))
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text whose depth and texts every later step can work with.
+
+    Args:
+        text: The JSON.
+
+    Raises:
+        ValueError: It is no JSON, is nested deeper than :data:`DEEPEST`, or holds half of a surrogate pair, which
+            cannot be written to any file.
+
+    >>> parse_json('{"a": [1]}')
+    {'a': [1]}
+    >>> parse_json("[" * 100000)
+    Traceback (most recent call last):
+    ValueError: lists and dictionaries nested deeper than 64
+    """
+    deep = f"lists and dictionaries nested deeper than {DEEPEST}"
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(deep) from error
+    level, depth = [value], 0
+    while level := [one for one in level if isinstance(one, (list, dict, str))]:
+        for one in level:
+            if isinstance(one, str):
+                one.encode()  # UnicodeEncodeError is a ValueError
+        holders = [one for one in level if not isinstance(one, str)]
+        level = [inside for one in holders for inside in (one if isinstance(one, list) else (*one, *one.values()))]
+        depth += 1
+        if holders and depth > DEEPEST:
+            raise ValueError(deep)
+    return value
 
 
 def discard_partial(folder: Path) -> None:

@@ -51,8 +51,10 @@ def test_a_narrow_terminal_gets_fewer_columns(
 
 
 def test_markup_in_names_is_text(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.show_table(("name",), [("[red]x[/red]",)])
-    assert "[red]x[/red]" in capsys.readouterr().out
+    terminal.show_table(("name", "[/nothing]"), [("[red]x[/red]", 1.0)])
+    out = capsys.readouterr().out
+    assert "[red]x[/red]" in out
+    assert "[/nothing]" in out
 
 
 def test_progress_is_drawn_on_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,12 +77,18 @@ def test_a_long_table_keeps_first_and_last(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("text", ["\x1b[31mred", "a\nb", "a\rb", "a\0b", "\ud800", "a\u202eb", "a\x9bb", "a\u2028b"])
-def test_what_a_terminal_obeys_is_escaped_in_names(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_terminal_obeys_is_escaped_in_names(
+    text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     terminal.note(text)
     terminal.fail(text)
     terminal.show_table([text], [[text]], text)
     terminal.show_table([text], [[text]] * (terminal.LONG + 1), text)
     terminal.show_json({text: text})
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with terminal.progress(text) as move:
+        move(1, 2, text)
     captured = capsys.readouterr()
     found = captured.out + captured.err
     assert not any(char in found for char in text if char != "\n" and not (char.isprintable() and char.isascii()))

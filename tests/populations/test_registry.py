@@ -270,6 +270,26 @@ def test_what_is_imported_is_a_file_or_a_module(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"No module named 'nowhere_at_all'\. Check the module's name"):
         import_parts("nowhere_at_all")
     import_parts("json")
+    with pytest.raises(ConfigurationError, match=r"\.json cannot be imported: TypeError"):
+        import_parts(".json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"import os\n\n1 / 0\n", r"ZeroDivisionError: division by zero \(line 3\)"),
+        (b"def f(:\n", r"SyntaxError: invalid syntax.* \(line 1\)"),
+        (b"a = 1\0", r"null bytes"),
+        (b"\xff", r"SyntaxError"),
+    ],
+)
+def test_a_file_that_raises_is_told_in_one_line(tmp_path: Path, text: bytes, message: str) -> None:
+    file = tmp_path / "wrong_parts.py"
+    file.write_bytes(text)
+    with pytest.raises(ConfigurationError, match=rf"wrong_parts\.py cannot be run: .*{message}") as e:
+        import_parts(str(file))
+    assert "\n" not in str(e.value)
+    assert "wrong_parts" not in sys.modules
 
 
 def test_a_file_is_run_once_and_its_place_goes_along(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ r"""What kind of file this is, told by its first bytes: names lie, and not every
 
 from __future__ import annotations
 
-import stat
 import zipfile
 from pathlib import Path
 
 from axonometry.errors import CheckpointError
+from axonometry.files import irregular
 
 LONGEST_HEADER = 100_000_000
 """Bytes of a safetensors header; the format allows no more."""
@@ -31,10 +31,6 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF document"),
     (b"\x7fELF", "a program"),
 )
-_IRREGULAR = (
-    *((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")),
-    *((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device")),
-)
 _REMEDIES = {
     LFS: "Fetch the file itself: git lfs pull",
     "a web page": "Download the file itself: this is what the server said instead",
@@ -49,17 +45,11 @@ def require_file(path: Path) -> None:
         CheckpointError: It is a pipe, a device, a socket, or cannot be looked at.
     """
     try:
-        mode = path.stat().st_mode
+        path.stat()
     except (OSError, ValueError) as error:
         raise CheckpointError("a checkpoint is a file or a folder", f"{path}: {error}", "Check the path") from error
-    if not stat.S_ISREG(mode):
-        kinds = (
-            (stat.S_ISFIFO, "a pipe"),
-            (stat.S_ISCHR, "a device"),
-            (stat.S_ISBLK, "a device"),
-            (stat.S_ISSOCK, "a socket"),
-        )
-        what = next((name for test, name in kinds if test(mode)), "a folder")
+    what = irregular(path)
+    if what is not None:
         raise CheckpointError("a checkpoint is a regular file", f"{path}, which is {what}", "Copy it into a file first")
 
 

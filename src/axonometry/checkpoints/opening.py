@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from axonometry.checkpoints.checkpoint import Checkpoint, Contents, TensorSource
 from axonometry.checkpoints.element_types import Array
 from axonometry.checkpoints.formats import SUFFIXES, format_of
 from axonometry.errors import CheckpointError
+from axonometry.files import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -121,9 +121,9 @@ def _folder(path: Path) -> TensorSource:
 def _index(path: Path) -> TensorSource:
     kinds.require_file(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         homes = {str(name): str(file) for name, file in content["weight_map"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         corrupt_checkpoint(path, error)
     if not homes:
         corrupt_checkpoint(path, "no files")

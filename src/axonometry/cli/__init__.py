@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -40,8 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         OSError: The system failed in a way that has nothing to do with a file.
     """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    empty = next((word for word in words if not word or "\0" in word or re.fullmatch(r"--[\w-]+=", word)), None)
+    if empty is not None:  # no name of a file, and no value of an option; the name "" would be the folder one is in
+        return terminal.fail(f"an argument is a text without NUL; got {empty!r}. Leave it out, or write what you mean.")
     try:
-        code = app(arguments, prog_name="axonometry", standalone_mode=False)
+        code = app(words, prog_name="axonometry", standalone_mode=False)
     except (typer.TyperException, AxonometryError) as error:
         return terminal.fail(error.format_message() if isinstance(error, typer.TyperException) else str(error))
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,8 @@ import typer
 
 from axonometry.cli import terminal
 from axonometry.cli.options import Data, Json, RunPaths
-from axonometry.errors import AxonometryError, ConfigurationError
+from axonometry.errors import AxonometryError, ConfigurationError, RunError
+from axonometry.files import read_json
 
 if TYPE_CHECKING:
     from axonometry.populations import RunConfiguration
@@ -132,7 +132,10 @@ def measure_runs(
     with terminal.progress("Starting") as move:
         from axonometry.populations import load_population
 
-        population = load_population(folder).measured(measure, progress=move, n_samples=samples)
+        population = load_population(folder)
+        if not population.runs:
+            raise RunError(f"no finished runs in {folder}", "", "Check the path, or wait for them")
+        population = population.measured(measure, progress=move, n_samples=samples)
     rows = [{"run": name, "measures": run.description.measures} for name, run in population.runs.items()]
     if as_json:
         terminal.show_json(rows)
@@ -176,12 +179,12 @@ def configurations_in(path: Path) -> list[RunConfiguration]:
     from axonometry.populations import RunConfiguration
 
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except ValueError as error:
         raise ConfigurationError(f"{path} is not JSON: {error}", "", "Correct it") from error
-    return [
-        RunConfiguration.from_json(json.dumps(one)) for one in (content if isinstance(content, list) else [content])
-    ]
+    if content == []:
+        raise ConfigurationError(f"{path} holds no configuration", "", "Write one, or a list of them")
+    return [RunConfiguration.from_dict(one) for one in (content if isinstance(content, list) else [content])]
 
 
 def _summary(path: Path, folder: Path) -> dict[str, Any]:

@@ -61,10 +61,10 @@ def progress(message: str) -> Iterator[Progress]:
     )
     shown = console.is_terminal
     with Display(*columns, console=console, transient=True, expand=True, disable=not shown) as display:
-        task = display.add_task(message, total=None)
+        task = display.add_task(printable(message), total=None)
 
         def move(done: int, total: int, message: str) -> None:
-            display.update(task, completed=done, total=total, description=message)
+            display.update(task, completed=done, total=total, description=printable(message))
 
         yield move
 
@@ -169,7 +169,8 @@ def _table(heads: list[str], cells: list[list[object]]) -> Table:
         numeric = bool(inside) and all(isinstance(value, Real) for value in inside)
         longest = max((len(number(value)) for value in inside), default=0)
         justify: JustifyMethod = "right" if numeric else "left"
-        table.add_column(printable(head), justify=justify, no_wrap=numeric, overflow="fold", min_width=min(longest, 24))
+        shown = Text(printable(head))  # a text, or Rich would read [red] in a layer's name as markup
+        table.add_column(shown, justify=justify, no_wrap=numeric, overflow="fold", min_width=min(longest, 24))
     for row in cells:
         table.add_row(*(Text(printable(number(value))) for value in row))
     return table

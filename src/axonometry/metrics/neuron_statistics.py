@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from torch import Tensor
 
 from axonometry.errors import NonfiniteError, ValuesError
-from axonometry.metrics.catalogue import Shared
 from axonometry.metrics.rows import Row
 from axonometry.metrics.streaming_moments import Bounds, StreamingMoments
 from axonometry.program.readings.live import LiveBatch, over_live_batches, pre_activation_nodes, refuse_nonfinite
@@ -163,12 +162,12 @@ def streamed_statistics(
     return _statistics(n_samples, first, {group.name: group.shape for group in graph.groups})
 
 
-def statistic_rows(shared: Shared, measure: Callable[[NeuralGraph, Samples], NeuronStatistics]) -> Iterator[Row]:
+def statistic_rows(graph: NeuralGraph, take: Callable[[], NeuronStatistics]) -> Iterator[Row]:
     """Group, statistic and value for a table; NaN where a sample is not finite: a recorder must not end a training.
 
     Args:
-        shared: The network at one snapshot, and samples.
-        measure: Takes the statistics of them.
+        graph: The network at one snapshot.
+        take: Takes the statistics.
 
     Raises:
         SamplesError: The samples do not fit.
@@ -176,15 +175,15 @@ def statistic_rows(shared: Shared, measure: Callable[[NeuralGraph, Samples], Neu
     >>> import torch
     >>> from axonometry.metrics import neuron_activation
     >>> from axonometry.testing import graph_of
-    >>> shared = Shared(graph_of([[2.0]]), samples=torch.tensor([[1.0], [3.0]]))
-    >>> rows = statistic_rows(shared, neuron_activation)
+    >>> graph, samples = graph_of([[2.0]]), torch.tensor([[1.0], [3.0]])
+    >>> rows = statistic_rows(graph, lambda: neuron_activation(graph, samples))
     >>> [row for row in rows if row[1] == "mean"]
     [('input', 'mean', 2.0), ('0', 'mean', 4.0)]
     """
     try:
-        yield from measure(shared.graph, shared.samples).rows()
+        yield from take().rows()
     except NonfiniteError:
-        for group in pre_activation_nodes(shared.graph.program):
+        for group in pre_activation_nodes(graph.program):
             yield from ((group, statistic, math.nan) for statistic in STATISTICS)
 
 

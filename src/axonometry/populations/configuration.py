@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from axonometry.errors import ConfigurationError
+from axonometry.files import parse_json
 from axonometry.populations.datasets import DATASETS
 from axonometry.populations.families import NETWORKS, Architecture
 from axonometry.populations.field_values import require_field, require_numbers, typed
@@ -260,12 +261,14 @@ class RunConfiguration:
         return json.dumps(self.to_dict(), sort_keys=True)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> RunConfiguration:
+    def from_dict(cls, values: Any) -> RunConfiguration:
         """The configuration of a mapping; attributes that it leaves out get their defaults.
 
         Raises:
-            ConfigurationError: A key is unknown or a value is wrong.
+            ConfigurationError: It is no mapping, a key is unknown or a value is wrong.
         """
+        if not isinstance(values, Mapping):
+            raise ConfigurationError("a configuration is a JSON object", type(values).__name__)
         known = [field.name for field in fields(cls)]
         unknown = [str(key) for key in values if key not in known]
         if unknown:
@@ -282,12 +285,9 @@ class RunConfiguration:
             ConfigurationError: The text is not a JSON object, a key is unknown or a value is wrong.
         """
         try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
+            return cls.from_dict(parse_json(text))
+        except ValueError as error:
             raise ConfigurationError("a configuration is a JSON object", str(error)) from error
-        if not isinstance(values, dict):
-            raise ConfigurationError("a configuration is a JSON object", type(values).__name__)
-        return cls.from_dict(values)
 
 
 def is_run_configuration(values: Mapping[str, Any] | None) -> bool:

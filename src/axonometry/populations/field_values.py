@@ -37,6 +37,9 @@ def typed(name: str, annotation: str, value: Any) -> Any:
     (1.0, (64, 32))
     """
     allowed = annotation.split(" | ")
+    for one in value if isinstance(value, list | tuple) else (value,):
+        # Digests are made good seeds of; 10**400 fits no number of torch's or numpy's, and cannot be compared with one.
+        require_field(name, "has at most 128 bits", _shown(one), not _is_whole(one) or abs(int(one)) < 2**128)
     if value is None and "None" in allowed:
         return None
     if isinstance(value, str) and "str" in allowed:
@@ -52,6 +55,11 @@ def typed(name: str, annotation: str, value: Any) -> Any:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and _is_number(value)
+
+
+def _shown(value: Any) -> Any:
+    # Python refuses to write 10**5000 in digits.
+    return f"a number of {int(value).bit_length()} bits" if _is_whole(value) else value
 
 
 def _is_number(value: Any) -> bool:

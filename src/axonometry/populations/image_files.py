@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from axonometry.errors import DataError
+from axonometry.files import read_whole
 
 Bytes = npt.NDArray[np.uint8]
 
+LARGEST = 2**28
+"""Bytes of a file, unpacked; the largest of the three data sets' has 47 million."""
 CLASSES = 10
 """Labels of all three data sets are 0 to 9."""
 
@@ -183,12 +187,18 @@ def _check_labels(path: Path, labels: Bytes) -> None:
 
 def _content(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if path.suffix == ".gz" else raw
+        raw = read_whole(path, LARGEST)
+        if path.suffix != ".gz":
+            return raw
+        with gzip.open(io.BytesIO(raw)) as stream:
+            content = stream.read(LARGEST + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _damaged(path, "be a whole gzip file", f"{len(raw)} bytes of which: {error}") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _damaged(path, "be readable", str(error)) from error
+    if len(content) > LARGEST:
+        raise _damaged(path, f"unpack to {LARGEST:,} bytes at most", f"{len(raw):,} bytes that unpack to more")
+    return content
 
 
 def _damaged(path: Path, rule: str, came: str) -> DataError:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import linecache
 import sys
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module, util
 from pathlib import Path
 from types import FrameType, ModuleType
 
-from axonometry.errors import ConfigurationError
+from axonometry.errors import AxonometryError, ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ def import_parts(place: str) -> ModuleType:
         return import_module(place)
     except ModuleNotFoundError as error:
         raise ConfigurationError(str(error), "", "Check the module's name") from error
+    except Exception as error:
+        rule = f"{place} cannot be imported: {type(error).__name__}: {error}"
+        raise ConfigurationError(rule, "", "Check the module's name") from error
 
 
 def module_of_file(path: Path, name: str | None = None) -> ModuleType:
@@ -96,7 +100,7 @@ def module_of_file(path: Path, name: str | None = None) -> ModuleType:
         name: What ``sys.modules`` calls it; the file's name without its ending where None.
 
     Raises:
-        ConfigurationError: There is no such file, or it is not Python's.
+        ConfigurationError: There is no such file, it is not Python's, or raises something.
     """
     linecache.checkcache(str(path))
     name = name or path.stem
@@ -105,8 +109,22 @@ def module_of_file(path: Path, name: str | None = None) -> ModuleType:
         raise ConfigurationError(f"no such file: {path}", "", "Check the path")
     module = util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses, inspect and pickle look up there what it defines
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # what a user's file raises is anything
+        sys.modules.pop(name, None)
+        if isinstance(error, AxonometryError):  # it says already what is wrong
+            raise
+        at = error.lineno if isinstance(error, SyntaxError) else _line_in(path, error)
+        rule = f"{path} cannot be run: {type(error).__name__}: {error}"
+        raise ConfigurationError(rule + (f" (line {at})" if at else ""), "", "Correct the file") from error
     return module
+
+
+def _line_in(path: Path, error: Exception) -> int | None:
+    """The last line of a file that an exception came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if Path(frame.filename) == path), None)
 
 
 def _found_by_name(place: Place) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from axonometry.errors import PredictionError
-from axonometry.files import atomic_write
+from axonometry.files import atomic_write, read_whole
 from axonometry.predict.ensemble import FoldModel, StackedEnsemble
 from axonometry.predict.forest import Forest
 from axonometry.predict.horizon_model import HorizonModel
@@ -31,6 +31,8 @@ To change the format: raise the number, keep reading the old one where that can 
 is), add a file of the old format to the tests, and say in CHANGELOG.md what changed.
 """
 
+LARGEST = 2**28
+"""Bytes of a file."""
 _MAGIC = b"axonometry-predictor"
 _REMEDY = "Fit and save the predictor again"
 _STATE = ("columns_", "named_", "per_group_", "bounds_", "n_features_in_")
@@ -82,7 +84,10 @@ def load_predictor(path: Path, make: Callable[..., Any]) -> Any:
 def _content(path: Path) -> Any:
     import skops.io
 
-    data = path.read_bytes()
+    try:
+        data = read_whole(path, LARGEST)
+    except ValueError as error:
+        raise _refused(path, str(error)) from error
     head, _, body = data.partition(b"\n")
     words = head.split(b" ")
     if len(words) != 3 or words[0] != _MAGIC or not words[1].isdigit():

@@ -13,7 +13,7 @@ takes a :class:`CapturedGraph`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -24,9 +24,6 @@ from axonometry.program.links import Links, Map
 from axonometry.values import NodeValues
 
 Product = Callable[[NodeValues], NodeValues]
-Same = TypeVar("Same")
-DENSE_UP_TO = 64
-"""Neurons up to which the matrix of a captured graph multiplies faster than the graph does."""
 
 
 class LinearGraph(Protocol):
@@ -84,20 +81,20 @@ class LinearGraph(Protocol):
     def dense(self) -> Tensor:
         """The whole matrix ``A[target, source]``."""
 
-    def map(self: Same, f: Map) -> Same:
+    def map(self, f: Map) -> LinearGraph:
         """The same graph with a function of every link's weight."""
 
-    def abs(self: Same) -> Same:
+    def abs(self) -> LinearGraph:
         """The same graph with the absolute value of every link's weight."""
 
-    def square(self: Same) -> Same:
+    def square(self) -> LinearGraph:
         """The same graph with the square of every link's weight."""
 
-    def binary(self: Same) -> Same:
+    def binary(self) -> LinearGraph:
         """The same graph with weight 1 for every link whose weight is not zero."""
 
 
-class CapturedGraph(LinearGraph, Protocol):
+class CapturedGraph(Protocol):
     """A graph with the network behind it: what readings, matrices and channels need of it."""
 
     @property
@@ -121,6 +118,10 @@ class CapturedGraph(LinearGraph, Protocol):
         """What readings pass coefficients through."""
 
     @property
+    def groups(self) -> tuple[Group, ...]:
+        """Neuron groups in the order of computation, inputs first."""
+
+    @property
     def synapses(self) -> tuple[Synapse, ...]:
         """Parametric linear maps, in the order of computation."""
 
@@ -128,11 +129,17 @@ class CapturedGraph(LinearGraph, Protocol):
     def wires(self) -> tuple[Wire, ...]:
         """Links without a parameter that end in a group."""
 
-    def checked(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The values in the graph's type and on its device."""
+    @property
+    def n_links(self) -> int:
+        """Number of links."""
 
-    def pulled(self, y: Mapping[str, Tensor]) -> NodeValues:
-        """``A.T @ y`` for checked values."""
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that products are computed in."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
 
     def kernel(self, synapse: str) -> Kernel:
         """The weights of a synapse."""
