@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from axonometry.program import NeuralGraph, capture
-from axonometry.program.graph import Transposed
+from axonometry.program.transposed import Transposed
 from axonometry.testing import check_adjoint, matrix, randomise
 from axonometry.values import NodeValues
 
@@ -54,7 +54,7 @@ def close(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected.detach(), rtol=1e-8, atol=1e-8 * float(expected.detach().abs().max()))
 
 
-def propagate(operator: NeuralGraph | Transposed, x: NodeValues) -> NodeValues:
+def propagate(operator: NeuralGraph | Transposed[NeuralGraph], x: NodeValues) -> NodeValues:
     """sum_k A^k x, which ends because links lead to later groups only."""
     total = x
     for _ in x:

@@ -23,7 +23,8 @@ from axonometry.errors import CaptureError
 from axonometry.populations.resnet import ResNet
 from axonometry.program import NeuralGraph, capture
 from axonometry.program.sharing import store as sharing
-from axonometry.program.sharing.fingerprint import Opaque, fingerprint
+from axonometry.program.sharing.code_names import Opaque
+from axonometry.program.sharing.fingerprint import fingerprint
 from axonometry.testing import check_adjoint
 
 from .test_untouched import observe, train_one_step

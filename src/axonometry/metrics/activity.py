@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _rows(shared: Shared) -> Iterable[Row]:
-    return statistic_rows(shared.graph, lambda: neuron_activation(shared.graph, shared.samples))
+    return statistic_rows(shared, neuron_activation)
 
 
 @measured(

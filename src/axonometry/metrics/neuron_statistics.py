@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from torch import Tensor
 
 from axonometry.errors import NonfiniteError, ValuesError
+from axonometry.metrics.catalogue import Shared
 from axonometry.metrics.rows import Row
 from axonometry.metrics.streaming_moments import Bounds, StreamingMoments
 from axonometry.program.readings.live import LiveBatch, over_live_batches, pre_activation_nodes, refuse_nonfinite
@@ -162,12 +163,12 @@ def streamed_statistics(
     return _statistics(n_samples, first, {group.name: group.shape for group in graph.groups})
 
 
-def statistic_rows(graph: NeuralGraph, take: Callable[[], NeuronStatistics]) -> Iterator[Row]:
+def statistic_rows(shared: Shared, measure: Callable[[NeuralGraph, Samples], NeuronStatistics]) -> Iterator[Row]:
     """Group, statistic and value for a table; NaN where a sample is not finite: a recorder must not end a training.
 
     Args:
-        graph: The network at one snapshot.
-        take: Takes the statistics.
+        shared: The network at one snapshot, and samples.
+        measure: Takes the statistics of them.
 
     Raises:
         SamplesError: The samples do not fit.
@@ -175,15 +176,15 @@ def statistic_rows(graph: NeuralGraph, take: Callable[[], NeuronStatistics]) -> 
     >>> import torch
     >>> from axonometry.metrics import neuron_activation
     >>> from axonometry.testing import graph_of
-    >>> graph, samples = graph_of([[2.0]]), torch.tensor([[1.0], [3.0]])
-    >>> rows = statistic_rows(graph, lambda: neuron_activation(graph, samples))
+    >>> shared = Shared(graph_of([[2.0]]), samples=torch.tensor([[1.0], [3.0]]))
+    >>> rows = statistic_rows(shared, neuron_activation)
     >>> [row for row in rows if row[1] == "mean"]
     [('input', 'mean', 2.0), ('0', 'mean', 4.0)]
     """
     try:
-        yield from take().rows()
+        yield from measure(shared.graph, shared.samples).rows()
     except NonfiniteError:
-        for group in pre_activation_nodes(graph.program):
+        for group in pre_activation_nodes(shared.graph.program):
             yield from ((group, statistic, math.nan) for statistic in STATISTICS)
 
 

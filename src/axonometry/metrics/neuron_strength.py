@@ -40,7 +40,7 @@ By = Mapping[str, Tensor]
 
 
 def _rows(shared: Shared) -> Iterable[Row]:
-    return statistic_rows(shared.graph, lambda: neuron_strength(shared.graph, shared.samples))
+    return statistic_rows(shared, neuron_strength)
 
 
 @measured(

@@ -12,6 +12,27 @@ from axonometry.program.ir import (
     Wire as Wire,
 )
 from axonometry.program.registry import rule as rule
+from axonometry.program.symmetry import (
+    Permutation as Permutation,
+    PermutationClass as PermutationClass,
+    Permutations as Permutations,
+    align as align,
+    permutations as permutations,
+    permute as permute,
+)
 
 # What the root has too.
-__all__ = ["ChannelGraph", "Coverage", "Group", "Kernel", "NeuralGraph", "Synapse", "Wire", "capture", "rule"]
+__all__ = [
+    "ChannelGraph",
+    "Coverage",
+    "Group",
+    "Kernel",
+    "NeuralGraph",
+    "Synapse",
+    "Wire",
+    "align",
+    "capture",
+    "permutations",
+    "permute",
+    "rule",
+]

@@ -16,11 +16,13 @@ from axonometry.program.export import check_first_sample, export
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.ir import Program, Step
 from axonometry.program.links import Links, existence
-from axonometry.program.lowering import Pooling, Reader
+from axonometry.program.lowering import lower
+from axonometry.program.program_facts import Pooling
 from axonometry.program.readings.adjacency import run_program, statics_of
 from axonometry.program.registry import n_registered
 from axonometry.program.sharing import store as sharing
-from axonometry.program.sharing.fingerprint import Opaque, fingerprint
+from axonometry.program.sharing.code_names import Opaque
+from axonometry.program.sharing.fingerprint import fingerprint
 from axonometry.program.untouched import computes_weights, unwrapped
 
 
@@ -87,7 +89,7 @@ def read_exported(
     """The graph of an exported program, as :func:`capture` makes it."""
     tensors = {**exported.state_dict, **exported.constants}
     state = {name: value.detach() if isinstance(value, Tensor) else value for name, value in tensors.items()}
-    draft = Reader(exported, pooling, batch_axes).program()
+    draft = lower(exported, pooling, batch_axes)
     return NeuralGraph(_counted(draft, state), state)
 
 

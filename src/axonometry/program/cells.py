@@ -5,7 +5,7 @@ How each is read as links is said by the rules of the same name, with ``_rule`` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -76,22 +76,23 @@ def states(gates: Tensor, start: tuple[Tensor, ...], how: tuple[str, int, bool])
         return gates
     if kind == "lstm":
         return gates.chunk(4, -1)[3] * torch.tanh(memories(gates, start, how))
-    state = start[0]
-    found = []
-    for step in _in_order(gates, time, reverse):
-        state = next_gru_state(step, state)
-        found.append(state)
-    return torch.stack(found[::-1] if reverse else found, time)
+    return _one_after_the_other(gates, start[0], next_gru_state, (time, reverse))
 
 
 def memories(gates: Tensor, start: tuple[Tensor, ...], how: tuple[str, int, bool]) -> Tensor:
     """The memory of an LSTM after every step."""
-    _, time, reverse = how
-    memory = start[1]
+    return _one_after_the_other(gates, start[1], next_memory, how[1:])
+
+
+def _one_after_the_other(
+    gates: Tensor, value: Tensor, following: Callable[[Tensor, Tensor], Tensor], order: tuple[int, bool]
+) -> Tensor:
+    """The values after every step, each made of the step's gates and the value before."""
+    time, reverse = order
     found = []
     for step in _in_order(gates, time, reverse):
-        memory = next_memory(step, memory)
-        found.append(memory)
+        value = following(step, value)
+        found.append(value)
     return torch.stack(found[::-1] if reverse else found, time)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from axonometry.program.ir import Coverage
-from axonometry.program.op_call import Lowering, module_path
+from axonometry.program.op_call import NodeFacts, module_path
 
 REASONS = {
     "synapse": "weights of links",
@@ -20,25 +20,29 @@ REASONS = {
 }
 
 
-def account(
-    exported: ExportedProgram,
-    names: Mapping[fx.Node, str],
-    computed: Iterable[fx.Node],
-    readings: Mapping[fx.Node, Lowering],
-    called: Mapping[fx.Node, str],
-    live: set[fx.Node],
-) -> tuple[Coverage, ...]:
-    """One :class:`Coverage` a parameter, in the module's order."""
-    behind: dict[Any, frozenset[str]] = {node: frozenset([name]) for node, name in names.items()}
-    for node in computed:
-        behind[node] = frozenset().union(*(behind.get(operand, frozenset()) for operand in node.all_input_nodes))
+def account(exported: ExportedProgram, facts: Mapping[fx.Node, NodeFacts], live: set[fx.Node]) -> tuple[Coverage, ...]:
+    """One :class:`Coverage` a parameter, in the module's order.
+
+    Args:
+        exported: The program.
+        facts: What the lowering has found out about each node, in the program's order.
+        live: The calls that the cut reading needs.
+    """
+    behind: dict[fx.Node, frozenset[str]] = {}
+    for node, known in facts.items():
+        if known.role == "tensor":
+            behind[node] = frozenset([known.tensor])
+        elif known.role == "static":
+            behind[node] = frozenset().union(*(behind.get(operand, frozenset()) for operand in node.all_input_nodes))
     claims: dict[str, Coverage] = {}
-    for node, reading in sorted(readings.items(), key=lambda item: item[0] not in live):
-        weights = _nodes(node.args[reading.weight]) if reading.kind == "synapse" else []
+    for node in sorted((node for node, known in facts.items() if known.lowering), key=lambda node: node not in live):
+        lowering = facts[node].lowering
+        assert lowering is not None
+        weights = [*_nodes(node.args[lowering.weight]), *lowering.gains] if lowering.kind == "synapse" else []
         for operand in node.all_input_nodes:
             for name in behind.get(operand, ()):
-                role = "synapse" if operand in weights else (reading.role if node in live else "activation")
-                by = called.get(node) or module_path(node) or node.name
+                role = "synapse" if operand in weights else (lowering.role if node in live else "activation")
+                by = facts[node].synapse or module_path(node) or node.name
                 if name not in claims or role == "synapse" != claims[name].role:
                     claims[name] = Coverage(name, role, by, REASONS[role])
     first: dict[int, str] = {}

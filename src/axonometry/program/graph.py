@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from axonometry.errors import ConfigurationError, ValuesError, WeightsError
+from axonometry.errors import ConfigurationError, ValuesError
 from axonometry.program.channels import ChannelGraph
 from axonometry.program.ir import Coverage, Group, Kernel, Program, Statics, Synapse, Wire
 from axonometry.program.kernels import kernel_of
 from axonometry.program.links import Links, Map, absolute, presence, square
 from axonometry.program.matrices import networkx_graph, sparse_matrix
-from axonometry.program.operators import Product, checked, checked_map, filled
-from axonometry.program.readings.adjacency import run_program, statics_of
+from axonometry.program.operators import DENSE_UP_TO, Product, checked, checked_map, filled
+from axonometry.program.readings.adjacency import run_from_group, run_program, statics_of
 from axonometry.program.readings.tape import Tape, recording
 from axonometry.program.rolling import channel_graph
+from axonometry.program.snapshots import snapshot_state
+from axonometry.program.transposed import Transposed
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class NeuralGraph:
         dense_up_to: Neurons up to which the matrix itself multiplies faster than the graph does.
     """
 
-    dense_up_to: ClassVar[int] = 64
+    dense_up_to: ClassVar[int] = DENSE_UP_TO
 
     def __init__(self, program: Program, state: Mapping[str, Tensor], maps: tuple[Map, ...] = ()) -> None:
         self.program, self.state, self.maps = program, state, maps
@@ -119,7 +121,7 @@ class NeuralGraph:
     # products --------------------------------------------------------------------------------------------------------
 
     @property
-    def T(self) -> Transposed:  # noqa: N802 (the name of a transpose in every array library)
+    def T(self) -> Transposed[NeuralGraph]:  # noqa: N802 (the name of a transpose in every array library)
         """The graph with all links turned round."""
         return Transposed(self)
 
@@ -234,24 +236,7 @@ class NeuralGraph:
         Raises:
             WeightsError: If a parameter or buffer that the program reads is missing or has another shape.
         """
-        state = dict(self.state)
-        for name in dict.fromkeys(self.program.names.values()):
-            if name not in state_dict:
-                if name in self.program.constants:
-                    continue
-                raise WeightsError(
-                    "a snapshot holds every parameter and buffer of the network",
-                    f"none called {name!r}",
-                    "Take it from model.state_dict() of the captured model",
-                )
-            if state_dict[name].shape != self.state[name].shape:
-                raise WeightsError(
-                    f"{name!r} has the shape {tuple(self.state[name].shape)} in the captured network",
-                    str(tuple(state_dict[name].shape)),
-                    "Capture the network that this snapshot belongs to",
-                )
-            state[name] = state_dict[name].detach()
-        return NeuralGraph(self.program, state, self.maps)
+        return NeuralGraph(self.program, snapshot_state(self.program, self.state, state_dict), self.maps)
 
     def from_group(self, source: str, values: Tensor) -> dict[str, Tensor]:
         r"""What every group receives when one group alone sends.
@@ -263,12 +248,7 @@ class NeuralGraph:
         Returns:
             By group that links of the source reach: a tensor of shape (n, \*shape of that group).
         """
-        statics, links, shapes = self.weights, self.links, {group.name: group.shape for group in self.groups}
-        with torch.no_grad():
-            received = torch.func.vmap(
-                lambda one: run_program(self.program, {source: one}, statics, links, source=source), chunk_size=256
-            )(values)
-        return {name: value.reshape(len(values), *shapes[name]) for name, value in received.items()}
+        return run_from_group(self.program, source, values, self.weights, self.links)
 
     def channels(self, weights: Literal["norm", "sum"] = "norm") -> ChannelGraph:
         """The rolled graph: one node a channel, whatever its places and time steps; a recurrent unit links to itself.
@@ -341,91 +321,3 @@ class NeuralGraph:
             MissingExtraError: If networkx is not installed.
         """
         return networkx_graph(self)
-
-
-class Transposed:
-    """A graph with all its links turned round; made by ``graph.T``."""
-
-    dense_up_to: ClassVar[int] = NeuralGraph.dense_up_to
-
-    def __init__(self, graph: NeuralGraph) -> None:
-        self._graph = graph
-
-    @property
-    def T(self) -> NeuralGraph:  # noqa: N802
-        """The graph itself."""
-        return self._graph
-
-    @property
-    def program(self) -> Program:
-        """The captured network without its weights."""
-        return self._graph.program
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """Neuron groups in the order of computation, inputs first."""
-        return self._graph.groups
-
-    @property
-    def n_neurons(self) -> int:
-        """Number of neurons in all groups."""
-        return self._graph.n_neurons
-
-    @property
-    def n_links(self) -> int:
-        """Number of links."""
-        return self._graph.n_links
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type that products are computed in."""
-        return self._graph.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self._graph.device
-
-    def ones(self) -> NodeValues:
-        """One for every neuron."""
-        return self._graph.ones()
-
-    def zeros(self) -> NodeValues:
-        """Zero for every neuron."""
-        return self._graph.zeros()
-
-    def __matmul__(self, y: Mapping[str, Tensor]) -> NodeValues:
-        """What every neuron sends: the weighted sum over the neurons that it links to."""
-        return self._graph.pulled(self._graph.checked(y))
-
-    def products(self, x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> tuple[NodeValues, NodeValues]:
-        """``(A.T @ x, A @ y)``."""
-        return self @ x, self._graph @ y
-
-    def strengths(self) -> tuple[NodeValues, NodeValues]:
-        """``(A.T @ 1, A @ 1)``."""
-        return self._graph.strengths()[::-1]
-
-    def repeated(self) -> tuple[Product, Product]:
-        """The two products as functions, the transposed one first."""
-        return self._graph.repeated()[::-1]
-
-    def dense(self) -> Tensor:
-        """The whole matrix, transposed."""
-        return self._graph.dense().T
-
-    def map(self, f: Map) -> Transposed:
-        """The same graph with a function of every link's weight; see :meth:`NeuralGraph.map`."""
-        return Transposed(self._graph.map(f))
-
-    def abs(self) -> Transposed:
-        """The same graph with the absolute value of every link's weight."""
-        return Transposed(self._graph.abs())
-
-    def square(self) -> Transposed:
-        """The same graph with the square of every link's weight."""
-        return Transposed(self._graph.square())
-
-    def binary(self) -> Transposed:
-        """The same graph with weight 1 for every link whose weight is not zero."""
-        return Transposed(self._graph.binary())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
 from torch import Tensor, fx
@@ -34,6 +34,7 @@ class Lowering:
         of: For a carrier, the node whose value is carried.
         composite: The call closes a nonlinear function of one signal, x * sigmoid(x); numbers behind belong to it.
         weight: For a synapse, the position of its weight.
+        gains: For a synapse, further operands without a signal that its links are multiplied with.
         output_axis: For a synapse, the weight's axis of output channels.
         input_axis: For a synapse, the weight's axis of input channels.
         signal_axis: For a synapse, the axis of its signal that the weight's input channels run along.
@@ -53,6 +54,7 @@ class Lowering:
     of: fx.Node | None = None
     composite: bool = False
     weight: int = 1
+    gains: tuple[fx.Node, ...] = ()
     output_axis: int = 0
     input_axis: int = 1
     signal_axis: int = -1
@@ -84,6 +86,55 @@ class Signal:
     channel_axis: int | None = None
 
 
+@dataclass
+class OpenSum:
+    """The terms of a sum as far as it has been read: of ``norm(conv(x)) + x``, the synapse conv2d and the skip x."""
+
+    synapses: list[fx.Node] = field(default_factory=list)
+    skips: list[fx.Node] = field(default_factory=list)
+
+
+@dataclass
+class NodeFacts:
+    """What is known of one node of the exported graph; the lowering fills it in as it goes.
+
+    Of ``relu(conv(x))``, once all of it has been read::
+
+        node      role    signal                    lowering  sources  group    synapse
+        weight    tensor  -                         -         -        -        -         tensor "conv.weight"
+        x         input   root x                    -         -        "input"  -
+        conv2d    call    root conv2d               synapse   input    "conv"   "conv"
+        relu      call    root conv2d, nonlinear    carrier   conv     -        -
+
+    Attributes:
+        role: A ``tensor`` is a parameter, a buffer or a constant; ``static`` is what is computed from these alone; an
+            ``input`` is a group of neurons, a ``control`` an input that is none, such as a mask; a ``call`` depends on
+            the inputs. None for what no reading needs, such as checks of shapes.
+        tensor: For a tensor, its name in the state dict.
+        example: For a control, its value in the example.
+        signal: For an input and a call, what is known of its value.
+        lowering: For a call, how it is read.
+        sources: Names of the groups that the value reads.
+        terms: Where the value is a sum, its terms.
+        group: Where the value is the pre-activations of neurons, or an input, the name of their group.
+        synapse: Where the call is a synapse, its name.
+        factor: For a synapse, what sums multiply it with on its way to its group.
+        scales: For a synapse, the scales of channels on its way to its group.
+    """
+
+    role: Literal["input", "control", "tensor", "static", "call"] | None = None
+    tensor: str = ""
+    example: Any = None
+    signal: Signal | None = None
+    lowering: Lowering | None = None
+    sources: frozenset[str] = frozenset()
+    terms: OpenSum = field(default_factory=OpenSum)
+    group: str | None = None
+    synapse: str | None = None
+    factor: float = 1.0
+    scales: list[fx.Node] = field(default_factory=list)
+
+
 class OpCall:
     """A node of the program together with what is known of its operands.
 
@@ -94,11 +145,11 @@ class OpCall:
         signals: Its operands that depend on the module's input, in order.
     """
 
-    def __init__(self, node: fx.Node, known: Mapping[fx.Node, Signal], cuts: Mapping[fx.Node, Any]) -> None:
-        self.node, self._known, self._cuts = node, known, cuts
+    def __init__(self, node: fx.Node, facts: Mapping[fx.Node, NodeFacts]) -> None:
+        self.node, self._facts = node, facts
         self.args: tuple[Any, ...] = node.args
         self.operation: Any = node.target
-        self.signals = [operand for operand in node.all_input_nodes if operand in known]
+        self.signals = [operand for operand in node.all_input_nodes if facts[operand].signal is not None]
 
     @property
     def name(self) -> str:
@@ -111,11 +162,13 @@ class OpCall:
 
     def is_signal(self, argument: Any) -> bool:
         """Whether an argument depends on the module's input."""
-        return isinstance(argument, fx.Node) and argument in self._known
+        return isinstance(argument, fx.Node) and self._facts[argument].signal is not None
 
     def known(self, argument: fx.Node) -> Signal:
         """What is known of a signal."""
-        return self._known[argument]
+        signal = self._facts[argument].signal
+        assert signal is not None
+        return signal
 
     def shape(self, argument: fx.Node | None = None) -> tuple[int, ...]:
         """The shape of an argument, or of the result."""
@@ -124,30 +177,31 @@ class OpCall:
 
     def carried(self) -> Lowering:
         """The reading of a nonlinearity; behind another one both are a single function of the root."""
-        known = self._known[self.signals[0]]
+        known = self.known(self.signals[0])
         return Lowering("carrier", of=known.root if known.nonlinear else self.signals[0], role="activation")
 
     def same_root(self) -> bool:
         """Whether all signals are elementwise functions of one signal."""
-        return len({self._known[operand].root for operand in self.signals}) == 1
+        return len({self.known(operand).root for operand in self.signals}) == 1
 
     def composite(self) -> Lowering:
         """The reading of an elementwise function of one signal by way of several operands."""
         if not self.same_root():
             self.refuse("it joins different signals in a way that has no reading")
-        return Lowering("carrier", of=self._known[self.signals[0]].root, composite=True, role="activation")
+        return Lowering("carrier", of=self.known(self.signals[0]).root, composite=True, role="activation")
 
     def is_statistic_of(self, factor: fx.Node, signal: fx.Node) -> bool:
         """Whether ``factor`` depends on the input by way of ``signal`` alone, with no synapse in between."""
-        root = self._known[signal].root
-        if self._known[factor].root is root:
+        root = self.known(signal).root
+        if self.known(factor).root is root:
             return False
         pending, seen = [factor], set()
         while pending:
             node = pending.pop()
-            if node is root or node in seen or node not in self._known:
+            facts = self._facts[node]
+            if node is root or node in seen or facts.signal is None:
                 continue
-            if node in self._cuts or self._known[node].open:
+            if facts.group is not None or facts.signal.open:
                 return False
             seen.add(node)
             pending += node.all_input_nodes

@@ -13,7 +13,7 @@ takes a :class:`CapturedGraph`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ from axonometry.program.links import Links, Map
 from axonometry.values import NodeValues
 
 Product = Callable[[NodeValues], NodeValues]
+Same = TypeVar("Same")
+DENSE_UP_TO = 64
+"""Neurons up to which the matrix of a captured graph multiplies faster than the graph does."""
 
 
 class LinearGraph(Protocol):
@@ -81,20 +84,20 @@ class LinearGraph(Protocol):
     def dense(self) -> Tensor:
         """The whole matrix ``A[target, source]``."""
 
-    def map(self, f: Map) -> LinearGraph:
+    def map(self: Same, f: Map) -> Same:
         """The same graph with a function of every link's weight."""
 
-    def abs(self) -> LinearGraph:
+    def abs(self: Same) -> Same:
         """The same graph with the absolute value of every link's weight."""
 
-    def square(self) -> LinearGraph:
+    def square(self: Same) -> Same:
         """The same graph with the square of every link's weight."""
 
-    def binary(self) -> LinearGraph:
+    def binary(self: Same) -> Same:
         """The same graph with weight 1 for every link whose weight is not zero."""
 
 
-class CapturedGraph(Protocol):
+class CapturedGraph(LinearGraph, Protocol):
     """A graph with the network behind it: what readings, matrices and channels need of it."""
 
     @property
@@ -118,10 +121,6 @@ class CapturedGraph(Protocol):
         """What readings pass coefficients through."""
 
     @property
-    def groups(self) -> tuple[Group, ...]:
-        """Neuron groups in the order of computation, inputs first."""
-
-    @property
     def synapses(self) -> tuple[Synapse, ...]:
         """Parametric linear maps, in the order of computation."""
 
@@ -129,17 +128,11 @@ class CapturedGraph(Protocol):
     def wires(self) -> tuple[Wire, ...]:
         """Links without a parameter that end in a group."""
 
-    @property
-    def n_links(self) -> int:
-        """Number of links."""
+    def checked(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The values in the graph's type and on its device."""
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type that products are computed in."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
+    def pulled(self, y: Mapping[str, Tensor]) -> NodeValues:
+        """``A.T @ y`` for checked values."""
 
     def kernel(self, synapse: str) -> Kernel:
         """The weights of a synapse."""

@@ -20,12 +20,19 @@ Kinds:
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from typing import Any
 
 import torch
+from torch import Tensor, fx
 
-from axonometry.errors import ConfigurationError
-from axonometry.program.op_call import KINDS, Kind, LinearFunction, Lowering, OpCall, Operation
+from axonometry.errors import AxonometryError, CaptureError, ConfigurationError
+from axonometry.program.fx_utils import is_float
+from axonometry.program.links import Links
+from axonometry.program.op_call import KINDS, Kind, LinearFunction, Lowering, OpCall, Operation, place_of
 
 OpRule = Callable[[OpCall], Lowering]
 _RULES: dict[Operation, OpRule] = {}
@@ -66,14 +73,104 @@ def rule(
         )
 
     def register(read: LinearFunction) -> LinearFunction:
+        @wraps(read)
+        def lowering(call: OpCall) -> Lowering:
+            gains = _gains(read, call, weight) if kind == "synapse" else ()
+            guarded = _guarded(read, call)
+            return Lowering(
+                kind, guarded, weight=weight, gains=gains, output_axis=output_axis, channel_axis=channel_axis
+            )
+
         if kind == "carrier":
             op_rule(*operations)(lambda call: call.carried())
         else:
-            reading = Lowering(kind, read, weight=weight, output_axis=output_axis, channel_axis=channel_axis)
-            op_rule(*operations)(lambda _: reading)
+            op_rule(*operations)(lowering)
         return read
 
     return register
+
+
+def faulty_rule(rule: Callable[..., Any], call: OpCall, error: Exception) -> CaptureError:
+    """The error for whatever a rule has raised: it names the rule, the operation and its place."""
+    said = next(iter(str(error).splitlines()), "")
+    return CaptureError(
+        "a rule reads its operation without an error",
+        f"{type(error).__name__}: {said} in the rule {_name_of(rule)} for {call.operation} at {place_of(call.node)}",
+        "Mend the rule, or register another one with axonometry.rule",
+    )
+
+
+def _name_of(rule: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(rule), "__code__", None)
+    name = getattr(rule, "__qualname__", repr(rule))
+    return name if code is None else f"{name} ({code.co_filename.rsplit('/', 1)[-1]}, line {code.co_firstlineno})"
+
+
+def _guarded(read: LinearFunction, call: OpCall) -> LinearFunction:
+    """The reading, whose errors and whose results of another shape become errors that name the rule."""
+
+    @wraps(read)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            result = read(*args, **kwargs)
+        except (AxonometryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # whatever a user's reading raises
+            raise faulty_rule(read, call, error) from error
+        known = call.node.meta.get("val")
+        if isinstance(known, Tensor) and getattr(result, "shape", None) != known.shape:
+            shape = getattr(result, "shape", None)
+            raise CaptureError(
+                f"the reading of {call.operation} gives a tensor of the operation's shape, {tuple(known.shape)}",
+                f"{type(result).__name__ if shape is None else tuple(shape)} from the rule {_name_of(read)}",
+                "Return the linear function's value",
+            )
+        return result
+
+    return guarded
+
+
+class _Noting(Links):
+    """Links that note what they turn into link weights, by its memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: set[int] = set()
+
+    def __call__(self, coefficient: Any) -> Any:
+        if isinstance(coefficient, Tensor):
+            self.noted.add(coefficient.data_ptr())
+        return super().__call__(coefficient)
+
+
+def _gains(read: LinearFunction, call: OpCall, weight: int) -> tuple[fx.Node, ...]:
+    """A synapse's operands besides the weight that its links are multiplied with.
+
+    ``F.linear(x, links(weight), links.constant(bias)) * links(gain)`` passes its gain through the links, and not its
+    bias. In ``links(weight * gain)`` the gain is found by differentiating: the reading depends on it where constants
+    are left out.
+    """
+    static = [node for node in call.node.all_input_nodes if not call.is_signal(node) and is_float(node)]
+    candidates = [node for node in static if node is not call.argument(weight)]
+    if not candidates:
+        return ()
+    ones = {node: torch.ones((), dtype=node.meta["val"].dtype, requires_grad=True) for node in static}
+    links = _Noting()
+    dependent: set[fx.Node] = set()
+
+    def value(node: fx.Node) -> Any:
+        known = node.meta.get("val")
+        if not isinstance(known, Tensor):
+            return known
+        return ones.get(node, torch.ones((), dtype=known.dtype)).expand(known.shape)
+
+    # what the reading cannot do with ones, or cannot be differentiated in, is no fault of the rule
+    with suppress(Exception), torch.inference_mode(False), torch.enable_grad():
+        args, kwargs = fx.map_arg((call.node.args, dict(call.node.kwargs)), value)
+        total = read(links, *args, **kwargs).sum()
+        found = torch.autograd.grad(total, [ones[node] for node in candidates], allow_unused=True)
+        dependent = {node for node, gradient in zip(candidates, found, strict=True) if gradient is not None}
+    return tuple(node for node in candidates if node in dependent or ones[node].data_ptr() in links.noted)
 
 
 def _overloads_of(operation: Operation) -> list[Operation]:

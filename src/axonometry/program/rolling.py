@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, fx
 
+from axonometry.program.arrivals import Arrivals, Pairs
 from axonometry.program.channels import ChannelGraph
 from axonometry.program.ir import Group, Kernel, Program, Shape, Synapse
 from axonometry.program.links import Links, existence, square
@@ -63,70 +64,6 @@ def channel_graph(graph: CapturedGraph, weights: Weights = "norm") -> ChannelGra
 
 
 @dataclass(frozen=True)
-class _Carried:
-    """Which channel of a group arrives at which position of a tensor; both of shape (arrivals,).
-
-    ``unmoved`` is the axis of channels where the group's own tensor arrives, as it does behind a carrier.
-    """
-
-    shape: Shape
-    channel: Tensor
-    position: Tensor
-    unmoved: int | None = None
-
-    @classmethod
-    def whole(cls, shape: Shape, axis: int, device: torch.device) -> _Carried:
-        """The group's own tensor."""
-        along = [-1 if i == axis else 1 for i in range(len(shape))]
-        channel = torch.arange(shape[axis], device=device).reshape(along).expand(shape)
-        return cls(shape, channel, torch.empty(0), axis)
-
-    def arrivals(self) -> tuple[Tensor, Tensor]:
-        """Channel and position of every arrival."""
-        if self.unmoved is None:
-            return self.channel, self.position
-        return self.channel.reshape(-1), torch.arange(math.prod(self.shape), device=self.channel.device)
-
-    def index(self, position: Tensor, axis: int) -> Tensor:
-        """The index along one axis of positions."""
-        return position // math.prod(self.shape[axis + 1 :]) % self.shape[axis]
-
-    def pairs(self, axis: int, channels: int) -> _Pairs:
-        """The pairs of an index along the axis and a channel that arrives there."""
-        axis %= len(self.shape)
-        if self.unmoved == axis:
-            same = torch.arange(channels, device=self.channel.device)
-            return _Pairs(same, same, channels, channels)
-        channel, position = self.arrivals()
-        met = torch.zeros(self.shape[axis], channels, dtype=torch.bool, device=channel.device)
-        met[self.index(position, axis), channel] = True
-        index, onto = met.nonzero(as_tuple=True)
-        return _Pairs(index, onto, self.shape[axis], channels)
-
-    def turned(self, axis: int, channels: int) -> _Pairs:
-        """The same pairs the other way round: a channel, and the index where it arrives."""
-        pairs = self.pairs(axis, channels)
-        return _Pairs(pairs.onto, pairs.index, channels, self.shape[axis])
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """A sparse matrix of ones that sends indices onto others; indices and their images of shape (pairs,)."""
-
-    index: Tensor
-    onto: Tensor
-    n_indices: int
-    n_onto: int
-
-    def gather(self, matrix: Tensor, axis: int) -> Tensor:
-        """The matrix with the entries of one axis added up where they are sent."""
-        if self.n_indices == self.n_onto == self.index.numel() and torch.equal(self.index, self.onto):
-            return matrix
-        shape = [self.n_onto if i == axis else n for i, n in enumerate(matrix.shape)]
-        return matrix.new_zeros(shape).index_add(axis, self.onto, matrix.index_select(axis, self.index))
-
-
-@dataclass(frozen=True)
 class _Plan:
     """Which channels meet where; the same for every snapshot.
 
@@ -136,9 +73,9 @@ class _Plan:
         wires: By (target, source) of a wire, which channel of the source arrives at which neuron of the target.
     """
 
-    reads: Mapping[tuple[str, str], _Pairs]
-    feeds: Mapping[str, _Pairs]
-    wires: Mapping[tuple[str, str], _Carried]
+    reads: Mapping[tuple[str, str], Pairs]
+    feeds: Mapping[str, Pairs]
+    wires: Mapping[tuple[str, str], Arrivals]
 
 
 _PLANS: WeakKeyDictionary[Program, _Plan] = WeakKeyDictionary()
@@ -149,8 +86,8 @@ def _plan(graph: CapturedGraph) -> _Plan:
     if program not in _PLANS:
         follow = _Follower(graph)
         groups = {g.name: g for g in graph.groups}
-        reads: dict[tuple[str, str], _Pairs] = {}
-        wires: dict[tuple[str, str], _Carried] = {}
+        reads: dict[tuple[str, str], Pairs] = {}
+        wires: dict[tuple[str, str], Arrivals] = {}
         for group in graph.groups:
             arrivals = follow.carried(follow.start(group.name), _axis(program, group), group.n_channels)
             for (kind, place), carried in arrivals.items():
@@ -197,7 +134,7 @@ class _Follower:
                 arrived["group", step.group] = result
         return arrived
 
-    def carried(self, start: fx.Node, axis: int, channels: int) -> dict[Place, _Carried]:
+    def carried(self, start: fx.Node, axis: int, channels: int) -> dict[Place, Arrivals]:
         """For each place that is reached, which channel arrives where.
 
         Channels are told apart by labels drawn at random: where one channel alone arrives, the labels' weighted mean is
@@ -214,7 +151,7 @@ class _Follower:
         labels = labels.sort().values.to(self.device)
         value = labels.reshape(along).expand(shape)
         weighted = self.values(start, value, links)
-        found = {place: _Carried.whole(shape, axis, self.device) for place, here in weighted.items() if here is value}
+        found = {place: Arrivals.whole(shape, axis, self.device) for place, here in weighted.items() if here is value}
         if len(found) == len(weighted):
             return found
         count = self.values(start, torch.ones(shape, dtype=torch.float64, device=self.device), links)
@@ -226,10 +163,10 @@ class _Follower:
             if bool(((labels[nearest] - mean).abs() > 1e-9)[number > 0].any()):
                 return self._one_by_one(start, along, channels, links)
             position = number.flatten().nonzero()[:, 0]
-            found[place] = _Carried(tuple(number.shape), nearest.flatten()[position], position)
+            found[place] = Arrivals(tuple(number.shape), nearest.flatten()[position], position)
         return found
 
-    def _one_by_one(self, start: fx.Node, along: list[int], channels: int, links: Links) -> dict[Place, _Carried]:
+    def _one_by_one(self, start: fx.Node, along: list[int], channels: int, links: Links) -> dict[Place, Arrivals]:
         # A sum over two channels, each of two neurons, and a linear map of it: ones in channel 0 alone reach inputs 0
         # and 1, ones in channel 1 alone reach both too. Arrivals: channel = [0, 0, 1, 1], position = [0, 1, 0, 1].
         # This takes a run for each channel instead of two for all, and so is done only where channels mix.
@@ -238,7 +175,7 @@ class _Follower:
         found = {}
         for place, first in arrived[0].items():
             channel, position = torch.stack([each[place].flatten() for each in arrived]).nonzero(as_tuple=True)
-            found[place] = _Carried(tuple(first.shape), channel, position)
+            found[place] = Arrivals(tuple(first.shape), channel, position)
         return found
 
     def _value(self, node: fx.Node, environment: dict[fx.Node, Any], links: Links) -> Any:
@@ -261,7 +198,7 @@ def _power(kernel: Kernel, reading: Lowering, dtype: torch.dtype, weights: Weigh
     return torch.block_diag(*power.chunk(reading.groups, dim=split))
 
 
-def _feed(follow: _Follower, synapse: Synapse, target: Group) -> _Pairs:
+def _feed(follow: _Follower, synapse: Synapse, target: Group) -> Pairs:
     """Which output channels of the weight are which channels of the target group."""
     site = follow.program.sites[synapse.name]
     shape, axis = _shape(site.node), site.lowering.channel_axis
@@ -271,7 +208,7 @@ def _feed(follow: _Follower, synapse: Synapse, target: Group) -> _Pairs:
     # the group, as by pixel_shuffle(2), of 8 output channels 0 to 3 are channel 0 of the group and 4 to 7 channel 1.
     if follow.start(target.name) is site.node:
         same = torch.arange(channels, device=follow.device)
-        return _Pairs(same, same % target.n_channels, channels, target.n_channels)
+        return Pairs(same, same % target.n_channels, channels, target.n_channels)
     arrived = follow.carried(site.node, axis, channels)["group", target.name]
     return arrived.turned(_axis(follow.program, target), channels)
 

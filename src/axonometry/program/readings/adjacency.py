@@ -115,6 +115,27 @@ def run_program(  # noqa: PLR0913 - what a reading is
     return received
 
 
+def run_from_group(program: Program, source: str, values: Tensor, statics: Statics, links: Links) -> dict[str, Tensor]:
+    r"""What every group receives when one group alone sends, for many values at once.
+
+    Args:
+        program: The captured network.
+        source: Name of the group that sends.
+        values: Its values, of shape (n, \*shape of the group).
+        statics: From :func:`statics_of`.
+        links: What happens to coefficients.
+
+    Returns:
+        By group that links of the source reach: a tensor of shape (n, \*shape of that group).
+    """
+    with torch.no_grad():
+        received = torch.func.vmap(
+            lambda one: run_program(program, {source: one}, statics, links, source=source), chunk_size=256
+        )(values)
+    shapes = {group.name: group.shape for group in program.groups}
+    return {name: value.reshape(len(values), *shapes[name]) for name, value in received.items()}
+
+
 def _order(program: Program, mode: Mode) -> Iterable[int]:
     """The order in which steps are read: a loop as often as it has time steps where signals go through."""
     if mode == "cut" or not program.loops:

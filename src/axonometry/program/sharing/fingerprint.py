@@ -22,46 +22,40 @@ It cannot look at weights: under export they have no values. Neither does the tr
 from __future__ import annotations
 
 import builtins
-import dis
 import enum
 import functools
 import struct
 import types
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_module
-from torch.overrides import _get_current_function_mode_stack
-from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+from axonometry.program.module_tensors import layout_of
+from axonometry.program.sharing.code_names import (
+    REFLECTED,
+    REFLECTING,
+    REFUSED,
+    Opaque,
+    home_of,
+    is_trusted,
+    names_in,
+    reachable_members,
+)
+from axonometry.program.sharing.torch_state import has_global_state, settings
 
 LARGEST = 2**16
 """Most entries of a tensor that is compared by its values."""
 DEEPEST = 40
-TRUSTED = {*"torch math cmath operator typing typing_extensions collections itertools functools enum abc".split()}
-"""Libraries whose functions depend on nothing but their arguments, as far as shapes and choices go."""
-REFLECTING = {"getattr", "hasattr", "vars", "dir"}
-"""Builtins by which code reaches methods without naming them, and attributes that do the same."""
-REFLECTED = {"__dict__", "__mro__", "__subclasses__", "attrgetter", "methodcaller"}
-REFUSED = {*"eval exec compile globals locals open input breakpoint id hash __import__ delattr setattr".split()}
-SILENT = {f"__{name}__" for name in "dict weakref doc module annotations annotate qualname slots init new repr".split()}
-SILENT |= {f"__{name}__" for name in "str parameters orig_bases dataclass_fields dataclass_params getstate".split()}
-SILENT |= {f"__{name}__" for name in "setstate static_attributes firstlineno type_params match_args".split()}
-"""Special names of a class that a forward pass does not call of itself; others it may call by an operator."""
 SCALARS = (type(None), bool, int, str, bytes, complex, torch.dtype, torch.device, torch.memory_format, torch.layout)
 OBSERVED = {"training", "_parameters", "_buffers", "_modules", "_forward_pre_hooks", "_load_state_dict_pre_hooks"}
 OBSERVED |= {"_forward_hooks", "_backward_hooks", "_backward_pre_hooks", "_load_state_dict_post_hooks"}
 OBSERVED |= {f"_forward_{kind}" for kind in ("hooks_with_kwargs", "hooks_always_called", "pre_hooks_with_kwargs")}
 """Attributes of a module that are looked at in a way of their own, or have no part in an export."""
-
-
-class Opaque(Exception):  # noqa: N818 - no error: such a module is captured anew each time
-    """Something decides, or may decide, that cannot be compared by value."""
 
 
 def fingerprint(
@@ -78,27 +72,16 @@ def fingerprint(
     Raises:
         Opaque: There is no such key.
     """
-    if _has_global_state():
+    if has_global_state():
         raise Opaque("modes and global hooks")
-    reader = _Reader(computes)
-    tree = reader.module(module)
-    example = reader.example(inputs)
-    settings = torch.get_default_dtype(), torch.get_default_device(), torch.are_deterministic_algorithms_enabled()
-    return tree, example, reader.code(), settings, torch.is_inference_mode_enabled(), options
-
-
-def _has_global_state() -> bool:
-    """Whether modes that change what operators do are on, or hooks on every module."""
-    hooks = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
-    on_all = any(getattr(torch_module, f"_global_{kind}", None) for kind in hooks)
-    modes = _get_current_function_mode_stack() or _get_current_dispatch_mode_stack()
-    device_modes = all(type(mode).__name__ == "DeviceContext" for mode in modes or ())
-    autocast = any(torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda"))
-    return on_all or not device_modes or autocast
+    walk = _ArchitectureWalk(computes)
+    tree = walk.module(module)
+    example = walk.example(inputs)
+    return tree, example, walk.code(), settings(), options
 
 
 @dataclass
-class _Reader:
+class _ArchitectureWalk:
     """One walk over a module: numbers for tensors and modules in the order of meeting, and code still to be looked at.
 
     Attributes:
@@ -147,7 +130,7 @@ class _Reader:
         if type(tensor) not in (Tensor, nn.Parameter) or tensor.layout is not torch.strided:
             raise Opaque(f"a {type(tensor).__name__}")
         number, new = self._number(tensor)
-        return (number, _facts(tensor), tensor.requires_grad, self.value(vars(tensor))) if new else number
+        return (number, layout_of(tensor), tensor.requires_grad, self.value(vars(tensor))) if new else number
 
     def _class(self, kind: type) -> Hashable:
         """A class by identity; it is not held, and one that takes the place of a dead one is not equal to it."""
@@ -214,7 +197,7 @@ class _Reader:
             raise Opaque("a large tensor, or one that is computed from others")
         number, new = self._number(tensor)
         values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-        return (number, _facts(tensor), values) if new else number
+        return (number, layout_of(tensor), values) if new else number
 
     # code ------------------------------------------------------------------------------------------------------------
 
@@ -223,9 +206,9 @@ class _Reader:
         if isinstance(value, functools.partial):
             return self.value(value.func), self.value(value.args), self.value(value.keywords)
         if isinstance(value, types.FunctionType):
-            return weakref.ref(value) if _is_trusted(value.__globals__["__name__"]) else self.function(value)
+            return weakref.ref(value) if is_trusted(value.__globals__["__name__"]) else self.function(value)
         fixed = isinstance(value, (torch._ops.OpOverload, torch._ops.OpOverloadPacket))
-        if fixed or (isinstance(value, types.BuiltinFunctionType) and _is_trusted(_home(value))):
+        if fixed or (isinstance(value, types.BuiltinFunctionType) and is_trusted(home_of(value))):
             return value
         raise Opaque(f"a {type(value).__name__}")
 
@@ -237,7 +220,7 @@ class _Reader:
         number, new = self._number(function)
         if not new:
             return number
-        code, seen = function.__code__, _seen_by(function.__code__)
+        code, seen = function.__code__, names_in(function.__code__)
         self.named |= seen.attributes
         self.every |= not REFLECTED.isdisjoint(seen.attributes)
         cells = tuple(map(self._cell, code.co_freevars, function.__closure__ or ()))
@@ -264,7 +247,7 @@ class _Reader:
     def _library(self, library: types.ModuleType, attributes: frozenset[str]) -> Hashable:
         """Of a library: which it is, and where it is not one of the trusted, what the code may take from it."""
         name = library.__name__
-        if _is_trusted(name):
+        if is_trusted(name):
             return name
         taken = sorted(attributes & vars(library).keys())
         parts = ((part, vars(library)[part]) for part in taken)
@@ -284,22 +267,11 @@ class _Reader:
                 found[number, name] = self._member(value)
 
     def _reachable(self) -> Iterator[tuple[int, str, Any]]:
-        """Members of classes that are named by code, by number and name: overridden ones too, which super() reaches."""
+        """Members of classes that are named by code, by number and name."""
         for number, kind in enumerate(list(self.classes)):
-            for place, base in enumerate(kind.__mro__):
-                ours, members = not _is_trusted(base.__module__), vars(base)
-                forward = members.get("forward")
-                patched = isinstance(forward, types.FunctionType) and not _is_trusted(forward.__globals__["__name__"])
-                if patched and not ours:
-                    raise Opaque("a forward of torch that is not torch's")
-                if not ours or base.__module__ == "builtins":
-                    continue
-                silent = SILENT - {"__init__", "__new__"} if kind in self.whole else SILENT
-                everything = self.every or kind in self.whole
-                for name, member in members.items():
-                    special = name.startswith("__") and name.endswith("__")
-                    if name not in silent and (everything or special or name in self.named):
-                        yield number, f"{place}.{name}", member
+            named = None if self.every or kind in self.whole else self.named
+            for name, member in reachable_members(kind, named, is_made=kind in self.whole):
+                yield number, name, member
 
     def _member(self, member: Any) -> Hashable:
         if isinstance(member, (staticmethod, classmethod)):
@@ -319,64 +291,9 @@ class _Reader:
             if kind not in (Tensor, nn.Parameter) or value.layout is not torch.strided:
                 raise Opaque(f"a {kind.__name__}")
             floating = value.is_floating_point()
-            return (self._number(value)[0], _facts(value)) if floating else self.content(value.detach())
+            return (self._number(value)[0], layout_of(value)) if floating else self.content(value.detach())
         if kind in (tuple, list):
             return kind, tuple(map(self.example, value))
         if kind in (dict, OrderedDict):
             return kind, tuple((self.value(key), self.example(item)) for key, item in value.items())
         return self.value(value)
-
-
-def _facts(tensor: Tensor) -> Hashable:
-    """Shape, layout in memory, type and device; the stride of an axis of one entry means nothing."""
-    strides = tuple(s for s, n in zip(tensor.stride(), tensor.shape, strict=True) if n > 1)
-    return tuple(tensor.shape), strides, tensor.dtype, tensor.device, tensor.is_conj(), tensor.is_neg()
-
-
-def _is_trusted(library: str | None) -> bool:
-    return library is not None and library.split(".")[0] in TRUSTED
-
-
-def _home(function: Any) -> str | None:
-    """The library of a builtin function; a method of an object, such as ``tensor.add``, has none."""
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, types.ModuleType):
-        return owner.__name__
-    return owner.__module__ if isinstance(owner, type) else function.__module__ if owner is None else None
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What a piece of code speaks of, with the functions that are written inside it."""
-
-    globals: tuple[str, ...]
-    attributes: frozenset[str]
-
-
-@lru_cache(maxsize=1024)
-def _seen_by(code: types.CodeType) -> _Seen:
-    names, attributes = dict[str, None](), set[str]()
-    for instruction in dis.get_instructions(code):
-        if instruction.opname.startswith(("IMPORT_", "STORE_GLOBAL", "DELETE_GLOBAL")):
-            raise Opaque("an import or a global that is written")
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            names[str(instruction.argval)] = None
-        elif instruction.opname.startswith(("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "STORE_ATTR")):
-            attributes.add(str(instruction.argval))
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            seen = _seen_by(inner)
-            names.update(dict.fromkeys(seen.globals))
-            attributes |= seen.attributes
-    return _Seen(tuple(names), frozenset(attributes))
-
-
-def tensors_of(module: nn.Module) -> Mapping[str, Tensor]:
-    """Every tensor of a module by its path: parameters, buffers, and tensors that are plain attributes."""
-    found: dict[str, Tensor] = {}
-    for path, part in module.named_modules(remove_duplicate=False):
-        for held in (part._parameters, part._buffers, vars(part)):
-            for name, value in held.items():
-                if isinstance(value, Tensor):
-                    found[f"{path}.{name}" if path else name] = value
-    return found

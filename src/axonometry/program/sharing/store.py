@@ -20,8 +20,8 @@ from threading import Lock
 from torch import Tensor, fx, nn
 
 from axonometry.program.ir import Program
+from axonometry.program.module_tensors import tensors_of
 from axonometry.program.primitives import FUSED, equal_shares
-from axonometry.program.sharing.fingerprint import tensors_of
 
 MOST = 64
 """Architectures that are kept; the one that has not been asked for the longest goes first."""

@@ -1,0 +1,207 @@
+"""Aligning two networks: the exchange of neurons that brings one as close to the other as can be found.
+
+Weight matching of Ainsworth et al. (2022, "Git Re-Basin"): the permutation P that makes the sum over all weights
+<a, P b> large, by coordinate descent over the classes of neurons. With all classes but one held, the best exchange of
+that one is a linear assignment, which is solved exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from axonometry.errors import WeightsError
+from axonometry.program.graph import NeuralGraph
+from axonometry.program.symmetry.atoms import Ids
+from axonometry.program.symmetry.classes import Permutation, Permutations
+from axonometry.program.symmetry.reading import permutations
+from axonometry.program.symmetry.units import Axis, axes_below, kinds_of
+
+Arrays = Mapping[str, NDArray[np.float64]]
+Pairs = list[tuple[int, int]]
+
+
+def align(
+    graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor], *, seed: int = 0, sweeps: int = 100
+) -> Permutation:
+    """The exchange of neurons that brings ``b`` near ``a``.
+
+    Maximises the sum over all parameters of <a, P b>, so that the distance ||a - P b|| becomes small. Blocks, such as
+    attention heads, are matched by the best match of what stands in them.
+
+    Args:
+        graph: The captured network of both.
+        a: Weights that stay.
+        b: Weights whose neurons are exchanged.
+        seed: Draws the order in which classes are visited.
+        sweeps: Most visits of all classes; it ends when a visit of all changes nothing.
+
+    Returns:
+        The permutation; ``ax.permute(b, graph, permutation)`` is the aligned network.
+
+    Raises:
+        WeightsError: A parameter is missing, or has another shape than in the captured network.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from axonometry import align, capture, permutations, permute
+    >>> net = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> graph, weights = capture(net, torch.zeros(1, 3)), net.state_dict()
+    >>> other = permute(weights, graph, permutations(graph).random(seed=0))
+    >>> aligned = permute(other, graph, align(graph, weights, other))
+    >>> all(torch.equal(aligned[name], weights[name]) for name in weights)
+    True
+    """
+    found = permutations(graph)
+    names = [name for name in graph.program.parameters if any(found.get(name, ()))]
+    arrays = _arrays(graph, a, names), _arrays(graph, b, names)
+    matchings = [_Matching(found, *arrays) for _ in range(2)]
+    matchings[1].solve_in_order()
+    for matching in matchings:
+        matching.descend(np.random.default_rng(seed), sweeps)
+    return found.permutation(max(matchings, key=_Matching.similarity).source)
+
+
+class _Matching:
+    """What is matched so far: by unit of ``a``, the unit of ``b`` that takes its place."""
+
+    def __init__(self, found: Permutations, a: Arrays, b: Arrays) -> None:
+        self.found, self.units, self.a, self.b = found, found.units, a, b
+        self.source = np.arange(len(found.units))
+        self.all = list(self.families(found.outermost))
+        self.loose: set[Axis] = set()
+
+    def descend(self, random: np.random.Generator, sweeps: int) -> None:
+        """Match one family after the other until a visit of all changes nothing."""
+        for _ in range(sweeps):
+            changed = [self.solve(self.all[i]) for i in random.permutation(len(self.all))]
+            if not any(changed):
+                return
+
+    def solve_in_order(self) -> None:
+        """A first match from the input on: of each family by the tensors whose other axes are matched already.
+
+        The rows of a first layer are told by its columns, which the input fixes; the next layer's by these, and so on.
+        """
+        left = [(family, self._axes_of(family)) for family in self.all]
+        self.loose = set().union(*(axes for _, axes in left))
+        while left:
+            told = [sum(map(self._is_told, axes)) / len(axes) for _, axes in left]
+            family, axes = left.pop(int(np.argmax(told)))
+            self.solve(family)
+            self.loose -= axes
+
+    def _axes_of(self, family: Sequence[int]) -> set[Axis]:
+        return {axis for unit in family for axis in axes_below(self.units, unit) if axis[0] in self.a}
+
+    def _is_told(self, axis: Axis) -> bool:
+        """Whether all other axes of a tensor are matched."""
+        name, number = axis
+        return not any((name, other) in self.loose for other in range(self.a[name].ndim) if other != number)
+
+    def similarity(self) -> float:
+        """The sum over all parameters of <a, P b>."""
+        order = self.found.permutation(self.source).order
+        total = 0.0
+        for name, mine in self.a.items():
+            tensor = self.b[name]
+            for axis in range(tensor.ndim):
+                tensor = tensor.take(order[name, axis], axis) if (name, axis) in order else tensor
+            total += float(np.vdot(mine, tensor))
+        return total
+
+    def families(self, units: Sequence[int]) -> Iterator[list[int]]:
+        """Units that are exchanged at once, with what stands in them; what stands in fixed blocks by itself."""
+        for kind in kinds_of(self.units, units):
+            if self.units[kind[0]].free and (len(kind) > 1):
+                yield kind
+                continue
+            for unit in kind:
+                yield from self.families(self.units[unit].children)
+
+    def solve(self, family: list[int]) -> bool:
+        """Match one family anew; whether it came closer."""
+        order = self.found.permutation(self.source).order
+        now = self.source[family].tolist()
+        similar, below = self._similar(family, now, order)
+        rows, columns = linear_sum_assignment(similar, maximize=True)
+        kept = np.trace(similar)
+        if similar[rows, columns].sum() <= kept + 1e-9 * (1 + abs(kept)):
+            rows = columns = np.arange(len(family))
+        before = self.source.copy()
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            self.source[family[row]] = now[column]
+            for unit, other in below.get((row, column), []):
+                self.source[unit] = other
+        return bool((self.source != before).any())
+
+    def _similar(
+        self, here: Sequence[int], there: Sequence[int], order: Mapping[Axis, Ids]
+    ) -> tuple[NDArray[np.float64], dict[tuple[int, int], Pairs]]:
+        """Inner products of units, and for each pair the best match of what stands in them."""
+        total = np.zeros((len(here), len(there)))
+        for axis in self.units[here[0]].places:
+            if axis[0] in self.a and self._is_told(axis):
+                rows = self._rows(self.a[axis[0]], axis, here)
+                total += rows @ self._rows(self._permuted(axis, order), axis, there).T
+        below: dict[tuple[int, int], Pairs] = {}
+        inner = [kinds_of(self.units, self.units[unit].children) for unit in here]
+        outer = [kinds_of(self.units, self.units[unit].children) for unit in there]
+        for kind in range(len(inner[0])):
+            mine, theirs = [one[kind] for one in inner], [one[kind] for one in outer]
+            values, deeper = self._similar([*chain(*mine)], [*chain(*theirs)], order)
+            self._match(mine, theirs, (values, deeper), total, below)
+        return total, below
+
+    def _match(
+        self,
+        mine: Sequence[Sequence[int]],
+        theirs: Sequence[Sequence[int]],
+        similar: tuple[NDArray[np.float64], Mapping[tuple[int, int], Pairs]],
+        total: NDArray[np.float64],
+        below: dict[tuple[int, int], Pairs],
+    ) -> None:
+        """Add to every pair of blocks the best match of one kind of what stands in them."""
+        values, deeper = similar
+        size = len(mine[0])
+        for i, j in np.ndindex(total.shape):
+            part = values[i * size : (i + 1) * size, j * size : (j + 1) * size]
+            free = self.units[mine[i][0]].free and size > 1
+            rows, columns = linear_sum_assignment(part, maximize=True) if free else (np.arange(size),) * 2
+            total[i, j] += part[rows, columns].sum()
+            pairs = below.setdefault((i, j), [])
+            for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+                pairs.append((mine[i][row], theirs[j][column]))
+                pairs += deeper.get((i * size + row, j * size + column), [])
+
+    def _rows(self, tensor: NDArray[np.float64], axis: Axis, units: Sequence[int]) -> NDArray[np.float64]:
+        """The entries of each unit along an axis, as one row."""
+        places = np.stack([self.units[unit].places[axis] for unit in units])
+        return np.moveaxis(tensor, axis[1], 0)[places].reshape(len(units), -1)
+
+    def _permuted(self, axis: Axis, order: Mapping[Axis, Ids]) -> NDArray[np.float64]:
+        """A tensor of ``b`` with all axes but one in their present order."""
+        tensor = self.b[axis[0]]
+        for other in range(tensor.ndim):
+            if other != axis[1] and (axis[0], other) in order:
+                tensor = tensor.take(order[axis[0], other], other)
+        return tensor
+
+
+def _arrays(graph: NeuralGraph, state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    arrays = {}
+    for name in names:
+        expected = tuple(graph.state[name].shape)
+        if name not in state or tuple(state[name].shape) != expected:
+            raise WeightsError(
+                f"{name!r} has the shape {expected} in the captured network",
+                str(tuple(state[name].shape)) if name in state else "no tensor of that name",
+                "Align two states of the network that was captured",
+            )
+        arrays[name] = state[name].detach().double().cpu().numpy()
+    return arrays

@@ -1,0 +1,171 @@
+"""The bookkeeping of what has to move together: atoms, in clusters, inside blocks.
+
+An *atom* is one place along one axis of one tensor: row 3 of a weight, entry 3 of its bias. Where an operation combines
+two places, their atoms are joined: they move together or not at all. A *cluster* of joined atoms is a neuron.
+
+Clusters that may only trade places inside a part stand below a *block*: the channels of one attention head. A block is
+an atom too, so that heads trade places as wholes, and blocks may stand below blocks. A cluster that is *pinned* keeps
+its place inside its block: under rotary embeddings, coordinate 3 of one head may only become coordinate 3 of another.
+
+>>> atoms = Atoms()
+>>> rows, bias = atoms.new(2), atoms.new(2)
+>>> atoms.join(rows, bias)
+>>> (atoms.roots(rows) == atoms.roots(bias)).tolist(), len(set(atoms.roots(rows).tolist()))
+([True, True], 2)
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+FIXED = 0
+"""The atom of all places that cannot move: the features of an input, the classes of an output."""
+
+
+class Atoms:
+    """A union-find structure over atoms, with a block above each cluster where there is one."""
+
+    def __init__(self) -> None:
+        self._joined = [FIXED]
+        self._above: dict[int, int] = {}
+        self._pins: dict[int, frozenset[tuple[int, int]]] = {}
+        self._fixed: set[int] = {FIXED}
+
+    def new(self, *shape: int) -> Ids:
+        """New atoms, each a cluster of its own."""
+        first, count = len(self._joined), int(np.prod(shape))
+        self._joined += range(first, first + count)
+        return np.arange(first, first + count).reshape(shape)
+
+    def find(self, atom: int) -> int:
+        """The atom that stands for a cluster."""
+        joined = self._joined
+        while joined[atom] != atom:
+            joined[atom] = joined[joined[atom]]
+            atom = joined[atom]
+        return int(atom)
+
+    def roots(self, atoms: Ids) -> Ids:
+        """The atoms that stand for the clusters of many atoms."""
+        some, places = np.unique(atoms, return_inverse=True)
+        return np.array([self.find(int(atom)) for atom in some], dtype=np.int64)[places].reshape(atoms.shape)
+
+    def above(self, atom: int) -> int | None:
+        """The block that a cluster stands in."""
+        block = self._above.get(self.find(atom))
+        return None if block is None else self.find(block)
+
+    def pins(self, atom: int) -> frozenset[tuple[int, int]]:
+        """The places inside its block that a cluster keeps; none where it is free."""
+        return self._pins.get(self.find(atom), frozenset())
+
+    def is_fixed(self, atom: int) -> bool:
+        """Whether a cluster, or something below it, cannot move."""
+        return self.find(atom) in self._fixed
+
+    def fix(self, atoms: Ids) -> None:
+        """What these places stand for does not move."""
+        self._fixed.update(int(root) for root in np.unique(self.roots(atoms)))
+
+    def join(self, a: Ids, b: Ids) -> None:
+        """Places that move together, pair by pair; shapes broadcast."""
+        a, b = np.broadcast_arrays(a, b)
+        pairs = np.unique(np.stack([self.roots(a).ravel(), self.roots(b).ravel()]), axis=1).T.tolist()
+        inside = [(p, self.above(p), self.above(q)) for p, q in pairs] if self._above else []
+        for p, q in pairs:
+            self._join(p, q)
+        content: dict[int, set[int]] = defaultdict(set)
+        edges = [(p, q) for _, p, q in inside if p is not None and q is not None]
+        for atom, *blocks in inside:
+            for block in blocks:
+                if block is not None and None not in blocks:
+                    content[block].add(self.find(atom))
+        self._unite(content, edges)
+
+    def _unite(self, content: Mapping[int, set[int]], edges: Iterable[tuple[int, int]]) -> None:
+        """Join blocks that hold the same clusters; fix clusters that stand in blocks which divide them differently.
+
+        Heads 0 and 1 that read one head of keys hold the same clusters once these are joined: one block. Groups
+        {0, 1}, {2, 3} of a normalisation and {0}, {1}, {2}, {3} of a convolution divide four channels differently:
+        no exchange keeps both.
+        """
+        differ = [(p, q) for p, q in edges if p != q and content[p] != content[q]]
+        if differ:
+            self.fix(np.array(sorted({atom for pair in differ for block in pair for atom in content[block]})))
+            self.fix(np.array(sorted({block for pair in differ for block in pair})))
+            return
+        apart = sorted({(p, q) for p, q in edges if p != q})
+        if apart:
+            left, right = np.array(apart).T
+            self.join(left, right)
+
+    def _join(self, a: int, b: int) -> None:
+        a, b = self.find(a), self.find(b)
+        if a == b:
+            return
+        kept, gone = min(a, b), max(a, b)
+        self._joined[gone] = kept
+        if gone in self._fixed:
+            self._fixed.add(kept)
+        if gone in self._above:
+            self._above.setdefault(kept, self._above[gone])
+        if gone in self._pins:
+            self._pins[kept] = self.pins(kept) | self._pins[gone]
+
+    def blocks(self, members: Ids, blocks: Ids | None = None) -> Ids:
+        """Blocks above clusters.
+
+        Args:
+            members: Atoms, of shape (blocks, members of each).
+            blocks: The atoms of the blocks, of shape (blocks,); new ones if None.
+
+        Returns:
+            The atoms of the blocks. Members that stand in other blocks already, which are not one to one these, are
+            fixed: no exchange is left that keeps both.
+        """
+        blocks = self.new(len(members)) if blocks is None else blocks
+        rows = [set(np.unique(row).tolist()) for row in self.roots(members)]
+        content: dict[int, set[int]] = {}
+        first: dict[frozenset[int], int] = {}
+        for row, block in zip(rows, blocks.tolist(), strict=True):  # blocks of the same clusters are one block
+            self._join(first.setdefault(frozenset(row), block), block)
+        for row, block in zip(rows, blocks.tolist(), strict=True):
+            if content.setdefault(self.find(block), row) != row:  # one block cannot tell these rows apart: each stays
+                self.fix(blocks)
+                blocks = self.new(len(members))
+                self.fix(blocks)
+                return self.blocks(members, blocks)
+        if sum(map(len, first)) > len(set().union(*first)):
+            self.fix(members)
+            self.fix(blocks)
+            return blocks
+        edges = []
+        for block, row in list(content.items()):
+            for atom in row:
+                above = self.above(atom)
+                if above is not None:
+                    edges.append((block, above))
+                    content.setdefault(above, set()).add(atom)
+        self._unite(content, edges)
+        for row, block in zip(rows, blocks.tolist(), strict=True):
+            for atom in row:
+                self._above.setdefault(self.find(atom), self.find(block))
+        return blocks
+
+    def pin_down(self, members: Ids) -> Ids:
+        """Blocks of pinned members: of shape (blocks, members of each), member k may only become member k of another.
+
+        Returns:
+            The atoms of the blocks.
+        """
+        blocks, call = self.blocks(members), len(self._joined)
+        for row in self.roots(members):
+            some, places = np.unique(row, return_index=True)
+            for root, place in zip(some.tolist(), places.tolist(), strict=True):
+                self._pins[root] = self.pins(root) | {(call, place)}
+        return blocks

@@ -1,0 +1,176 @@
+"""The permutation symmetries of a network: which neurons can trade places, and what moves along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from axonometry.errors import WeightsError
+from axonometry.program.graph import NeuralGraph
+from axonometry.program.symmetry.atoms import Atoms, Ids
+from axonometry.program.symmetry.units import Axis, axes_below, kinds_of, unit_tree
+
+
+@dataclass(frozen=True)
+class PermutationClass:
+    """Neurons, or blocks of neurons, that trade places freely.
+
+    Attributes:
+        name: The first tensor axis that it moves, such as ``conv1.weight[0]``; with ``#2`` behind it where several
+            classes share that axis.
+        size: How many trade places.
+        blocks: Whether blocks trade places: attention heads, groups of channels.
+        inside: Name of the class of blocks that these stand in; empty where they stand in none.
+        axes: The tensor axes that move, each the name of a parameter or buffer and the number of its axis.
+    """
+
+    name: str
+    size: int
+    blocks: bool
+    inside: str
+    axes: tuple[Axis, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Permutation:
+    """An exchange of neurons; made by :class:`Permutations`.
+
+    Attributes:
+        order: By tensor axis, the entries of the old tensor in their new order; of every name of a shared tensor.
+    """
+
+    order: Mapping[Axis, NDArray[np.int64]]
+
+    def inverse(self) -> Permutation:
+        """The exchange that undoes this one."""
+        return Permutation({axis: np.argsort(order) for axis, order in self.order.items()})
+
+
+class Permutations(Mapping[str, tuple[str | None, ...]]):
+    """All exchanges of neurons that leave a network's outputs as they are.
+
+    By name of a parameter or buffer, for each of its axes the name of the class that moves along it, or None; where
+    blocks move along it and neurons inside them, the class of the blocks.
+
+    Attributes:
+        classes: The classes by name.
+        units: The neurons and blocks, and what stands in each.
+        outermost: The places among the units of those that stand in no block.
+    """
+
+    def __init__(self, atoms: Atoms, tensors: Mapping[str, tuple[Ids, ...]], aliases: Mapping[str, tuple[str, ...]]):
+        self._aliases = aliases
+        self._shapes = {name: tuple(len(axis) for axis in axes) for name, axes in tensors.items()}
+        self.units, self.outermost = unit_tree(atoms, tensors)
+        self.classes: dict[str, PermutationClass] = {}
+        self._name(self.outermost, "")
+        moving: dict[Axis, str] = {}
+        for name, one in self.classes.items():
+            for axis in one.axes:
+                moving.setdefault(axis, name)
+        self._axes = {name: tuple(moving.get((name, i)) for i in range(len(axes))) for name, axes in tensors.items()}
+        for name, others in aliases.items():
+            self._axes.update(dict.fromkeys(others, self._axes[name]))
+
+    def __getitem__(self, tensor: str) -> tuple[str | None, ...]:
+        return self._axes[tensor]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._axes)
+
+    def __len__(self) -> int:
+        return len(self._axes)
+
+    def __repr__(self) -> str:
+        neurons, blocks = (sum(c.size for c in self.classes.values() if c.blocks is b) for b in (False, True))
+        return f"Permutations({len(self.classes)} classes, {neurons:,} neurons, {blocks:,} blocks)"
+
+    def random(self, seed: int = 0) -> Permutation:
+        """A random exchange of everything that can be exchanged, drawn uniformly."""
+        source = np.arange(len(self.units))
+        self._draw(self.outermost, self.outermost, source, np.random.default_rng(seed))
+        return self.permutation(source)
+
+    def _draw(self, here: Sequence[int], there: Sequence[int], source: Ids, random: np.random.Generator) -> None:
+        """Give each unit of one family the place of a unit of another, of the same kind."""
+        for mine, theirs in zip(kinds_of(self.units, here), kinds_of(self.units, there), strict=True):
+            free = self.units[mine[0]].free
+            for unit, other in zip(mine, random.permutation(theirs) if free else theirs, strict=True):
+                source[unit] = other
+                self._draw(self.units[unit].children, self.units[other].children, source, random)
+
+    def permutation(self, source: Ids) -> Permutation:
+        """The permutation that gives each unit the place of another, of shape (units,)."""
+        order: dict[Axis, NDArray[np.int64]] = {}
+        for unit, other in enumerate(source.tolist()):
+            for axis, places in self.units[unit].places.items():
+                if axis not in order:
+                    order[axis] = np.arange(self._shapes[axis[0]][axis[1]])
+                order[axis][places] = self.units[other].places[axis]
+        moved = {axis: o for axis, o in order.items() if (o != np.arange(len(o))).any()}
+        for (name, number), o in list(moved.items()):
+            moved.update({(other, number): o for other in self._aliases.get(name, ())})
+        return Permutation(moved)
+
+    def _name(self, units: Sequence[int], inside: str) -> None:
+        for kind in kinds_of(self.units, units):
+            first = self.units[kind[0]]
+            movable, name = first.free and len(kind) > 1, inside
+            if movable:
+                name = self._class(kind, inside)
+            for unit in kind:
+                if self.units[unit].children:
+                    self._name(self.units[unit].children, name)
+
+    def _class(self, units: Sequence[int], inside: str) -> str:
+        axes = tuple(sorted({axis for unit in units for axis in axes_below(self.units, unit)}))
+        stem, number = f"{axes[0][0]}[{axes[0][1]}]" if axes else "blocks", 2
+        name = stem
+        while name in self.classes:
+            name, number = f"{stem}#{number}", number + 1
+        blocks = bool(self.units[units[0]].children)
+        self.classes[name] = PermutationClass(name, len(units), blocks, inside, axes)
+        return name
+
+
+def permute(state: Mapping[str, Tensor], graph: NeuralGraph, permutation: Permutation) -> dict[str, Tensor]:
+    """The same network with its neurons exchanged.
+
+    Args:
+        state: Parameters and buffers by name; other tensors stay as they are. An optimizer's moments by the names of
+            their parameters are exchanged likewise.
+        graph: The network that the permutation was found for.
+        permutation: What to exchange.
+
+    Returns:
+        New tensors; the given ones are not changed.
+
+    Raises:
+        WeightsError: A tensor has another shape than in the captured network.
+
+    >>> from torch import nn
+    >>> from axonometry import capture, permutations, permute
+    >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    >>> graph = capture(net, torch.zeros(1, 3))
+    >>> other = permute(net.state_dict(), graph, permutations(graph).random(seed=0))
+    >>> sorted(other["0.bias"].tolist()) == sorted(net[0].bias.tolist())
+    True
+    """
+    result = dict(state)
+    for (name, axis), order in permutation.order.items():
+        if name not in state:
+            continue
+        expected = tuple(graph.state[name].shape)
+        if tuple(state[name].shape) != expected:
+            raise WeightsError(
+                f"{name!r} has the shape {expected} in the captured network",
+                str(tuple(state[name].shape)),
+                "Permute the weights of the network whose permutation this is",
+            )
+        result[name] = result[name].index_select(axis, torch.from_numpy(order).to(result[name].device))
+    return result

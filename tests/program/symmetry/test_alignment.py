@@ -1,0 +1,82 @@
+"""An exchange that was planted is found back, and a network of another seed comes nearer."""
+
+from __future__ import annotations
+
+from itertools import permutations as orders
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import axonometry as ax
+from axonometry.errors import WeightsError
+from tests.program.symmetry.networks import NETWORKS
+from tests.program.symmetry.test_symmetry import made, moved_weights
+
+State = dict[str, Tensor]
+
+
+def distance(a: State, b: State, names: list[str]) -> float:
+    return float(sum((a[name] - b[name]).square().sum() for name in names)) ** 0.5
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_planted_exchange_is_found_back(name: str) -> None:
+    module, _, graph, found = made(name)
+    state = module.state_dict()
+    for seed in range(3):
+        other = ax.permute(state, graph, found.random(seed))
+        aligned = ax.permute(other, graph, ax.align(graph, state, other))
+        assert all(torch.equal(aligned[key], state[key]) for key in state)
+
+
+@pytest.mark.parametrize("name", ["flattened", "residual", "encoder", "LSTM", "grouped_queries"])
+def test_a_network_of_another_seed_comes_nearer_and_computes_the_same(name: str) -> None:
+    module, example, graph, _ = made(name)
+    torch.manual_seed(1)
+    other = moved_weights(NETWORKS[name]()[0])
+    parameters = [key for key, _ in module.named_parameters()]
+    a, b = module.state_dict(), {key: tensor.clone() for key, tensor in other.state_dict().items()}
+    aligned = ax.permute(b, graph, ax.align(graph, a, b))
+    assert distance(a, aligned, parameters) < 0.98 * distance(a, b, parameters)
+    with torch.no_grad():
+        before = other(example)
+        other.load_state_dict(aligned)
+        torch.testing.assert_close(other(example), before, rtol=0, atol=1e-12)
+
+
+def test_the_best_exchange_of_one_layer_is_found() -> None:
+    """One hidden layer is one linear assignment: no exchange of its 5 neurons comes nearer, of all 120."""
+    torch.manual_seed(2)
+    nets = [nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)) for _ in range(2)]
+    a, b = (net.state_dict() for net in nets)
+    graph = ax.capture(nets[0], torch.zeros(1, 3))
+    aligned = ax.permute(b, graph, ax.align(graph, a, b))
+
+    def exchanged(order: tuple[int, ...]) -> State:
+        rows = list(order)
+        return {"0.weight": b["0.weight"][rows], "0.bias": b["0.bias"][rows], "2.weight": b["2.weight"][:, rows]}
+
+    names = ["0.weight", "0.bias", "2.weight"]
+    best = min(distance(a, exchanged(order), names) for order in orders(range(5)))
+    assert distance(a, aligned, names) == pytest.approx(best)
+
+
+def test_heads_are_matched_by_what_stands_in_them() -> None:
+    """Heads that change places, and coordinates inside one of them: the exchange found is the one that was made."""
+    module, _, graph, found = made("encoder")
+    state = module.state_dict()
+    planted = found.random(11)
+    back = ax.align(graph, state, ax.permute(state, graph, planted))
+    axis = ("e.layers.0.self_attn.in_proj_weight", 0)
+    np.testing.assert_array_equal(planted.order[axis][back.order[axis]], np.arange(24))
+
+
+def test_states_that_do_not_fit_are_refused() -> None:
+    module, _, graph, _ = made("dense")
+    state = module.state_dict()
+    with pytest.raises(WeightsError, match=r"'0.weight' has the shape \(4, 3\).*got no tensor of that name"):
+        ax.align(graph, state, {key: tensor for key, tensor in state.items() if key != "0.weight"})
+    with pytest.raises(WeightsError, match=r"'2.bias' has the shape \(5,\).*got \(6,\)"):
+        ax.align(graph, state | {"2.bias": torch.zeros(6)}, state)
