@@ -578,18 +578,20 @@ def test_floating_point_masks_are_of_one_example() -> None:
 
 
 def test_several_inputs_are_looked_at_in_every_capture() -> None:
-    class Summed(nn.Module):
+    class Masked(nn.Module):
+        """Its mask is shared by all samples, and as long as the batch."""
+
         def __init__(self, factor: float) -> None:
             super().__init__()
             self.layer, self.factor = nn.Linear(3, 3), nn.Parameter(torch.tensor(factor))
 
-        def forward(self, x: Tensor, y: Tensor) -> Tensor:
-            return self.layer(x + y) + self.factor * x.mean(0)
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            return self.layer(x) + self.factor * F.scaled_dot_product_attention(x, x, x, mask)
 
-    x = torch.randn(4, 3)
-    capture(Summed(0.0), x, x)
+    x, mask = torch.randn(4, 4, 3), torch.ones(4, 4, dtype=torch.bool).tril()
+    capture(Masked(0.0), x, mask)
     with pytest.raises(CaptureError, match="of which the first sample alone has another result"):
-        capture(Summed(5.0), x, x)
+        capture(Masked(5.0), x, mask)
 
 
 # ------------------------------------------------------------------------------------------------------- the store

@@ -11,8 +11,9 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from axonometry.errors import ConfigurationError
+from axonometry.program.checks.samples import check_axes, check_mixing
 from axonometry.program.example import BatchAxis, batch_axes, first_sample
-from axonometry.program.export import check_first_sample, export
+from axonometry.program.export import export
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.ir import Program, Step
 from axonometry.program.links import Links, existence
@@ -40,11 +41,12 @@ def capture(
         pooling: ``mean`` reads pooling as wiring (a max-pooled value is the mean of its window); ``nodes`` makes pooled
             values neurons of their own, linked to their window by weights 1/k, as in the pixel graph of Vahedian et al.
         batch_axis: The inputs' axis that counts samples; 1 for recurrent networks that take time first. Where it is not
-            the same for all, an axis for every tensor, None for one that all samples share.
+            the same for all, an axis for every tensor, None for one that all samples share. With None for every tensor
+            the whole example is one sample, as a network needs it that mixes the samples of its batch.
         keywords: Inputs that are passed by name.
 
     Raises:
-        CaptureError: If the forward pass fails or its control flow depends on data.
+        CaptureError: If the forward pass fails, its control flow depends on data, or it mixes the samples of a batch.
         UnknownOperationError: If an operation has no rule; register one with :func:`axonometry.rule`.
         ConfigurationError: If ``pooling`` is neither of the two.
 
@@ -57,12 +59,14 @@ def capture(
     module = unwrapped(module)
     whole = example_inputs, keywords
     axes = batch_axes([x for x in torch.utils._pytree.tree_leaves(whole) if isinstance(x, Tensor)], batch_axis)
-    key = _key(module, first_sample(whole, batch_axis), (pooling, axes, n_registered()))
+    one = first_sample(whole, batch_axis)
+    key = _key(module, one, (pooling, axes, n_registered()))
     shared = None if key is None else sharing.find(key)
+    check_axes(module, whole, batch_axis)
     if shared is not None:
-        check_first_sample(module, whole, batch_axis)
         return _read_again(shared, module)
     exported = export(module, example_inputs, keywords, batch_axis=batch_axis)
+    check_mixing(module, one, axes)
     graph = read_exported(exported, pooling=pooling, batch_axes=axes)
     shared = None if key is None else sharing.shared_of(graph.program, graph.state, module)
     if shared is not None:

@@ -19,10 +19,16 @@ from torch.nn.modules import transformer
 
 from axonometry.errors import CaptureError
 from axonometry.program.example import PACKED, BatchAxis, axis_of_first, first_sample
+from axonometry.program.fx_utils import is_users
 from axonometry.program.passes import PASSES
 from axonometry.program.untouched import untouched, unwrapped
 
 DETECTION = "_detect_is_causal_mask"
+WITHOUT_STATISTICS = CaptureError(
+    "each sample of a batch goes through the network by itself",
+    "a batch norm without running statistics",
+    "Give it running statistics (track_running_stats=True), or use a layer or group norm",
+)
 
 
 def export(
@@ -41,10 +47,8 @@ def export(
         CaptureError: If the forward pass fails on the example, or its control flow depends on data.
     """
     module = unwrapped(module)
-    whole = example_inputs, dict(keywords or {})
-    inputs, named = first_sample(whole, batch_axis)
-    check_first_sample(module, whole, batch_axis)
-    with _prepared(module):
+    inputs, named = first_sample((example_inputs, dict(keywords or {})), batch_axis)
+    with prepared(module):
         try:
             exported = torch.export.export(module, inputs, named)
         except Exception as error:  # whatever the user's forward or the exporter raises
@@ -55,7 +59,7 @@ def export(
 
 
 @contextmanager
-def _prepared(module: nn.Module) -> Iterator[None]:
+def prepared(module: nn.Module) -> Iterator[None]:
     """The module as it is exported: in evaluation mode, without hooks, with tensors alone for results."""
     with untouched(module), torch.no_grad(), _quiet(), _composed_attention():
         vars(module)["forward"] = _tensors_alone(module.forward)
@@ -115,46 +119,14 @@ def _tensors(result: Any) -> Iterator[Tensor]:
             yield from _tensors(getattr(result, field.name))
 
 
-def check_first_sample(module: nn.Module, whole: tuple[Any, ...], batch_axis: BatchAxis) -> None:
-    """Where there are several inputs, that the first sample alone is what it is among the others.
-
-    Raises:
-        CaptureError: It is not: an input has been cut that all samples share, or one that has samples has not.
-    """
-    one = first_sample(whole, batch_axis)
-    leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(whole) if isinstance(leaf, Tensor)]
-    alone = [leaf for leaf in torch.utils._pytree.tree_leaves(one) if isinstance(leaf, Tensor)]
-    if len(leaves) < 2 or all(a.shape == b.shape for a, b in zip(leaves, alone, strict=True)):
-        return
-    with _prepared(module):
-        _compare_first_sample(module, whole, one, axis_of_first(batch_axis))
-
-
-def _compare_first_sample(module: nn.Module, whole: tuple[Any, ...], one: tuple[Any, ...], axis: int) -> None:
-    leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(whole) if isinstance(leaf, Tensor)]
-    try:
-        together = module(*whole[0], **whole[1])
-    except Exception:  # noqa: BLE001 - what the module cannot do with the example is said by the export
-        return
-    rule = "an example's inputs have their samples along one axis"
-    remedy = "Pass a batch of one sample, or name the axis of each input: batch_axis=(0, None) for one that all share"
-    shapes = f"inputs of shapes {', '.join(str(tuple(leaf.shape)) for leaf in leaves)}"
-    try:
-        single = module(*one[0], **one[1])
-    except Exception as error:
-        raise CaptureError(rule, f"{shapes}, of which the first sample alone does not run", remedy) from error
-    for a, b in zip(together, single, strict=True):
-        of_first = a.narrow(axis, 0, 1) if a.dim() > axis else a
-        if of_first.shape == b.shape and not torch.allclose(of_first.float(), b.float(), 1e-2, 1e-3, equal_nan=True):
-            raise CaptureError(rule, f"{shapes}, of which the first sample alone has another result", remedy)
-
-
 def _failure(error: Exception) -> CaptureError:
     """One error for the many that exporting can end in."""
     text = str(error)
     where = _users_place(error)
     if _packs(error):
         return PACKED
+    if "more than 1 value per channel" in text:
+        return WITHOUT_STATISTICS
     if "data-dependent" in text.lower() or "DataDependent" in type(error).__name__:
         return CaptureError(
             "a program has no control flow that depends on data",
@@ -178,7 +150,7 @@ def _packs(error: BaseException) -> bool:
 
 def _users_place(error: BaseException) -> str:
     """The innermost frame of the traceback, or of its causes, that is neither torch's nor ours."""
-    places = [f for f in _frames(error) if "/torch/" not in f.filename and "/axonometry/program/" not in f.filename]
+    places = [frame for frame in _frames(error) if is_users(frame.filename)]
     if not places:
         return ""
     frame = places[-1]

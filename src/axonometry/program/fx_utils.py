@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_flatten_with_path
 KEYS = ("idx", "key", "name")
 """What torch calls a place in a sequence, a key of a mapping, a field."""
 KEPT = ("nn_module_stack", "stack_trace")
+LIBRARIES = ("/torch/", "/axonometry/program/", "/jaxtyping/", "/beartype/", "<")
 
 
 def insert(
@@ -74,3 +75,8 @@ def depending(exported: ExportedProgram, on: Iterable[fx.Node]) -> set[fx.Node]:
         if node not in found and any(operand in found for operand in node.all_input_nodes):
             found.add(node)
     return found
+
+
+def is_users(file: str) -> bool:
+    """Whether a file of code is the user's: not torch's, ours, or of those who check types on the way."""
+    return not any(part in file for part in LIBRARIES)

@@ -1,0 +1,88 @@
+"""Random draws and their means: with each draw at its mean, two passes differ by what the network does alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+MEANS: dict[str, tuple[tuple[str, float], ...]] = {
+    "rand": (),
+    "rand_like": (),
+    "uniform": (("from", 0.0), ("to", 1.0)),
+    "randn": (),
+    "randn_like": (),
+    "normal": (("mean", 0.0),),
+    "normal_functional": (("mean", 0.0),),
+    "exponential": (("lambd", 1.0),),
+    "poisson": (("self", 0.0),),
+    "bernoulli": (("p", 0.5),),
+}
+"""By draw that has a mean: the arguments that the mean follows from, with torch's defaults."""
+
+
+def is_random(operation: Any) -> bool:
+    """Whether an operator may draw from a random generator."""
+    return torch.Tag.nondeterministic_seeded in getattr(operation, "tags", ())
+
+
+def mean_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The mean of a draw, a number or a tensor; None where the draw has none, as a permutation.
+
+    >>> mean_of(torch.ops.aten.uniform_.default, (torch.zeros(2), 1.0, 4.0), {})
+    2.5
+    """
+    name = str(operation.overloadpacket.__name__).removesuffix("_")
+    if name not in MEANS:
+        return None
+    given = arguments_of(operation, args, kwargs)
+    if operation is torch.ops.aten.bernoulli.default:
+        return given["self"]
+    values = [given.get(argument, default) for argument, default in MEANS[name]]
+    if name in ("rand", "rand_like"):
+        return 0.5
+    if name == "uniform":
+        return (values[0] + values[1]) / 2
+    if name == "exponential":
+        return 1 / values[0]
+    return values[0] if values else 0.0
+
+
+def arguments_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of an operator's call by name; those that the call leaves out are left out."""
+    names = [argument.name for argument in operation._schema.arguments]
+    return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+class AtTheirMeans(TorchDispatchMode):
+    """While it is on, draws are their means: of dropout the signal itself. A draw without a mean is always the same."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Run an operator, and put the mean in the place of what it draws."""
+        kwargs = kwargs or {}
+        if not is_random(operation):
+            return operation(*args, **kwargs)
+        given = arguments_of(operation, args, kwargs)
+        if operation is torch.ops.aten.native_dropout.default:
+            return given["input"].clone(), torch.ones_like(given["input"], dtype=torch.bool)
+        if given.get("dropout_p"):
+            operation, args, kwargs = _without_dropout(operation, given)
+        if "upper" in given and "noise" in given:  # a leaky ReLU whose slope is drawn
+            return torch.nn.functional.leaky_relu(given["self"], (given["lower"] + given["upper"]) / 2)
+        mean = mean_of(operation, args, kwargs)
+        torch.manual_seed(0)
+        drawn = operation(*args, **kwargs)
+        if mean is None:
+            return drawn
+        return drawn.copy_(mean) if isinstance(mean, Tensor) else drawn.fill_(mean)
+
+
+def _without_dropout(operation: Any, given: dict[str, Any]) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    by_place = [a.name for a in operation._schema.arguments if not a.kwarg_only and a.name in given]
+    given = {**given, "dropout_p": 0.0}
+    return operation, tuple(given.pop(name) for name in by_place), given

@@ -1,0 +1,80 @@
+"""The operation at which the samples of a batch meet: the first whose result for a sample depends on the others."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from types import FrameType
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from axonometry.program.checks.draws import AtTheirMeans, arguments_of
+from axonometry.program.checks.trial import Branches, Inputs, alike, same_draws, trial
+from axonometry.program.fx_utils import is_users
+
+NORM = "a batch norm without running statistics"
+
+
+class _Comparison(TorchDispatchMode):
+    """Watches a sample's pass and that of two, and notes where the second departs from the first."""
+
+    def __init__(self, module: nn.Module, sample: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.module, self.sample = module, sample
+        self.calls, self.place, self.found = list[tuple[Any, list[Any]]](), -1, ""
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        leaves = [leaf.detach().clone() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        if self.place < 0:
+            self.calls.append((operation, leaves))
+        elif not self.found and self.place < len(self.calls):
+            before, alone = self.calls[self.place]
+            self.place += 1
+            departs = "empty" not in operation.name() and any(
+                alike(a, b, self.sample) is False for a, b in zip(alone, leaves, strict=False)
+            )
+            if before is not operation or departs:
+                norm = "batch_norm" in operation.name()
+                given = arguments_of(operation, args, kwargs or {}) if norm else {}
+                name = _norm(given) if norm else str(operation.overloadpacket.__name__)
+                self.found = f"{name} at {_place(sys._getframe(1), self.module)}"
+        return result
+
+
+def meeting_place(module: nn.Module, alone: Inputs, together: Inputs, sample: int) -> str:
+    """The operation in words, with its module and the line of code; empty where all operations agree.
+
+    Args:
+        module: The module, prepared as for the export.
+        alone: A sample.
+        together: A batch of two samples.
+        sample: Which of the two it is: 0 or 1.
+    """
+    watch, taken = _Comparison(module, sample), Branches()
+    for inputs in (alone, together):
+        with same_draws():
+            trial(module, inputs, taken, (AtTheirMeans(), watch))
+        taken.place = watch.place = 0
+    return watch.found
+
+
+def _norm(given: dict[str, Any]) -> str:
+    return NORM if given.get("running_mean") is None else "a batch norm on the batch's own statistics"
+
+
+def _place(frame: FrameType | None, module: nn.Module) -> str:
+    """The innermost module of a stack of calls, and the innermost line of code that is neither torch's nor ours."""
+    paths = {id(part): path for path, part in module.named_modules()}
+    inside, line = "", ""
+    while frame is not None and not line:
+        inside = inside or paths.get(id(frame.f_locals.get("self")), "")
+        file = frame.f_code.co_filename
+        if is_users(file):
+            code = linecache.getline(file, frame.f_lineno).strip()
+            line = f" ({file.rsplit('/', 1)[-1]}, line {frame.f_lineno}: {code})"
+        frame = frame.f_back
+    return (f"module {inside!r}" if inside else "the module's own forward") + line

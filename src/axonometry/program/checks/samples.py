@@ -1,0 +1,139 @@
+"""That every sample goes through a network by itself: a program is read on one, and says nothing of several.
+
+A network that takes the mean over its batch is another function of each batch: of one sample, ``x - x.mean(0)`` is
+zero. So a sample is run alone and with another::
+
+    f(a), f(b) and f([a, b])
+
+Where these differ the samples meet, and the network is refused with the operation at which they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from axonometry.errors import CaptureError
+from axonometry.program.checks.draws import AtTheirMeans
+from axonometry.program.checks.meeting import NORM, meeting_place
+from axonometry.program.checks.trial import (
+    Branches,
+    Inputs,
+    Outcome,
+    alike,
+    outcomes_of,
+    same_draws,
+    switch_on,
+    trial,
+    two_samples,
+)
+from axonometry.program.example import BatchAxis, axis_of_first, batch_axes, first_sample
+from axonometry.program.export import prepared
+
+RULE = "each sample of a batch goes through the network by itself"
+
+
+def check_axes(module: nn.Module, whole: Inputs, batch_axis: BatchAxis) -> None:
+    """Where there are several inputs, that the first sample alone is what it is among the others.
+
+    Raises:
+        CaptureError: It is not: an input has been cut that all samples share, or one that has samples has not.
+    """
+    one = first_sample(whole, batch_axis)
+    leaves = _tensors(whole)
+    if len(leaves) < 2 or all(a.shape == b.shape for a, b in zip(leaves, _tensors(one), strict=True)):
+        return
+    with prepared(module), same_draws():
+        problem = _difference(module, whole, one, axis_of_first(batch_axis))
+    if problem is not None:
+        check_mixing(module, one, batch_axes(leaves, batch_axis))
+        raise problem
+
+
+def _difference(module: nn.Module, whole: Inputs, one: Inputs, axis: int) -> CaptureError | None:
+    taken = Branches()
+    try:
+        together = trial(module, whole, taken, (AtTheirMeans(),)).results
+    except Exception:  # noqa: BLE001 - what the module cannot do with the example is said by the export
+        return None
+    rule = "an example's inputs have their samples along one axis"
+    remedy = "Pass a batch of one sample, or name the axis of each input: batch_axis=(0, None) for one that all share"
+    shapes = f"inputs of shapes {', '.join(str(tuple(leaf.shape)) for leaf in _tensors(whole))}"
+    taken.place = 0
+    try:
+        single = trial(module, one, taken, (AtTheirMeans(),)).results
+    except Exception as error:  # noqa: BLE001 - any of the user's own
+        problem = CaptureError(rule, f"{shapes}, of which the first sample alone does not run", remedy)
+        problem.__cause__ = error
+        return problem
+    for a, b in zip(together, single, strict=True):
+        of_first = a.narrow(axis, 0, 1) if a.dim() > axis else a
+        if of_first.shape == b.shape and not torch.allclose(of_first.float(), b.float(), 1e-2, 1e-3, equal_nan=True):
+            return CaptureError(rule, f"{shapes}, of which the first sample alone has another result", remedy)
+    return None
+
+
+def check_mixing(module: nn.Module, one: Inputs, axes: Sequence[int | None]) -> None:
+    """That a sample's results do not depend on the others of its batch.
+
+    Args:
+        module: The module, unwrapped.
+        one: An example of one sample.
+        axes: By tensor of the example, the axis that counts samples.
+
+    Raises:
+        CaptureError: They do.
+    """
+    if all(axis is None for axis in axes) or any(p.is_meta for p in module.parameters()):
+        return
+    with prepared(module):
+        switch_on(module)
+        for *samples, both in two_samples(one, axes):
+            try:
+                *alone, together = outcomes_of(module, (*samples, both))
+            except Exception:  # noqa: BLE001 - a module that takes one sample only, or no such numbers
+                continue
+            for place in (0, 1):
+                if _mixes(alone[place], together, place):
+                    _refuse(meeting_place(module, samples[place], both, place), len(axes))
+            buffer = _statistics(alone[0], together)
+            if buffer:
+                _refuse(f"the buffer {buffer!r}, to which statistics of the batch are written", len(axes))
+            return
+
+
+def _mixes(alone: Outcome, together: Outcome, place: int) -> bool:
+    """Whether a result is another one; numbers that are returned beside tensors, such as a loss, do not count."""
+    if len(alone.results) != len(together.results):
+        return False
+    several = any(result.dim() for result in alone.results)
+    return any(
+        alike(a, b, place) is False
+        for a, b in zip(alone.results, together.results, strict=True)
+        if a.dim() or not several
+    )
+
+
+def _statistics(alone: Outcome, together: Outcome) -> str:
+    """A buffer that gets other values in a batch than of its first sample alone, where that sample writes to it."""
+    for name, (before, after) in alone.written.items():
+        among = together.written.get(name, (before, before))[1]
+        if among.shape == after.shape and after.shape == before.shape and after.is_floating_point():
+            written = after != before
+            if alike(after[written], among[written], 0) is False:
+                return name
+    return ""
+
+
+def _refuse(came: str, n_inputs: int) -> NoReturn:
+    whole = f"batch_axis=({', '.join(['None'] * n_inputs)}{',' if n_inputs == 1 else ''})"
+    first = "Give it running statistics" if came.startswith(NORM) else "Capture the submodules on either side"
+    met = came if came.startswith("the buffer") else f"{came or 'an operation'}, where the samples of a batch meet"
+    raise CaptureError(RULE, met, f"{first}, or read the whole batch as one sample: {whole}")
+
+
+def _tensors(inputs: Any) -> list[Tensor]:
+    return [leaf for leaf in torch.utils._pytree.tree_leaves(inputs) if isinstance(leaf, Tensor)]

@@ -1,0 +1,221 @@
+"""Networks that mix the samples of a batch are refused with the operation at which they meet; others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import axonometry as ax
+from axonometry.errors import CaptureError
+
+from .oracles import Net
+
+X = torch.zeros(1, 3)
+IMAGE = torch.zeros(1, 2, 4, 4)
+
+
+def net(forward: Callable[[Any, Tensor], Any], **parts: Any) -> Net:
+    """A small network in single precision."""
+    return Net(forward, **({"a": nn.Linear(3, 3), "o": nn.Linear(3, 2)} | parts)).float()
+
+
+def with_deviation(n: Any, x: Tensor) -> Tensor:
+    """The minibatch standard deviation of a discriminator."""
+    h = torch.relu(n.a(x))
+    spread = h.std(0, unbiased=False).mean().expand(len(h), 1)
+    return n.o(torch.cat([h, spread], 1))
+
+
+def attends_to_the_batch(n: Any, x: Tensor) -> Tensor:
+    h = n.a(x)
+    return n.o((h @ h.T).softmax(-1) @ h)
+
+
+def starts_as_the_identity(n: Any, x: Tensor) -> Tensor:
+    h = n.a(x)
+    return n.o(h + n.gamma * ((h @ h.T).softmax(-1) @ h))
+
+
+def cumulates(n: Any, x: Tensor) -> Tensor:
+    return n.o(n.a(x).cumsum(0))
+
+
+MIXING: dict[str, tuple[nn.Module, str]] = {
+    "centred": (net(lambda n, x: n.o(n.a(x - x.mean(0)))), r"got mean at .*test_mixing\.py, line \d+: .*x\.mean\(0\)"),
+    "of_everything": (net(lambda n, x: n.o(n.a(x) / n.a(x).norm())), "got linalg_vector_norm at"),
+    "standardised": (net(lambda n, x: n.o(n.a(x) / (1 + n.a(x).std(0, unbiased=False)))), "got std at"),
+    "deviation": (net(with_deviation, o=nn.Linear(4, 2)), "got std at"),
+    "attention": (net(attends_to_the_batch), "got mm at"),
+    "gram": (net(lambda n, x: n.a(x) @ n.a(x).T), "got mm at"),
+    "off": (net(starts_as_the_identity, gamma=nn.Parameter(torch.zeros(1))), "got mm at"),
+    "cumulated": (net(cumulates), "got cumsum at"),
+    "rolled": (net(lambda n, x: n.o(n.a(x) - n.a(x).roll(1, 0))), "got roll at"),
+    "inside": (nn.Sequential(nn.Linear(3, 3), net(lambda n, x: n.o(n.a(x).softmax(0)))), "got _softmax at module '1'"),
+}
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_the_operation_is_named(name: str) -> None:
+    network, words = MIXING[name]
+    with pytest.raises(CaptureError, match=words) as caught:
+        ax.capture(network, X)
+    assert "each sample of a batch goes through the network by itself" in str(caught.value)
+    assert "batch_axis=(None,)" in caught.value.remedy
+
+
+@pytest.mark.parametrize("example", [torch.zeros(1, 3), torch.ones(1, 3), torch.randn(4, 3)])
+def test_whatever_the_example_is(example: Tensor) -> None:
+    with pytest.raises(CaptureError, match="got mean at"):
+        ax.capture(MIXING["centred"][0], example)
+
+
+def test_a_batch_norm_without_running_statistics_is_said_by_name() -> None:
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False), nn.ReLU())
+    with pytest.raises(CaptureError, match="a batch norm without running statistics at module '1'") as caught:
+        ax.capture(network, IMAGE)
+    assert "Give it running statistics" in caught.value.remedy
+
+
+def test_so_is_one_that_one_sample_is_too_few_for() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, track_running_stats=False))
+    with pytest.raises(CaptureError, match="a batch norm without running statistics") as caught:
+        ax.capture(network, torch.randn(8, 3))
+    assert "Give it running statistics" in caught.value.remedy
+
+
+def test_a_batch_norm_in_training_is_another() -> None:
+    class Training(nn.BatchNorm2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training=True)
+
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), Training(3))
+    with pytest.raises(CaptureError, match="a batch norm on the batch's own statistics at module '1'"):
+        ax.capture(network, IMAGE)
+    assert not network[1].running_mean.any()
+
+
+class Follows(nn.Module):
+    """Keeps the mean of what it has seen, also in evaluation."""
+
+    def __init__(self, axis: int | None) -> None:
+        super().__init__()
+        self.a, self.axis = nn.Linear(3, 2), axis
+        self.register_buffer("seen", torch.zeros(2))
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.a(x)
+        if self.axis is None:
+            self.passes += 1
+        else:
+            self.seen.mul_(0.9).add_(h.mean(self.axis), alpha=0.1)
+        return h
+
+
+def test_statistics_of_the_batch_in_a_buffer() -> None:
+    network = Follows(0)
+    with pytest.raises(CaptureError, match="the buffer 'seen', to which statistics of the batch are written"):
+        ax.capture(network, X)
+    assert not network.seen.any()
+
+
+def test_tokens_that_meet() -> None:
+    network = Net(lambda n, ids: n.o(n.a(ids) - n.a(ids).mean(0)), a=nn.Embedding(5, 3), o=nn.Linear(3, 2)).float()
+    for ids in (torch.tensor([[1, 2, 3]]), torch.zeros(1, 3, dtype=torch.long)):
+        with pytest.raises(CaptureError, match="got mean at"):
+            ax.capture(network, ids)
+
+
+def test_time_first() -> None:
+    network = net(lambda n, x: n.o(n.a(x) - n.a(x).mean(1, keepdim=True)))
+    with pytest.raises(CaptureError, match="got mean at"):
+        ax.capture(network, torch.zeros(5, 1, 3), batch_axis=1)
+    assert ax.capture(network, torch.zeros(1, 5, 3)).n_neurons == 15 + 15 + 15 + 10
+
+
+def test_attention_along_the_samples() -> None:
+    """``nn.TransformerEncoderLayer`` takes time first unless it is told otherwise."""
+    sizes = {"d_model": 4, "nhead": 2, "dim_feedforward": 8}
+    with pytest.raises(CaptureError, match=r"where the samples of a batch meet\. .*batch_axis"):
+        ax.capture(nn.TransformerEncoderLayer(**sizes), torch.zeros(1, 5, 4))
+    assert ax.capture(nn.TransformerEncoderLayer(**sizes, batch_first=True), torch.zeros(1, 5, 4)).n_neurons
+    assert ax.capture(nn.TransformerEncoderLayer(**sizes), torch.zeros(5, 1, 4), batch_axis=1).n_neurons
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_several_inputs_of_which_one_is_mixed(n: int) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(3, 2), nn.Linear(5, 2)
+
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return self.a(x) + self.b(y - y.mean(0))
+
+    with pytest.raises(CaptureError, match=r"got mean at.*batch_axis=\(None, None\)"):
+        ax.capture(Two(), torch.randn(n, 3), torch.randn(n, 5))
+
+
+def test_the_whole_batch_as_one_sample() -> None:
+    """What the error advises: then every row is a neuron of its own, and the links of the mean are there."""
+    a = nn.Linear(3, 2, bias=False)
+    graph = ax.capture(Net(lambda n, x: n.a(x - x.mean(0)), a=a).float(), torch.zeros(4, 3), batch_axis=(None,))
+    assert [group.shape for group in graph.groups] == [(4, 3), (4, 2)]
+    graph = ax.capture(Net(lambda n, x: n.a(x.sum(0)), a=a).float(), torch.zeros(4, 3), batch_axis=(None,))
+    torch.testing.assert_close((graph @ graph.ones())["a"], 4 * a.weight.detach().sum(1))
+
+
+# ------------------------------------------------------------------------------------------------ what does not mix
+
+
+def windows(n: Any, x: Tensor) -> Tensor:
+    """Windows of all samples in one axis, as in Swin."""
+    parts = x.unfold(2, 2, 2).unfold(3, 2, 2).permute(0, 2, 3, 1, 4, 5).reshape(-1, 8)
+    h = n.a(parts)
+    return n.o((h - h.mean(-1, keepdim=True)).reshape(len(x), -1))
+
+
+def steps_of_all(n: Any, x: Tensor) -> Tensor:
+    """Steps of all samples in one axis, the samples in turn."""
+    return n.o(n.a(x.transpose(0, 1).reshape(-1, 3)))
+
+
+def with_loss(n: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    h = n.o(n.a(x))
+    return h, h.square().mean()
+
+
+SEPARATE: dict[str, tuple[nn.Module, Tensor, dict[str, Any]]] = {
+    "windows": (net(windows, a=nn.Linear(8, 4), o=nn.Linear(16, 2)), IMAGE, {}),
+    "steps": (net(steps_of_all), torch.zeros(1, 5, 3), {}),
+    "loss": (net(with_loss), X, {}),
+    "dropout": (net(lambda n, x: n.o(F.dropout(n.a(x), 0.5))), X, {}),
+    "norms": (
+        nn.Sequential(
+            nn.Conv2d(2, 4, 3), nn.InstanceNorm2d(4), nn.GroupNorm(2, 4), nn.BatchNorm2d(4), nn.Conv2d(4, 1, 1)
+        ),
+        IMAGE,
+        {},
+    ),
+    "lstm": (nn.LSTM(3, 4, batch_first=True), torch.zeros(1, 5, 3), {}),
+    "gru": (nn.GRU(3, 4, bidirectional=True), torch.zeros(5, 1, 3), {"batch_axis": 1}),
+    "counts": (Follows(None), X, {}),
+    "logarithm": (net(lambda n, x: n.o(n.a(x.log()))), torch.ones(1, 3), {}),
+    "one_sample_only": (net(lambda n, x: n.o(n.a(x.view(3)))), X, {}),
+}
+
+
+@pytest.mark.parametrize("name", SEPARATE)
+def test_networks_whose_samples_stay_apart(name: str) -> None:
+    network, example, choices = SEPARATE[name]
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    random = torch.get_rng_state()
+    assert ax.capture(network, example, **choices).n_links
+    assert torch.equal(torch.get_rng_state(), random)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, before[key]), key
