@@ -33,11 +33,14 @@ from axonometry.metrics.modes import (
 from axonometry.metrics.basins import (
     Basin,
     NoCrossingWarning,
+    WeightLine,
+    merge,
     sample_basin,
     sample_plane,
     sample_radii,
     sharpness,
     weight_basin,
+    weight_line,
     weight_plane,
 )
 
@@ -66,6 +69,7 @@ __all__ = [
     "RankDistribution",
     "Shared",
     "SpectralNorms",
+    "WeightLine",
     "attention_strength",
     "degree_assortativity",
     "density",
@@ -86,6 +90,7 @@ __all__ = [
     "link_weights",
     "measure",
     "measured",
+    "merge",
     "neuron_activation",
     "neuron_modes",
     "neuron_strength",
@@ -101,6 +106,7 @@ __all__ = [
     "sharpness",
     "spectral_norms",
     "weight_basin",
+    "weight_line",
     "weight_plane",
     "weighted_degree",
 ]
