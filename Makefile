@@ -7,7 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 # One process a core, each with one thread: two threads a process on two cores would wait for each other. Processes take a test
 # from whoever has most left, so that modules stay together for as long as possible and their fixtures are made once.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal $(ARGUMENTS)
+# Byte code is kept, also where an image turns that off: a process that has to rewrite all tests starts 10 s later.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal $(ARGUMENTS)
 
 # What the API reference covers: all of it but the command line, which docs/cli.md describes.
 MODULES := axonometry $(filter-out axonometry.cli,$(patsubst src/axonometry/%/__init__.py,axonometry.%,$(wildcard src/axonometry/*/__init__.py))) \

@@ -13,7 +13,7 @@ import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-from tests.slow import slow_tests
+from tests.slow import Times, shared_fixtures, slow_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,11 +40,22 @@ def skip_or_fail(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--times", type=Path, metavar="FOLDER", help="note what tests and fixtures take; see tests/slow.py"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if folder := config.getoption("--times"):
+        config.pluginmanager.register(Times(folder / f"{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.json"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that took long when they were measured are marked slow, beside those that say it themselves."""
-    slow = slow_tests()
+    slow = slow_names()
     for item in items:
-        if item.nodeid in slow:
+        if item.nodeid in slow or not slow.isdisjoint(shared_fixtures(item)):
             item.add_marker(pytest.mark.slow)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.slow import slow_tests
+from tests import slow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -26,13 +27,31 @@ def test_data_directory_has_the_three_sets(data_directory: Path) -> None:
 
 def test_slow_tests_are_there_and_leave_some_of_every_package() -> None:
     tests = Path(__file__).parent
-    slow = {name.split("[")[0] for name in slow_tests()}
-    gone = [name for name in slow if f"def {name.split('::')[-1]}(" not in _text(tests.parent / name.split("::")[0])]
-    assert len(gone) < len(slow) / 4, f"write the list anew, with tests/slow.py: there is no {', '.join(gone)}"
+    names = {name.removeprefix(slow.FIXTURE).split("[")[0] for name in slow.slow_names()}
+    gone = [name for name in names if f"def {name.split('::')[-1]}(" not in _text(tests.parent / name.split("::")[0])]
+    assert len(gone) < len(names) / 4, f"write the list anew, with tests/slow.py: there is no {', '.join(gone)}"
     for package in (path.parent.name for path in (tests.parent / "src/axonometry").glob("*/__init__.py")):
         files = list((tests / package).rglob("test_*.py"))
-        quick = sum(_text(path).count("\ndef test_") for path in files) - sum(f"/{package}/" in name for name in slow)
+        quick = sum(_text(path).count("\ndef test_") for path in files) - sum(f"/{package}/" in name for name in names)
         assert quick > 0 or package == "testing", package
+
+
+def test_the_list_of_slow_tests_is_written_from_what_processes_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = ({"tests/a.py::one": 0.39, "tests/a.py::two[0.4]": 0.4}, {"fixture tests/a.py::runs": 2.0})
+    for worker, seconds in enumerate(noted):
+        (tmp_path / f"gw{worker}.json").write_text(json.dumps(seconds))
+    monkeypatch.setattr(slow, "LIST", tmp_path / "slow.txt")
+    slow.main(str(tmp_path))
+    assert slow.slow_names() == {"fixture tests/a.py::runs", "tests/a.py::two[0.4]"}
+
+
+@pytest.mark.usefixtures("tmp_path", "made_once")
+def test_a_fixture_that_tests_share_counts_by_itself(request: pytest.FixtureRequest) -> None:
+    names = set(slow.shared_fixtures(request.node))
+    assert "fixture tests::made_once" in names
+    assert not any("tmp_path::" in name or "_seeded" in name for name in names)
 
 
 def _text(path: Path) -> str:
