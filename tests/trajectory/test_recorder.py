@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import resource
 import subprocess
@@ -671,3 +672,25 @@ def test_example_or_graph(tmp_path: Path, small: nn.Module, example: Tensor) -> 
     with pytest.raises(RunError, match="groups, synapses or wires differ"):
         load(folder, graph=capture(nn.Linear(2, 2), torch.zeros(1, 2))).graph(0)
     assert load(folder, small, example).graph(0).groups == load(folder, graph=graph).graph(0).groups
+
+
+def test_another_activation_function_does_not_go_on_with_a_run(tmp_path: Path) -> None:
+    def network(activation: nn.Module) -> nn.Module:
+        return nn.Sequential(nn.Linear(3, 2), activation, nn.Linear(2, 1))
+
+    example = torch.zeros(1, 3)
+    with Recorder(tmp_path / "run", network(nn.LeakyReLU(0.1)), example) as recorder:
+        recorder.record(0)
+    for other, words in (
+        (nn.Tanh(), r"aten\.tanh\.default"),
+        (nn.LeakyReLU(0.2), r"aten\.leaky_relu\.default\(%\d, 0\.2\)"),
+    ):
+        with pytest.raises(RunError, match=rf"recorded differently: {words}.* where the run has .*leaky_relu.*0\.1"):
+            Recorder(tmp_path / "run", network(other), example, resume=True)
+    with Recorder(tmp_path / "run", network(nn.LeakyReLU(0.1)).double(), example.double(), resume=True) as recorder:
+        assert recorder.last_step == 0, "a type may change, as before"
+    content = json.loads((tmp_path / "run" / "run.json").read_text())
+    content["software"][-1]["torch"] = "1.0"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(content))
+    with Recorder(tmp_path / "run", network(nn.Tanh()), example, resume=True) as recorder:
+        assert recorder.last_step == 0, "other versions write calls differently"

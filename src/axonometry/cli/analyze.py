@@ -72,7 +72,9 @@ def _run(path: Path) -> dict[str, Any]:
         for metric, (statistic, _) in OVER_TIME.items()
         if not metric.startswith("neuron_") or metric in run.description.measures
     }
-    links = links.rename(columns={"group": "synapse"}).astype({name: int for name in COUNTS if name in links})
+    # A table of a stranger's may count what is no number.
+    counts = [name for name in COUNTS if name in links and links[name].abs().lt(2**53).all()]
+    links = links.rename(columns={"group": "synapse"}).astype(dict.fromkeys(counts, int))
     step = run.steps[-1] if run.steps else None
     return {"path": path, "kind": "run", "step": step, "link_weights": links, **over_time}
 
@@ -145,10 +147,12 @@ def _show_steps(frame: pd.DataFrame, title: str) -> None:
 
 
 def _title(found: dict[str, Any]) -> str:
+    from axonometry.report.render import number
+
     frame = found["link_weights"]
     at = f"run, step {found['step']}" if found["kind"] == "run" else found["kind"]
     types = f", {frame['dtype'].iloc[0]}" if "dtype" in frame and frame["dtype"].nunique() == 1 else ""
-    return f"Link weights of {found['path']} ({at}{types}, {int(frame['count'].sum()):,} in all)"
+    return f"Link weights of {found['path']} ({at}{types}, {number(frame['count'].sum())} in all)"
 
 
 def _readable(frame: pd.DataFrame) -> pd.DataFrame:

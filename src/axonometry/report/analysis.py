@@ -168,7 +168,8 @@ def _layers(run: Trajectory) -> tuple[Block, ...]:
             shown = (*MOMENTS, "sparsity", "dead", "saturated") if live else MOMENTS
             wide = wide[[name for name in shown if name in wide]].reset_index(names="layer")
             # A network that diverged has no counts; a layer without bounds has no saturated neurons.
-            counts = {name: wide[name].astype(int) for name in COUNTS if name in wide and wide[name].notna().all()}
+            whole = [name for name in COUNTS if name in wide and wide[name].abs().lt(2**53).all()]
+            counts = {name: wide[name].astype(int) for name in whole}
             caption = LIVE_CAPTION if live else MOMENTS_CAPTION
             table = pd.DataFrame(wide.assign(**counts))
             blocks.append(Table.of(table, title=f"{title} at step {run.steps[-1]}", caption=caption))

@@ -9,10 +9,12 @@ import numpy as np
 
 from axonometry.report import palette
 from axonometry.report.axes import add_band, as_float32, blank, escape
+from axonometry.report.svg import element
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
+    from markupsafe import Markup
 
 MOST_CURVES = 8
 """Lines that readers can distinguish."""
@@ -61,33 +63,43 @@ def curves(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> go.Fig
     return figure
 
 
-def curves_svg(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> str:
-    """The same as SVG on a light background, with its legend below."""
+def curves_svg(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> Markup:
+    """The same as SVG on a light background, with its legend below; every name in it escaped."""
     frame = _Frame.of(values, log=log)
     parts = list(_parts(values))
     height = _HEIGHT + _LINE * math.ceil(len(parts) / 2)
     ground, ink, muted, line = (palette.TOKENS[name][0] for name in ("surface", "ink", "muted", "line"))
+    size = {"width": _WIDTH - _LEFT - 12, "height": _HEIGHT - _TOP - _BOTTOM}
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
-        f'font-family="system-ui, sans-serif" font-size="12" fill="{muted}">',
-        f'<rect width="{_WIDTH}" height="{height}" fill="{ground}"/>',
-        f'<clipPath id="in"><rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - 12}" '
-        f'height="{_HEIGHT - _TOP - _BOTTOM}"/></clipPath>',
-        f'<text x="8" y="18" fill="{ink}">{escape(y)}</text>',
-        f'<text x="{_WIDTH - 12}" y="{_HEIGHT - 8}" text-anchor="end">{escape(x)}</text>',
+        element("rect", width=_WIDTH, height=height, fill=ground),
+        element("clipPath", element("rect", x=_LEFT, y=_TOP, **size), id="in"),
+        element("text", y, x=8, y=18, fill=ink),
+        element("text", x, x=_WIDTH - 12, y=_HEIGHT - 8, text_anchor="end"),
     ]
     for at, label in frame.rungs():
-        out.append(f'<path d="M{_LEFT} {at:.1f}H{_WIDTH - 12}" stroke="{line}"/>')
-        out.append(f'<text x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{label}</text>')
+        out.append(element("path", d=f"M{_LEFT} {at:.1f}H{_WIDTH - 12}", stroke=line))
+        out.append(element("text", label, x=_LEFT - 8, y=f"{at + 4:.1f}", text_anchor="end"))
     for at, label in frame.ticks():
-        out.append(f'<text x="{at:.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{label}</text>')
+        out.append(element("text", label, x=f"{at:.1f}", y=_HEIGHT - _BOTTOM + 18, text_anchor="middle"))
     for number, (name, part, colour) in enumerate(parts):
-        out += frame.drawn(part, colour, _SVG_DASHES[number % 3])
-        left, top = _LEFT + (number % 2) * (_WIDTH - _LEFT) // 2, _HEIGHT + 8 + _LINE * (number // 2)
         dash = _SVG_DASHES[number % 3]
-        out.append(f'<path d="M{left} {top - 4}h26" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>')
-        out.append(f'<text x="{left + 32}" y="{top}" fill="{ink}">{escape(name)}</text>')
-    return "\n".join([*out, "</svg>"])
+        left, top = _LEFT + (number % 2) * (_WIDTH - _LEFT) // 2, _HEIGHT + 8 + _LINE * (number // 2)
+        out.append(frame.drawn(part, colour, dash))
+        stroke = {"stroke": colour, "stroke_width": 2, "stroke_dasharray": dash}
+        out.append(element("path", d=f"M{left} {top - 4}h26", **stroke))
+        out.append(element("text", name, x=left + 32, y=top, fill=ink))
+    return element(
+        "svg",
+        *(part for drawn in out for part in ("\n", drawn)),
+        "\n",
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {_WIDTH} {height}",
+        width=_WIDTH,
+        height=height,
+        font_family="system-ui, sans-serif",
+        font_size=12,
+        fill=muted,
+    )
 
 
 class _Frame:
@@ -126,20 +138,20 @@ class _Frame:
         marks = [digit * 10.0**power for power in powers for digit in ((1, 2, 5) if few else (1,))]
         return [(self.across(v), f"{v:,g}") for v in marks if low <= v <= high]
 
-    def drawn(self, part: pd.DataFrame, colour: str, dash: str) -> list[str]:
+    def drawn(self, part: pd.DataFrame, colour: str, dash: str) -> Markup:
         """A band, a line and its dots."""
         known = part.dropna(subset=["low", "high"])
         edge = [*zip(known["x"], known["high"], strict=True), *list(zip(known["x"], known["low"], strict=True))[::-1]]
         dots = [(self.across(a), self.up(b)) for a, b in zip(part["x"], part["value"], strict=True) if b == b]
         way = " ".join(f"{a:.1f},{b:.1f}" for a, b in dots)
         band = " ".join(f"{self.across(a):.1f},{self.up(b):.1f}" for a, b in edge)
-        return [
-            '<g clip-path="url(#in)">',
-            f'<polygon points="{band}" fill="{colour}" fill-opacity="0.13"/>' if band else "",
-            f'<polyline points="{way}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>',
-            *(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.6" fill="{colour}"/>' for a, b in dots),
-            "</g>",
-        ]
+        return element(
+            "g",
+            *([element("polygon", points=band, fill=colour, fill_opacity="0.13")] if band else []),
+            element("polyline", points=way, fill="none", stroke=colour, stroke_width=2, stroke_dasharray=dash),
+            *(element("circle", cx=f"{a:.1f}", cy=f"{b:.1f}", r="2.6", fill=colour) for a, b in dots),
+            clip_path="url(#in)",
+        )
 
 
 def _parts(values: pd.DataFrame) -> list[tuple[str, pd.DataFrame, str]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING
 
 from axonometry.report import palette
+from axonometry.report.svg import element
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from markupsafe import Markup
 
     from axonometry.program.ir import Group, Synapse, Wire
 
@@ -49,7 +51,7 @@ class _Bundle:
         self.names.append(f"{name}: {links:,} links")
 
 
-def graph_svg(groups: Sequence[Group], synapses: Sequence[Synapse], wires: Sequence[Wire] = ()) -> str:
+def graph_svg(groups: Sequence[Group], synapses: Sequence[Synapse], wires: Sequence[Wire] = ()) -> Markup:
     """The graph as an SVG element.
 
     A bar's height grows with the logarithm of its group's neurons. Groups next to each other are linked by bands,
@@ -81,12 +83,17 @@ def graph_svg(groups: Sequence[Group], synapses: Sequence[Synapse], wires: Seque
     width = max((box.x for box in boxes.values()), default=0.0) + 70
     summary = f"{len(groups)} neuron groups and {len(synapses)} synapses, from left to right"
     bars = (_bar(box, max(b.column for b in boxes.values())) for box in boxes.values())
-    return (
-        f'<svg viewBox="0 {top:.0f} {width:.0f} {bottom - top:.0f}" width="{width:.0f}" height="{bottom - top:.0f}" '
-        f'role="img" font-size="12" font-family="inherit"><title>{summary}</title>'
-        + "".join(element for element, _ in links)
-        + "".join(bars)
-        + "</svg>"
+    return element(
+        "svg",
+        element("title", summary),
+        *(drawn for drawn, _ in links),
+        *bars,
+        viewBox=f"0 {top:.0f} {width:.0f} {bottom - top:.0f}",
+        width=f"{width:.0f}",
+        height=f"{bottom - top:.0f}",
+        role="img",
+        font_size=12,
+        font_family="inherit",
     )
 
 
@@ -105,46 +112,57 @@ def _place(groups: Sequence[Group], edges: list[tuple[str, str]]) -> dict[str, _
     boxes = {}
     for group in groups:
         column = depth[group.name]
-        height = 14 + (_TALLEST - 14) * math.log1p(group.n_neurons) / math.log1p(most)
+        height = 14 + (_TALLEST - 14) * math.log1p(group.n_neurons) / math.log1p(max(most, 1))
         y = filled[column] + height / 2 if column in filled else 0.0
         filled[column] = y + height / 2 + 4 * _LINE
         boxes[group.name] = _Box(group, column, 60.0 + step * column, y, height)
     return boxes
 
 
-def _link(start: _Box, end: _Box, bundle: _Bundle) -> tuple[str, float]:
+def _link(start: _Box, end: _Box, bundle: _Bundle) -> tuple[Markup, float]:
     """A band or an arc between two groups, and its height."""
     between = abs(end.column - start.column) - 1
-    tip = f"<title>{escape(start.group.name)} to {escape(end.group.name)}\n{escape(chr(10).join(bundle.names))}</title>"
+    tip = element("title", "\n".join([f"{start.group.name} to {end.group.name}", *bundle.names]))
     x1, x2, middle = start.x + _BAR / 2, end.x - _BAR / 2, (start.x + end.x) / 2
     if between < 1:
         path = f"M{x1:.1f} {start.top:.1f}L{x2:.1f} {end.top:.1f}V{end.bottom:.1f}L{x1:.1f} {start.bottom:.1f}Z"
-        style, height, text = 'fill="var(--muted)" fill-opacity=".16"', start.top, (start.y + end.y) / 2 + 4
+        line = element("path", d=path, fill="var(--muted)", fill_opacity=".16")
+        height, text = start.top, (start.y + end.y) / 2 + 4
     else:
         peak = min(start.top, end.top) - 26 - 22 * min(between, 5)
         path = (
             f"M{start.x:.1f} {start.top:.1f}C{start.x:.1f} {peak:.1f} {end.x:.1f} {peak:.1f} {end.x:.1f} {end.top:.1f}"
         )
-        style = 'fill="none" stroke="var(--muted)" stroke-opacity=".6" stroke-width="1.5"'
+        line = element("path", d=path, fill="none", stroke="var(--muted)", stroke_opacity=".6", stroke_width="1.5")
         text = height = 0.25 * min(start.top, end.top) + 0.75 * peak - 5
-    place = f'x="{middle:.1f}" y="{text:.1f}" text-anchor="middle" fill="var(--muted)"'
-    count = f"<text {place}>{short_count(bundle.links)}</text>"
-    return f'<g>{tip}<path d="{path}" {style}/>{count}</g>', height
+    count = _words(short_count(bundle.links), middle, text, fill="var(--muted)")
+    return element("g", tip, line, count), height
 
 
-def _bar(box: _Box, deepest: int) -> str:
+def _bar(box: _Box, deepest: int) -> Markup:
     group = box.group
     light = palette.shade("depth", box.column / max(deepest, 1))
     shape = " × ".join(str(size) for size in group.shape) or "1"
-    name = escape(_end(group.name))
-    middle = f'x="{box.x:.1f}" text-anchor="middle"'
-    return (
-        f"<g><title>{escape(group.name)}: {group.n_neurons:,} neurons, {group.role}</title>"
-        f'<rect x="{box.x - _BAR / 2:.1f}" y="{box.top:.1f}" width="{_BAR}" height="{box.height:.1f}" rx="4" '
-        f'style="fill: light-dark({light}, {palette.DARK[light]})"/>'
-        f'<text {middle} y="{box.bottom + _LINE:.1f}" font-weight="600" fill="var(--ink)">{name}</text>'
-        f'<text {middle} y="{box.bottom + 2 * _LINE:.1f}" fill="var(--muted)">{shape}</text></g>'
+    bar = element(
+        "rect",
+        x=f"{box.x - _BAR / 2:.1f}",
+        y=f"{box.top:.1f}",
+        width=_BAR,
+        height=f"{box.height:.1f}",
+        rx=4,
+        style=f"fill: light-dark({light}, {palette.DARK[light]})",
     )
+    return element(
+        "g",
+        element("title", f"{group.name}: {group.n_neurons:,} neurons, {group.role}"),
+        bar,
+        _words(_end(group.name), box.x, box.bottom + _LINE, font_weight=600, fill="var(--ink)"),
+        _words(shape, box.x, box.bottom + 2 * _LINE, fill="var(--muted)"),
+    )
+
+
+def _words(text: str, x: float, y: float, **attributes: object) -> Markup:
+    return element("text", text, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor="middle", **attributes)
 
 
 def short_count(count: int) -> str:

@@ -1,7 +1,8 @@
 """A page of a report: frozen dataclasses in, one self-contained HTML file out.
 
-The page works offline: styles, scripts and plotly.js (once) are inside it, and its content security policy forbids
-all requests. Without scripts, and in print, text, tables and drawings are complete.
+The page works offline: styles, scripts and plotly.js (once) are inside it. Its content security policy forbids all
+requests and runs only these scripts, which it knows by their hashes: a script that came in with a name would not run.
+Without scripts, and in print, text, tables and drawings are complete.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from axonometry.errors import AxonometryError
 from axonometry.files import write_text
 from axonometry.report import palette
-from axonometry.report.render import environment, unique_slugs
+from axonometry.report.render import environment, script_sources, scripts_of_page, unique_slugs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +115,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Drawing:
-    """An SVG drawing that needs no script. ``svg`` is trusted: escape names from users first."""
+    """An SVG drawing that needs no script. ``svg`` is trusted: make it of ``report.svg.element``, which escapes."""
 
     title: str
     svg: str
@@ -161,15 +162,15 @@ class Page:
             MissingExtraError: plotly or jinja2 is not installed.
         """
         template = environment().get_template("template.html")
-        from plotly.offline import get_plotlyjs
-
+        scripts = scripts_of_page(plotly=self._has_figures())
         slugs = unique_slugs([tab.name for tab in self.tabs])
         return template.render(
             page=self,
             tabs=list(zip(slugs, self.tabs, strict=True)),
             dark=palette.DARK,
             tokens=palette.TOKENS,
-            plotlyjs=get_plotlyjs() if self._has_figures() else "",
+            scripts=scripts,
+            script_sources=script_sources(scripts.values()),
             version=_version(),
         )
 

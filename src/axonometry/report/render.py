@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import itertools
 import json
 import math
@@ -14,7 +16,7 @@ from axonometry.errors import MissingExtraError
 from axonometry.report import palette
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import jinja2
     import plotly.graph_objects as go
@@ -34,7 +36,7 @@ def environment() -> jinja2.Environment:
     import jinja2
 
     made = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: resources.files(__package__).joinpath(name).read_text("utf-8")),
+        loader=jinja2.FunctionLoader(_own),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -50,6 +52,29 @@ def environment() -> jinja2.Environment:
         "plotly_json": _figure,
     }
     return made
+
+
+def scripts_of_page(*, plotly: bool) -> dict[str, str]:
+    """The scripts of a page by name: all of a page's code, and none of its content.
+
+    Args:
+        plotly: Whether the page has figures.
+    """
+    from plotly.offline import get_plotlyjs
+
+    return {"head": _own("head.js"), "plotly": get_plotlyjs() if plotly else "", "page": _own("page.js")}
+
+
+def script_sources(scripts: Iterable[str]) -> Markup:
+    """The sources of a content security policy that runs these scripts, as they stand in the page, and no other.
+
+    >>> str(script_sources(["alert(1)"]))
+    "'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI='"
+    """
+    from markupsafe import Markup
+
+    digests = (hashlib.sha256(script.encode()).digest() for script in scripts if script)
+    return Markup(" ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests))
 
 
 def number(value: object) -> str:
@@ -70,6 +95,8 @@ def number(value: object) -> str:
         real = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return str(value)
+    except OverflowError:  # an integer beyond floats; str() of thousands of digits is slow, and refused beyond 4300
+        return "> 1.8e308" if value > 0 else "< −1.8e308"  # type: ignore[operator]
     if math.isnan(real):
         return "–"
     if math.isinf(real):
@@ -83,7 +110,10 @@ def sort_key(value: object) -> float | None:
     """The sort key of a cell that is a number, else None."""
     if isinstance(value, (str, bool)) or not hasattr(value, "__float__"):
         return None
-    real = float(value)
+    try:
+        real = float(value)
+    except OverflowError:  # an integer beyond floats
+        return None
     return real if math.isfinite(real) else None
 
 
@@ -99,6 +129,11 @@ def unique_slugs(names: Sequence[str]) -> list[str]:
         candidates = (base if count == 1 else f"{base}-{count}" for count in itertools.count(1))
         slugs.append(next(slug for slug in candidates if slug not in slugs))
     return slugs
+
+
+def _own(name: str) -> str:
+    """A file of this package."""
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 def _prose(text: str) -> list[Markup]:

@@ -18,6 +18,7 @@ from axonometry.program import NeuralGraph, capture
 from axonometry.program.readings.samples import Samples
 from axonometry.program.untouched import unwrapped
 from axonometry.trajectory import store
+from axonometry.trajectory.architecture import shapes
 from axonometry.trajectory.begin import begin, saved
 from axonometry.trajectory.choices import (
     as_tuple,
@@ -125,6 +126,7 @@ class Recorder:
         description = store.describe(
             self._graph, measures=measures, layers=layers, keep_weights=keep_weights, configuration=configuration
         )
+        description = replace(description, tensors=shapes(state_tensors(self._model)))
         self._samples = samples
         with random_state_kept():
             description = replace(description, samples=sample_set(self._graph, measures, samples))

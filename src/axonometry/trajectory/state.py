@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import RunError, corrupt_file
-from axonometry.files import atomic_write
+from axonometry.files import atomic_write, irregular
 
 Tree = Any
 """Tensors, numbers, strings and None in lists, tuples and dictionaries."""
@@ -55,18 +55,25 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], Tree]:
     """
     from safetensors import SafetensorError, safe_open
 
+    other = irregular(path)  # a pipe would keep the reader waiting
+    if other is not None:
+        corrupt_run(path, f"{other}, not a file")
     try:
         with safe_open(path, framework="pt") as file:
             notes = dict(file.metadata() or {})
             content = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         expected = notes.pop("crc32")
-        names, tied, skeleton = (json.loads(notes[note]) for note in ("names", "tied", "tree"))
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         corrupt_run(path, error)
     if _checksum(content, notes) != expected:
         corrupt_run(path, "checksum mismatch")
-    content |= {name: content[twin] for name, twin in tied.items()}
-    return {name: content[name] for name in names}, _unflatten(skeleton, content)
+    # Whoever changes the notes can compute their checksum anew, so that they may say anything.
+    try:
+        names, tied, skeleton = (json.loads(notes[note]) for note in ("names", "tied", "tree"))
+        content |= {str(name): content[twin] for name, twin in tied.items()}
+        return {str(name): content[name] for name in names}, _unflatten(skeleton, content)
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        corrupt_run(path, "its notes do not fit its tensors")
 
 
 def corrupt_run(path: Path, found: object) -> NoReturn:
@@ -195,5 +202,7 @@ def _unflatten(skeleton: Tree, tensors: Mapping[str, Tensor]) -> Tree:
         return tensors[inside]
     if kind == "dict":
         return {key: _unflatten(value, tensors) for key, value in inside}
+    if kind not in ("list", "tuple"):
+        raise ValueError(kind)
     values = [_unflatten(value, tensors) for value in inside]
     return tuple(values) if kind == "tuple" else values

@@ -17,13 +17,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from axonometry.errors import RunError
-from axonometry.files import discard_partial, write_text
+from axonometry.files import discard_partial, parse_json, read_json, write_text
 from axonometry.program import Coverage, Group, NeuralGraph, Synapse, Wire
+from axonometry.trajectory.architecture import calls, other_call, other_shape
+from axonometry.trajectory.fields import FieldError, check_graph, fitting, nonfinite
 from axonometry.trajectory.state import corrupt_run
 from axonometry.trajectory.tables import is_step
 
@@ -46,8 +48,6 @@ DESCRIPTION = "run.json"
 SNAPSHOTS = "snapshots"
 RESUME = "resume"
 
-Part = TypeVar("Part", Group, Synapse, Wire, Coverage)
-
 
 @dataclass(frozen=True)
 class Description:
@@ -65,8 +65,12 @@ class Description:
         samples: Number (count) and SHA-256 (sha256) of the samples that measures ran through the network, where there
             are any.
         software: Versions of what recorded it; a further entry where a run was resumed with others.
-        complete: Whether the recorder was closed at its end, rather than stopped by an error or a kill.
+        complete: Whether the recorder was closed, rather than ended by an error or a kill.
         format: The format's version in the folder.
+        planned_steps: How many steps were planned; None where nobody said.
+        stopped: Whether the recorder was closed before the training's planned end.
+        tensors: Shapes of the state dict's tensors; None in runs that were recorded before they were noted.
+        operations: The calls that the forward pass consists of, in order; None likewise.
     """
 
     groups: tuple[Group, ...]
@@ -81,6 +85,10 @@ class Description:
     software: tuple[dict[str, str], ...] = ()
     complete: bool = False
     format: int = FORMAT
+    planned_steps: int | None = None
+    stopped: bool = False
+    tensors: dict[str, tuple[int, ...]] | None = None
+    operations: tuple[str, ...] | None = None
 
 
 def describe(
@@ -96,13 +104,30 @@ def describe(
     Raises:
         RunError: The configuration holds what JSON cannot.
     """
-    try:
-        stored = None if configuration is None else json.loads(json.dumps(dict(configuration)))
-    except (TypeError, ValueError) as error:
-        rule = f"a run's configuration holds JSON values: {error}"
-        raise RunError(rule, "", "Use numbers, strings, lists, dictionaries and None") from error
     parts = (graph.groups, graph.synapses, graph.wires, graph.coverage)
-    return Description(*parts, measures, layers, keep_weights, stored, software=(software(),))
+    found = Description(
+        *parts, measures, layers, keep_weights, _stored(configuration), software=(software(),), operations=calls(graph)
+    )
+    try:
+        _checked(asdict(found))
+    except FieldError as error:  # a module may have any name
+        raise RunError("a run's names are text without control characters", str(error), "Rename the module") from error
+    return found
+
+
+def _stored(configuration: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A configuration as it will be read."""
+    if configuration is None:
+        return None
+    try:
+        stored = parse_json(json.dumps(dict(configuration)))
+        wrong = next(nonfinite(stored), None)
+        if wrong is not None:
+            raise FieldError(f"{wrong} is not finite")
+    except (TypeError, ValueError, RecursionError) as error:
+        rule = f"a run's configuration holds JSON values: {error}"
+        raise RunError(rule, "", "Use finite numbers, strings, lists, dictionaries and None") from error
+    return dict(stored)
 
 
 def software() -> dict[str, str]:
@@ -132,7 +157,7 @@ def read_description(folder: Path) -> Description:
     """
     path = folder / DESCRIPTION
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         rule = f"not a run: {folder} has no {DESCRIPTION}" if folder.exists() else f"no such folder: {folder}"
         raise RunError(rule, "", "Check the path") from error
@@ -150,9 +175,9 @@ def read_description(folder: Path) -> Description:
     for old in range(number, FORMAT):
         content = _UPGRADES[old](content)
     try:
-        return _parse(content)
-    except (TypeError, KeyError, ValueError) as error:
-        corrupt_run(path, error)
+        return _checked(content)
+    except FieldError as error:
+        corrupt_run(path, str(error))
 
 
 def same_network(recorded: Description, now: Description) -> bool:
@@ -174,6 +199,10 @@ def resumed(recorded: Description, now: Description, folder: Path) -> Descriptio
     ]
     if now.configuration is not None and now.configuration != recorded.configuration:
         differing.append("configuration")
+    if not differing:
+        differing += filter(None, [other_shape(recorded.tensors, now.tensors)])
+        if any(one.get("torch") == torch.__version__ for one in recorded.software[-1:]):  # others write calls otherwise
+            differing += filter(None, [other_call(recorded.operations, now.operations)])
     if differing:
         raise RunError(
             f"the run in {folder} was recorded differently: {', '.join(differing)}",
@@ -181,7 +210,9 @@ def resumed(recorded: Description, now: Description, folder: Path) -> Descriptio
             "Pass what the run was begun with, or record into another folder",
         )
     known = recorded.software if now.software[0] in recorded.software else recorded.software + now.software
-    return replace(recorded, software=known)
+    planned = recorded.planned_steps if now.planned_steps is None else now.planned_steps
+    noted = {name: getattr(recorded, name) or getattr(now, name) for name in ("tensors", "operations")}
+    return replace(recorded, software=known, planned_steps=planned, **noted)
 
 
 def snapshot_path(folder: Path, step: int) -> Path:
@@ -203,33 +234,27 @@ def discard_leftovers(folder: Path, steps: tuple[int, ...]) -> None:
                 path.unlink()
 
 
-def _parse(content: dict[str, Any]) -> Description:
-    return Description(
-        groups=_parts(Group, [{"rolled": row["name"], **row} for row in content["groups"]]),  # before recurrent cells
-        synapses=_parts(Synapse, content["synapses"]),
-        wires=_parts(Wire, content["wires"]),
-        coverage=_parts(Coverage, content["coverage"]),
-        measures=tuple(_typed(content, "measures", list)),
-        layers=_tupled(_typed(content, "layers", list, type(None))),
-        keep_weights=_typed(content, "keep_weights", bool),
-        configuration=_typed(content, "configuration", dict, type(None)),
-        samples=_typed({"samples": None, **content}, "samples", dict, type(None)),  # runs before measures of samples
-        software=tuple(_typed(content, "software", list)),
-        complete=_typed(content, "complete", bool),
-        format=content["format"],
-    )
+def _checked(content: dict[str, Any]) -> Description:
+    """The description that a file holds.
+
+    Raises:
+        FieldError: A field is missing or wrong.
+    """
+    added = {name: _LATER[name] for name in _LATER if name not in content}
+    groups = content.get("groups")
+    if isinstance(groups, list | tuple):  # before recurrent cells, each group was its own
+        content = {**content, "groups": [_rolled(group) for group in groups]}
+    found: Description = fitting({**content, **added}, Description, "")
+    check_graph(found.groups, found.synapses, found.wires)
+    if found.samples is not None:
+        fitting(found.samples.get("count"), int, "samples.count")
+        fitting(found.samples.get("sha256"), str, "samples.sha256")
+    return found
 
 
-def _typed(content: dict[str, Any], name: str, *kinds: type) -> Any:
-    if not isinstance(content[name], kinds):
-        raise TypeError(f"{name} is {content[name]!r}")
-    return content[name]
+_LATER = {"samples": None, "planned_steps": None, "stopped": False, "tensors": None, "operations": None}
+"""What fields that older runs lack stand for."""
 
 
-def _parts(kind: type[Part], rows: list[dict[str, Any]]) -> tuple[Part, ...]:
-    fields = kind.__dataclass_fields__
-    return tuple(kind(**{name: _tupled(row[name]) for name in fields}) for row in rows)
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _rolled(group: Any) -> Any:
+    return {"rolled": group["name"], **group} if isinstance(group, dict) and "name" in group else group

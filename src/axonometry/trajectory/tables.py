@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from axonometry.files import atomic_write
+from axonometry.files import atomic_write, irregular
 from axonometry.trajectory.state import corrupt_run
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ COMPACTED = "metrics.parquet"
 PIECES = "metrics"
 
 _STEPS = b"axonometry.steps"
+_STEP_NUMBERS = range(-(2**63), 2**63)
 
 
 def steps_in(folder: Path) -> tuple[int, ...]:
@@ -85,7 +86,10 @@ def read_table(folder: Path, steps: Iterable[int]) -> pa.Table:
     if compacted:
         table = read_file(folder / COMPACTED)
         parts.insert(0, table.filter(pc.is_in(table["step"], pa.array(wanted, pa.int64()))))
-    return pa.concat_tables(parts).replace_schema_metadata() if parts else _schema().empty_table()
+    table = pa.concat_tables(parts).replace_schema_metadata() if parts else _schema().empty_table()
+    if table.group_by(["step", "group", "metric", "statistic"]).aggregate([]).num_rows != len(table):
+        corrupt_run(folder / (COMPACTED if compacted else PIECES), "a statistic of a step is there twice")
+    return table
 
 
 def compact(folder: Path) -> None:
@@ -152,7 +156,7 @@ def _pieces(folder: Path) -> dict[int, Path]:
 
 def is_step(name: str) -> bool:
     """Whether a file's stem is a step as we write it."""
-    return name.removeprefix("-").isdecimal() and str(int(name)) == name
+    return name.removeprefix("-").isdecimal() and str(int(name)) == name and int(name) in _STEP_NUMBERS
 
 
 def _compacted_steps(folder: Path) -> tuple[int, ...]:
@@ -167,8 +171,10 @@ def _steps_named(path: Path, file: pq.ParquetFile) -> tuple[int, ...]:
     try:
         crc, steps = file.schema_arrow.metadata[_STEPS].split(maxsplit=1)
         if int(crc, 16) == zlib.crc32(steps):
-            return tuple(json.loads(steps))
-    except (TypeError, KeyError, ValueError):
+            named = tuple(json.loads(steps))
+            if all(type(step) is int and step in _STEP_NUMBERS for step in named) and [*named] == sorted({*named}):
+                return named
+    except (TypeError, KeyError, ValueError, RecursionError):
         pass
     corrupt_run(path, "no list of steps with a matching checksum")
 
@@ -190,11 +196,19 @@ def read_file(path: Path) -> pa.Table:
         RunError: It is corrupt; its checksums are compared.
         FileNotFoundError: It is missing.
     """
+    import pyarrow.compute as pc
+
     with _opened(path) as file:
+        named = _steps_named(path, file)
+        if not file.schema_arrow.equals(_schema()):
+            corrupt_run(path, f"the columns {', '.join(file.schema_arrow.names)}")
         table = file.read(use_threads=False)
-        _steps_named(path, file)
-    if not table.schema.equals(_schema()):
-        corrupt_run(path, f"the columns {', '.join(table.column_names)}")
+    if any(column.null_count for column in table.columns):
+        corrupt_run(path, "rows with nothing in a column")
+    if (path.name != COMPACTED and named != (int(path.stem),)) or not {*pc.unique(table["step"]).to_pylist()} <= {
+        *named
+    }:
+        corrupt_run(path, "rows of other steps than it names")
     return table
 
 
@@ -203,6 +217,9 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    other = irregular(path)  # a pipe would keep the reader waiting
+    if other is not None:
+        corrupt_run(path, f"{other}, not a file")
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield file

@@ -1,4 +1,4 @@
-"""Whether every file of a run is intact."""
+"""Whether every file of a run is intact and belongs to it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pathlib import Path
 
 from axonometry.errors import RunError
 from axonometry.trajectory import store
+from axonometry.trajectory.architecture import other_shape, shapes
+from axonometry.trajectory.fields import nonfinite
 from axonometry.trajectory.state import read_state
 from axonometry.trajectory.tables import read_file, steps_in, table_files
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A corrupt file of a run.
+    """A file of a run that is corrupt, or not this run's.
 
     Attributes:
         file: The file.
@@ -27,6 +29,8 @@ class Finding:
 
 def verify(folder: str | Path) -> tuple[Finding, ...]:
     """Read every file of a run and compare its checksum; an empty result means that nothing is wrong.
+
+    Every field of ``run.json`` is checked, and so is whether each snapshot has the tensors of the network in it.
 
     What a kill left of an incomplete step is not a finding: nothing reads it. The folder is not changed.
 
@@ -68,10 +72,34 @@ def _findings(folder: Path, path: Path) -> Iterator[Finding]:
     except RunError as error:
         yield Finding(path, str(error))
         return
+    yield from (Finding(path, f"{place} is NaN or infinite") for place in nonfinite(description.configuration))
     corrupt = [finding for path in table_files(folder) for finding in _problem(path, read_file)]
     yield from corrupt
-    states = _states(folder, description, tables_intact=not corrupt)
-    yield from (finding for path in states for finding in _problem(path, read_state))
+    expected = _Shapes(description)
+    for state in _states(folder, description, tables_intact=not corrupt):
+        yield from _problem(state, expected.compare if state.parent.name == store.SNAPSHOTS else read_state)
+
+
+class _Shapes:
+    """The shapes that every snapshot's tensors have: those of ``run.json``, else those of the first snapshot read."""
+
+    def __init__(self, description: store.Description) -> None:
+        self._known = description.tensors
+        self._parameters = {row.parameter for row in description.coverage}
+
+    def compare(self, path: Path) -> None:
+        """Read a snapshot.
+
+        Raises:
+            RunError: It is corrupt, or of another network.
+        """
+        found = shapes(read_state(path)[0])
+        missing = sorted(self._parameters - found.keys())
+        self._known = self._known or found
+        difference = f"{missing[0]} is missing" if missing else other_shape(self._known, found)
+        if difference:
+            remedy = "Restore it from a copy; the run's other files are intact"
+            raise RunError(f"not this run's: {path}: {difference}", "", remedy)
 
 
 def _states(folder: Path, description: store.Description, *, tables_intact: bool) -> list[Path]:
