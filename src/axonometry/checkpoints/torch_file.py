@@ -103,6 +103,8 @@ class Archive(Container):
         """So many bytes of a storage."""
         member = self._members[f"{self._prefix}data/{storage.key}"]
         raw = torch.empty(count, dtype=torch.uint8)
+        # torch.save stores without compression, so that a tensor is a range of the file: of 10 GB, the 4 kB that are
+        # asked for are read. A compressed member has to be read from its beginning.
         if member.compress_type == zipfile.ZIP_STORED:
             with self._path.open("rb") as file:
                 _fill(raw, file, _begin(file, member) + start)
@@ -143,6 +145,7 @@ class OldFile(Container):
     def read(self, storage: Storage, start: int, count: int) -> Tensor:
         """So many bytes of a storage."""
         begin, held = self._places[storage.key]
+        # A view's offset and shape come from the pickle, the storage's size from the file: one may lie about the other.
         if start + count > held:
             raise ValueError(f"storage {storage.key} of {held:,} bytes, not of {start + count:,}")
         raw = torch.empty(count, dtype=torch.uint8)
@@ -214,6 +217,8 @@ def _places(stream: Any, keys: Any, sizes: dict[str, int]) -> dict[str, tuple[in
         stream.seek(here)
         (count,) = struct.unpack("<q", stream.read(8))
         size = count * sizes.get(key, 1)
+        # A file of 100 bytes may say that its storage has 2^60 elements. Compared before anything is reserved: what the
+        # file backs is all that is ever read.
         if count < 0 or here + 8 + size > end:
             raise ValueError(f"storage {key} of {size:,} bytes, of which the file holds {max(end - here - 8, 0):,}")
         places[key] = (here + 8, size)

@@ -64,6 +64,8 @@ def largest_eigenpair(
 
     operator = LinearOperator(shape=(n, n), matvec=counted, dtype=begin.dtype)
     try:
+        # "LA", the largest, and not "LM", the largest in size: of a bipartite layering -λ is as large in size as λ, and
+        # which of the two came out would be chance.
         values, vectors = eigsh(operator, k=1, which="LA", v0=begin, ncv=basis, maxiter=restarts, tol=tol)
     except ArpackError as error:
         raise ConvergenceError(

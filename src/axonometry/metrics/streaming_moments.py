@@ -128,6 +128,8 @@ class StreamingMoments:
 
     def join(self, other: StreamingMoments) -> None:
         """Count in the samples of another tally of the same neurons."""
+        # Both tallies have a centre of their own, their first samples' mean; sums about different centres cannot be
+        # added.
         self.powers += _rebased(other.powers, other.centre - self.centre, other.count)
         self.minimum = torch.minimum(self.minimum, other.minimum)
         self.maximum = torch.maximum(self.maximum, other.maximum)
@@ -205,6 +207,8 @@ class StreamingMoments:
         ranks = [max(1, math.ceil(p * float(cumulated[-1]))) for p in probabilities]
         places = torch.searchsorted(cumulated, torch.tensor(ranks))
         minimum, maximum = float(self.minimum.min()), float(self.maximum.max())
+        # Rank 1 is the minimum, the last rank the maximum, and these are known exactly: rounding to bfloat16 would lose
+        # 2^-8.
         exact = {1: minimum, int(cumulated[-1]): maximum}
         rounded = numbers[order][places].clamp(minimum, maximum).tolist()
         return [exact.get(rank, value) for rank, value in zip(ranks, rounded, strict=True)]

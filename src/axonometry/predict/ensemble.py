@@ -139,6 +139,8 @@ def stacking_weights(
 
     errors = (predictions - targets).reshape(len(predictions), -1)
     # Weights that add up to 1 make the combined error a combination of errors; a heavy row of ones holds them to it.
+    # nnls keeps weights at or above 0 and knows no other side condition. A row of size h adds h² (sum - 1)² to the
+    # squares, so that the sum differs from 1 by about (error / h)² = 1e-8, which the division below takes away.
     heavy = 1e4 * max(float(np.abs(errors).max()), 1e-9)
     matrix = np.vstack([errors.T, np.full(len(errors), heavy)])
     weights, _ = nnls(matrix, np.append(np.zeros(errors.shape[1]), heavy))

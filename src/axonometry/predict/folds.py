@@ -38,6 +38,7 @@ def fold_numbers(groups: Sequence[Hashable], folds: int, seed: int) -> Int[np.nd
     # Large groups first, so that the folds end up even; stable, so that equal ones stay in random order.
     order = order[np.argsort(-sizes[order], kind="stable")]
     fold_of_group, held = np.empty(len(sizes), dtype=int), np.zeros(folds)
+    # The emptiest fold takes the next group: sizes 4 3 2 2 1 into two folds give 4 2 | 3 2 1, by rows 6 and 6.
     for group in order:
         fold_of_group[group] = held.argmin()
         held[held.argmin()] += sizes[group]
@@ -94,6 +95,8 @@ def cv_plus(
     if n < needed_for(level):
         rule = f"an interval of level {level} needs {needed_for(level)} runs"
         raise PredictionError(rule, str(n), "Use more runs or a lower level")
+    # Each training row i votes with its own fold's model: mu_i(x) - R_i and mu_i(x) + R_i. A jackknife around one
+    # common model, mu(x) +- R_i, has no such guarantee: mu may lie nearer to the rows that it saw than to any new one.
     residuals = np.abs(ensemble.targets - ensemble.out_of_fold)[:, 0]
     centre = by_fold[ensemble.fold_of, :, 0]
     # Ranks count from 1 in the source and from 0 here; rounding first keeps 0.1 * 20 = 2.0000000000000004 at 2.

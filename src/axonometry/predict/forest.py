@@ -80,6 +80,8 @@ class Forest:
         starts = np.cumsum([0, *(tree.node_count for tree in trees)])
         own = np.arange(starts[-1])
         leaf = np.concatenate([tree.children_left for tree in trees]) < 0
+        # scikit-learn numbers each tree's nodes from 0. In one list the second tree begins behind the first: with 3 and
+        # 5 nodes, node 1 of tree 1 is node 4.
         shift = np.repeat(starts[:-1], np.diff(starts))
         left, right = (
             np.concatenate([getattr(tree, f"children_{side}") for tree in trees]) for side in ("left", "right")
@@ -98,6 +100,8 @@ class Forest:
         """The mean of the trees' predictions."""
         rows = np.arange(len(scores))
         scores = scores.astype(np.float32)  # as scikit-learn compares
+        # All rows go down all trees at once, a level a step; who has arrived stays, since a leaf is its own child. A
+        # deep tree costs the others steps that change nothing, which is still far less than a walk in Python.
         node = np.broadcast_to(self.roots[:, None], (len(self.roots), len(rows)))
         for _ in range(self.depth):
             down = scores[rows, self.column[node]] <= self.threshold[node]
@@ -113,6 +117,8 @@ class Forest:
         Raises:
             PredictionError: One does not.
         """
+        # Links only to the node itself or to later ones: then no walk goes round in a circle, whatever a file says, and
+        # one of `depth` steps ends.
         nodes, own = len(self.value), np.arange(len(self.value))
         lengths = {len(self.left), len(self.right), len(self.column), len(self.threshold)}
         ways = [self.left, self.right]

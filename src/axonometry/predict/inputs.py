@@ -179,6 +179,7 @@ def class_indicators(
     array([[1., 0.],
            [0., 1.]])
     """
+    # digitize counts the thresholds at or below y: of 0.5 that is 0 for 0.3 and 1 for 0.5 itself, the upper class.
     return (np.digitize(y, thresholds)[:, None] == np.arange(len(thresholds) + 1)).astype(np.float64)
 
 
@@ -188,5 +189,6 @@ def probabilities(scores: Float[np.ndarray, "rows classes"]) -> Float[np.ndarray
     >>> probabilities(np.array([[0.6, 0.2], [1.3, -0.3]])).round(2).tolist()
     [[0.75, 0.25], [1.0, 0.0]]
     """
+    # Not 0: a run that no class claims, whose scores all are negative, has to add up to 1 too, and becomes even.
     inside = scores.clip(1e-6, 1.0)
     return inside / inside.sum(axis=1, keepdims=True)

@@ -123,10 +123,15 @@ def left_out_errors(kernel: Matrix, targets: Matrix) -> Float[np.ndarray, " pena
     >>> left_out_errors(np.eye(2), np.array([[1.0], [-1.0]])).round(6)[0]  # rows that know nothing of each other
     np.float64(1.0)
     """
+    # Why (G y)_i / G_ii: leave row i out, and let y_i be what the others predict for it. The fit to all rows with this
+    # y_i is the fit without row i, whose residual at i is 0 = penalty * (G y)_i. Moving y_i back by the error e adds e
+    # G_ii.
     values, vectors = np.linalg.eigh(kernel)
     turned = vectors.T @ targets
     errors = []
     for penalty in PENALTIES:
+        # Rounding makes the least eigenvalues of a kernel a little negative; with a small penalty 1 / (v + penalty)
+        # would flip.
         inverse = 1 / (np.maximum(values, 0) + penalty)
         weights = vectors @ (inverse[:, None] * turned)
         left_out = weights / (np.square(vectors) @ inverse)[:, None]

@@ -39,6 +39,7 @@ class RankGaussTransformer:
         """
         ordered = np.sort(_ordered(values), axis=0)
         varies = np.flatnonzero(ordered[0] < ordered[-1])
+        # A view keeps one column at least: its learners are fitted to something, and their number is known beforehand.
         varies = varies if len(varies) else np.array([0])
         places = np.linspace(0, len(ordered) - 1, min(_LEVELS, len(ordered))).round().astype(int)
         return cls(varies.astype(np.int32), ordered[places][:, varies])

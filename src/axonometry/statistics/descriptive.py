@@ -96,6 +96,8 @@ class _PowerSums:
 
     def central(self) -> tuple[float, float, float, float]:
         """The mean and the central moments 2 to 4, all in the scaled unit."""
+        # (x - m)^3 and (x - m)^4 written out and averaged. Of 0 and 2: m = 1, s2 = 2, s3 = 4, s4 = 8, so that the
+        # variance is 2 - 1 = 1, the third moment 4 - 6 + 2 = 0, the fourth 8 - 16 + 12 - 3 = 1.
         m, s2, s3, s4 = [power / self.count for power in self.powers]
         return m, s2 - m * m, s3 - 3 * m * s2 + 2 * m**3, s4 - 4 * m * s3 + 6 * m * m * s2 - 3 * m**4
 
@@ -104,6 +106,8 @@ class _PowerSums:
         if not math.isfinite(self.powers[3]):
             return False
         mean, variance, _, _ = self.central()
+        # Of n digits about log10(1 + mean² / variance) go in s2 - m²: at a quarter, a tenth of one. Beyond, the caller
+        # sums again about the mean. The other bound keeps x^4, about the square of the variance, above the least float.
         return variance > torch.finfo(precision).tiny ** 0.4 and mean * mean <= variance / 4
 
     def shape(self) -> tuple[float, float, float]:

@@ -166,6 +166,10 @@ class Recorder:
         frame = self._measured(state)
         if self._description.complete:
             self._describe(complete=False)
+        # The order is the protocol. Weights, then what resuming needs, then the table, whose final name is the commit.
+        # Killed after the first, the folder has snapshots/3.safetensors and no metrics/3.parquet: step 3 does not
+        # exist, its snapshot is written over when training comes there again, and step 2 with its resume file is still
+        # there, since that goes last.
         keep = self._description.keep_weights
         if keep:
             write_state(store.snapshot_path(self.folder, number), state)
@@ -173,6 +177,7 @@ class Recorder:
             tree = {"optimizer": _states(optimizer), "random": random_state()}
             write_state(store.resume_path(self.folder, number), {} if keep else state, tree)
         write_piece(self.folder, number, frame, values)
+        # Only now that the new step is whole may the old one's resume file go.
         before, self._last_step = self._last_step, number
         if before is not None:
             store.resume_path(self.folder, before).unlink(missing_ok=True)

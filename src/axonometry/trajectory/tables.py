@@ -101,6 +101,8 @@ def compact(folder: Path) -> None:
     pieces = _pieces(folder)
     if pieces:
         steps = steps_in(folder)
+        # The whole table first, the pieces after: killed in between, a step stands in both, and a reader takes the
+        # whole table's. The other way round it would stand in neither.
         _write(folder / COMPACTED, read_table(folder, steps), steps, compression="zstd")
     for path in pieces.values():
         path.unlink()
@@ -125,6 +127,7 @@ def extend(folder: Path, rows: pd.DataFrame) -> None:
     steps, new = steps_in(folder), pa.Table.from_pandas(rows, schema=_schema(), preserve_index=False)
     old = read_table(folder, steps)
     table = pa.concat_tables([old.filter(pc.invert(pc.is_in(old["metric"], new["metric"]))), new])
+    # Stable, so that rows of one step keep the order of the catalogue; the new ones come behind the old.
     order = table["step"].to_numpy().argsort(kind="stable")
     _write(folder / COMPACTED, table.take(pa.array(order)).replace_schema_metadata(), steps, compression="zstd")
 

@@ -72,6 +72,8 @@ class Search:
     @property
     def halvings(self) -> int:
         """How often a cell of the grid is halved."""
+        # A halving halves the logarithm of a cell's width. Four cells a decade are a ratio of 1.78: to get to 1.02
+        # takes log2(ln 1.78 / ln 1.02) = 4.9, so 5 halvings.
         ratio = self.grid[1] / self.grid[0]
         return max(0, math.ceil(math.log2(math.log(ratio) / math.log1p(self.precision))))
 
@@ -103,6 +105,7 @@ class Partition:
         own = right.double().mean(0)
         mean = self.mean(own)
         square = self.mean((own - torch.from_numpy(mean)[self.of]) ** 2)
+        # n / (n - 1), since the samples themselves are drawn; in a group of one the square is 0, and stays it.
         spread = square * self.sizes / np.maximum(self.sizes - 1, 1)
         return point(amplitudes, self.mean(right.double()), spread, self.sizes)
 
@@ -181,6 +184,8 @@ def refined(trials: Trials, coarse: Level, search: Search, tick: Tick) -> Level:
     low, high = np.log(search.grid[np.maximum(place - 1, 0)]), np.log(search.grid[place])
     for number in range(search.halvings if crosses.any() else 0):
         tick(f"{coarse.name}, halving {number + 1} of {search.halvings}")
+        # In logarithms, since low and high are: between 0.1 and 1 the middle is 0.32. All groups are halved in the same
+        # pass, each at its own amplitude: a pass costs the same for one group as for a thousand samples of one each.
         middle = (low + high) / 2
         asked = torch.from_numpy(np.where(crosses, np.exp(middle), np.nan))[partition.of]
         found = partition.point(np.exp(middle), trials(asked)).where(crosses, curves.row(0))

@@ -190,6 +190,9 @@ def _counted(h: Array, y: Array) -> PairCounts:
         discordant[falls] = inversions(places)
         y[falls] = np.take_along_axis(y[falls], places, 1)
     tied_h, tied_y, tied = tied_pairs(same_h), tied_pairs(y[:, 1:] == y[:, :-1]), tied_pairs(both)
+    # Of all pairs: those with equal h are not comparable; of the others, those with equal y are neither kept nor
+    # turned. Pairs that tie in both were taken off twice. Of h = 1 1 2, y = 5 5 5: 3 pairs, tied_h 1, tied_y 3, tied 1,
+    # so comparable 2 and concordant 2 - 3 + 1 - 0 = 0.
     comparable = all_pairs(n) - tied_h
     return PairCounts(comparable, comparable - tied_y + tied - discordant, discordant)
 

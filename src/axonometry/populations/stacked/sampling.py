@@ -72,6 +72,8 @@ class StackedSampler:
         places = [divmod(number, per_epoch) for number in range(start, stop)]
         draws = [partial(self._noise, number, min(size, n - i * size)) for number, (_, i) in enumerate(places, start)]
         with closing(_ahead(draws, _AHEAD if self._device.type == "cuda" else 0)) as noise:
+            # Update 7 of 100 images in batches of 32, 4 an epoch, is batch 3 of epoch 1, which has 100 - 3 * 32 = 4
+            # images: the last batch of an epoch is smaller, as a DataLoader's is.
             for (epoch, index), numbers in zip(places, noise, strict=True):
                 every, moves, flips = self._drawn(epoch)
                 chosen = every[:, index * size : (index + 1) * size]
@@ -94,6 +96,8 @@ class StackedSampler:
         """Uniform numbers for every dropout layer; zeros, at which nothing is dropped, for runs without dropout."""
         shapes = [(len(self._configurations), batch, units) for units in self._units]
         layers = [torch.zeros(shape, pin_memory=self._device.type == "cuda") for shape in shapes]
+        # A generator a run and update, seeded by both: run 3 gets the same numbers whoever else is in the stack, and
+        # whether it is in one at all.
         for row, configuration in enumerate(self._configurations):
             if configuration.dropout and layers:
                 source = generator(configuration.seed, "dropout", number)

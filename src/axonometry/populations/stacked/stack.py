@@ -63,6 +63,8 @@ class Stack:
             name: torch.stack([_remembered(optimiser, name) for optimiser in optimisers]).to(device)
             for name in self._descent.memories
         }
+        # Buffers are stacked like weights, but no optimiser sees them: a batch norm's running mean is (networks,
+        # channels).
         buffers = [dict(network.named_buffers()) for network in networks]
         self._buffers = {name: torch.stack([named[name] for named in buffers]).to(device) for name in buffers[0]}
         self._set_rates()
@@ -93,6 +95,7 @@ class Stack:
             labels: Likewise.
             noise: Uniform random numbers for each dropout layer.
         """
+        # The matrix itself is the leaf, not its parts: one gradient of one shape comes back, and no part is copied.
         weights = self._weights.requires_grad_()
         logits = self._logits(self._template.train(), weights, inputs, noise)
         losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape).mean(1)
@@ -155,6 +158,8 @@ class Stack:
             rate: Tensor,
             numbers: Sequence[Tensor],
         ) -> Tensor:
+            # The layers are the template's, shared by all networks; under vmap `rate` and `drawn` stand for all rows at
+            # once.
             for layer, drawn in zip(layers, numbers):  # none are drawn for evaluation
                 layer.rate, layer.noise = rate, drawn
             return functional_call(template, {**parameters, **buffers}, (x,))
@@ -190,6 +195,8 @@ def _remembered(optimiser: Optimizer, name: str) -> Tensor:
 
 def _as_torch(configuration: RunConfiguration, memory: dict[str, Tensor], step: int) -> dict[str, Tensor]:
     """The state that torch's optimiser of a configuration has of one parameter."""
+    # torch's SGD remembers nothing without momentum, and its Adam counts updates in a tensor a parameter: what is
+    # written here has to be what a run that was trained alone would have saved, or it could not be resumed alone.
     if not stacked_form(configuration).counts:
         return memory if configuration.momentum else {}
     return {"step": torch.tensor(float(step)), **memory}

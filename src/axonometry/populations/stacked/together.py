@@ -123,6 +123,7 @@ class _Training:
         data = members[0].dataset
         self._test = data.test_inputs.to(device), data.test_labels.to(device)
         self._plan = segments(members[0].configuration, len(data.train_labels))
+        # `alike` groups runs that stand at the same step: here there is one value, and more would be a fault of ours.
         (self._reached,) = {member.reached for member in members}
         before = {None: 0, 0: 0} | {segment.step: segment.stop for segment in self._plan}
         self._stack = _stack(members, device, before[self._reached])
