@@ -126,21 +126,6 @@ def _or_zeros(links: Links, value: Tensor, is_signal: bool) -> Tensor:
     return value.to(links.dtype) if links.constants else torch.zeros_like(value, dtype=links.dtype)
 
 
-@op_rule(aten.copy.default)
-def copied(call: OpCall) -> Lowering:
-    """``x[...] = y``: what was there is gone."""
-    source = call.args[1]
-    if not call.is_signal(source):
-        return Lowering("wiring", lambda links, old, new, *_: _or_zeros(links, new.expand_as(old), False))
-    return Lowering("wiring", lambda links, old, new, *_: new.expand_as(old))
-
-
-@op_rule(*overloads("fill"))
-def fill(call: OpCall) -> Lowering:
-    """``x[...] = 0``: the signal is gone."""
-    return Lowering("wiring", lambda links, x, value: links.plus(torch.zeros_like(x), value))
-
-
 @op_rule(aten.pad.default, aten.constant_pad_nd.default)
 def padded(call: OpCall) -> Lowering:
     """A constant border carries no link; the other modes repeat neurons."""
