@@ -7,6 +7,7 @@ import json
 import random
 import re
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 ODD_NUMBERS = ("-1", "0", "1e999", "NaN", "99999999999999999999", "10" + "0" * 400, "-0.0", "2.5", "true", "null")
@@ -75,8 +76,7 @@ def damaged_json(text: str, rng: random.Random) -> str:
     """A JSON text with one or two of its values exchanged, left out, doubled or put deep inside of others."""
     content = json.loads(text)
     for _ in range(rng.choice((1, 1, 2))):
-        places = list(_places(content, ()))
-        place = rng.choice(places)
+        place = rng.choice(list(places(content)))
         kind = rng.randrange(6)
         if not place:
             return json.dumps(rng.choice(ODD_VALUES))
@@ -99,11 +99,12 @@ def damaged_json(text: str, rng: random.Random) -> str:
     return found if rng.random() < 0.9 else "[" * 100_000 + found
 
 
-def _places(value: Any, place: tuple[Any, ...]) -> Any:
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The keys that lead to every value within dictionaries and lists."""
     yield place
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inside in items:
-        yield from _places(inside, (*place, key))
+        yield from places(inside, (*place, key))
 
 
 def damaged_archive(data: bytes, rng: random.Random) -> bytes:

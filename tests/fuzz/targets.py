@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fuzz.damage import damaged
+from tests.fuzz.forge import forged
 
 
 @dataclass(frozen=True)
@@ -121,20 +123,26 @@ def _run(whole: Path, folder: Path, rng: random.Random) -> list[str]:
 
 
 def _predictors(folder: Path) -> None:
-    from axonometry.populations import train_population
+    from axonometry.populations import train
     from axonometry.populations.protocols import draw
     from axonometry.predict import AccuracyPredictor, read_runs
 
-    choices = {"learning_rate": (0.0003, 0.001, 0.003, 0.01, 0.03), "initialiser": ("glorot-uniform", "random-normal")}
+    choices = {"learning_rate": (0.0003, 0.001, 0.003, 0.01, 0.03), "initialiser": ("he", "random-normal")}
     configurations = draw(range(12), choices, optimiser="adam", epochs=2, batch_size=256, train_fraction=0.3)
-    population = train_population(configurations, folder / "runs")
-    table = read_runs(list(population.runs.values()), epochs=1, features="curve")
-    AccuracyPredictor("curve", 1, trees=3).fit(table).save(folder / "curve.predictor")
+    runs = [train(configuration, folder / "runs" / configuration.identity) for configuration in configurations]
+    table = read_runs(runs, epochs=1, features="curve")
+    AccuracyPredictor("curve", 1, trees=3, folds=2).fit(table).save(folder / "curve.predictor")
 
 
 def _predictor(whole: Path, folder: Path, rng: random.Random) -> list[str]:
-    copy = folder / "a.predictor"
-    copy.write_bytes(damaged((whole / "curve.predictor").read_bytes(), rng))
+    copy, content = folder / "a.predictor", (whole / "curve.predictor").read_bytes()
+    kind = rng.randrange(4)
+    if kind == 0:
+        copy.write_bytes(damaged(content, rng))
+    else:  # a forger writes a checksum that fits
+        body = content.partition(b"\n")[2]
+        body = damaged(body, rng) if kind == 1 else forged(body, rng)
+        copy.write_bytes(b"axonometry-predictor 1 %s\n%s" % (hashlib.sha256(body).hexdigest().encode(), body))
     run = rng.choice(sorted((whole / "runs").iterdir()))
     return ["predict", "apply", str(copy), str(run), *rng.choice(([], ["--json"]))]
 

@@ -74,13 +74,17 @@ class DesignMatrix:
             predict: Predictions of rows of one number of known epochs.
 
         Raises:
-            PredictionError: A run has not a whole epoch yet.
+            PredictionError: A run has not a whole epoch yet, or a prediction is no number.
         """
         if (self.known < min(horizons)).any():
             came = "a run with the initial network alone"
             raise PredictionError("a prediction needs a whole epoch", came, "Wait for the run's first epoch")
         parts = {epochs: np.flatnonzero(self.known == epochs) for epochs in np.unique(self.known)}
-        found = {epochs: predict(horizons[epochs], self.values[rows]) for epochs, rows in parts.items()}
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = {epochs: predict(horizons[epochs], self.values[rows]) for epochs, rows in parts.items()}
+        if not all(np.isfinite(one).all() for one in found.values()):
+            rule = "a predictor's numbers combine to finite predictions"
+            raise PredictionError(rule, "NaN or infinity", "Fit and save the predictor again")
         result = np.empty((len(self.values), *next(iter(found.values())).shape[1:]))
         for epochs, rows in parts.items():
             result[rows] = found[epochs]

@@ -2,12 +2,15 @@
 
 The content holds dictionaries, lists, texts, numbers and arrays of numbers, and no other type: skops is told to trust
 nothing, so a file that asks for anything else is refused before anything is built. The checksum finds files that were
-damaged; a forger can write a new one, which is why every number that is followed is checked as well.
+damaged; a forger can write a new one, which is why every number that is followed or computed with is checked as well
+(:mod:`axonometry.predict.restoring`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -17,12 +20,11 @@ import numpy as np
 
 from axonometry.errors import PredictionError
 from axonometry.files import atomic_write, read_whole
-from axonometry.predict.ensemble import FoldModel, StackedEnsemble
 from axonometry.predict.forest import Forest
 from axonometry.predict.horizon_model import HorizonModel
-from axonometry.predict.kernel_ridge import KernelModel
-from axonometry.predict.learners import Learner, LearnerKind, kinds_of
+from axonometry.predict.learners import Learner
 from axonometry.predict.rank_gauss import RankGaussTransformer
+from axonometry.predict.restoring import REMEDY, restored
 
 FORMAT = 1
 """The version of the format that this software writes and reads.
@@ -31,10 +33,9 @@ To change the format: raise the number, keep reading the old one where that can 
 is), add a file of the old format to the tests, and say in CHANGELOG.md what changed.
 """
 
-LARGEST = 2**28
+LARGEST = 2**30
 """Bytes of a file."""
 _MAGIC = b"axonometry-predictor"
-_REMEDY = "Fit and save the predictor again"
 _STATE = ("columns_", "named_", "per_group_", "bounds_", "n_features_in_")
 
 
@@ -75,9 +76,9 @@ def load_predictor(path: Path, make: Callable[..., Any]) -> Any:
     """
     content = _content(path)
     try:
-        return _predictor(content, make)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        refused = _refused(path, f"content that does not fit together ({error})")
+        return restored(content, make)
+    except (PredictionError, KeyError, TypeError, ValueError, OverflowError) as error:
+        refused = _refused(path, f"content that does not fit together ({str(error).rstrip('.')[:300]})")
         raise refused from error
 
 
@@ -97,6 +98,7 @@ def _content(path: Path) -> Any:
     if hashlib.sha256(body).hexdigest().encode() != words[2]:
         raise _refused(path, "a file that was changed or cut off after it was written")
     try:
+        _check_members(body)
         if unsafe := skops.io.get_untrusted_types(data=body):
             raise _refused(path, f"the types {', '.join(unsafe)}, which a predictor has no use for")
         return skops.io.loads(body, trusted=[])
@@ -106,8 +108,20 @@ def _content(path: Path) -> Any:
         raise _refused(path, f"what skops cannot read ({type(error).__name__}: {error})") from error
 
 
+def _check_members(body: bytes) -> None:
+    """Nothing in the archive is larger than the archive: we write members as they are, and others unpack to anything.
+
+    Raises:
+        ValueError: A member is compressed, or larger.
+    """
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        for member in archive.infolist():
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(body):
+                raise ValueError(f"{member.filename[:40]} that unpacks to {member.file_size:,} bytes")
+
+
 def _refused(path: Path, came: str) -> PredictionError:
-    return PredictionError(f"{path} is a predictor that AccuracyPredictor.save wrote", came, _REMEDY)
+    return PredictionError(f"{path} is a predictor that AccuracyPredictor.save wrote", came, REMEDY)
 
 
 def _plain(value: Any) -> Any:
@@ -143,55 +157,3 @@ def _fields(part: RankGaussTransformer | Forest) -> dict[str, Any]:
 
 def _learner_state(learner: Learner) -> dict[str, Any]:
     return _fields(learner) if isinstance(learner, Forest) else dict(learner.state())
-
-
-def _predictor(content: Any, make: Callable[..., Any]) -> Any:
-    predictor = make(**content["choices"])
-    for name in _STATE:
-        setattr(predictor, name, content["state"][name])
-    low, high = predictor.bounds_
-    predictor.bounds_ = (float(low), float(high))
-    if predictor.task == "classification":
-        predictor.thresholds_ = np.asarray(content["state"]["thresholds_"], dtype=np.float64)
-        predictor.classes_ = np.arange(len(predictor.thresholds_) + 1)
-    if predictor.named_:
-        predictor.feature_names_in_ = np.array(predictor.columns_, dtype=object)
-    columns = len(predictor.columns_)
-    predictor.models_ = {int(epochs): _horizon(of, columns) for epochs, of in content["horizons"].items()}
-    return predictor
-
-
-def _horizon(of: Any, columns: int) -> HorizonModel:
-    views = tuple(np.asarray(view, dtype=np.int64) for view in of["views"])
-    folds = tuple(_fold(fold, [len(view) for view in views]) for fold in of["folds"])
-    targets, out_of_fold = (np.asarray(of[name], dtype=np.float64) for name in ("targets", "out_of_fold"))
-    fold_of = np.asarray(of["fold_of"], dtype=np.int64)
-    inside = all(_within(view, columns) for view in views) and _within(fold_of, len(folds))
-    if not inside or targets.shape != out_of_fold.shape or fold_of.shape != targets.shape[:1]:
-        raise PredictionError("a predictor's parts have sizes that go together", "sizes that do not", _REMEDY)
-    return HorizonModel(views, StackedEnsemble(folds, fold_of, out_of_fold, targets))
-
-
-def _fold(of: Any, widths: list[int]) -> FoldModel:
-    ranks = tuple(RankGaussTransformer(**part) for part in of["ranks"])
-    learners = []
-    for rank, width, parts in zip(ranks, widths, of["learners"], strict=True):
-        rank.check(width)
-        named = zip(kinds_of(width), parts, strict=True)
-        learners.append(tuple(_learner(kind, part, len(rank.columns)) for kind, part in named))
-    weights = np.asarray(of["weights"], dtype=np.float64)
-    if weights.shape != (sum(map(len, learners)),):
-        raise PredictionError("every learner of a saved predictor has its weight", f"{weights.shape} weights", _REMEDY)
-    return FoldModel(ranks, tuple(learners), weights)
-
-
-def _learner(kind: LearnerKind, part: Any, columns: int) -> Learner:
-    if kind == "kernel":
-        return KernelModel.restore(part, columns)
-    forest = Forest(**part)
-    forest.check(columns)
-    return forest
-
-
-def _within(numbers: np.ndarray, count: int) -> bool:
-    return numbers.ndim == 1 and bool(((numbers >= 0) & (numbers < count)).all())

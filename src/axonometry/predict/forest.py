@@ -128,5 +128,16 @@ class Forest:
             or bool(((self.column < 0) | (self.column >= columns)).any())
             or bool(((self.roots < 0) | (self.roots >= nodes)).any())
             or not (0 <= self.depth < max(nodes, 1) and len(self.roots))
+            or not self._ends_in_leaves()
         ):
             raise PredictionError("a saved forest's nodes lead down to its leaves", "one whose nodes do not")
+
+    def _ends_in_leaves(self) -> bool:
+        """Whether every way of ``depth`` steps ends in a leaf; a value on the way is no prediction."""
+        here = np.unique(self.roots)
+        for _ in range(self.depth):
+            below = np.unique(np.concatenate([self.left[here], self.right[here]]))
+            if np.array_equal(below, here):
+                break
+            here = below
+        return bool((self.left[here] == here).all() and (self.right[here] == here).all())
