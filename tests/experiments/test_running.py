@@ -107,6 +107,14 @@ def test_the_table_is_tidy(results: Results) -> None:
     assert set(table["steps"]) == {2}
 
 
+def test_a_column_of_a_measurement_does_not_hide_what_the_trials_say(results: Results) -> None:
+    found = results.measurements
+    frames = {place: frame.assign(seed=9, condition="mine")[::-1] for place, frame in found.frames.items()}
+    table = replace(found, frames=frames).of("small", "narrow")
+    assert list(table) == ["population", "condition", "stratum", "seed", "run", "steps"]
+    assert (table["seed"].tolist(), set(table["condition"])) == ([1, 0], {"narrow"})  # in the measurement's order
+
+
 def test_what_was_trained(results: Results) -> None:
     rows = results.conditions.set_index("condition")
     assert rows.loc["narrow", ["title", "networks", "seeds", "parameters", "performance"]].tolist() == [
@@ -211,6 +219,7 @@ def test_json_holds_every_number(results: Results) -> None:
     claim = found["sections"][0]["claims"][0]
     assert claim["evidence"][0]["value"] == results.claims[0].evidence[0].value
     assert found["conditions"][0]["networks"] == 2
+    assert set(found["sections"][0]) == {"name", "title", "setup", "claims", "tables"}
 
 
 # ------------------------------------------------------------------------------------------------ a user's own file

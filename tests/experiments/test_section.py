@@ -103,6 +103,26 @@ def test_settings_that_contradict_each_other_decide_nothing() -> None:
     assert joint(["holds here", "does not hold here"]) == "undecided"
 
 
+@pytest.mark.parametrize(
+    ("evidence", "agreed", "one_refutes"),
+    [
+        ([ABOVE, ABOVE], "holds here", "holds here"),
+        ([BELOW, BELOW], "does not hold here", "does not hold here"),
+        ([ABOVE, BELOW], "undecided", "does not hold here"),
+        ([BELOW, AROUND], "undecided", "does not hold here"),
+        ([ABOVE, AROUND], "undecided", "undecided"),
+        ([], "undecided", "undecided"),
+    ],
+)
+def test_several_statements_in_one(evidence: list[Estimate], agreed: str, one_refutes: str) -> None:
+    parts = [Claim.above("a part", one) for one in evidence]
+    claim = Claim.all_of("all of it", parts, numbers="by half")
+    assert (claim.verdict, claim.words, claim.evidence, claim.numbers) == (
+        *(agreed, "all of it", tuple(evidence), "by half"),
+    )
+    assert Claim.all_of("all of it", iter(parts), numbers="", one_refutes=True).verdict == one_refutes
+
+
 def test_numbers_are_the_evidence_unless_they_are_told() -> None:
     assert Claim.above("it grows", [ABOVE, AROUND]).numbers == "0.500 [0.250, 0.750], 0.000 [−0.100, 0.100]"
     assert Claim.above("it grows", ABOVE, numbers="by half").numbers == "by half"

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from axonometry.experiments import Context, Measurements, Section, Trial
-from axonometry.papers.lin2025 import double_descent, grokking, lmap, phases
+from axonometry.papers.lin2025 import EXPERIMENT, double_descent, grokking, lmap, measuring, phases
 from axonometry.papers.lin2025.depth import depth
 from axonometry.papers.lin2025.double_descent import turns
 from axonometry.papers.lin2025.flat_minima import flat_minima
@@ -23,9 +23,9 @@ from axonometry.papers.lin2025.reading import (
     correlation,
     groups,
     label,
+    means,
     paired,
     rises,
-    table_of_means,
 )
 from axonometry.papers.lin2025.scales import SCALES
 from axonometry.populations import RunConfiguration
@@ -91,7 +91,7 @@ def test_charts_and_tables_keep_the_order_of_their_lines() -> None:
     assert drawn["x"].tolist() == [1.0, 1.0]  # step 0 has no place on a logarithmic axis
     assert drawn["value"].tolist() == [1.5, 1.0]
     assert math.isnan(drawn["low"][1])
-    table = table_of_means("t", {("first", 2): rows[:2]}, ("name", "n"), ("x", "step"))
+    table = means("t", {("first", 2): rows[:2]}, ("name", "n"), ("x", "step"))
     assert table.columns == ("name", "n", "x", "step")
     assert [str(cell) for cell in table.rows[0]][:3] == ["first", "2", "1.500 [−4.853, 7.853]"]
     assert label("mapped_error") == "error of its L-Map"
@@ -345,3 +345,9 @@ def test_groups_are_in_order() -> None:
     rows = pd.DataFrame({"batch": [16, 4, 64], "condition": ["b", "c", "a"]})
     assert list(groups(rows, "batch")) == [4, 16, 64]
     assert list(groups(rows, "condition")) == ["b", "c", "a"]
+
+
+def test_how_to_read_it_says_the_sizes_that_are_measured() -> None:
+    draws = f"{measuring.SAMPLE_DRAWS} draws a sample,\n  {measuring.WEIGHT_DRAWS} networks, bisected"
+    for words in (f"{draws} to {measuring.PRECISION:.0%};", f"no noise up to {measuring.LARGEST:g} brings it down"):
+        assert words in str(EXPERIMENT.how)

@@ -10,17 +10,16 @@ import typer
 
 from axonometry.cli import terminal
 from axonometry.cli.options import Data, Json, Report
+from axonometry.papers import PAPERS
 
 if TYPE_CHECKING:
     from axonometry.experiments import Results
 
 PAPER = (
     "Repeat a paper's experiment: train, measure, say which of its claims hold here.\n\n"
-    "Every paper has the scales tiny (a minute or two on the digits), small (minutes to two hours on two cores) and "
+    "Every paper has the scales tiny (a minute on the digits), small (minutes to two hours on two cores) and "
     "full (the paper's sizes). Runs that are there already are not trained again.\n\n"
-    "ictai2021: do accurate networks have other link weights, node strengths, layer fluctuations? cikm2022: do a few "
-    "epochs of a network's graph tell how accurate it becomes? ijcai2024: do five measures tell networks of different "
-    "size, type, task... apart? lin2025: neuron modes, linear maps and attraction basins in six experiments."
+    + "\n\n".join(f"{name}: {about}" for name, about in PAPERS.items())
 )
 EXPERIMENT = (
     "Run an experiment that a Python file declares: train, measure, judge its claims, write its pages.\n\n"

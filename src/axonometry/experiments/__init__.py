@@ -5,7 +5,6 @@ printed, or written as Markdown, JSON or an HTML page, without a line of the exp
 ``examples/experiment.py``.
 """
 
-from axonometry.experiments.discriminate import Discrimination as Discrimination, discriminate as discriminate
 from axonometry.experiments.experiment import (
     Context as Context,
     Experiment as Experiment,
@@ -21,8 +20,6 @@ from axonometry.experiments.plain import plain as plain
 from axonometry.experiments.running import Results as Results, run as run
 from axonometry.experiments.section import (
     Claim as Claim,
-    IntervalChart as IntervalChart,
-    LineChart as LineChart,
     Section as Section,
     Verdict as Verdict,
     cross_table as cross_table,
@@ -30,6 +27,8 @@ from axonometry.experiments.section import (
     joint as joint,
     listed as listed,
 )
+from axonometry.predict.classification import Discrimination as Discrimination, discriminate as discriminate
+from axonometry.report.charts import IntervalChart as IntervalChart, LineChart as LineChart
 from axonometry.report.page import Figure as Figure, Table as Table
 from axonometry.statistics import (
     Estimate as Estimate,

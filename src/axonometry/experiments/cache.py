@@ -18,16 +18,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from axonometry.files import atomic_write
 from axonometry.populations import Population
 from axonometry.version import __version__
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _PLAIN = (str, int, float, tuple, frozenset, type(None))
 
@@ -51,8 +49,6 @@ def cached(
     Raises:
         RunError: The file could not be written.
     """
-    import pandas as pd
-
     path = folder / f"{function.__name__.strip('_<>')}-{table_key(function, *inputs, also)}.parquet"
     if path.exists():
         return pd.read_parquet(path)
@@ -125,8 +121,6 @@ def _names(code: CodeType) -> Iterator[str]:
 
 def _content(value: object) -> Iterator[bytes]:
     """The bytes that say what a value is."""
-    import pandas as pd
-
     if isinstance(value, pd.DataFrame | pd.Series):
         yield repr([type(value).__name__, list(value.index), list(getattr(value, "columns", ()))]).encode()
         for column in value.to_frame() if isinstance(value, pd.Series) else value:

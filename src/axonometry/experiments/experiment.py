@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from axonometry.errors import ConfigurationError
 from axonometry.experiments.cache import cached
 from axonometry.experiments.section import Section
 from axonometry.populations import Population, RunConfiguration
 from axonometry.progress import Progress, prefixed, silent
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 HOW = "How to read the results:\n\n"
 """The heading of the part of a docstring that a page shows."""
@@ -107,15 +105,10 @@ class Context:
         """The context whose progress begins with some words."""
         return replace(self, progress=prefixed(words, self.progress))
 
-    def cached(
-        self,
-        function: Callable[..., pd.DataFrame],
-        *inputs: object,
-        also: object = None,
-        unkeyed: Sequence[object] = (),
-    ) -> pd.DataFrame:
+    @property
+    def cached(self) -> Callable[..., pd.DataFrame]:
         """:func:`axonometry.experiments.cache.cached` in the experiment's folder of tables."""
-        return cached(self.tables, function, *inputs, also=also, unkeyed=unkeyed)
+        return partial(cached, self.tables)
 
 
 @dataclass(frozen=True)
@@ -145,24 +138,15 @@ class Measurements:
 
         The run is the name of its folder: the identity of its configuration.
         """
-        import pandas as pd
-
         return pd.concat([self.of(*place) for place in self.frames], ignore_index=True)
 
     def of(self, population: str, condition: str) -> pd.DataFrame:
         """The table's rows of one condition of a population."""
-        frame = self.frames[population, condition]
-        mine = {
-            t.configuration.identity: t for t in self.trials if (t.population, t.condition) == (population, condition)
-        }
-        named = frame.assign(
-            population=population,
-            condition=condition,
-            stratum=frame["run"].map({name: trial.stratum for name, trial in mine.items()}),
-            seed=frame["run"].map({name: trial.configuration.seed for name, trial in mine.items()}),
-        )
-        first = ["population", "condition", "stratum", "seed", "run"]
-        return named[[*first, *(column for column in frame if column not in first)]]
+        place, about = (population, condition), ["population", "condition", "stratum", "seed", "run"]
+        trials = [t for t in self.trials if (t.population, t.condition) == place]
+        rows = [(*place, t.stratum, t.configuration.seed, t.configuration.identity) for t in trials]
+        asked = pd.DataFrame(rows, columns=about).drop_duplicates("run", keep="last")
+        return asked.merge(self.frames[place].drop(columns=about[:-1], errors="ignore"), on="run", how="right")
 
     def for_section(self, name: str) -> Measurements:
         """The measurements of the trials that a section needs."""
@@ -171,7 +155,7 @@ class Measurements:
         return replace(self, trials=trials, frames={p: frame for p, frame in self.frames.items() if p in places})
 
 
-Measure = Callable[[Population, Context], "pd.DataFrame"]
+Measure = Callable[[Population, Context], pd.DataFrame]
 """The measurements of some networks: a column ``run``, and others. Its result is cached."""
 MakeSection = Callable[[Measurements], Section]
 """Reads the measurements; its name, with hyphens, is the section's."""
@@ -236,8 +220,6 @@ def measure_population(
     Raises:
         RunError: A run is damaged.
     """
-    import pandas as pd
-
     frames = []
     for number, name in enumerate(population.runs):
         context.progress(number, len(population), "")

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from axonometry.experiments.running import QUANTILES, Results
-from axonometry.experiments.section import RULE, Claim, LineChart, Section
+from axonometry.experiments.section import RULE, Claim, Section
 from axonometry.files import write_text
+from axonometry.report.charts import LineChart
 from axonometry.report.page import Table
 from axonometry.report.render import number
 
@@ -37,7 +38,7 @@ def markdown(results: Results, *, command: str = "", figures: str = "figures") -
         command: What repeats it.
         figures: Folder of the charts.
     """
-    experiment = results.experiment
+    experiment, trained = results.experiment, conditions_table(results)
     by = f"Written by `{command}` (scale: {results.scale}); do not edit." if command else f"Scale: {results.scale}."
     parts = [
         f"# {experiment.title}",
@@ -49,7 +50,7 @@ def markdown(results: Results, *, command: str = "", figures: str = "figures") -
         f"- {RULE}" if not experiment.how else f"- {RULE}\n{experiment.how.strip()}",
         *(text for name, section in results.sections.items() for text in _section(name, section, figures)),
         "## What was trained",
-        _table(conditions_table(results)),
+        markdown_table(trained.columns, trained.rows),
     ]
     return "\n\n".join(filter(None, parts))
 
@@ -114,16 +115,12 @@ def _section(name: str, section: Section, figures: str) -> Iterator[str]:
         yield f"*{chart.title}: {chart.y}.* {chart.caption} Bands are the intervals.".replace("  ", " ")
     for table in section.tables:
         yield f"**{table.title}.** {table.caption}".strip()
-        yield _table(table)
+        yield markdown_table(table.columns, table.rows)
 
 
 def _charts(name: str, section: Section) -> list[tuple[str, LineChart]]:
     charts = [one for one in section.figures if isinstance(one, LineChart)]
     return [(f"{name}-{place}.svg", chart) for place, chart in enumerate(charts, 1)]
-
-
-def _table(table: Table) -> str:
-    return markdown_table(table.columns, table.rows)
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

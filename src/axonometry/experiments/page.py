@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from axonometry.experiments.markdown import conditions_table, outcome
 from axonometry.experiments.running import Results
-from axonometry.experiments.section import RULE, IntervalChart, LineChart, Section, counts
+from axonometry.experiments.section import RULE, Section, counts
 from axonometry.report import definitions
+from axonometry.report.charts import IntervalChart, LineChart
 from axonometry.report.page import Block, Facts, Page, Prose, Tab, Table
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from axonometry.experiments.running import Results
+
+SAID = ("scale", "networks", "trained", "seconds", "not_run")
+"""What is said of a call."""
 
 
 def plain(results: Results) -> dict[str, Any]:
@@ -13,19 +16,11 @@ def plain(results: Results) -> dict[str, Any]:
 
     An estimate is an object with value, low, high, n and unit, in evidence and in the cells of tables.
     """
-    said = ("scale", "networks", "trained", "seconds", "not_run")
+    sections = [{"name": name, **asdict(replace(one, figures=()))} for name, one in results.sections.items()]
     return {
         "experiment": results.experiment.name,
         "title": results.experiment.title,
-        **{name: getattr(results, name) for name in said},
+        **{name: getattr(results, name) for name in SAID},
         "conditions": results.conditions.astype(object).to_dict("records"),
-        "sections": [
-            {
-                "name": name,
-                "title": section.title,
-                "claims": [asdict(claim) for claim in section.claims],
-                "tables": [asdict(table) for table in section.tables],
-            }
-            for name, section in results.sections.items()
-        ],
+        "sections": [{key: value for key, value in one.items() if key != "figures"} for one in sections],
     }

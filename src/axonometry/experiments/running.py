@@ -7,23 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+import pandas as pd
 
 from axonometry.errors import ConfigurationError
-from axonometry.experiments.experiment import (
-    Context,
-    Experiment,
-    Measurements,
-    Trial,
-    recorded,
-)
+from axonometry.experiments.experiment import Context, Experiment, Measurements, Trial, recorded
 from axonometry.experiments.section import Claim, Section
 from axonometry.populations import Population, train_population
 from axonometry.populations.objectives import EVALUATION_METRICS
 from axonometry.progress import Progress, prefixed, silent
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 T = TypeVar("T")
 QUANTILES = {"least": 0.0, "lower": 0.25, "median": 0.5, "upper": 0.75, "most": 1.0}
@@ -194,8 +187,6 @@ def _measured(
 
 def _conditions(trials: Sequence[Trial], populations: Mapping[str, Population], context: Context) -> pd.DataFrame:
     """What was trained: a row a condition, with the spread of its performance."""
-    import pandas as pd
-
     rows = []
     for (name, condition), mine in _grouped(trials, "population", "condition").items():
         population, names = populations[name], [trial.configuration.identity for trial in mine]

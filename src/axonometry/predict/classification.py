@@ -1,8 +1,15 @@
-"""Classification of networks: predictions of unseen networks, and areas under ROC curves."""
+"""Classification of networks: can those of several kinds be told apart by what is measured of them?
+
+Each set of features is given to the same learners in the same folds, and is scored by the area under the ROC curve of
+one class against the rest, the mean over classes: 0.5 says nothing, 1 all. Networks that share a group, such as their
+hyper-parameters, are never on both sides of a fold, and resamples draw whole groups.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +17,11 @@ from jaxtyping import Float
 from axonometry.errors import PredictionError
 from axonometry.predict.evaluation import EvaluationPlan, FitTask
 from axonometry.predict.folds import fold_numbers
-from axonometry.predict.scores import area_under_curve
+from axonometry.predict.scores import area_under_curve, resamples
+from axonometry.statistics import Estimate, estimate_of_draws
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def out_of_fold(
@@ -93,3 +104,65 @@ def macro_auc(
     with np.errstate(divide="ignore", invalid="ignore"):
         each = [area_under_curve(members[:, k], predicted[:, k], counts) for k in range(members.shape[1])]
     return np.mean(each, axis=0)
+
+
+@dataclass(frozen=True)
+class Discrimination:
+    """How well one set of features tells the classes of networks apart.
+
+    Attributes:
+        areas: The macro AUC of the sample, then of each resample of groups.
+        n: Networks.
+        classes: How many classes.
+    """
+
+    areas: np.ndarray
+    n: int
+    classes: int
+
+    @property
+    def auc(self) -> Estimate:
+        """The macro AUC."""
+        return estimate_of_draws(float(self.areas[0]), self.areas[1:], self.n)
+
+    def minus(self, other: Discrimination) -> Estimate:
+        """The difference of the two AUCs, on the same resamples.
+
+        Args:
+            other: Of the same networks, by another set of features or at another time.
+        """
+        return estimate_of_draws(float(self.areas[0] - other.areas[0]), self.areas[1:] - other.areas[1:], self.n)
+
+
+def discriminate(
+    networks: pd.DataFrame,
+    features: Sequence[str],
+    plan: EvaluationPlan,
+    *,
+    cached: Callable[..., pd.DataFrame] | None = None,
+) -> Discrimination:
+    """Tell the classes of networks apart by a set of features.
+
+    Args:
+        networks: A row a network; columns ``label`` (its class), ``group``, and the features.
+        features: The columns that learners see.
+        plan: Folds, learners and resamples.
+        cached: Calls a function with its arguments, or finds what it returned before.
+
+    Raises:
+        PredictionError: There are fewer than two classes, or too few groups.
+    """
+    labels, groups = list(networks["label"]), list(networks["group"])
+    values = networks[list(features)].to_numpy(dtype=float)
+    arguments = (_predicted, values, tuple(features), labels, groups, plan)
+    frame = cached(*arguments) if cached is not None else _predicted(*arguments[1:])
+    areas = macro_auc(labels, frame.to_numpy(dtype=float), resamples(groups, plan.resamples, plan.seed))
+    return Discrimination(areas, len(networks), len(set(labels)))
+
+
+def _predicted(
+    values: np.ndarray, _features: tuple[str, ...], labels: list[str], groups: list[str], plan: EvaluationPlan
+) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(out_of_fold(values, labels, groups, plan)).add_prefix("class")

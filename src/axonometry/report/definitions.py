@@ -30,7 +30,7 @@ def axis(metric: str, statistic: str = "value") -> str:
     """
     spec = CATALOGUE.get(metric)
     if spec is None:
-        return metric
+        return metric.replace("_", " ")
     name = spec.title[0].lower() + spec.title[1:]
     words = STATISTICS.get(statistic, f"{statistic} of ")
     unit = "none" if statistic in PURE else spec.units.split(";")[0]

@@ -30,6 +30,9 @@ POINTS = 200
 TAIL = 0.0005
 """Share of the values that may lie more than three bandwidths beyond either end of a density curve."""
 
+LOW = 0.01
+"""Share of its peak below which a density counts as low."""
+
 Values = np.ndarray
 """Finite values of one layer, float32."""
 Samples = dict[tuple[str, str], dict[str, Values]]
@@ -120,6 +123,23 @@ def curve(values: NDArray[np.float32]) -> pd.DataFrame:
     low, high = np.quantile(values, [TAIL, 1 - TAIL])
     grid = np.linspace(low - 3 * bandwidth, high + 3 * bandwidth, POINTS)
     return pd.DataFrame({"x": grid, "density": density(values, grid).heights})
+
+
+def centre(curves: pd.DataFrame) -> list[float]:
+    """Where the curves are not low; one that is far wider than the others is cut, or the others would be lines.
+
+    Args:
+        curves: Columns name, x, density.
+
+    Returns:
+        The ends of a horizontal axis: those of all curves above :data:`LOW`, but at most the median width of a curve
+        beyond the median end.
+    """
+    peaks = curves.groupby("name")["density"].transform("max")
+    ends = curves[curves["density"] > LOW * peaks].groupby("name")["x"].agg(["min", "max"])
+    width = float((ends["max"] - ends["min"]).median())
+    low = max(float(ends["min"].min()), float(ends["min"].median()) - width)
+    return [low, min(float(ends["max"].max()), float(ends["max"].median()) + width)]
 
 
 def varies(values: NDArray[np.float32]) -> bool:

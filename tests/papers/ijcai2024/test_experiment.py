@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -30,11 +29,12 @@ from axonometry.papers.ijcai2024.features import (
     scaled_strength,
 )
 from axonometry.papers.ijcai2024.scales import DRAWN, SCALES, ComparisonOptions, condition_trials
-from axonometry.papers.ijcai2024.sections import HIGH, LOW, SETS, TOGETHER, Answer, centre, of_kind
+from axonometry.papers.ijcai2024.sections import HIGH, LOW, SETS, TOGETHER, Answer, of_kind
 from axonometry.populations import Architecture
 from axonometry.predict.evaluation import EvaluationPlan
 from axonometry.program import capture
 from axonometry.report import Figure
+from axonometry.report.samples import density_curves
 
 DIGITS: dict[str, Any] = {
     "dataset": "digits",
@@ -324,7 +324,7 @@ def test_the_html_page_has_a_tab_a_kind(results: Results, answers: dict[str, Ans
     kinds = ["Size", "Type", "Activation", "Performance"]
     assert [tab.name for tab in made.tabs] == ["In short", *kinds, "Against weights", "Definitions"]
     figures = [block for block in made.tabs[1].blocks if isinstance(block, Figure)]
-    assert [len(figure.panels) for figure in figures] == [1, len(MEASURES) + 1, len(MEASURES) + 1]
+    assert [len(figure.panels) for figure in figures] == [1, *[2] * (len(MEASURES) + 1)]  # before and after training
     drawn = np.concatenate([trace.x for trace in figures[0].panels[0].figure.data])
     values = [score.auc.value for score in answers["width"].scores.values()]
     np.testing.assert_allclose(np.sort(drawn), np.sort(values), rtol=1e-6)
@@ -335,23 +335,10 @@ def test_the_html_page_has_a_tab_a_kind(results: Results, answers: dict[str, Ans
 
 
 def test_densities_are_densities(answers: dict[str, Answer]) -> None:
-    curves = sections.value_densities(answers["kind"].networks)
-    assert set(curves["label"]) == {"narrow", "copying", "gru"}
-    for place, rows in curves.groupby(["label", "when", "measure"], sort=False):
+    curves = density_curves(sections.pooled_values(answers["kind"]))
+    assert set(curves["name"]) == {"dense", "autoencoder", "GRU"}  # what narrow, copying and gru are called
+    assert list(dict.fromkeys(curves["group"])) == ["before training", "after training"]
+    for place, rows in curves.groupby(["name", "group", "metric"], sort=False):
         assert np.trapezoid(rows["density"], rows["x"]) == pytest.approx(1, abs=0.02), place
-    assert set(curves["measure"]) == {*MEASURES, CONTROL}
+    assert set(curves["metric"]) == {*MEASURES, CONTROL}
     assert reading.VALUES == 200
-
-
-def test_one_wide_density_does_not_make_lines_of_the_others() -> None:
-    def curve(name: str, width: float) -> pd.DataFrame:
-        x = np.linspace(-5 * width, 5 * width, 400)
-        return pd.DataFrame({"name": name, "x": x, "density": np.exp(-((x / width) ** 2) / 2) / width})
-
-    alike = pd.concat([curve("a", 1.0), curve("b", 2.0)])
-    low, high = centre(alike)
-    assert -low == pytest.approx(2 * 3.03, rel=0.02)  # where exp(-x^2/2) is a hundredth
-    assert high == pytest.approx(-low)
-    low, high = centre(pd.concat([alike, curve("c", 100.0)]))
-    assert -low == pytest.approx(2 * 3.03 * 3, rel=0.02)
-    assert high == pytest.approx(-low)

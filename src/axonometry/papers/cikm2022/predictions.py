@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+
+import pandas as pd
 
 from axonometry.experiments import Context, Estimate, Measurements, estimate_of_row
-from axonometry.papers.cikm2022.scales import BOTH, LINEAR_MAP, MEASURES, Grid, GridOptions
+from axonometry.papers.cikm2022.scales import BOTH, LINEAR_MAP, MEASURES, Grid
 from axonometry.populations import Population
-from axonometry.predict import (
-    Evaluation,
-    EvaluationPlan,
-    RunTable,
-    evaluate,
-    importances,
-    learning_curve,
-    read_runs,
-    transfer,
-)
+from axonometry.predict import Evaluation, EvaluationPlan, RunTable, evaluate, read_runs
+from axonometry.predict.analysis import importances, learning_curve, transfer
 from axonometry.predict.evaluation import score_predictions
 from axonometry.predict.feature_sets import CONFIGURATION, CURVE, MOVEMENT, PARAMETER, FeatureName
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from axonometry.progress import Progress
+from axonometry.progress import Progress
 
 LEARNED = 0.2
 """Final accuracy from which a network of the paper's grid has learned something: twice that of a guess [our choice]."""
@@ -41,8 +30,6 @@ _FAMILIES = {*MEASURES, LINEAR_MAP, MOVEMENT, PARAMETER, CONFIGURATION, *CURVE}
 
 def measure_grids(population: Population, context: Context) -> pd.DataFrame:
     """A row a run: the features of its own layers, those that any network has (``any: …``), final accuracy, group."""
-    import pandas as pd
-
     horizon = max(context.options.horizons)
     runs = list(population.runs.values())
     own, common = (
@@ -67,13 +54,11 @@ def run_table(found: Measurements, names: Sequence[str], *, common: bool) -> Run
         names: Of the populations.
         common: Whether the features are those that any network has, instead of those of a population's own layers.
     """
-    import pandas as pd
-
     frame = pd.concat([found.frames[name, name] for name in names]).set_index("run")
-    features = frame.drop(columns=[_FINAL, _GROUP])
-    shared = features.filter(regex=f"^{_ANY}")
-    chosen = shared.rename(columns=lambda c: c.removeprefix(_ANY)) if common else features.drop(columns=shared.columns)
-    return RunTable(chosen, frame[_FINAL], frame[_GROUP])
+    final, group = frame.pop(_FINAL), frame.pop(_GROUP)
+    shared = frame.columns.str.startswith(_ANY)
+    chosen = frame.loc[:, shared if common else ~shared].rename(columns=lambda name: name.removeprefix(_ANY))
+    return RunTable(chosen, final, group)
 
 
 @dataclass(frozen=True)
@@ -99,46 +84,41 @@ class Prediction:
         return run_table(self.found, [grid.name for grid in self.grids], common=len(self.grids) > 1)
 
     @property
-    def options(self) -> GridOptions:
-        """Those of the scale."""
-        return cast("GridOptions", self.found.options)
-
-    @property
     def large(self) -> bool:
         """Whether it is looked at after every epoch."""
-        return len(self.table.features) >= self.options.few
+        return self.n >= self.found.options.few
 
     @cached_property
     def median(self) -> Evaluation:
         """The scores; classes are above and below the median."""
-        import pandas as pd
-
-        context, horizons = self.found.context.saying(self.grids[0].name), self.options.horizons
+        context, horizons = self.found.context.saying(self.grids[0].name), self.found.options.horizons
         ends = (1, max(horizons))
         asked = dict.fromkeys((*ALONE, BOTH), horizons if self.large else ends) | dict.fromkeys(COMBINED, ends)
         unkeyed = (context.workers, context.progress)
         frames = [
-            context.cached(_predictions, self.table, name, epochs, self.options.plan, unkeyed=unkeyed)
+            context.cached(_predictions, self.table, name, epochs, self.found.options.plan, unkeyed=unkeyed)
             for name, epochs in asked.items()
         ]
-        return score_predictions(pd.concat(frames, ignore_index=True), self.table, self.options.plan)
+        return score_predictions(pd.concat(frames, ignore_index=True), self.table, self.found.options.plan)
 
     @cached_property
     def learned(self) -> Evaluation:
         """The same for the classes of :data:`LEARNED`."""
-        return score_predictions(self.median.predictions, self.table, replace(self.options.plan, threshold=LEARNED))
+        return score_predictions(
+            self.median.predictions, self.table, replace(self.found.options.plan, threshold=LEARNED)
+        )
 
     @cached_property
     def importances(self) -> pd.DataFrame:
         """What carries the graph's prediction after one epoch."""
-        return self.found.context.cached(_importances, self.table, self.options.plan)
+        return self.found.context.cached(_importances, self.table, self.found.options.plan)
 
     @cached_property
     def sizes(self) -> pd.DataFrame:
         """Scores by the number of runs that were learned from."""
-        plan, context = self.options.plan, self.found.context
-        most = len(self.table.features) * (plan.folds - 1) // plan.folds
-        sizes = [size for size in self.options.sizes if size <= most]
+        plan, context = self.found.options.plan, self.found.context
+        most = self.n * (plan.folds - 1) // plan.folds
+        sizes = [size for size in self.found.options.sizes if size <= most]
         return context.cached(_sizes, self.table, sizes, plan, unkeyed=(context.workers, context.progress))
 
     @property
@@ -171,15 +151,12 @@ def transfers(found: Measurements) -> pd.DataFrame:
         with their number of runs), n (runs predicted), features, epochs, score, value, low, high. Classes are those of
         :data:`LEARNED` on the paper's grid, above and below the target's median on the hard one.
     """
-    import pandas as pd
-
     grids = _grids(found)
-    kinds = dict.fromkeys(grid.architecture for grid in grids if grid.kind == "paper")
-    pairs: list[tuple[str, list[str], list[str]]] = []
-    for kind in kinds if len(kinds) > 1 else ():
-        paper = {grid.name: grid.architecture == kind for grid in grids if grid.kind == "paper"}
-        seen, unseen = ([name for name, is_kind in paper.items() if is_kind is wanted] for wanted in (False, True))
-        pairs.append(("architecture", seen, unseen))
+    paper = {grid.name: grid.architecture for grid in grids if grid.kind == "paper"}
+    pairs = []
+    for kind in dict.fromkeys(paper.values()):
+        seen, unseen = ([name for name in paper if (paper[name] == kind) is new] for new in (False, True))
+        pairs += [("architecture", seen, unseen)] if seen else []
     there = {grid.name for grid in grids}
     pairs += [(kind, [a], [b]) for kind, a, b in found.options.others if {a, b} <= there]
     frames = []
@@ -188,9 +165,10 @@ def transfers(found: Measurements) -> pd.DataFrame:
         train, test = (run_table(found, some, common=True) for some in names)
         plan = found.options.plan if kind == "data set" else replace(found.options.plan, threshold=LEARNED)
         scores = transfer(train, test, TRANSFERRED, (1, max(found.options.horizons)), plan=plan).scores
-        sizes = [len(table.features) for table in (train, test)]
-        source, target = (f"{', '.join(some)} ({n})" for some, n in zip(names, sizes, strict=True))
-        frames.append(scores.assign(kind=kind, source=source, target=target, n=sizes[1]))
+        source, target = (
+            f"{', '.join(some)} ({len(of.groups)})" for some, of in zip(names, (train, test), strict=True)
+        )
+        frames.append(scores.assign(kind=kind, source=source, target=target, n=len(test.groups)))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -19,6 +20,11 @@ MEASURES = ("channel_degree", "channel_centrality", "spectral_norm", "node_stren
 """What is read of the graphs, beside the movement of the weights."""
 LINEAR_MAP = "linear_map"
 """Read as well for the hard grid, whose networks are small."""
+NEEDED: dict[str, dict[str, Any]] = {
+    "paper": {"measures": MEASURES, "sections": ("architectures", "unseen")},
+    "hard": {"measures": (*MEASURES, LINEAR_MAP), "sections": ("hard-grid", "unseen", "in-time")},
+}
+"""What is recorded of each kind of grid, and the sections that read it."""
 PLAN = EvaluationPlan(folds=5, inner_folds=4)
 DESIGN = Design(features=BOTH, epochs=5)
 """How pruners are compared."""
@@ -50,6 +56,12 @@ class Grid:
         return self.draw()
 
 
+Grids = Callable[[int], tuple[Grid, ...]]
+"""For a number of seeds."""
+Others = tuple[tuple[str, str, str], ...]
+"""What is predicted from what: kind, source, target."""
+
+
 @dataclass(frozen=True)
 class GridOptions:
     """What the sections need to know.
@@ -64,8 +76,8 @@ class GridOptions:
         sizes: Numbers of runs that are learned from.
     """
 
-    grids: Callable[[int], tuple[Grid, ...]]
-    others: tuple[tuple[str, str, str], ...]
+    grids: Grids
+    others: Others
     horizons: tuple[int, ...] = (1, 2, 3, 4, 5)
     plan: EvaluationPlan = PLAN
     design: Design = DESIGN
@@ -73,19 +85,13 @@ class GridOptions:
     sizes: tuple[int, ...] = (50, 100, 200, 400)
 
 
-def grid_trials(grids: Callable[[int], tuple[Grid, ...]], seeds: int) -> tuple[Trial, ...]:
+def grid_trials(grids: Grids, seeds: int) -> tuple[Trial, ...]:
     """The trials of all populations; ``seeds`` is the size of the first hard grid."""
-    found: list[Trial] = []
-    for grid in grids(seeds):
-        hard = grid.kind == "hard"
-        found += trials_of(
-            grid.configurations,
-            grid.name,
-            population=grid.name,
-            measures=(*MEASURES, LINEAR_MAP) if hard else MEASURES,
-            sections=("hard-grid", "unseen", "in-time") if hard else ("architectures", "unseen"),
-        )
-    return tuple(found)
+    return tuple(
+        trial
+        for grid in grids(seeds)
+        for trial in trials_of(grid.configurations, grid.name, population=grid.name, **NEEDED[grid.kind])
+    )
 
 
 def tiny_grids(seeds: int) -> tuple[Grid, ...]:
@@ -108,7 +114,6 @@ def tiny_grids(seeds: int) -> tuple[Grid, ...]:
 
 
 _HE: dict[str, Any] = {"initialiser": "variance-scaling-normal-fan-in", "scale": 2.0}
-_QUARTER: dict[str, Any] = {"train_fraction": 0.1, "test_fraction": 0.25, "width": 0.25}
 _FOUR = (0.0, 0.3, 0.6, 0.9)
 
 
@@ -131,30 +136,22 @@ def small_grids(seeds: int) -> tuple[Grid, ...]:
         _paper("alexnet", "AlexNet-like, a sixteenth of the width", "alexnet-like", fewer, alexnet),
         _hard("hard-cifar", "cifar10", range(10_000, 10_000 + max(1, seeds // 8)), train_fraction=0.5),
         _paper("lenet-wide", "LeNet, twice as wide", "lenet", fewer, wide),
-        *(
-            _paper(name, f"{title}, a quarter of the width", name, rates, {**_QUARTER, "dropouts": dropouts})
-            for name, title, rates, dropouts in (
-                ("resnet-32", "ResNet-32", _rates(2.0), (0.0, 0.2, 0.4, 0.6, 0.8)),
-                ("resnet-44", "ResNet-44", _rates(3.0)[1:], (0.0, 0.3, 0.6, 0.9)),
-                ("resnet-56", "ResNet-56", _rates(4.0)[1:], (0.0, 0.5)),
-            )
-        ),
+        _resnet(32, _rates(2.0), (0.0, 0.2, 0.4, 0.6, 0.8)),
+        _resnet(44, _rates(3.0)[1:], _FOUR),
+        _resnet(56, _rates(4.0)[1:], (0.0, 0.5)),
     )
+
+
+_LENGTHS = {"lenet": 100} | dict.fromkeys(("vgg-like", "alexnet-like", "resnet-32", "resnet-44", "resnet-56"), 50)
+"""Epochs of the paper's families."""
 
 
 def full_grids(seeds: int) -> tuple[Grid, ...]:
     """The paper's grids, architectures in the paper's sizes and epochs; for GPUs."""
     return (
         *(
-            _on_the_grid(
-                f"{family}{suffix}",
-                f"{family}, {width:g} times the width",
-                family,
-                suffix,
-                epochs=100 if family == "lenet" else 50,
-                width=width,
-            )
-            for family in ("lenet", "vgg-like", "alexnet-like", "resnet-32", "resnet-44", "resnet-56")
+            _on_the_grid(family + suffix, f"{family}, {width:g} times the width", family, epochs=epochs, width=width)
+            for family, epochs in _LENGTHS.items()
             for suffix, width in {"": 1.0, "-half": 0.5, "-wide": 2.0}.items()
         ),
         _hard("hard-fashion", "fashion-mnist", range(seeds)),
@@ -173,11 +170,16 @@ def _paper(name: str, title: str, family: str, rates: tuple[float, ...], own: di
     return _on_the_grid(name, f"{title}, the paper's grid on CIFAR-10", family, **settings)
 
 
-def _on_the_grid(name: str, title: str, family: str, suffix: str = "", **settings: Any) -> Grid:
+def _resnet(depth: int, rates: tuple[float, ...], dropouts: tuple[float, ...]) -> Grid:
+    own = {"train_fraction": 0.1, "test_fraction": 0.25, "width": 0.25, "dropouts": dropouts}
+    return _paper(f"resnet-{depth}", f"ResNet-{depth}, a quarter of the width", f"resnet-{depth}", rates, own)
+
+
+def _on_the_grid(name: str, title: str, family: str, **settings: Any) -> Grid:
     """Networks of one family; ResNets of all depths are one architecture, and of one width one subject."""
-    kind = "resnet" if family.startswith("resnet") else family
+    architecture, subject = (re.sub(r"-\d+", "", words) for words in (family, name))
     networks = partial(cikm2022, family=family, **settings)
-    return Grid(name, title, kind, "paper", networks, f"{kind}{suffix}" if kind == "resnet" else "")
+    return Grid(name, title, architecture, "paper", networks, subject if architecture != family else "")
 
 
 def _hard(name: str, dataset: str, seeds: range, **fixed: float) -> Grid:
@@ -185,8 +187,9 @@ def _hard(name: str, dataset: str, seeds: range, **fixed: float) -> Grid:
     return Grid(name, f"LeNet, hard grid on {dataset}", "lenet", "hard", partial(draw_hard_grid, seeds, **settings))
 
 
-def _scale(grids: Callable[[int], tuple[Grid, ...]], seeds: int, about: str, options: GridOptions) -> Scale:
-    return Scale(partial(grid_trials, grids), seeds, about, {grid.name: grid.title for grid in grids(1)}, options)
+def _scale(grids: Grids, seeds: int, about: str, others: Others, **options: Any) -> Scale:
+    titles = {grid.name: grid.title for grid in grids(1)}
+    return Scale(partial(grid_trials, grids), seeds, about, titles, GridOptions(grids, others, **options))
 
 
 _OTHERS = (
@@ -198,22 +201,14 @@ SCALES = {
     "tiny": _scale(
         tiny_grids,
         24,
-        "54 networks on the digits, two minutes.",
-        GridOptions(
-            tiny_grids,
-            (("width", "flat", "flat-wide"),),
-            horizons=(1, 2),
-            plan=EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=200),
-            design=Design(BOTH, 2, trials=8, splits=2, studies=3, trees=5),
-            few=20,
-            sizes=(6, 12),
-        ),
+        "54 networks on the digits, a minute.",
+        (("width", "flat", "flat-wide"),),
+        horizons=(1, 2),
+        plan=EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=200),
+        design=Design(BOTH, 2, trials=8, splits=2, studies=3, trees=5),
+        few=20,
+        sizes=(6, 12),
     ),
-    "small": _scale(
-        small_grids,
-        480,
-        "About 1,000 small or narrow networks, two hours on two cores.",
-        GridOptions(small_grids, _OTHERS),
-    ),
-    "full": _scale(full_grids, 2000, "The paper's sizes, for GPUs.", GridOptions(full_grids, _OTHERS)),
+    "small": _scale(small_grids, 480, "About 1,000 small or narrow networks, two hours on two cores.", _OTHERS),
+    "full": _scale(full_grids, 2000, "The paper's sizes, for GPUs.", _OTHERS),
 }

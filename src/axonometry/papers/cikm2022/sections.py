@@ -4,39 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
-from axonometry.experiments import (
-    Claim,
-    IntervalChart,
-    Measurements,
-    Section,
-    cross_table,
-    estimate_of_row,
-    in_words,
-)
+import pandas as pd
+
+from axonometry.experiments import Claim, IntervalChart, Measurements, Section, cross_table, estimate_of_row, in_words
 from axonometry.integrations.pruning import Design, compare_pruners, pruner_summary
-from axonometry.papers.cikm2022.predictions import (
-    LEARNED,
-    TRANSFERRED,
-    Prediction,
-    predictions,
-    run_table,
-    score,
-    transfers,
-)
+from axonometry.papers.cikm2022.predictions import LEARNED, TRANSFERRED, Prediction, predictions, score, transfers
+from axonometry.populations import Population
+from axonometry.predict import RunTable
+from axonometry.progress import Progress
 from axonometry.report.page import Block, Prose, Table
 from axonometry.report.prediction import evaluation_blocks, importance_figure, predicted_blocks
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from axonometry.populations import Population
-    from axonometry.predict import Evaluation, RunTable
-    from axonometry.progress import Progress
-
 PAPERS_ACCURACY = 0.93
 """What the paper says of LeNet: classification accuracy above this from the weighted degree of 5 epochs [found]."""
+HEADS = {"epochs": "{} epochs known", "size": "{} runs"}
 SCORES = {"r2": "R²", "auc": "AUC", "accuracy": "Share right"}
 
 
@@ -70,20 +52,14 @@ def degree_claims(one: Prediction) -> Iterator[Claim]:
             f"The weighted degree of {known} epochs puts more than {PAPERS_ACCURACY:.0%} of the runs on the right side "
             f"of *{which}* ({evaluation.threshold:.1%}): {one.title}"
         )
-        larger = _larger_class(evaluation)
-        if larger == 1:
+        good = float((evaluation.predictions.drop_duplicates("run")["truth"] >= evaluation.threshold).mean())
+        if good in {0, 1}:
             yield Claim(words, "undecided", numbers=f"all {one.n} runs are on one side")
             continue
         at = {"score": "accuracy", "epochs": known}
         degree, curve = (score(evaluation.scores, one.n, features=name, **at) for name in ("degree", "curve"))
-        numbers = f"{degree}, n = {one.n}; always saying the larger class {larger:.3f}; curve {curve}"
+        numbers = f"{degree}, n = {one.n}; always saying the larger class {max(good, 1 - good):.3f}; curve {curve}"
         yield Claim.above(words, degree, PAPERS_ACCURACY, numbers=numbers)
-
-
-def _larger_class(evaluation: Evaluation) -> float:
-    """The share of runs on the side of the threshold where most are: what is right without looking."""
-    good = float((evaluation.predictions.drop_duplicates("run")["truth"] >= evaluation.threshold).mean())
-    return max(good, 1 - good)
 
 
 def hard_claims(one: Prediction) -> Iterator[Claim]:
@@ -105,43 +81,35 @@ def hard_claims(one: Prediction) -> Iterator[Claim]:
     gained = ", ".join(f"{SCORES[str(row.score)]} after {row.epochs}" for row in better.itertuples())
     numbers = f"surely better for {gained or 'nothing'}; surely worse in {len(worse)} of {len(both)} cases"
     gains = [estimate_of_row(row, one.n, "runs") for row in both.to_dict("records")]
-    yield Claim.above(
-        f"Graph and curves together predict more than the curves alone: {one.title}", gains, numbers=numbers
-    )
-
-
-def _large_tables(one: Prediction) -> Iterator[Table]:
-    rows = tuple((row.family, row.columns, f"{row.loss:.3f} ± {row.std:.3f}") for row in one.importances.itertuples())
-    caption = "Loss of R² when a family of features is shuffled (± standard deviation over shuffles)."
-    yield Table(
-        ("family", "columns", "loss of R²"), rows, f"What carries the graph after one epoch: {one.title}", caption
-    )
-    title = f"R² after one epoch by the number of runs that were learned from: {one.title}"
-    yield _by(one.sizes, "r2", title, one.n, by="size")
+    words = f"Graph and curves together predict more than the curves alone: {one.title}"
+    yield Claim.above(words, gains, numbers=numbers)
 
 
 def _tables(one: Prediction) -> Iterator[Table]:
+    median = one.median
     for name, title in SCORES.items():
-        yield _by(
-            one.median.scores, name, f"{title}: {one.title}", one.n, f"Classes: the median, {one.median.threshold:.1%}."
-        )
-    yield _by(one.median.differences, "r2", f"R² more than the curve's, on the same draws: {one.title}", one.n)
+        yield _by(one, median.scores, name, title, f"Classes: the median, {median.threshold:.1%}.")
+    yield _by(one, median.differences, "r2", "R² more than the curve's, on the same draws")
     if one.grids[0].kind == "paper":
         share = (one.learned.predictions.drop_duplicates("run")["truth"] >= LEARNED).mean()
         words = f"Share right for the class *learned*, a final accuracy from {LEARNED:.0%} ({share:.0%})"
-        yield _by(one.learned.scores, "accuracy", f"{words}: {one.title}", one.n)
+        yield _by(one, one.learned.scores, "accuracy", words)
     elif one.large:
-        yield from _large_tables(one)
+        losses = [f"{row.loss:.3f} ± {row.std:.3f}" for row in one.importances.itertuples()]
+        shown = one.importances[["family", "columns"]].assign(**{"loss of R²": losses})
+        caption = "Loss of R² when a family of features is shuffled (± standard deviation over shuffles)."
+        yield Table.of(shown, title=f"What carries the graph after one epoch: {one.title}", caption=caption)
+        title = "R² after one epoch by the number of runs that were learned from"
+        yield _by(one, one.sizes, "r2", title, by="size")
 
 
-def _by(rows: pd.DataFrame, name: str, title: str, n: int, caption: str = "", *, by: str = "epochs") -> Table:
+def _by(one: Prediction, rows: pd.DataFrame, name: str, title: str, caption: str = "", by: str = "epochs") -> Table:
     """One score: a row a feature set and a column a value of ``by``."""
-    unit = {"epochs": "{} epochs known", "size": "{} runs"}[by]
     cells = {
-        (row["features"], unit.format(row[by]).replace("1 epochs", "1 epoch")): estimate_of_row(row, n, "runs")
+        (row["features"], HEADS[by].format(row[by]).replace("1 epochs", "1 epoch")): estimate_of_row(row, one.n, "runs")
         for row in rows[rows["score"] == name].to_dict("records")
     }
-    return cross_table(title, "features", cells, f"{caption} n = {n}.".strip())
+    return cross_table(f"{title}: {one.title}", "features", cells, f"{caption} n = {one.n}.".strip())
 
 
 def _figures(one: Prediction) -> Iterator[Block]:
@@ -168,13 +136,9 @@ def unseen(found: Measurements) -> Section:
         f"{LEARNED:.0%} or more for architectures and widths, above the target's median for data sets. τ is Kendall's "
         "rank correlation of prediction and truth."
     )
-    return Section(
-        "RQ2: do predictions hold for networks of a kind that was never seen?",
-        setup,
-        tuple(_transfer_claim(str(kind), part) for kind, part in scores.groupby("kind", sort=False)),
-        (table,),
-        (IntervalChart(table, ("AUC",), "AUC", 0.5),),
-    )
+    claims = tuple(_transfer_claim(str(kind), part) for kind, part in scores.groupby("kind", sort=False))
+    title = "RQ2: do predictions hold for networks of a kind that was never seen?"
+    return Section(title, setup, claims, (table,), (IntervalChart(table, ("AUC",), "AUC", 0.5),))
 
 
 def _transfer_claim(kind: str, scores: pd.DataFrame) -> Claim:
@@ -192,9 +156,9 @@ def _transfer_claim(kind: str, scores: pd.DataFrame) -> Claim:
 def in_time(found: Measurements) -> Section:
     """RQ3: what pruning on the prediction saves, in studies replayed over the recorded runs."""
     design: Design = found.options.design
-    name = predictions(found, "hard")[0].grids[0].name
-    learned_from = (found.populations[name], run_table(found, [name], common=False))
-    studies = found.context.cached(_studies, *learned_from, design, unkeyed=(found.context.progress,))
+    one = predictions(found, "hard")[0]
+    networks = (found.populations[one.grids[0].name], one.table)
+    studies = found.context.cached(_studies, *networks, design, unkeyed=(found.context.progress,))
     cells = {
         (row["pruner"], in_words(row["quantity"])): estimate_of_row(row, row["studies"], "studies")
         for row in pruner_summary(studies).to_dict("records")

@@ -33,10 +33,10 @@ from axonometry.papers.ictai2021.sections import densities, fluctuation, one_net
 EXPERIMENT = Experiment(
     name="ictai2021",
     title="La Malfa et al. 2021: does a network's graph tell how good it is?",
-    scales=SCALES,
-    measure=measure_ensembles,
-    sections=(fluctuation, separation, densities, one_network),
     about="Ensembles of networks are trained and compared by accuracy, layer by layer.",
     how=__doc__,
+    scales=SCALES,
+    measure=measure_ensembles,
     defined=MEASURES,
+    sections=(fluctuation, separation, densities, one_network),
 )

@@ -6,23 +6,20 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from axonometry.experiments import Context, Estimate, Measurements, measure_population
 from axonometry.metrics import jeffreys_divergence, measure as measure_graph
 from axonometry.populations import Population
 from axonometry.populations.accuracy_bins import bins_of
+from axonometry.program import NeuralGraph
 from axonometry.report import samples
 from axonometry.report.study import labels
 from axonometry.statistics import holm, rank_correlation, rank_test, roc_area
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from axonometry.program import NeuralGraph
 
 CONVENTION: Literal["ictai2021"] = "ictai2021"
 """Counted as in the paper's code: biases are pooled with the weights, and inputs and outputs have one more link to the
@@ -83,8 +80,6 @@ class Ensemble:
     @cached_property
     def networks(self) -> pd.DataFrame:
         """A row a network, ascending by accuracy: accuracy, bin (ordered categorical), third, stratum."""
-        import pandas as pd
-
         accuracy = self.population.frame["accuracy"].drop(list(self.broken))
         parts = [part for part in bins_of(accuracy, EDGES) if part.runs]
         names = labels([(part.low, part.high) for part in parts])
@@ -117,8 +112,6 @@ class Ensemble:
     @cached_property
     def fluctuation(self) -> pd.DataFrame:
         """A row a layer, and one for their mean: layer, rho, alike, and the medians of the lowest and highest bin."""
-        import pandas as pd
-
         by_layer = self.wide("layer_fluctuation")
         by_layer[MEAN] = by_layer.mean(axis=1)
         rows = []
@@ -130,8 +123,6 @@ class Ensemble:
     @cached_property
     def separation(self) -> pd.DataFrame:
         """How well each summary tells the high third from the low third; p adjusted for all of the rows."""
-        import pandas as pd
-
         rows = []
         for metric in ("link_weights", "node_strength"):
             for statistic in SUMMARIES:
@@ -191,8 +182,6 @@ def layer_values(graph: NeuralGraph) -> dict[Place, Values]:
 
 def contrast(_population: Population, networks: pd.DataFrame, read: Read) -> pd.DataFrame:
     """Divergence of the pooled values of the high third from the low third, and the greatest of random relabellings."""
-    import pandas as pd
-
     thirds = networks["third"].to_numpy()
     compared = networks.index[thirds != THIRDS[1]]
     first = int((thirds == THIRDS[0]).sum())

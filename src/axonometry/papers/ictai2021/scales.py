@@ -23,15 +23,11 @@ def ensemble(name: str, configurations: Sequence[RunConfiguration], trained_alik
         configurations: One network each.
         trained_alike: Attributes in which networks of one stratum agree, so that they differ by their seed alone.
     """
-    return tuple(
-        Trial(
-            one,
-            condition=name,
-            population=name,
-            stratum=", ".join(f"{WORDS.get(key, key)}: {getattr(one, key)}" for key in trained_alike),
-        )
-        for one in configurations
-    )
+
+    def stratum(one: RunConfiguration) -> str:
+        return ", ".join(f"{WORDS.get(key, key)}: {getattr(one, key)}" for key in trained_alike)
+
+    return tuple(Trial(one, name, stratum(one), population=name) for one in configurations)
 
 
 def tiny_ensembles(seeds: int) -> tuple[Trial, ...]:

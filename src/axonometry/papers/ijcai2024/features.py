@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -21,14 +21,10 @@ from axonometry.metrics.neuron_strength import strength_of_samples
 from axonometry.populations import Population
 from axonometry.populations.objectives import EVALUATION_METRICS
 from axonometry.populations.training import dataset_of
+from axonometry.program import NeuralGraph
 from axonometry.program.readings.live import live_batches
 from axonometry.report.samples import drawn_values
 from axonometry.statistics import moments
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from axonometry.program import NeuralGraph
 
 MEASURES = ("link_weights", "node_strength", "layer_fluctuation", "neuron_strength", "neuron_activation")
 """The paper's measures."""
@@ -57,8 +53,6 @@ def measure_conditions(population: Population, context: Context) -> pd.DataFrame
     features, called ``measure.layer.statistic``; hyper-parameters as numbers; and ``values.measure``, some of each
     measure's values, for densities.
     """
-    import pandas as pd
-
     first = next(iter(population.configurations.values()))
     inputs = dataset_of(first, context.data).test_inputs[:SAMPLES]
     table = measure_population(population, partial(_read, samples=inputs), context)
@@ -73,8 +67,6 @@ def measure_conditions(population: Population, context: Context) -> pd.DataFrame
 
 
 def _read(population: Population, name: str, samples: Tensor) -> pd.DataFrame:
-    import pandas as pd
-
     steps, rows = population.runs[name].steps, []
     for when, step in (("before", steps[0]), ("after", steps[-1])):
         graph = population.graph(name, step)
@@ -113,12 +105,11 @@ def live_values(graph: NeuralGraph, samples: Tensor) -> dict[str, dict[str, Tens
         samples: Inputs.
     """
     strength, nodes = strength_of_samples(graph)
-    found: dict[str, dict[str, list[Tensor]]] = {"neuron_strength": {}, "neuron_activation": {}}
-    for batch in live_batches(graph, samples, nodes=nodes):
-        for by_layer, values in zip(found.values(), (strength(batch), batch.activations), strict=True):
-            for group in batch.activations:
-                by_layer.setdefault(group, []).append(values[group])
-    return {name: {group: torch.cat(parts) for group, parts in of.items()} for name, of in found.items()}
+    batches = [(strength(batch), batch.activations) for batch in live_batches(graph, samples, nodes=nodes)]
+    return {
+        measure: {group: torch.cat([values[group] for values in parts]) for group in batches[0][1]}
+        for measure, parts in zip(("neuron_strength", "neuron_activation"), zip(*batches))
+    }
 
 
 def scaled_strength(graph: NeuralGraph) -> dict[str, Tensor]:

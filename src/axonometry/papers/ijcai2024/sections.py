@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from axonometry.experiments import (
     Claim,
@@ -16,7 +16,6 @@ from axonometry.experiments import (
     IntervalChart,
     Measurements,
     Section,
-    Table,
     discriminate,
     in_words,
     listed,
@@ -24,12 +23,9 @@ from axonometry.experiments import (
 from axonometry.experiments.section import Drawn
 from axonometry.papers.ijcai2024.comparisons import KINDS, Comparison, Kind
 from axonometry.papers.ijcai2024.features import BASELINE, CHOICES, CONTROL, MEASURES
-from axonometry.report import definitions, distributions
-from axonometry.report.page import Figure, Panel
-from axonometry.report.samples import density_curves
-
-if TYPE_CHECKING:
-    import pandas as pd
+from axonometry.report.density_figures import figures_by_measure
+from axonometry.report.page import Figure, Table
+from axonometry.report.samples import Samples
 
 TOGETHER = "all five"
 """The paper's measures together."""
@@ -46,8 +42,6 @@ TOLD = (
     "How well networks that were not learned from are told apart. Dotted: nothing is told apart. Scaled strength is a "
     "control that sizes of layers do not change by themselves; weights are statistics of all parameters."
 )
-CENTRE = 0.01
-"""Share of its peak below which a density counts as low."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +59,6 @@ class Answer:
     @cached_property
     def networks(self) -> pd.DataFrame:
         """The rows of the networks that are compared, before and after training, with their class as ``label``."""
-        import pandas as pd
-
         names = self.comparison.conditions
         rows = [self.found.of("networks", name).assign(label=name) for name in names]
         return pd.concat(rows, ignore_index=True) if len(names) > 1 else _thirds(rows[0])
@@ -91,7 +83,7 @@ class Answer:
         part = self.networks[self.networks["when"] == when]
         wanted = MEASURES if measure == TOGETHER else (measure,)
         columns = [str(name) for name in part if str(name).split(".")[0] in wanted]
-        return discriminate(part, columns, self.found.options.plan, self.found.context)
+        return discriminate(part, columns, self.found.options.plan, cached=self.found.context.cached)
 
     @property
     def n(self) -> int:
@@ -124,7 +116,7 @@ def of_kind(kind: Kind) -> Callable[[Measurements], Section]:
         for table, answer in zip(tables, answers, strict=True):
             figures.append(IntervalChart(table, table.columns[1:3], axis, CHANCE, (-0.03, 1.03), TOLD))
             figures.append(partial(_figures, answer))
-        return Section(title, _setup(found, answers), _claims(kind, answers), tables, tuple(figures))
+        return Section(title, _setup(found, answers), tuple(_claims(kind, answers)), tables, tuple(figures))
 
     section.__name__ = kind
     return section
@@ -146,18 +138,16 @@ def _words(answer: Answer) -> str:
     return f"*{comparison.title}* n = {answer.n}: {names}. Confounded: {comparison.confounded}"
 
 
-def _claims(kind: Kind, answers: Iterable[Answer]) -> tuple[Claim, ...]:
+def _claims(kind: Kind, answers: Iterable[Answer]) -> Iterator[Claim]:
     """The paper's claim, and whether the initial weights say as much."""
     words = {
         "after": f"All five measures tell networks apart that differ in {KINDS[kind]}",
         "before": f"The initial weights tell them apart already ({KINDS[kind]})",
     }
-    claims = []
     for when, claimed in words.items():
         aucs = [answer.scores[measure, when].auc for answer in answers for measure in MEASURES]
         numbers = ". ".join(_spread(answer, when) for answer in answers)
-        claims.append(Claim.above(claimed, aucs, CHANCE, refuted_below=NEARLY, numbers=numbers))
-    return tuple(claims)
+        yield Claim.above(claimed, aucs, CHANCE, refuted_below=NEARLY, numbers=numbers)
 
 
 def _spread(answer: Answer, when: str) -> str:
@@ -186,50 +176,21 @@ def _table(answer: Answer) -> Table:
 
 
 def _figures(answer: Answer) -> Iterator[Figure]:
-    curves, labels = value_densities(answer.networks), answer.labels
-    for when, words in WHEN.items():
-        mine = curves[curves["when"] == when]
-        panels = tuple(_density(rows, str(measure), labels) for measure, rows in mine.groupby("measure", sort=False))
-        caption = (
-            f"The values of each measure in all hidden layers, {words}, pooled over the networks of each condition. "
-            "Tails are cut where most curves are low."
-        )
-        title = f"Densities {words}: {answer.comparison.name}"
-        yield Figure(title, panels, caption, legend=distributions.keys(list(labels.values())))
+    title, names = f": {answer.comparison.name}", list(answer.labels.values())
+    caption = "The values of a measure in all hidden layers, pooled over the networks of each condition."
+    return figures_by_measure(pooled_values(answer), names, title=title, caption=caption, apart=False)
 
 
-def value_densities(networks: pd.DataFrame) -> pd.DataFrame:
-    """The density of each measure's values over the networks of each class: label, when, measure, x, density."""
-    parts = networks.groupby(["label", "when"], sort=False)
-    samples = {
-        (measure, str(when)): {
-            str(label): np.concatenate(list(part[f"values.{measure}"])).astype(np.float32)
-            for (label, then), part in parts
-            if then == when
+def pooled_values(answer: Answer) -> Samples:
+    """The values of each measure, before and after training, of the networks of each class together."""
+    return {
+        (measure, WHEN[str(when)]): {
+            answer.labels[str(label)]: np.concatenate(list(part[f"values.{measure}"])).astype(np.float32)
+            for label, part in rows.groupby("label", sort=False)
         }
-        for measure, when in product(DRAWN, WHEN)
+        for measure in DRAWN
+        for when, rows in answer.networks.groupby("when", sort=False)
     }
-    return density_curves(samples).rename(columns={"metric": "measure", "group": "when", "name": "label"})
-
-
-def _density(rows: pd.DataFrame, measure: str, labels: Mapping[str, str]) -> Panel:
-    curves = rows.assign(name=rows["label"].map(labels))
-    figure = distributions.density_figure(curves, list(labels.values()), x=in_words(definitions.axis(measure)))
-    figure.update_xaxes(range=centre(curves))
-    return Panel(figure, in_words(measure))
-
-
-def centre(curves: pd.DataFrame) -> list[float]:
-    """Where the curves are not low; one that is far wider than the others is cut, or the others would be lines.
-
-    Args:
-        curves: Columns name, x, density.
-    """
-    peaks = curves.groupby("name")["density"].transform("max")
-    ends = curves[curves["density"] > CENTRE * peaks].groupby("name")["x"].agg(["min", "max"])
-    width = float((ends["max"] - ends["min"]).median())
-    low = max(float(ends["min"].min()), float(ends["min"].median()) - width)
-    return [low, min(float(ends["max"].max()), float(ends["max"].median()) + width)]
 
 
 def against_weights(found: Measurements) -> Section:
@@ -243,13 +204,11 @@ def against_weights(found: Measurements) -> Section:
     )
     words = "The five measures together tell more, after training, than statistics of all parameters"
     table = Table(("comparison", "all five − weights"), tuple(gains.items()), "After training")
-    return Section(
-        "Do the measures tell more than statistics of all parameters?",
-        "AUC of the five measures together minus that of the weights, after training, on the same resamples.",
-        (Claim.above(words, list(gains.values()), numbers=numbers),),
-        (table,),
-        (IntervalChart(table, table.columns[1:], "difference of AUC", 0.0),),
-    )
+    title = "Do the measures tell more than statistics of all parameters?"
+    setup = "AUC of the five measures together minus that of the weights, after training, on the same resamples."
+    claims = (Claim.above(words, list(gains.values()), numbers=numbers),)
+    chart = IntervalChart(table, table.columns[1:], "difference of AUC", 0.0)
+    return Section(title, setup, claims, (table,), (chart,))
 
 
 def _which(measures: list[str]) -> str:

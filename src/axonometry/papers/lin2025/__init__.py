@@ -3,19 +3,9 @@
 Networks are ordinary runs (``scales``), measured from their snapshots (``measuring``); a section reads the table and
 says which of the paper's claims hold here. The set-ups are an account's of the paper's version 5 where it has them; the
 rest is our choice and said on the page.
-"""
 
-from axonometry.experiments import Experiment
-from axonometry.papers.lin2025.depth import depth
-from axonometry.papers.lin2025.double_descent import double_descent
-from axonometry.papers.lin2025.flat_minima import flat_minima
-from axonometry.papers.lin2025.grokking import grokking
-from axonometry.papers.lin2025.lmap import lmap
-from axonometry.papers.lin2025.measuring import LARGEST, PRECISION, SAMPLE_DRAWS, WEIGHT_DRAWS, measure_networks
-from axonometry.papers.lin2025.phases import phases
-from axonometry.papers.lin2025.scales import SCALES
+How to read the results:
 
-HOW = f"""\
 - Brackets are 95% intervals of Student's t over seeds; a seed draws the initial parameters, the samples, their order
   and their noise. **Three seeds are little**: the interval reaches 2.5 standard deviations of the three to either side,
   also beyond what a number can be. Differences are taken seed by seed. Settings that differ leave a claim undecided.
@@ -24,10 +14,20 @@ HOW = f"""\
 - *Gradient* is the slope of the rank distribution: 0 where a layer's neurons know nothing of the classes, at most 6;
   mean over neurons and classes. *Order kept* is the share of pairs of samples that a neuron keeps in order.
 - *Sample basin*: amplitude of Gaussian noise on the inputs (pixels from 0 to 1) at which accuracy falls to 50%; *weight
-  basin*: the same of noise on the weights, in standard deviations of each layer's. {SAMPLE_DRAWS} draws a sample,
-  {WEIGHT_DRAWS} networks, bisected to {PRECISION:.0%}; 0 where accuracy is not above 50% without noise, and {LARGEST:g}
-  where no noise up to {LARGEST:g} brings it down. Their intervals over draws are not in the brackets.
+  basin*: the same of noise on the weights, in standard deviations of each layer's. 4 draws a sample,
+  8 networks, bisected to 5%; 0 where accuracy is not above 50% without noise, and 10
+  where no noise up to 10 brings it down. Their intervals over draws are not in the brackets.
 """
+
+from axonometry.experiments import Experiment
+from axonometry.papers.lin2025.depth import depth
+from axonometry.papers.lin2025.double_descent import double_descent
+from axonometry.papers.lin2025.flat_minima import flat_minima
+from axonometry.papers.lin2025.grokking import grokking
+from axonometry.papers.lin2025.lmap import lmap
+from axonometry.papers.lin2025.measuring import measure_networks
+from axonometry.papers.lin2025.phases import phases
+from axonometry.papers.lin2025.scales import SCALES
 
 EXPERIMENT = Experiment(
     "lin2025",
@@ -36,6 +36,6 @@ EXPERIMENT = Experiment(
     measure_networks,
     (lmap, phases, depth, flat_minima, grokking, double_descent),
     about="Networks are trained in six set-ups; what the paper says of their modes and basins is judged.",
-    how=HOW,
+    how=__doc__,
     defined=("neuron_modes", "rank_gradient", "linear_truncation"),
 )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
-from axonometry.experiments import Claim, LineChart, Section, joint, mean_estimate, paired_estimate
-from axonometry.papers.lin2025.reading import chart, correlated, ends, groups, in_pairs, section, table_of_means
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
+from axonometry.experiments import Claim, LineChart, Section, mean_estimate, paired_estimate
+from axonometry.papers.lin2025.reading import DRAWN, chart, correlated, ends, groups, in_pairs, means, section
 
 BEST = range(6, 9)
 """Layers that the paper finds best."""
@@ -20,7 +18,7 @@ CLASSES = {"0": Claim.above, "2": Claim.above, "9": Claim.below}
 """Classes that the paper names, and whether it finds their basins large or small."""
 DEEPEST = "behave as the paper's (its versions 1 and 2 name 100 in their abstracts)"
 
-Series = Mapping[str, "pd.DataFrame"]
+Series = Mapping[str, pd.DataFrame]
 
 
 @section
@@ -46,8 +44,8 @@ def depth(table: pd.DataFrame) -> Section:
     )
     rows = {(name, n): mine for name, some in series.items() for n, mine in groups(some, "layers").items()}
     columns = ("test_accuracy", "train_accuracy", "sample_basin", "weight_basin")
-    tables = (table_of_means("At the end of training", rows, ("networks", "layers"), columns),)
-    return Section("How deep is best, and what do the basins do?", setup, claims, tables, _charts(series))
+    tables = (means("At the end of training", rows, ("networks", "layers"), columns),)
+    return Section("How deep is best, and what do the basins do?", setup, claims, tables, tuple(_charts(series)))
 
 
 def _best(some: pd.DataFrame) -> dict[int, int]:
@@ -76,10 +74,9 @@ def _trend(series: Series, basin: str, words: str, *, grows: bool) -> Claim:
     """Spearman's ρ of depth and basin, seed by seed, among the networks that have learned."""
     trained = {name: some[some["test_accuracy"] >= LEARNED] for name, some in series.items()}
     rhos = {name: correlated(some, "layers", basin) for name, some in trained.items()}
-    verdicts = [(Claim.above if grows else Claim.below)(words, rho).verdict for rho in rhos.values()]
+    each = ((Claim.above if grows else Claim.below)(words, rho) for rho in rhos.values())
     reach = {name: f"{rhos[name]} (up to {max(some['layers'], default=0)} layers)" for name, some in trained.items()}
-    numbers = f"Spearman's ρ of depth and amplitude, mean over seeds. {in_pairs(reach)}"
-    return Claim(words, joint(verdicts), tuple(rhos.values()), numbers)
+    return Claim.all_of(words, each, numbers=f"Spearman's ρ of depth and amplitude, mean over seeds. {in_pairs(reach)}")
 
 
 def _classes(trained: pd.DataFrame) -> Claim:
@@ -91,26 +88,16 @@ def _classes(trained: pd.DataFrame) -> Claim:
     ranks = whole.filter(regex="^sample_basin_class_").rank(axis=1)
     places = (ranks - 1).div(ranks.count(axis=1) - 1, axis=0).groupby(whole["seed"]).mean()
     found = {label: mean_estimate(places[f"sample_basin_class_{label}"]) for label in CLASSES}
-    verdicts = [CLASSES[label](words, one, 0.5).verdict for label, one in found.items()]
-    numbers = "place among the classes' sample basins, 0 the smallest and 1 the largest, mean over the networks: "
-    numbers += ", ".join(f"class {label} {one}" for label, one in found.items())
-    # One class on the other side refutes what the paper says of all three.
-    verdict = joint(verdicts) if "does not hold here" not in verdicts else "does not hold here"
-    return Claim(words, verdict, tuple(found.values()), f"{numbers} (n = {len(whole)} networks)")
-
-
-def _charts(series: Series) -> tuple[LineChart, ...]:
-    drawn = {
-        "Accuracy on test data": ("accuracy on test data", "test_accuracy"),
-        "Sample basin": ("sample basin (unit of the pixels)", "sample_basin"),
-        "Weight basin": ("weight basin (standard deviations of the weights)", "weight_basin"),
-    }
-    return tuple(
-        chart(
-            f"{title} over depth",
-            ("hidden layers", y),
-            "layers",
-            {name: (some, column) for name, some in series.items()},
-        )
-        for title, (y, column) in drawn.items()
+    numbers = (
+        "place among the classes' sample basins, 0 the smallest and 1 the largest, mean over the networks: "
+        f"{', '.join(f'class {label} {one}' for label, one in found.items())} (n = {len(whole)} networks)"
     )
+    # One class on the other side refutes what the paper says of all three.
+    each = (CLASSES[label](words, one, 0.5) for label, one in found.items())
+    return Claim.all_of(words, each, numbers=numbers, one_refutes=True)
+
+
+def _charts(series: Series) -> Iterator[LineChart]:
+    for column in ("test_accuracy", "sample_basin", "weight_basin"):
+        (title, y), lines = DRAWN[column], {name: (some, column) for name, some in series.items()}
+        yield chart(f"{title} over depth", ("hidden layers", y), "layers", lines)

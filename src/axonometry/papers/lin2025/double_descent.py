@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-from axonometry.experiments import Claim, Section, Verdict
-from axonometry.papers.lin2025.reading import chart, ends, groups, label, mean, paired, section, table_of_means
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
+from axonometry.experiments import Claim, Section
+from axonometry.papers.lin2025.reading import chart, ends, groups, label, mean, means, paired, section
 
 INTERPOLATED = 0.99
 """Training accuracy, noisy labels included, from which on a width interpolates [our choice]."""
@@ -27,7 +26,7 @@ DRAWN = {
 }
 """By a chart's title, what is on its vertical axis, and the columns."""
 
-Widths = Mapping[int, "pd.DataFrame"]
+Widths = Mapping[int, pd.DataFrame]
 
 
 @section
@@ -49,7 +48,7 @@ def double_descent(table: pd.DataFrame) -> Section:
     )
     rows = {(width,): some for width, some in widths.items()}
     columns = ("test_error", "train_accuracy", *DRAWN["Basins"][1], *DRAWN["Modes"][1])
-    tables = (table_of_means("At the end of training", rows, ("width",), columns),)
+    tables = (means("At the end of training", rows, ("width",), columns),)
     title = "What do basins and modes do across the interpolation threshold?"
     return Section(title, setup, _claims(widths), tables, charts)
 
@@ -69,10 +68,10 @@ def _descends(widths: Widths, threshold: int) -> Claim:
     turning = f"a first minimum at width {before}, a peak at {peak}; rises by {rise}, falls by {fall} to {max(widths)}"
     falling = f"the mean error falls from width to width, to {errors[peak]} at {peak}"
     numbers = f"threshold at width {threshold}; {falling if peak == before else turning}"
-    shown, refuted = rise.low > 0 and fall.low > 0, rise.high < 0 or fall.high < 0 or peak == before
     words = "The test error descends, rises to a peak, and descends again"
-    verdict: Verdict = "holds here" if shown else "does not hold here" if refuted else "undecided"
-    return Claim(words, verdict, (rise, fall), numbers)
+    each = (Claim.above(words, one) for one in (rise, fall))
+    claim = Claim.all_of(words, each, numbers=numbers, one_refutes=True)
+    return claim if peak > before else replace(claim, verdict="does not hold here")
 
 
 def turns(errors: Mapping[int, float]) -> tuple[int, int]:

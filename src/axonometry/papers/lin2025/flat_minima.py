@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+
+import pandas as pd
 
 from axonometry.experiments import Claim, Section
-from axonometry.papers.lin2025.reading import chart, correlated, ends, groups, paired, section, table_of_means
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-DRAWN = {
-    "Accuracy on test data": ("accuracy on test data", "test_accuracy"),
-    "Scaled sharpness": ("scaled sharpness (nats)", "scaled_sharpness"),
-    "Weight basin": ("weight basin (standard deviations of the weights)", "weight_basin"),
-}
-"""By a chart's title, what is on its vertical axis, and the column."""
+from axonometry.papers.lin2025.reading import DRAWN, chart, correlated, ends, groups, means, paired, section
 
 
 @section
@@ -31,48 +23,40 @@ def flat_minima(table: pd.DataFrame) -> Section:
         "weight basin."
     )
     claims = (
-        _compared(end, "Small batches find minima of lower sharpness", "sharpness", greater=False),
-        _compared(end, "The same of the scaled sharpness", "scaled_sharpness", greater=False),
-        _compared(end, "Small batches find larger weight basins", "weight_basin", greater=True),
-        _compared(end, "Small batches generalise better", "test_accuracy", greater=True),
+        _compared(Claim.below, end, "Small batches find minima of lower sharpness", "sharpness"),
+        _compared(Claim.below, end, "The same of the scaled sharpness", "scaled_sharpness"),
+        _compared(Claim.above, end, "Small batches find larger weight basins", "weight_basin"),
+        _compared(Claim.above, end, "Small batches generalise better", "test_accuracy"),
         _together(
-            end, "Networks of larger weight basins are more accurate", "weight_basin", "test_accuracy", rises=True
+            Claim.above, end, "Networks of larger weight basins are more accurate", "weight_basin", "test_accuracy"
         ),
         _together(
-            end, "Larger weight basins are less sharp (scaled)", "train_weight_basin", "scaled_sharpness", rises=False
+            Claim.below, end, "Larger weight basins are less sharp (scaled)", "train_weight_basin", "scaled_sharpness"
         ),
     )
     rows = {(f"{batch:,}",): some for batch, some in groups(end, "batch_size").items()}
-    columns = (
-        "step",
-        "test_accuracy",
-        "train_loss",
-        "sharpness",
-        "scaled_sharpness",
-        "train_weight_basin",
-        "weight_basin",
-    )
-    tables = (table_of_means("Where training ended", rows, ("batch",), (*columns, "sample_basin")),)
-    charts = tuple(
-        chart(f"{name} by batch size", ("samples an update", y), "batch_size", {"mean over seeds": (end, column)})
-        for name, (y, column) in DRAWN.items()
-    )
-    return Section(
-        "Do small batches find flatter minima, and are these larger weight basins?", setup, claims, tables, charts
-    )
+    columns = ("step", "test_accuracy", "train_loss", "sharpness", "scaled_sharpness")
+    basins = ("train_weight_basin", "weight_basin", "sample_basin")
+    tables = (means("Where training ended", rows, ("batch",), columns + basins),)
+    charts = []
+    for column in ("test_accuracy", "scaled_sharpness", "weight_basin"):
+        (title, y), lines = DRAWN[column], {"mean over seeds": (end, column)}
+        charts.append(chart(f"{title} by batch size", ("samples an update", y), "batch_size", lines))
+    title = "Do small batches find flatter minima, and are these larger weight basins?"
+    return Section(title, setup, claims, tables, tuple(charts))
 
 
-def _compared(end: pd.DataFrame, words: str, column: str, *, greater: bool) -> Claim:
+def _compared(rule: Callable[..., Claim], end: pd.DataFrame, words: str, column: str) -> Claim:
     """The smallest batch against the largest one."""
     batches = groups(end, "batch_size")
     small, large = min(batches), max(batches)
     gap = paired(batches[small], batches[large], column)
     numbers = f"batches of {small:,} less those of {large:,}: {gap}"
-    return (Claim.above if greater else Claim.below)(words, gap, numbers=numbers)
+    return rule(words, gap, numbers=numbers)
 
 
-def _together(end: pd.DataFrame, words: str, first: str, second: str, *, rises: bool) -> Claim:
+def _together(rule: Callable[..., Claim], end: pd.DataFrame, words: str, first: str, second: str) -> Claim:
     """Spearman's ρ over batch sizes, seed by seed."""
     rho = correlated(end, first, second)
     numbers = f"Spearman's ρ over batch sizes {rho}; nothing but the batch is varied, so that no cause is shown"
-    return (Claim.above if rises else Claim.below)(words, rho, numbers=numbers)
+    return rule(words, rho, numbers=numbers)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from axonometry.experiments import Claim, LineChart, Section, joint, mean_estimate
-from axonometry.papers.lin2025.reading import chart, groups, in_pairs, mean, paired, section, table_of_means
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
+from axonometry.experiments import Claim, LineChart, Section, mean_estimate
+from axonometry.papers.lin2025.reading import chart, groups, in_pairs, mean, means, paired, section
 
 MEMORISED = 0.99
 """Training accuracy from which on the training samples count as known [our choice]."""
@@ -20,8 +18,8 @@ JUMP = 0.1
 LATE = 2.0
 """How many times the updates to that point the jump comes after, at least, to be called late [our choice]."""
 WHEN = ("before", "at the jump", "after")
-Conditions = Mapping[str, "pd.DataFrame"]
-Around = Mapping[str, tuple["pd.DataFrame", ...]]
+Conditions = Mapping[str, pd.DataFrame]
+Around = Mapping[str, tuple[pd.DataFrame, ...]]
 """By condition, a row a network at each of :data:`WHEN`."""
 
 
@@ -34,7 +32,7 @@ def grokking(table: pd.DataFrame) -> Section:
     claims = (*(_jumps(name, some) for name, some in conditions.items()), *_basins_and_modes(around))
     rows = {(name, when): some for name, three in around.items() for when, some in zip(WHEN, three, strict=True)}
     columns = ("step", "test_accuracy", "sample_basin_mean", "basin_gap", "weight_basin", "gradient_1", "rate_1")
-    tables = (table_of_means("Before, at and after the jump", rows, ("networks", "when"), columns),)
+    tables = (means("Before, at and after the jump", rows, ("networks", "when"), columns),)
     title = "What happens to basins and modes when a network groks?"
     return Section(title, _setup(conditions), claims, tables, _charts(conditions))
 
@@ -84,8 +82,6 @@ def around_jump(some: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
     The last measured moment that is not after memorisation, that nearest to the jump (on a log scale), and the last of
     all. Where the samples are never known, or nothing jumps, the last one stands for all.
     """
-    import pandas as pd
-
     rows = []
     for network in groups(some, "seed").values():
         found, moments = Jump.of(network), network.dropna(subset=["gradient_1"])
@@ -135,26 +131,23 @@ def _basins_and_modes(around: Around) -> tuple[Claim, ...]:
         "Training samples keep larger basins than test samples (in the paper by about 0.1)": larger,
         "Before the jump order is preserved less (the NPT phase): the first layer's gradient rises with it": steeper,
     }
-    claims = []
-    for words, numbers in found.items():  # undecided where conditions contradict each other
-        verdict = joint(Claim.above(words, one).verdict for one in numbers.values())
-        claims.append(Claim(words, verdict, tuple(numbers.values()), in_pairs(numbers)))
+    claims = (
+        Claim.all_of(words, (Claim.above(words, one) for one in numbers.values()), numbers=in_pairs(numbers))
+        for words, numbers in found.items()
+    )
     deep = "Deep networks grok only with a phase change and batch norm in evaluation mode"
     not_run = "not run: deep networks with batch norm are not among the networks here"
     return (*claims, Claim(deep, "undecided", numbers=not_run))
 
 
 def _charts(conditions: Conditions) -> tuple[LineChart, ...]:
-    train, caption = (
-        {f"{name}: train": (some, "train_accuracy") for name, some in conditions.items()},
-        "Step 0 is at 1.",
-    )
-    test, basin, steep = (
-        {f"{name}{more}": (some, column) for name, some in conditions.items()}
-        for more, column in ((": test", "test_accuracy"), ("", "sample_basin_mean"), ("", "gradient_1"))
-    )
+    def lines(column: str, more: str = "") -> dict[str, tuple[pd.DataFrame, str]]:
+        return {f"{name}{more}": (some, column) for name, some in conditions.items()}
+
+    both, caption = lines("train_accuracy", ": train") | lines("test_accuracy", ": test"), "Step 0 is at 1."
+    basin, steep = lines("sample_basin_mean"), lines("gradient_1")
     return (
-        chart("Accuracy over training", ("update", "accuracy"), "step", train | test, caption),
+        chart("Accuracy over training", ("update", "accuracy"), "step", both, caption),
         chart("Mean basin of test samples over training", ("update", "amplitude"), "step", basin, caption),
         chart("Gradient of the first layer over training", ("update", "gradient"), "step", steep, caption),
     )

@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from axonometry.experiments import Claim, LineChart, Section, joint
-from axonometry.papers.lin2025.reading import (
-    chart,
-    ends,
-    groups,
-    in_pairs,
-    mean,
-    paired,
-    rises,
-    section,
-    table_of_means,
-)
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
+from axonometry.experiments import Claim, LineChart, Section
+from axonometry.papers.lin2025.reading import chart, ends, groups, in_pairs, mean, means, paired, rises, section
 
 MARGIN = 0.02
 """Accuracies that differ by less are called equal [our choice]."""
@@ -28,7 +16,7 @@ STEEPNESS = 0.1
 WANTED = (600, 60_000)
 """Numbers of images at which the paper shows rank distributions."""
 
-BySize = Mapping[int, "pd.DataFrame"]
+BySize = Mapping[int, pd.DataFrame]
 
 
 @section
@@ -49,7 +37,7 @@ def lmap(table: pd.DataFrame) -> Section:
     title = "Where do a tanh network, its L-Map and a linear network part?"
     rows = {(name,): some for name, some in groups(ends(table), "condition").items()}
     columns = ("ranked_accuracy", "mapped_accuracy", "mapped_error", "gradient_1")
-    tables = (table_of_means("At the end of training", rows, ("networks",), columns),)
+    tables = (means("At the end of training", rows, ("networks",), columns),)
     return Section(title, setup, claims, tables, _charts(kinds))
 
 
@@ -65,11 +53,10 @@ def _small(gaps: pd.DataFrame) -> Claim:
     n = gaps["n_train"].min()
     both = {name: mean(gaps[gaps["n_train"] == n], name) for name in ("L-Map", "linear network")}
     words = "For small training sets all three are equally accurate"
-    # One difference suffices to refute what is said of all three; to hold, both must be small.
-    each = [Claim.within(words, one, MARGIN).verdict for one in both.values()]
-    verdict = joint(each) if "does not hold here" not in each else "does not hold here"
     numbers = f"accuracy less that of the other, {n} images; equal below {MARGIN}. {in_pairs(both)}"
-    return Claim(words, verdict, tuple(both.values()), numbers)
+    # One difference suffices to refute what is said of all three; to hold, both must be small.
+    each = (Claim.within(words, one, MARGIN) for one in both.values())
+    return Claim.all_of(words, each, numbers=numbers, one_refutes=True)
 
 
 def _parting(gaps: pd.DataFrame) -> Claim:
@@ -77,11 +64,9 @@ def _parting(gaps: pd.DataFrame) -> Claim:
     seeds = [one.set_index("n_train").sort_index() for one in groups(gaps, "seed").values()]
     found = {name: [_critical(one[name]) for one in seeds] for name in ("L-Map", "linear network")}
     sizes = in_pairs({name: ", ".join(f"{n:,}" if n else "never" for n in ns) for name, ns in found.items()})
-    return Claim.counted(
-        "They part at the same critical number of images",
-        [a == b and a is not None for a, b in zip(*found.values(), strict=True)],
-        numbers=f"images from which on the tanh network is better by more than {MARGIN}, seed by seed. {sizes}",
-    )
+    words, cases = "They part at the same critical number of images", zip(*found.values(), strict=True)
+    numbers = f"images from which on the tanh network is better by more than {MARGIN}, seed by seed. {sizes}"
+    return Claim.counted(words, [a == b and a is not None for a, b in cases], numbers=numbers)
 
 
 def _critical(gaps: pd.Series[float]) -> int | None:
@@ -114,8 +99,7 @@ def _rise(table: pd.DataFrame) -> Claim:
     n = f"tanh, {table['n_train'].iloc[0]:,} images"
     numbers = f"{n}: rises by {rise} to its maximum, then falls by {fall}; maximum at updates {', '.join(peaks)}"
     words = "The gradient rises while the network begins to learn, then falls"
-    up, down = (Claim.above(words, one).verdict for one in (rise, fall))
-    return Claim(words, down if up == "holds here" else up, (rise, fall), numbers)
+    return Claim.all_of(words, (Claim.above(words, one) for one in (rise, fall)), numbers=numbers)
 
 
 def _charts(kinds: Mapping[str, pd.DataFrame]) -> tuple[LineChart, ...]:

@@ -15,9 +15,10 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from torch import Tensor, nn
 
 from axonometry.errors import ConvergenceError, WeightsError
@@ -26,11 +27,7 @@ from axonometry.metrics import basins, modes
 from axonometry.populations import Population, RunConfiguration
 from axonometry.populations.sampling import used_images
 from axonometry.populations.training import dataset_of, initial_network
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from axonometry.program import NeuralGraph
+from axonometry.program import NeuralGraph
 
 PRECISION = 0.05
 """Relative width to which a basin's amplitude is bracketed."""
@@ -128,23 +125,13 @@ def sharpnesses(snapshot: Snapshot) -> dict[str, float]:
     return found
 
 
-MODES_AND_BASINS = (
-    rank_gradients,
-    kept_orders,
-    sample_tolerance,
-    weight_tolerance,
-    partial(sample_tolerance, half="train_"),
-)
+BASINS = (sample_tolerance, weight_tolerance)
+MODES_AND_BASINS = (rank_gradients, kept_orders, *BASINS, partial(sample_tolerance, half="train_"))
 MEASURES: Mapping[str, tuple[Callable[[Snapshot], Mapping[str, float]], ...]] = {
     "lmap": (rank_gradients, truncation),
     "phases": (rank_gradients, kept_orders),
-    "depth": (sample_tolerance, weight_tolerance),
-    "flat-minima": (
-        sample_tolerance,
-        weight_tolerance,
-        partial(weight_tolerance, half="train_"),
-        sharpnesses,
-    ),
+    "depth": BASINS,
+    "flat-minima": (*BASINS, partial(weight_tolerance, half="train_"), sharpnesses),
     "grokking": MODES_AND_BASINS,
     "double-descent": MODES_AND_BASINS,
 }
@@ -177,8 +164,6 @@ def measure_network(population: Population, name: str, section: str, context: Co
         section: In :data:`MEASURES`.
         context: Its options are :class:`Sizes`; and the directory of the data.
     """
-    import pandas as pd
-
     run, configuration, sizes = population.runs[name], population.configurations[name], context.options
     dataset = dataset_of(configuration, context.data)
     data, model = used_images(configuration, dataset), initial_network(configuration, dataset).eval()

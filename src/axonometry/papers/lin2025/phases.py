@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from axonometry.experiments import Claim, LineChart, Section, Verdict, mean_estimate
-from axonometry.papers.lin2025.reading import (
-    chart,
-    correlated,
-    ends,
-    groups,
-    in_pairs,
-    paired,
-    rises,
-    section,
-    table_of_means,
-)
-
-if TYPE_CHECKING:
-    import pandas as pd
+from axonometry.papers.lin2025.reading import chart, correlated, ends, groups, in_pairs, means, paired, rises, section
 
 OUTER = 3
 """Layers at either end that are compared [our choice]."""
 
-Conditions = Mapping[str, "pd.DataFrame"]
+Conditions = Mapping[str, pd.DataFrame]
 
 
 @section
@@ -45,7 +33,7 @@ def phases(table: pd.DataFrame) -> Section:
     conditions = groups(end, "condition")
     columns = ("test_accuracy", "gradient_1", f"gradient_{layers}", "tilt", "rate_1", f"rate_{layers}", "dead_1")
     rows = {(name,): some for name, some in conditions.items()}
-    tables = (table_of_means("At the end of training", rows, ("setting",), columns),)
+    tables = (means("At the end of training", rows, ("setting",), columns),)
     return Section(title, setup, claims, tables, _charts(over_training, conditions, layers))
 
 
@@ -83,22 +71,21 @@ def _reversal(conditions: Conditions) -> Claim:
     """Phase I: early layers steep; phase II: reversed."""
     early = {c: mean_estimate(some[some["step"] > 0].groupby("seed")["tilt"].max()) for c, some in conditions.items()}
     late = {name: mean_estimate(ends(some)["tilt"]) for name, some in conditions.items()}
-    shown = all(early[name].low > 0 and late[name].high < 0 for name in conditions)
-    refuted = all(early[name].high < 0 or late[name].low > 0 for name in conditions)
-    words = in_pairs({name: f"at most {early[name]}, at the end {late[name]}" for name in early})
-    return Claim(
-        "At first the early layers are steeper (phase I), later the late ones (phase II)",
-        "holds here" if shown else "does not hold here" if refuted else "undecided",
-        numbers=f"gradient of the first {OUTER} layers less that of the last {OUTER}, over training. {words}",
+    numbers = in_pairs({name: f"at most {early[name]}, at the end {late[name]}" for name in early})
+    words = "At first the early layers are steeper (phase I), later the late ones (phase II)"
+    each = (
+        Claim.all_of(name, (Claim.above("", early[name]), Claim.below("", late[name])), numbers="", one_refutes=True)
+        for name in conditions
     )
+    numbers = f"gradient of the first {OUTER} layers less that of the last {OUTER}, over training. {numbers}"
+    return Claim.all_of(words, each, numbers=numbers)
 
 
 def _first_rises(conditions: Conditions) -> Claim:
     found = {name: rises(some) for name, some in conditions.items()}
-    shown = all(one.low > 0 for both in found.values() for one in both)
-    words = {name: f"rises by {up}, then falls by {down}" for name, (up, down) in found.items()}
-    verdict: Verdict = "holds here" if shown else "undecided"
-    return Claim("The first layer's gradient rises, then falls", verdict, numbers=in_pairs(words))
+    numbers = in_pairs({name: f"rises by {up}, then falls by {down}" for name, (up, down) in found.items()})
+    each = (Claim.above("", one) for both in found.values() for one in both)
+    return Claim.all_of("The first layer's gradient rises, then falls", each, numbers=numbers)
 
 
 def _charts(over_training: Conditions, conditions: Conditions, layers: int) -> tuple[LineChart, ...]:

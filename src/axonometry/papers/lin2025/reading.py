@@ -17,16 +17,24 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from axonometry.errors import RunError
 from axonometry.experiments import Estimate, LineChart, Measurements, Section, Table, mean_estimate, paired_estimate
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 LABELS = {"rate": "order kept", "mapped_accuracy": "accuracy of its L-Map", "mapped_error": "error of its L-Map"}
 """Columns whose names do not say what they are; see :func:`label`."""
+
+
+DRAWN = {
+    "test_accuracy": ("Accuracy on test data", "accuracy on test data"),
+    "scaled_sharpness": ("Scaled sharpness", "scaled sharpness (nats)"),
+    "sample_basin": ("Sample basin", "sample basin (unit of the pixels)"),
+    "weight_basin": ("Weight basin", "weight basin (standard deviations of the weights)"),
+}
+"""By column, a chart's heading and what is on its vertical axis."""
 
 
 def section(make: Callable[[pd.DataFrame], Section]) -> Callable[[Measurements], Section]:
@@ -73,7 +81,7 @@ def mean(some: pd.DataFrame, column: str) -> Estimate:
     return mean_estimate(some[column].astype(float))
 
 
-def table_of_means(title: str, rows: Mapping[Any, pd.DataFrame], heads: Sequence[str], columns: Sequence[str]) -> Table:
+def means(title: str, rows: Mapping[Any, pd.DataFrame], heads: Sequence[str], columns: Sequence[str]) -> Table:
     """A table of means over networks.
 
     Args:

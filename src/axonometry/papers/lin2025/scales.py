@@ -16,6 +16,8 @@ from axonometry.experiments import Scale, Trial
 from axonometry.papers.lin2025.measuring import Sizes
 from axonometry.populations import RunConfiguration
 
+Trials = Iterator[Trial]
+
 
 def spread(steps: int, count: int, first: int = 1) -> tuple[int, ...]:
     """About so many steps from the first to the last one, evenly spaced in their logarithm.
@@ -28,12 +30,11 @@ def spread(steps: int, count: int, first: int = 1) -> tuple[int, ...]:
 
 def _trial(section: str, condition: str, steps: int, **attributes: Any) -> Trial:
     chosen: dict[str, Any] = {"family": "mlp", "n_train_evaluated": 2000, "record_steps": ()}
-    return Trial(
-        RunConfiguration(**chosen | {"max_steps": steps, "epochs": steps} | attributes), condition, sections=(section,)
-    )
+    chosen |= {"max_steps": steps, "epochs": steps, **attributes}
+    return Trial(RunConfiguration(**chosen), condition, sections=(section,))
 
 
-def lmap_trials(width: int, sizes: Sequence[int], steps: int, **training: Any) -> Iterator[Trial]:
+def lmap_trials(width: int, sizes: Sequence[int], steps: int, **training: Any) -> Trials:
     """Tanh and linear networks of one hidden layer over the number of training images."""
     training |= {"widths": (width,), "record_steps": spread(steps, 8, 5)}
     for n in sizes:
@@ -41,18 +42,14 @@ def lmap_trials(width: int, sizes: Sequence[int], steps: int, **training: Any) -
             yield _trial("lmap", f"{kind}, {n} images", steps, **training | {"activation": activation, "n_train": n})
 
 
-def phase_trials(
-    widths: tuple[int, ...], rates: Sequence[tuple[str, float]], steps: int, **training: Any
-) -> Iterator[Trial]:
+def phase_trials(widths: tuple[int, ...], rates: Sequence[tuple[str, float]], steps: int, **training: Any) -> Trials:
     """Deep ReLU networks by learning rates of SGD, and of Adam."""
     training |= {"widths": widths, "initialiser": "he", "batch_size": 50, "record_steps": spread(steps, 8, 10)}
     for name, rate in rates:
         yield _trial("phases", f"{name} {rate}", steps, **training | {"optimiser": name.lower(), "learning_rate": rate})
 
 
-def depth_trials(
-    widths: Sequence[int], layers: Sequence[int], compared: int, steps: int, **training: Any
-) -> Iterator[Trial]:
+def depth_trials(widths: Sequence[int], layers: Sequence[int], compared: int, steps: int, **training: Any) -> Trials:
     """Networks of one to many hidden layers, of several widths; of one width from two ways to begin."""
     for width in widths:
         for n in layers:
@@ -61,7 +58,7 @@ def depth_trials(
                 yield _trial("depth", f"{n} layers of {width}, {begins}", steps, **training | own)
 
 
-def flat_minima_trials(batches: Mapping[int, int], **training: Any) -> Iterator[Trial]:
+def flat_minima_trials(batches: Mapping[int, int], **training: Any) -> Trials:
     """The same network trained to the same loss, by batch size with the most updates."""
     for batch, steps in batches.items():
         own = {"batch_size": batch, "stop_check_every": 20}
@@ -82,13 +79,13 @@ def omnigrok(n: int, factor: float, decay: float, steps: int, **training: Any) -
     return _trial("grokking", f"{n:,} images, weights times {factor:g}, decay {decay}", steps, **training)
 
 
-def double_descent_trials(widths: Sequence[int], steps: int, **training: Any) -> Iterator[Trial]:
+def double_descent_trials(widths: Sequence[int], steps: int, **training: Any) -> Trials:
     """One hidden layer of few to many neurons on images of which 15% have a false label."""
     for width in widths:
         yield _trial("double-descent", f"width {width}", steps, widths=(width,), label_noise=0.15, **training)
 
 
-def digits(seed: int) -> Iterator[Trial]:
+def digits(seed: int) -> Trials:
     """All networks of a seed on the digits."""
     data: dict[str, Any] = {"dataset": "digits", "seed": seed, "batch_size": 50, "learning_rate": 3e-3}
     whole = data | {"n_train": 1437}
@@ -102,7 +99,7 @@ def digits(seed: int) -> Iterator[Trial]:
     yield from double_descent_trials((2, 4, 8, 16, 64), 1500, **data | {"learning_rate": 1e-2, "n_train": 200})
 
 
-def mnist(seed: int, full: bool) -> Iterator[Trial]:
+def mnist(seed: int, full: bool) -> Trials:
     """All networks of a seed on MNIST: at the paper's sizes where they are known, or smaller and trained less."""
     n_test, images, times = (10_000, 60_000, 20) if full else (2000, 10_000, 1)
     data: dict[str, Any] = {

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from axonometry.experiments import Context, Scale
-from axonometry.experiments.discriminate import Discrimination, discriminate
+from axonometry.predict.classification import Discrimination, discriminate
 from axonometry.predict.evaluation import EvaluationPlan
 
 PLAN = EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=50)
@@ -40,10 +40,11 @@ def test_a_difference_is_the_first_less_the_second_resample_by_resample() -> Non
 
 def test_only_the_features_that_are_named_are_seen(tmp_path: Path) -> None:
     context = Context(Scale(lambda _: (), 1), 1, tmp_path)
-    told = discriminate(networks(), ["told"], PLAN, context)
+    told = discriminate(networks(), ["told"], PLAN, cached=context.cached)
     assert (told.areas[0], told.n, told.classes) == (1.0, 12, 2)
     assert np.all(told.areas == 1.0)  # each group has both classes, so that no resample is without one
     assert len(told.areas) == 51
-    nothing = discriminate(networks(), ["nothing"], PLAN, context)
+    assert len(list(tmp_path.iterdir())) == 1
+    nothing = discriminate(networks(), ["nothing"], PLAN)
     assert nothing.auc.value == pytest.approx(0.5, abs=0.2)
     assert told.minus(nothing).value == pytest.approx(1.0 - nothing.auc.value)
