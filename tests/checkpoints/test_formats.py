@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
+import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from axonometry.checkpoints import open_checkpoint
-from axonometry.errors import CheckpointError
+from axonometry.checkpoints.element_types import patterns
+from axonometry.errors import CheckpointError, MissingExtraError
 
 # safetensors ----------------------------------------------------------------------------------------------------------
 
@@ -131,3 +136,167 @@ def test_tied_weights_are_said(tmp_path: Path) -> None:
     for zipped in (True, False):
         torch.save(model.state_dict(), tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
         assert open_checkpoint(tmp_path / "a.pt").tied == {"1.weight": "0.weight"}
+
+
+# other libraries ------------------------------------------------------------------------------------------------------
+
+FILES = {
+    "keras": ("model.keras", "a.weights.h5", "shards"),
+    "onnx": ("a.onnx", "outside/b.onnx"),
+    "gguf": ("a.gguf",),
+    "flax": ("a.msgpack", "cut.msgpack"),
+    "orbax": ("standard", "folders", "steps/10"),
+    "distributed": ("whole",),
+    "cut": ("halves",),
+}
+CASES = [(name, file) for name, files in FILES.items() for file in files]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "file"), CASES)
+def test_what_a_library_wrote_is_read_number_for_number(written: Callable[[str], Path], name: str, file: str) -> None:
+    folder = written(name)
+    with np.load(folder / "expected.npz") as expected:
+        wanted = dict(expected)
+    checkpoint = open_checkpoint(folder / file)
+    assert set(checkpoint) >= set(wanted)
+    assert not checkpoint.unread
+    for key, array in wanted.items():
+        assert checkpoint.shapes[key] == array.shape
+        np.testing.assert_array_equal(checkpoint[key].double().numpy(), array, key)
+        bits, dtype = checkpoint.array(key), checkpoint.entries[key].dtype
+        table = patterns(dtype)
+        np.testing.assert_array_equal(bits if table is None else table[bits.view(f"u{bits.itemsize}")], array, key)
+
+
+@pytest.mark.slow
+def test_types_and_what_is_left_out(written: Callable[[str], Path]) -> None:
+    keras = open_checkpoint(written("keras") / "model.keras")
+    assert (keras.kind, keras.left_out) == ("keras", ("optimizer (none of the weights)",))
+    assert keras.entries["layers/dense_1/vars/0"].dtype == "bfloat16"
+    old = open_checkpoint(written("keras") / "old.h5")
+    assert "model_weights/first/sequential/first/kernel" in old
+    assert old.left_out == ("optimizer_weights (none of the weights)",)
+
+
+@pytest.mark.slow
+def test_types_of_onnx(written: Callable[[str], Path]) -> None:
+    onnx = open_checkpoint(written("onnx") / "a.onnx")
+    types = {name: (entry.dtype, entry.stored) for name, entry in onnx.entries.items()}
+    assert types["brain"] == ("bfloat16", "")
+    assert types["eight"] == ("float8_e4m3fn", "")
+    assert types["four"] == ("int8", "INT4")
+    assert types["floats"] == ("float32", "FLOAT4E2M1")
+    assert onnx.left_out == ("words (text)",)
+
+
+@pytest.mark.slow
+def test_types_of_gguf(written: Callable[[str], Path]) -> None:
+    gguf = open_checkpoint(written("gguf") / "a.gguf")
+    types = {name: (entry.dtype, entry.stored) for name, entry in gguf.entries.items()}
+    assert types["Q4_0"] == ("float32", "Q4_0")
+    assert types["BF16"] == ("bfloat16", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flax", "orbax"])
+def test_types_of_jax(written: Callable[[str], Path], name: str) -> None:
+    checkpoint = open_checkpoint(written(name) / {"flax": "a.msgpack", "orbax": "standard"}[name])
+    assert checkpoint.left_out == ("opt_state (none of the weights)", "step (none of the weights)")
+    assert checkpoint.entries["params.eight"].dtype == "float8_e4m3fn"
+
+
+@pytest.mark.slow
+def test_a_distributed_checkpoint_says_what_it_left_out(written: Callable[[str], Path]) -> None:
+    checkpoint = open_checkpoint(written("distributed") / "whole")
+    assert (checkpoint.kind, checkpoint.keys_within, checkpoint.code) == ("torch distributed", ("model",), ())
+    assert checkpoint.left_out == ("optimizer (none of the weights)", "epoch (none of the weights)")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "file"), [case for case in CASES if case[1] not in ("shards", "steps/10")])
+def test_files_cut_short_are_refused_in_one_line(
+    written: Callable[[str], Path], tmp_path: Path, name: str, file: str
+) -> None:
+    copy = tmp_path / "copy"
+    source = written(name) / file
+    shutil.copytree(source if source.is_dir() else source.parent, copy)
+    places = sorted(path for path in copy.rglob("*") if path.is_file()) if source.is_dir() else [copy / source.name]
+    for place in places:
+        whole = place.read_bytes()
+        for length in sorted({0, 1, 20, len(whole) // 3, len(whole) * 9 // 10, len(whole) - 1} - {len(whole)}):
+            place.write_bytes(whole[: max(length, 0)])
+            try:
+                opened = open_checkpoint(copy if source.is_dir() else place)
+                for tensor in opened:
+                    opened.array(tensor)
+            except CheckpointError as error:
+                assert "\n" not in str(error)  # noqa: PT017 - some files of a folder are not needed
+            else:
+                assert source.is_dir() or name in ("gguf",), f"{place} of {length} bytes is read as if it were whole"
+        place.write_bytes(whole)
+
+
+def test_a_distributed_checkpoint_runs_no_code_and_stays_in_its_folder(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[()]]:
+            return tmp_path.joinpath("exploded").touch, ()
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".metadata").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(CheckpointError, match=r"corrupt file: .*\.metadata: "):
+        open_checkpoint(tmp_path / "a")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_hdf5_does_not_lead_out_of_its_file(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["w"] = np.ones(3)
+    (tmp_path / "raw.bin").write_bytes(bytes(24))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["own"] = np.ones(2)
+        file["link"] = h5py.ExternalLink("secret.h5", "w")
+        file["soft"] = h5py.SoftLink("/own")
+        file.create_dataset("outside", (3,), "f8", external=[(str(tmp_path / "raw.bin"), 0, 24)])
+        layout = h5py.VirtualLayout((3,), "f8")
+        layout[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "w", (3,))
+        file.create_virtual_dataset("virtual", layout)
+    checkpoint = open_checkpoint(tmp_path / "a.h5")
+    assert checkpoint.names == ("own",)
+    assert checkpoint.unread == ("outside", "virtual")
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file.create_dataset("w", (2**40,), "f8", chunks=(1024,), compression="gzip")
+    with pytest.raises(CheckpointError, match=r"corrupt file: .* of shape"):
+        open_checkpoint(tmp_path / "b.h5")
+
+
+@pytest.mark.parametrize("place", ["../secret", "/etc/passwd", "", "absent"])
+def test_onnx_does_not_lead_out_of_its_folder(tmp_path: Path, place: str) -> None:
+    onnx = pytest.importorskip("onnx")
+    (tmp_path / "secret").write_bytes(bytes(8))
+    (tmp_path / "model").mkdir()
+    tensor = onnx.TensorProto(name="w", dims=[2], data_type=1, data_location=onnx.TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value=place)
+    graph = onnx.helper.make_graph([], "g", [], [], [tensor])
+    (tmp_path / "model" / "a.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    with pytest.raises(CheckpointError, match=r"names files beside it|names the files of its weights"):
+        open_checkpoint(tmp_path / "model" / "a.onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "package", "extra"),
+    [
+        ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(100), "h5py", "keras"),
+        ("a.onnx", b"\x08\x08\x12\x00", "onnx", "onnx"),
+        ("a.gguf", b"GGUF" + bytes(100), "gguf", "gguf"),
+        ("a.msgpack", b"\x81\xa1a\xc0", "msgpack", "flax"),
+    ],
+)
+def test_a_missing_library_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, package: str, extra: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"missing package: {package}\. .*axonometry\[{extra}\]"):
+        open_checkpoint(tmp_path / name)

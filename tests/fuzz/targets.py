@@ -62,12 +62,27 @@ def _checkpoints(folder: Path) -> None:
     (folder / "index" / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
+def _formats(folder: Path) -> None:
+    """Files of other libraries, as far as they are installed; one folder or file each."""
+    from tests.checkpoints import writers
+
+    for name in ("keras", "onnx", "gguf", "flax", "orbax", "distributed"):
+        if not writers.missing(name):
+            place = folder / f".{name}"
+            place.mkdir()
+            writers.write(name, place)
+            for made in sorted(place.iterdir()):
+                if made.name != "expected.npz":
+                    made.rename(folder / f"{name}-{made.name}")
+            shutil.rmtree(place)
+
+
 def _checkpoint(whole: Path, folder: Path, rng: random.Random) -> list[str]:
     source = rng.choice(sorted(whole.iterdir()))
     copy = folder / source.name
     if source.is_dir():
         shutil.copytree(source, copy)
-        target = rng.choice(sorted(copy.iterdir()))
+        target = rng.choice(sorted(path for path in copy.rglob("*") if path.is_file()))
         target.write_bytes(damaged(target.read_bytes(), rng))
     else:
         copy.write_bytes(damaged(source.read_bytes(), rng))
@@ -212,6 +227,7 @@ def _arguments(_: Path, folder: Path, rng: random.Random) -> list[str]:
 
 TARGETS = {
     "checkpoints": Target(3000, _checkpoints, _checkpoint),
+    "formats": Target(2000, _formats, _checkpoint),
     "runs": Target(1000, _runs, _run),
     "predictors": Target(500, _predictors, _predictor),
     "configurations": Target(300, _configurations, _configuration),

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ else:  # the type checker of the tests would look for Tensor when the program ru
 HELD = 2**28
 """Bytes read through one opening of a file: what was read stays mapped, and so in memory, until the file is closed."""
 
+TRAINING_STATE = ("optim", "opt_state", "sched", "rng", "scaler", "callbacks", "loops", "random_state", "loss_scale")
+"""Parts of the keys under which training scripts put what is no weight but has numbers."""
 Handle = TypeVar("Handle")
 
 
@@ -33,10 +35,13 @@ class Entry:
     Attributes:
         shape: Its shape.
         dtype: Torch's name of its type, ``bfloat16`` say.
+        stored: The code it is in the file, ``Q4_K`` say, where that is no type of torch's; ``dtype`` is then what it
+            is read as.
     """
 
     shape: tuple[int, ...]
     dtype: str
+    stored: str = ""
 
 
 @dataclass(frozen=True)
@@ -224,6 +229,15 @@ class Checkpoint(TensorsByName):
         return f"Checkpoint({self.path}, {self.kind}, {len(self)} tensors)"
 
 
+def names_training_state(key: str) -> bool:
+    """Whether a key is one of those that lead to the state of optimizers and the like.
+
+    >>> names_training_state("optimizer_state_dict"), names_training_state("model")
+    (True, False)
+    """
+    return any(part in key.lower() for part in TRAINING_STATE)
+
+
 def corrupt_checkpoint(path: Path, found: object) -> NoReturn:
     """Refuse a file that cannot be read as what its name says.
 
@@ -234,7 +248,7 @@ def corrupt_checkpoint(path: Path, found: object) -> NoReturn:
     raise CheckpointError(corrupt_file(path, found), "", "Copy or download it again") from cause
 
 
-def read_bytes(file: BinaryIO, begin: int, count: int) -> Array:
+def read_bytes(file: Any, begin: int, count: int) -> Array:
     """So many bytes of a file from a byte on, as uint8.
 
     Raises:
@@ -244,7 +258,7 @@ def read_bytes(file: BinaryIO, begin: int, count: int) -> Array:
     view = raw.data
     file.seek(begin)
     while view:
-        found: int = file.readinto(view)  # type: ignore[attr-defined]
+        found: int = file.readinto(view)
         if not found:
             raise EOFError(f"{len(view):,} bytes are missing")
         view = view[found:]

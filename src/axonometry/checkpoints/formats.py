@@ -46,9 +46,16 @@ FORMATS = (
     Format("torch.save", "zip of torch", TORCH, "torch_file", "TorchFile"),
     Format("numpy.savez", "zip of numpy", (".npz",), "npz_file", "NpzFile"),
     Format("numpy.save", "npy", (".npy",), "npy_file", "NpyFile"),
+    Format("Keras", "zip of keras", (".keras",), "keras_file", "KerasFile"),
+    Format("HDF5", "hdf5", (".h5", ".hdf5"), "hdf5_file", "Hdf5File"),
+    Format("ONNX", "onnx", (".onnx",), "onnx_file", "OnnxFile"),
+    Format("GGUF", "gguf", (".gguf",), "gguf_file", "GgufFile"),
+    Format("Flax", "msgpack", (".msgpack",), "flax_file", "FlaxFile"),
 )
 SUFFIXES = tuple(dict.fromkeys(suffix for one in FORMATS for suffix in one.suffixes))
 """What files of weights are called; which kind one is, its first bytes say."""
+OWN_SUFFIXES = (".safetensors", *TORCH, ".npz", ".npy", ".keras", ".gguf", ".onnx")
+"""Those that mean weights and nothing else."""
 
 
 def format_of(path: Path) -> Format:
@@ -63,8 +70,8 @@ def format_of(path: Path) -> Format:
     found = next((one for one in FORMATS if one.kind == kind), None)
     if found is not None:
         return found
-    # Bytes that are none of the kinds': the name tells a file that was cut short from one that is something else.
-    if kind in ("an unknown kind of file", "an empty file") and path.suffix in SUFFIXES:
+    # Bytes that are none of the kinds': a name that no other program uses tells that a file was cut short.
+    if kind in ("an unknown kind of file", "an empty file") and path.suffix in OWN_SUFFIXES:
         corrupt_checkpoint(path, kind)
     refusal = kinds.refuse(path, kind)
     raise refusal

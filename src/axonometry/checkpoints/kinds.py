@@ -19,11 +19,13 @@ LONGEST_HEADER = 100_000_000
 
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 LFS = "a git-lfs pointer to the file, not the file"
-_FORMATS: tuple[tuple[bytes, str], ...] = ((b"\x93NUMPY", "npy"),)
+_FORMATS: tuple[tuple[bytes, str], ...] = (
+    (b"\x93NUMPY", "npy"),
+    (b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (b"GGUF", "gguf"),
+)
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", LFS),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-    (b"GGUF", "a GGUF file"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"\xfd7zXZ\x00", "an xz archive"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive"),
@@ -54,7 +56,7 @@ def require_file(path: Path) -> None:
 
 
 def kind_of(path: Path) -> str:
-    """``zip``, ``pickle``, ``safetensors``, ``npy``, or what the file is in words.
+    """``zip``, ``pickle``, ``safetensors`` or another kind of a format, or what the file is in words.
 
     Raises:
         CheckpointError: It cannot be read.
@@ -80,6 +82,8 @@ def kind_of_bytes(head: bytes, size: int | None = None) -> str:
         return "safetensors"
     if head[0] == 0x80 and len(head) > 1 and head[1] in range(1, 6):
         return "pickle"
+    if (made := _without_magic(head)) is not None:
+        return made
     for begin, name in (*_FORMATS, *_OTHERS):
         if head.startswith(begin):
             return name
@@ -93,8 +97,23 @@ def kind_of_bytes(head: bytes, size: int | None = None) -> str:
     return "an unknown kind of file"
 
 
+def _without_magic(head: bytes) -> str | None:
+    """Formats of the kind of protobuf and msgpack, which begin with their first field.
+
+    ONNX begins with field 1, the version of its format (up to 31), and goes on with another field of the model:
+    ``08 0a`` and a text (``12``, ``1a``), say. Flax begins with a dictionary (``8n``, ``de``, ``df``) whose first key
+    is a text (``a0`` to ``bf``, ``d9``).
+    """
+    if len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 32 and head[2] in (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42):
+        return "onnx"
+    keys = {0xDE: 3, 0xDF: 5}.get(head[0], 1 if 0x81 <= head[0] <= 0x8F else 0)
+    if keys and len(head) > keys + 1 and (0xA0 <= head[keys] <= 0xBF or head[keys] == 0xD9):
+        return "msgpack"
+    return None
+
+
 def kind_of_zip(path: Path, *, torch: bool) -> str:
-    """``zip of torch`` or ``zip of numpy``.
+    """``zip of torch``, ``zip of numpy`` or ``zip of keras``.
 
     Archives of ``torch.save`` have a ``data.pkl``, numpy's have arrays; of one that cannot be listed the name decides.
 
@@ -107,6 +126,8 @@ def kind_of_zip(path: Path, *, torch: bool) -> str:
             names = {name.split("/")[-1] for name in archive.namelist()}
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         names = set()
+    if path.suffix == ".keras" or "model.weights.h5" in names:
+        return "zip of keras"
     if path.suffix == ".npz":
         return "zip of numpy"
     return "zip of torch" if torch or "data.pkl" in names else "zip of numpy"
@@ -114,5 +135,5 @@ def kind_of_zip(path: Path, *, torch: bool) -> str:
 
 def refuse(path: Path, kind: str) -> CheckpointError:
     """The error for a file that is something else."""
-    rule = "a checkpoint is a file of safetensors, torch.save or numpy.savez"
+    rule = "a checkpoint is a file of safetensors, torch.save, numpy, Keras, ONNX, GGUF or Flax"
     return CheckpointError(rule, f"{path}, which is {kind}", _REMEDIES.get(kind, "Save the model's state dict"))

@@ -19,14 +19,13 @@ from typing import Any
 
 import torch
 
+from axonometry.checkpoints.checkpoint import names_training_state
 from axonometry.checkpoints.pickles import Unknown
 from axonometry.checkpoints.stored import NumpyArray, SparseTensor, Stored, StoredTensor, WithoutNumbers, numpy_shape
 from axonometry.errors import CheckpointError
 
 KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "params", "weights")
 """Where training scripts put the weights."""
-TRAINING_STATE = ("optim", "sched", "rng", "scaler", "callbacks", "loops", "random_state", "loss_scale")
-"""Parts of the keys under which they put what is no weight but has tensors."""
 MOST_AGAIN = 10_000
 """Containers that may be met again; lists that hold the same list twice, many times over, have no end otherwise."""
 DEEPEST = 100
@@ -176,9 +175,8 @@ class _Walk:
 
 
 def _is_training_state(key: str, value: Any) -> bool:
-    named = any(part in key.lower() for part in TRAINING_STATE)
     # The state of a random generator is a tensor of bytes.
-    return named and (not isinstance(value, StoredTensor) or value.dtype == torch.uint8)
+    return names_training_state(key) and (not isinstance(value, StoredTensor) or value.dtype == torch.uint8)
 
 
 def _without_numbers_beside(tensors: dict[Path_, Any], others: list[str]) -> dict[Path_, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tokenize
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class NpyFile(ArrayFile[Path]):
             return Contents({}, left_out=(f"{NAME} ({'Python objects' if self._dtype.hasobject else self._dtype})",))
         return Contents({NAME: Entry(self._shape, name)})
 
-    def _header(self, file: BinaryIO, size: int) -> None:
+    def _header(self, file: Any, size: int) -> None:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         self._shape, self._fortran, self._dtype = read(file)

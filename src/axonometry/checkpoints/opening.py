@@ -23,7 +23,7 @@ def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
 
     Args:
         path: A file of safetensors, of ``torch.save`` (a state dict, dictionaries around some, a whole module, a
-            TorchScript archive), of ``numpy.savez`` or ``numpy.save``, told by its bytes and not by its name; an index
+            TorchScript archive), of numpy, Keras, ONNX, GGUF or Flax, told by its bytes and not by its name; an index
             (``*.index.json``) of several of these; or a folder with an index, or with nothing but shards.
         key: The entry of a ``torch.save`` dictionary whose weights are wanted; all of them where None.
 
@@ -99,7 +99,21 @@ def _file(path: Path) -> TensorSource:
     return format_of(path).open(path)
 
 
+def _folder_format(path: Path) -> TensorSource | None:
+    """A folder that is itself a format: a distributed checkpoint of torch, or one of Orbax."""
+    if (path / ".metadata").is_file():
+        from axonometry.checkpoints.distributed_folder import DistributedFolder
+
+        return DistributedFolder(path)
+    from axonometry.checkpoints.orbax_folder import OrbaxFolder, orbax_folder
+
+    within = orbax_folder(path)
+    return None if within is None else OrbaxFolder(within)
+
+
 def _folder(path: Path) -> TensorSource:
+    if (whole := _folder_format(path)) is not None:
+        return whole
     indices = sorted(path.glob(f"*{INDEX}"))
     files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
     kinds = {file.suffix for file in files}

@@ -15,7 +15,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from axonometry.checkpoints.checkpoint import ArrayFile, Contents, Entry, corrupt_checkpoint, read_bytes
 from axonometry.checkpoints.element_types import PAIRS, Array, held_as
@@ -97,7 +97,7 @@ def _shape(place: _Place) -> tuple[int, ...]:
     return (*place.shape[:-1], place.shape[-1] // 2) if place.code == "F4" else place.shape
 
 
-def _places(file: BinaryIO, size: int) -> dict[str, _Place]:
+def _places(file: Any, size: int) -> dict[str, _Place]:
     """Where every tensor's bytes are, in the order of the header."""
     length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= min(LONGEST_HEADER, size - 8):

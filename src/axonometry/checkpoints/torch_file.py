@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from axonometry.checkpoints import nesting
 from axonometry.checkpoints.checkpoint import Contents, Entry, File, corrupt_checkpoint
 from axonometry.checkpoints.element_types import name_of
 from axonometry.checkpoints.pickles import read_pickle
+from axonometry.checkpoints.slices import Slice, begin_of_member
 from axonometry.checkpoints.stored import (
     NumpyArray,
     Storage,
@@ -66,11 +67,15 @@ class Container(ABC):
 
 
 class Archive(Container):
-    """A zip archive, as torch writes them since 1.6; TorchScript's too."""
+    """A zip archive, as torch writes them since 1.6; TorchScript's too.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file, or a part of one that holds an archive.
+    """
+
+    def __init__(self, path: Path | Slice) -> None:
         self._path = path
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             self._members = {member.filename: member for member in archive.infolist()}
             self.content, self.asked = self._pickle(archive)
 
@@ -107,9 +112,9 @@ class Archive(Container):
         # asked for are read. A compressed member has to be read from its beginning.
         if member.compress_type == zipfile.ZIP_STORED:
             with self._path.open("rb") as file:
-                _fill(raw, file, _begin(file, member) + start)
+                _fill(raw, file, begin_of_member(file, member) + start)
         else:
-            with zipfile.ZipFile(self._path) as archive, archive.open(member) as stream:
+            with self._path.open("rb") as file, zipfile.ZipFile(file) as archive, archive.open(member) as stream:
                 _fill(raw, stream, start)
         return _swapped(raw, storage.dtype) if self._big else raw
 
@@ -227,14 +232,6 @@ def _places(stream: Any, keys: Any, sizes: dict[str, int]) -> dict[str, tuple[in
     if missing:
         raise ValueError(f"no storage {missing[0]}")
     return places
-
-
-def _begin(file: BinaryIO, member: zipfile.ZipInfo) -> int:
-    """Where a member's bytes begin: behind its header, whose two last fields have lengths of their own."""
-    file.seek(member.header_offset)
-    header = file.read(30)
-    name, extra = struct.unpack("<HH", header[26:30])
-    return member.header_offset + 30 + int(name) + int(extra)
 
 
 def _fill(raw: Tensor, stream: Any, place: int) -> None:

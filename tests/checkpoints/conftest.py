@@ -1,0 +1,3 @@
+from tests.checkpoints.writers import written
+
+__all__ = ["written"]
