@@ -7,7 +7,6 @@ which steps a reading runs: all that some group's sum depends on.
 
 from __future__ import annotations
 
-import operator
 from typing import Any, Literal
 
 from torch import Tensor, fx
@@ -18,9 +17,6 @@ from axonometry.program.ir import Group, Program, Shape, Step, Synapse, SynapseS
 from axonometry.program.links import Links
 from axonometry.program.op_call import Lowering, module_path
 from axonometry.program.program_facts import ProgramFacts
-from axonometry.program.registry import overloads
-
-PARTS = {*overloads("select", "slice", "unbind", "dropout", "clone"), operator.getitem}
 
 
 def assembled(facts: ProgramFacts) -> Program:
@@ -140,7 +136,7 @@ def _groups(facts: ProgramFacts) -> tuple[Group, ...]:
     for node in order:
         name, shape = facts.group(node), shape_of(node)
         batch = _batch_axis(facts, node, shape)
-        axis = _input_axis(facts, node) if node in inputs else facts.signal(node).channel_axis
+        axis = facts.signal(node).channel_axis
         axis = (1 if len(shape) > 2 else len(shape) - 1) if axis is None else axis
         role: Literal["input", "hidden", "output"] = "output" if name in final else "hidden"
         role = "input" if node in inputs else role
@@ -164,18 +160,6 @@ def _axes_of_inputs(facts: ProgramFacts) -> dict[fx.Node, int | None]:
     tensors = [node for node in user_inputs(facts.exported) if isinstance(node.meta.get("val"), Tensor)]
     axes = facts.batch_axes if len(facts.batch_axes) == len(tensors) else facts.batch_axes[:1] * len(tensors)
     return dict(zip(tensors, axes, strict=True))
-
-
-def _input_axis(facts: ProgramFacts, node: fx.Node) -> int | None:
-    """Features come last where a linear map reads the input, or one place or time step of it."""
-    direct: list[fx.Node] = []
-    pending = list(node.users)
-    while pending:
-        user = pending.pop()
-        direct += [user] if facts[user].synapse is not None else []
-        pending += user.users if user.target in PARTS else []
-    last = any(facts.lowering(user).channel_axis is None for user in direct)
-    return len(shape_of(node)) - 1 if last else None
 
 
 # links ---------------------------------------------------------------------------------------------------------------

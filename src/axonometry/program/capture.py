@@ -15,6 +15,7 @@ from axonometry.program.checks.samples import check_axes, check_mixing
 from axonometry.program.example import BatchAxis, batch_axes, first_sample
 from axonometry.program.export import export
 from axonometry.program.graph import NeuralGraph
+from axonometry.program.input_channels import with_input_channels
 from axonometry.program.ir import Program, Step
 from axonometry.program.links import Links, existence
 from axonometry.program.lowering import lower
@@ -93,7 +94,7 @@ def read_exported(
     """The graph of an exported program, as :func:`capture` makes it."""
     tensors = {**exported.state_dict, **exported.constants}
     state = {name: value.detach() if isinstance(value, Tensor) else value for name, value in tensors.items()}
-    draft = lower(exported, pooling, batch_axes)
+    draft = with_input_channels(lower(exported, pooling, batch_axes), state)
     return NeuralGraph(_counted(draft, state), state)
 
 

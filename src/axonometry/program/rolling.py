@@ -15,24 +15,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from axonometry.program.arrivals import Arrivals, Pairs
 from axonometry.program.channels import ChannelGraph
-from axonometry.program.ir import Group, Kernel, Program, Shape, Synapse
-from axonometry.program.links import Links, existence, square
+from axonometry.program.following import Follower
+from axonometry.program.fx_utils import shape_of
+from axonometry.program.ir import Group, Kernel, Program, Synapse
+from axonometry.program.links import Links, square
 from axonometry.program.op_call import Lowering
-from axonometry.program.readings.adjacency import nothing, statics_of
 
 if TYPE_CHECKING:
     from axonometry.program.operators import CapturedGraph
 
 Weights = Literal["norm", "sum"]
-Place = tuple[Literal["synapse", "group"], str]
 
 
 def channel_graph(graph: CapturedGraph, weights: Weights = "norm") -> ChannelGraph:
@@ -84,7 +84,7 @@ _PLANS: WeakKeyDictionary[Program, _Plan] = WeakKeyDictionary()
 def _plan(graph: CapturedGraph) -> _Plan:
     program = graph.program
     if program not in _PLANS:
-        follow = _Follower(graph)
+        follow = Follower(graph.program, graph.state)
         groups = {g.name: g for g in graph.groups}
         reads: dict[tuple[str, str], Pairs] = {}
         wires: dict[tuple[str, str], Arrivals] = {}
@@ -101,89 +101,6 @@ def _plan(graph: CapturedGraph) -> _Plan:
     return _PLANS[program]
 
 
-class _Follower:
-    """Follows values through the wiring from one node to the synapses and sums that they reach."""
-
-    def __init__(self, graph: CapturedGraph) -> None:
-        self.program, self.device = graph.program, graph.device
-        self.statics = statics_of(self.program, graph.state)
-        self.synapses = {site.node: name for name, site in self.program.sites.items()}
-
-    def start(self, group: str) -> fx.Node:
-        """The node whose value a group is."""
-        if group in self.program.inputs:
-            return self.program.inputs[group]
-        return next(step.node for step in self.program.steps if step.group == group)
-
-    def values(self, start: fx.Node, value: Tensor, links: Links) -> dict[Place, Tensor]:
-        """What arrives at each synapse (its signal) and at each group (its sum) when ``start`` alone has a value."""
-        environment: dict[fx.Node, Any] = {start: value}
-        arrived: dict[Place, Tensor] = {}
-        for step in self.program.steps:
-            signals = [n for n in _nodes((step.args, step.kwargs)) if n in environment]
-            if step.node is start or not signals:
-                continue
-            if step.node in self.synapses:
-                arrived["synapse", self.synapses[step.node]] = environment[signals[0]]
-                continue
-            args, kwargs = fx.map_arg((step.args, step.kwargs), lambda n: self._value(n, environment, links))
-            result = step.read(links, *args, **kwargs)
-            if step.group is None:
-                environment[step.node] = result
-            else:
-                arrived["group", step.group] = result
-        return arrived
-
-    def carried(self, start: fx.Node, axis: int, channels: int) -> dict[Place, Arrivals]:
-        """For each place that is reached, which channel arrives where.
-
-        Channels are told apart by labels drawn at random: where one channel alone arrives, the labels' weighted mean is
-        its label. Where channels mix, each is followed on its own.
-        """
-        # Two channels have the labels 1.71 and 1.97. A pooling over four neurons of channel 0 gives 4 * 1.71 where the
-        # labels go in and 4 where ones go in: the mean is 1.71, and channel 0 alone arrives. A sum over both channels
-        # gives (1.71 + 1.97) / 2 = 1.84, which is no label: they mix. Labels are drawn at random because a mix of two
-        # may not look like a third: of labels 1, 2, 3 the mean of the first and the last is the second.
-        shape = _shape(start)
-        links = Links((existence,), dtype=torch.float64)
-        along = [-1 if i == axis else 1 for i in range(len(shape))]
-        labels = torch.rand(channels, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 1
-        labels = labels.sort().values.to(self.device)
-        value = labels.reshape(along).expand(shape)
-        weighted = self.values(start, value, links)
-        found = {place: Arrivals.whole(shape, axis, self.device) for place, here in weighted.items() if here is value}
-        if len(found) == len(weighted):
-            return found
-        count = self.values(start, torch.ones(shape, dtype=torch.float64, device=self.device), links)
-        for place, number in count.items():
-            if place in found:
-                continue
-            mean = weighted[place] / number
-            nearest = torch.searchsorted(labels, mean - 1e-9).clamp(max=channels - 1)
-            if bool(((labels[nearest] - mean).abs() > 1e-9)[number > 0].any()):
-                return self._one_by_one(start, along, channels, links)
-            position = number.flatten().nonzero()[:, 0]
-            found[place] = Arrivals(tuple(number.shape), nearest.flatten()[position], position)
-        return found
-
-    def _one_by_one(self, start: fx.Node, along: list[int], channels: int, links: Links) -> dict[Place, Arrivals]:
-        # A sum over two channels, each of two neurons, and a linear map of it: ones in channel 0 alone reach inputs 0
-        # and 1, ones in channel 1 alone reach both too. Arrivals: channel = [0, 0, 1, 1], position = [0, 1, 0, 1].
-        # This takes a run for each channel instead of two for all, and so is done only where channels mix.
-        eye = torch.eye(channels, dtype=torch.float64, device=self.device)
-        arrived = [self.values(start, row.reshape(along).expand(_shape(start)), links) for row in eye]
-        found = {}
-        for place, first in arrived[0].items():
-            channel, position = torch.stack([each[place].flatten() for each in arrived]).nonzero(as_tuple=True)
-            found[place] = Arrivals(tuple(first.shape), channel, position)
-        return found
-
-    def _value(self, node: fx.Node, environment: dict[fx.Node, Any], links: Links) -> Any:
-        if node in environment:
-            return environment[node]
-        return self.statics[node] if node in self.statics else nothing(node, links)
-
-
 def _power(kernel: Kernel, reading: Lowering, dtype: torch.dtype, weights: Weights) -> Tensor:
     """The weights between channels, squared for norms, summed over taps: shape (output channels, input channels)."""
     entries = kernel.effective.to(dtype)
@@ -198,10 +115,10 @@ def _power(kernel: Kernel, reading: Lowering, dtype: torch.dtype, weights: Weigh
     return torch.block_diag(*power.chunk(reading.groups, dim=split))
 
 
-def _feed(follow: _Follower, synapse: Synapse, target: Group) -> Pairs:
+def _feed(follow: Follower, synapse: Synapse, target: Group) -> Pairs:
     """Which output channels of the weight are which channels of the target group."""
     site = follow.program.sites[synapse.name]
-    shape, axis = _shape(site.node), site.lowering.channel_axis
+    shape, axis = shape_of(site.node), site.lowering.channel_axis
     axis = len(shape) - 1 if axis is None else axis
     channels = shape[axis] if shape else 1
     # conv -> add: output channel c of the weight is channel c of the group. Where the sum is relabelled on its way into
@@ -216,11 +133,11 @@ def _feed(follow: _Follower, synapse: Synapse, target: Group) -> Pairs:
 def _wired(graph: CapturedGraph, plan: _Plan, weights: Weights) -> dict[tuple[str, str], Tensor]:
     """Weights of links without a parameter, squared for norms: by neuron, then the mean over each pair of channels."""
     maps = (square,) if weights == "norm" else ()
-    follow, groups = _Follower(graph), {g.name: g for g in graph.groups}
+    follow, groups = Follower(graph.program, graph.state), {g.name: g for g in graph.groups}
     blocks: dict[tuple[str, str], Tensor] = {}
     for source in dict.fromkeys(source for wire in graph.wires for source in wire.sources):
         start = follow.start(source)
-        ones = torch.ones(_shape(start), dtype=graph.dtype, device=graph.device)
+        ones = torch.ones(shape_of(start), dtype=graph.dtype, device=graph.device)
         arrived = follow.values(start, ones, Links(maps, dtype=graph.dtype))
         for target in (w.target for w in graph.wires if source in w.sources):
             carried = plan.wires[target, source]
@@ -237,14 +154,3 @@ def _wired(graph: CapturedGraph, plan: _Plan, weights: Weights) -> dict[tuple[st
 def _axis(program: Program, group: Group) -> int:
     """The group's axis of channels with the batch axis counted."""
     return len(program.shapes[group.name]) - len(group.shape) + group.channel_axis
-
-
-def _shape(node: fx.Node) -> Shape:
-    value = node.meta["val"]
-    return tuple((value[0] if isinstance(value, (tuple, list)) else value).shape)
-
-
-def _nodes(arguments: Any) -> list[fx.Node]:
-    found: list[fx.Node] = []
-    fx.map_arg(arguments, found.append)
-    return found
