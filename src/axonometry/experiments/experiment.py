@@ -32,6 +32,9 @@ class Trial:
         measures: Names in ``axonometry.metrics.CATALOGUE`` that are recorded while it is trained; link weights where
             empty.
         sections: Names of the sections that need it; all of them where empty.
+
+    >>> Trial(RunConfiguration(seed=3), "small").population
+    'networks'
     """
 
     configuration: RunConfiguration
@@ -83,6 +86,10 @@ class Context:
         data: Directory of the data sets' files; ``$AXONOMETRY_DATA`` where None.
         workers: Processes that compute.
         progress: Called with what is done, out of what, and a few words.
+
+    >>> scale = Scale(lambda seeds: (), 3, titles={"dense": "dense, 2 layers"})
+    >>> Context(scale, 3, Path("tables")).title("dense"), Context(scale, 3, Path("tables")).title("gru")
+    ('dense, 2 layers', 'gru')
     """
 
     scale: Scale
@@ -203,7 +210,12 @@ class Experiment:
 
 
 def section_name(make: MakeSection) -> str:
-    """The name of the section that a function makes."""
+    """The name of the section that a function makes.
+
+    >>> def flat_minima(found): ...
+    >>> section_name(flat_minima)
+    'flat-minima'
+    """
     return str(getattr(make, "__name__", type(make).__name__)).replace("_", "-")
 
 

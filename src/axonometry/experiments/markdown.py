@@ -99,7 +99,11 @@ def outcome(claim: Claim) -> str:
 
 
 def sentence(words: str) -> str:
-    """Words with a capital at the beginning, unless they begin with a symbol, and a full stop."""
+    """Words with a capital at the beginning, unless they begin with a symbol, and a full stop.
+
+    >>> sentence("strength grows"), sentence("ρ is 0.5")
+    ('Strength grows.', 'ρ is 0.5.')
+    """
     first = words[:1]
     return f"{first.upper() if first.isascii() else first}{words[1:]}" + ("." if words else "")
 

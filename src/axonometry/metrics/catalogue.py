@@ -99,6 +99,10 @@ class MetricSpec:
         needs_labels: Whether it is of the samples' classes, too: samples are then batches of inputs and labels.
         cost: What it costs, in words.
         opt_in: Whether it is taken only where it is asked for by name, because it costs seconds.
+
+    >>> spec = CATALOGUE["node_strength"]
+    >>> spec.title, spec.units, spec.needs_samples
+    ('Node strength', 'weight', False)
     """
 
     name: str

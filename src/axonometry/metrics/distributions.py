@@ -36,6 +36,10 @@ class Density:
         heights: The density there, in the inverse unit of the values.
         bandwidth: Standard deviation of the kernel.
         count: Size of the sample.
+
+    >>> found = density(np.array([0.0, 1.0]), np.array([0.0, 0.5, 1.0]))
+    >>> found.heights.round(3).tolist()
+    [0.411, 0.466, 0.411]
     """
 
     grid: Float[np.ndarray, " points"]

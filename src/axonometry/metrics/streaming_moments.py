@@ -60,6 +60,12 @@ class StreamingMoments:
         histogram: Number of values at each bfloat16 number, by its bits as a signed integer, plus 2^15.
         specks: Per neuron, a number that is next to nothing, added before values are counted: equal zeros in a row
             would all wait for the same count to be written.
+
+    >>> tally = StreamingMoments()
+    >>> tally.add(torch.tensor([[1.0], [3.0]])), tally.add(torch.tensor([[5.0], [7.0]]))
+    (True, True)
+    >>> tally.mean().item(), tally.variance().item()
+    (4.0, 5.0)
     """
 
     bounds: Bounds | None = None

@@ -25,6 +25,10 @@ class AccuracyBin:
         low: Least accuracy of the bin.
         high: The next bin's least accuracy; it belongs to this bin only where there is no next one.
         runs: Names of the runs, ascending by accuracy.
+
+    >>> import pandas as pd
+    >>> bins_of(pd.Series({"a": 0.3, "b": 0.9}), (0.0, 0.5, 1.0))[1]
+    AccuracyBin(low=0.5, high=1.0, runs=('b',))
     """
 
     low: float

@@ -35,6 +35,10 @@ class LeNet(nn.Sequential):
 
     Raises:
         ConfigurationError: The input is too small.
+
+    >>> import torch
+    >>> LeNet((3, 32, 32), 10)(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
     """
 
     def __init__(

@@ -48,6 +48,10 @@ class Dataset:
 
     Raises:
         DataError: Shapes, types or values do not fit together.
+
+    >>> x, y = torch.rand(4, 1, 2, 2), torch.tensor([0, 1, 0, 1])
+    >>> Dataset("squares", x, y, x[:2], y[:2], n_classes=2).shape
+    (1, 2, 2)
     """
 
     name: str
@@ -155,6 +159,12 @@ def require(name: str, directory: str | Path | None = None) -> None:
 
     Raises:
         DataError: There is no such data set, or a file is missing.
+
+    >>> require("digits")  # scikit-learn brings them: nothing happens
+    >>> require("pictures")
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.DataError: a data set is one of digits, text, modular-addition, mnist, ...
     """
     layout = DATASETS.lookup(name).layout
     if layout is not None:

@@ -37,6 +37,9 @@ class Family:
         copies: Whether it has as many outputs as its input has numbers, and so learns to reconstruct alone.
         stacks: Whether ``torch.func.vmap`` maps over its weights, so that many are trained at a time on a GPU;
             recurrent layers and fused attention have no rule. Networks that do not say so are trained one at a time.
+
+    >>> Family(lambda shape, n, *, units=8: nn.Linear(shape[0], n)).chosen
+    ('units',)
     """
 
     build: Callable[..., nn.Module]
@@ -179,6 +182,13 @@ class Architecture:
 
     Raises:
         ConfigurationError: There is no such family, or it has no such choice.
+
+    >>> Architecture("fully-connected", units=8, layers=1).units
+    8
+    >>> Architecture("lenet", units=8)
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.ConfigurationError: lenet has no choice of `units`; got `units` 8. Leave it out.
     """
 
     family: str

@@ -71,6 +71,11 @@ def initialise(network: nn.Module, name: str, scale: float, generator: Generator
 
     Raises:
         ConfigurationError: There is no such initialiser.
+
+    >>> layer = nn.Linear(4, 2)
+    >>> initialise(layer, "random-uniform", 0.5, torch.Generator().manual_seed(0))
+    >>> bool(layer.weight.abs().max() < 0.5)
+    True
     """
     draw = INITIALISERS.lookup(name)
     with torch.no_grad():

@@ -66,7 +66,12 @@ class Dropout(nn.Module):
 
 
 def dropouts(network: nn.Module) -> list[Dropout]:
-    """The dropout layers of a network, in its order."""
+    """The dropout layers of a network, in its order.
+
+    >>> network = nn.Sequential(nn.Linear(2, 3), Dropout(0.5, 3), nn.Linear(3, 1))
+    >>> [layer.rate for layer in dropouts(network)]
+    [0.5]
+    """
     return [module for module in network.modules() if isinstance(module, Dropout)]
 
 
@@ -123,6 +128,11 @@ def require_size(what: str, least: int, shape: Sequence[int]) -> None:
 
     Raises:
         ConfigurationError: One side is less than ``least``.
+
+    >>> require_size("lenet reads", 32, (1, 8, 8))
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.ConfigurationError: lenet reads inputs of at least 32 x 32; got...
     """
     if min(shape[1:]) < least:
         came = f"inputs of {' x '.join(map(str, shape[1:]))}"

@@ -63,6 +63,10 @@ class Convolutional(nn.Sequential):
 
     Raises:
         ConfigurationError: The input is too small for that many convolutions.
+
+    >>> import torch
+    >>> Convolutional((1, 8, 8), 4, 2, 10)(torch.zeros(2, 1, 8, 8)).shape
+    torch.Size([2, 10])
     """
 
     def __init__(  # noqa: PLR0913 - what is chosen of the network

@@ -18,6 +18,12 @@ class ProgressTracker:
         total: Runs in all.
         done: Runs that were whole before.
         progress: Called with the runs that have ended, out of how many, and a few words.
+
+    >>> from axonometry.populations import RunConfiguration
+    >>> tracker = ProgressTracker(2, 0, lambda done, of, words: print(done, "of", of))
+    0 of 2
+    >>> tracker.ended(RunConfiguration(), None)
+    1 of 2
     """
 
     def __init__(self, total: int, done: int, progress: Progress) -> None:

@@ -42,6 +42,10 @@ def draw(seeds: Iterable[int], choices: Mapping[str, Sequence[Any]], **fixed: An
 
     Raises:
         ConfigurationError: An attribute is unknown, has nothing to draw from, or a value is wrong.
+
+    >>> runs = draw(range(4), {"optimiser": ("sgd", "adam")}, epochs=1)
+    >>> [(run.seed, run.optimiser) for run in runs]
+    [(0, 'sgd'), (1, 'adam'), (2, 'sgd'), (3, 'adam')]
     """
     empty = [name for name, values in choices.items() if not len(values)]
     if empty:
@@ -107,6 +111,10 @@ def draw_hard_grid(seeds: Iterable[int], **fixed: Any) -> tuple[RunConfiguration
 
     Raises:
         ConfigurationError: An attribute is unknown or a value is wrong.
+
+    >>> (run,) = draw_hard_grid([0], dataset="digits", epochs=2)
+    >>> run.optimiser, run.learning_rate, run.batch_size, run.epochs
+    ('adam', 0.000127, 16, 2)
     """
     choices: dict[str, Sequence[Any]] = {
         "weight_decay": (0.0, 1e-5, 1e-4, 1e-3, 1e-2),
@@ -175,6 +183,10 @@ def ictai2021_cnn_ensemble(
 
     Raises:
         ConfigurationError: An attribute is unknown or a value is wrong.
+
+    >>> (run,) = ictai2021_cnn_ensemble([0])
+    >>> run.family, run.optimiser, run.epochs
+    ('convolutional', 'sgd', 3)
     """
     protocol = {"family": "convolutional", "batch_size": 256, "train_fraction": 0.15}
     return _paper(seeds, initialisers, range(1, 4), {**protocol, **fixed})

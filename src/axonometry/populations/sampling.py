@@ -29,6 +29,11 @@ def used_images(configuration: RunConfiguration, dataset: Dataset) -> Dataset:
 
     Raises:
         ConfigurationError: The configuration asks for more samples than there are.
+
+    >>> from axonometry.populations.datasets import load_dataset
+    >>> used = used_images(RunConfiguration(n_train=100, test_fraction=0.5), load_dataset("digits"))
+    >>> len(used.train_labels), len(used.test_labels)
+    (100, 180)
     """
     inputs, labels = _subset(configuration, dataset)
     n_test = _part(configuration.test_fraction, len(dataset.test_labels))
@@ -71,6 +76,10 @@ def add_label_noise(configuration: RunConfiguration, labels: Tensor, n_classes: 
 
     A label moves by 1 to n - 1 classes, round: of ten classes, 7 moved by 5 is 2. So no label stays what it was, and
     exactly the part that was asked for is wrong.
+
+    >>> labels = torch.zeros(10, dtype=torch.int64)
+    >>> (add_label_noise(RunConfiguration(label_noise=0.3), labels, 10) != labels).sum().item()
+    3
     """
     if not configuration.label_noise or n_classes < 2:
         return labels
@@ -92,14 +101,23 @@ def order(seed: int, n: int, epoch: int) -> Int[Tensor, " n"]:
 
 
 def augmentation(seed: int, n: int, epoch: int) -> tuple[Int[Tensor, "n 2"], Bool[Tensor, " n"]]:
-    """How each of n images is cut out anew in an epoch: rows and columns from the frame's corner; whether turned."""
+    """How each of n images is cut out anew in an epoch: rows and columns from the frame's corner; whether turned.
+
+    >>> moves, flips = augmentation(seed=0, n=3, epoch=0)
+    >>> moves.tolist(), flips.tolist()  # (4, 4) leaves an image where it is
+    ([[7, 6], [1, 1], [0, 2]], [False, False, False])
+    """
     source = generator(seed, "augmentation", epoch)
     moves = torch.randint(2 * _MARGIN + 1, (n, 2), generator=source)
     return moves, torch.rand(n, generator=source) < 0.5
 
 
 def padded_for_crop(inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c height width"]:
-    """Images with zeros around them, to be cut out anew."""
+    """Images with zeros around them, to be cut out anew.
+
+    >>> padded_for_crop(torch.ones(1, 1, 2, 2)).shape
+    torch.Size([1, 1, 10, 10])
+    """
     return F.pad(inputs, (_MARGIN,) * 4)
 
 
@@ -116,6 +134,11 @@ def random_crop(
         chosen: Numbers of images.
         moves: What :func:`augmentation` gave, of all images; or of as many sets of all images as ``chosen`` has rows.
         flips: Likewise.
+
+    >>> image = torch.arange(4.0).reshape(1, 1, 2, 2)
+    >>> moved, turned = torch.tensor([[4, 5]]), torch.tensor([False])
+    >>> random_crop(padded_for_crop(image), torch.tensor([0]), moved, turned)[0, 0].tolist()  # a column to the left
+    [[1.0, 0.0], [3.0, 0.0]]
     """
     if moves is None or flips is None:
         return inputs.index_select(0, chosen.flatten()).unflatten(0, chosen.shape)

@@ -21,6 +21,9 @@ class Segment:
         stop: Updates done at its end.
         step: The number under which its end is recorded.
         epoch: Passes over the training images at its end, with fractions.
+
+    >>> segments(RunConfiguration(batch_size=32, epochs=1), 100)
+    (Segment(start=0, stop=4, step=1, epoch=1.0),)
     """
 
     start: int
@@ -66,5 +69,9 @@ def _stops(configuration: RunConfiguration, per_epoch: int, total: int) -> tuple
 
 
 def optimiser_of(configuration: RunConfiguration, network: nn.Module) -> Optimizer:
-    """The optimiser of a configuration for a network's parameters."""
+    """The optimiser of a configuration for a network's parameters.
+
+    >>> optimiser_of(RunConfiguration(optimiser="sgd", learning_rate=0.5), nn.Linear(1, 1)).param_groups[0]["lr"]
+    0.5
+    """
     return OPTIMISERS.lookup(configuration.optimiser)(network.parameters(), configuration)

@@ -111,6 +111,11 @@ def initial_network(configuration: RunConfiguration, dataset: Dataset) -> nn.Mod
 
     Raises:
         ConfigurationError: The data set's inputs are too small for the network.
+
+    >>> from axonometry.populations.datasets import load_dataset
+    >>> network = initial_network(RunConfiguration(dataset="digits", units=4, layers=1), load_dataset("digits"))
+    >>> [tuple(parameter.shape) for parameter in network.parameters()]
+    [(4, 64), (4,), (10, 4), (10,)]
     """
     outputs = n_outputs(configuration.objective, dataset)
     network = network_of(configuration, dataset.shape, outputs, dataset.n_tokens)
@@ -129,6 +134,14 @@ def network_of(
 
     Raises:
         ConfigurationError: The inputs are too small for the network, or are tokens, which it does not read.
+
+    >>> network_of(RunConfiguration(units=4, layers=1), (1, 8, 8), 10)
+    FullyConnected(
+      (flatten): Flatten(start_dim=1, end_dim=-1)
+      (fc1): Linear(in_features=64, out_features=4, bias=True)
+      (fc1_relu): ReLU()
+      (fc2): Linear(in_features=4, out_features=10, bias=True)
+    )
     """
     with torch.random.fork_rng(devices=[]):
         # What an initialiser does not reach, such as a bare parameter of a registered network, is of the seed, too.
@@ -141,6 +154,9 @@ def dataset_of(configuration: RunConfiguration, data: Dataset | str | Path | Non
 
     Raises:
         DataError: The data set is another one, missing or damaged; or the text is that of another Python.
+
+    >>> dataset_of(RunConfiguration(dataset="digits"), None).name
+    'digits'
     """
     if not isinstance(data, Dataset):
         if configuration.data_sha256 is not None:

@@ -99,7 +99,13 @@ def n_cores() -> int:
 
 
 def failure(future: Future[None]) -> str | None:
-    """What went wrong in a run, in one line; None where nothing did."""
+    r"""What went wrong in a run, in one line; None where nothing did.
+
+    >>> future: Future[None] = Future()
+    >>> future.set_exception(ValueError("no such file\nand more"))
+    >>> failure(future)
+    'ValueError: no such file'
+    """
     error = future.exception()
     return None if error is None else f"{type(error).__name__}: {error}".splitlines()[0]
 

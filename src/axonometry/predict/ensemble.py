@@ -64,6 +64,11 @@ class StackedEnsemble:
         fold_of: The fold of each training row.
         out_of_fold: The prediction of each training row by the fold's learners, which did not see it.
         targets: The training rows' targets.
+
+    >>> x = np.linspace(0, 1, 12)[:, None]
+    >>> ensemble = fit_ensemble([x], 2 * x, np.arange(12) % 3, trees=5)
+    >>> [round(float(fold.weights.sum()), 6) for fold in ensemble.folds], ensemble.out_of_fold.shape
+    ([1.0, 1.0, 1.0], (12, 1))
     """
 
     folds: tuple[FoldModel, ...]

@@ -39,6 +39,9 @@ class EvaluationPlan:
         level: Of the intervals.
         seed: Of all that is drawn.
         workers: Processes.
+
+    >>> EvaluationPlan(folds=3).folds, EvaluationPlan().folds
+    (3, 10)
     """
 
     folds: int = 10

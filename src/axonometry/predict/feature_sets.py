@@ -43,6 +43,10 @@ class FeatureName:
         place: The measure and the group, without the statistic.
         epoch: After how many epochs it is known; 0 for what is known before training.
         change: Whether it is a change since the first snapshot.
+
+    >>> name = FeatureName.parse("channel_degree.conv1.mean@2-0")
+    >>> name.family, name.place, name.epoch, name.change
+    ('channel_degree', 'channel_degree.conv1', 2, True)
     """
 
     family: str

@@ -151,7 +151,13 @@ def run_features(run: Trajectory, epochs: int, *, per_group: bool, features: str
 
 
 def fill_one_hot(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with 0 for every text that a run's configuration does not have."""
+    """The table with 0 for every text that a run's configuration does not have.
+
+    >>> import pandas as pd
+    >>> name = "configuration.optimiser=sgd"
+    >>> fill_one_hot(pd.DataFrame({name: [1.0, None], "accuracy@1": [0.5, None]}))[[name]].to_numpy().ravel()
+    array([1., 0.])
+    """
     texts = [name for name in map(str, frame) if "=" in name and name.startswith(CONFIGURATION)]
     return frame.fillna(dict.fromkeys(texts, 0.0))
 

@@ -42,6 +42,10 @@ class Forest:
         threshold: With what.
         value: What the node predicts.
         depth: The longest way from a root to a leaf.
+
+    >>> leaf = Forest(*[np.array([0], np.int32)] * 4, np.zeros(1), np.array([[0.25]]), 0)  # one node
+    >>> leaf.predict(np.zeros((2, 1))).ravel().tolist()
+    [0.25, 0.25]
     """
 
     roots: Int32[np.ndarray, " trees"]

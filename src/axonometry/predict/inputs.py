@@ -136,6 +136,11 @@ def require_enough(runs: int, groups: int, folds: int) -> None:
 
     Raises:
         PredictionError: There are not.
+
+    >>> require_enough(runs=9, groups=3, folds=5)
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.PredictionError: a predictor of 5 folds needs 10 runs of different ...
     """
     least = GROUPS_PER_FOLD * folds
     if groups < least:

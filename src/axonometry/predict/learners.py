@@ -25,7 +25,13 @@ def kinds_of(columns: int) -> tuple[LearnerKind, ...]:
 
 
 def fit_learner(kind: LearnerKind, scores: Matrix, targets: Matrix, *, trees: int, seed: int) -> Learner:
-    """A learner of a kind, fitted to training rows."""
+    """A learner of a kind, fitted to training rows.
+
+    >>> import numpy as np
+    >>> x = np.linspace(-1, 1, 9)[:, None]
+    >>> fit_learner("kernel", x, 2 * x, trees=1, seed=0).predict(np.array([[0.5]])).round(2)
+    array([[1.]])
+    """
     if kind == "trees":
         return Forest.fit(scores, targets, trees=trees, seed=seed)
     return KernelModel.fit(scores, targets)

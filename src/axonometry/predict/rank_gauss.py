@@ -24,6 +24,10 @@ class RankGaussTransformer:
     Attributes:
         columns: Places of the columns that are used.
         grid: Their quantiles at even levels, a column each.
+
+    >>> transformer = RankGaussTransformer.fit(np.array([[1.0], [10.0], [100.0]]))
+    >>> transformer.transform(np.array([[1.0], [10.0], [1e6]]))[:, 0].tolist()
+    [-2.5, 0.0, 2.5]
     """
 
     columns: Int32[np.ndarray, " used"]

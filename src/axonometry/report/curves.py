@@ -24,7 +24,11 @@ _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM, _LINE = 720, 300, 56, 30, 44, 20
 
 
 def colours(count: int) -> list[str]:
-    """The lines' colours, in their order."""
+    """The lines' colours, in their order.
+
+    >>> colours(2)
+    ['#ef9d32', '#27117a']
+    """
     return palette.steps("accuracy", count)
 
 

@@ -164,7 +164,12 @@ def by_value(networks: pd.DataFrame, name: str) -> go.Figure:
 
 
 def numerous(choices: pd.Series) -> bool:
-    """Whether choices are numbers, and too many to draw side by side."""
+    """Whether choices are numbers, and too many to draw side by side.
+
+    >>> import pandas as pd
+    >>> numerous(pd.Series(["sgd", "adam"])), numerous(pd.Series(range(100)))
+    (False, True)
+    """
     import pandas as pd
 
     return choices.nunique() > MOST_CHOICES and pd.api.types.is_numeric_dtype(choices)
@@ -189,7 +194,12 @@ def _by_number(networks: pd.DataFrame, name: str) -> go.Figure:
 
 
 def long(choices: pd.Series) -> bool:
-    """Whether the names of choices are too long to draw side by side."""
+    """Whether the names of choices are too long to draw side by side.
+
+    >>> import pandas as pd
+    >>> long(pd.Series(["sgd", "adam"]))
+    False
+    """
     widths = [len(number(value)) for value in choices.unique()]
     return not numerous(choices) and max(widths) * len(widths) > LONGEST
 

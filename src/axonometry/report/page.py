@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prose:
-    """Text: paragraphs are separated by a blank line, ``code`` is between backticks."""
+    """Text: paragraphs are separated by a blank line, ``code`` is between backticks.
+
+    >>> Prose("Node strength is the sum of a neuron's weights.")
+    Prose(text="Node strength is the sum of a neuron's weights.", title='')
+    """
 
     text: str
     title: str = ""

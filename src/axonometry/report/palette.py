@@ -77,12 +77,20 @@ def shade(scale: Scale, share: float, *, alpha: float = 1.0) -> str:
 
 
 def steps(scale: Scale, count: int) -> list[str]:
-    """``count`` colours from the low to the high end of a scale; the high end for a single one."""
+    """``count`` colours from the low to the high end of a scale; the high end for a single one.
+
+    >>> steps("accuracy", 2)
+    ['#ef9d32', '#27117a']
+    """
     return [shade(scale, i / (count - 1) if count > 1 else 1.0) for i in range(count)]
 
 
 def faint(colour: str, alpha: float) -> str:
-    """The colour with an opacity; the page keeps the last two digits when it replaces the first six."""
+    """The colour with an opacity; the page keeps the last two digits when it replaces the first six.
+
+    >>> faint("#336699", 0.5)
+    '#33669980'
+    """
     return colour if alpha >= 1 else f"{colour}{round(alpha * 255):02x}"
 
 

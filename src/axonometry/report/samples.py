@@ -116,7 +116,12 @@ def divergences(samples: Samples) -> dict[tuple[str, str], pd.DataFrame]:
 
 
 def curve(values: NDArray[np.float32]) -> pd.DataFrame:
-    """The density of a sample on an even grid over its range without the tails: columns x and density."""
+    """The density of a sample on an even grid over its range without the tails: columns x and density.
+
+    >>> import numpy as np
+    >>> curve(np.float32([0, 1, 2, 3]))["x"].round(2).iloc[[0, -1]].tolist()
+    [-2.93, 5.93]
+    """
     import pandas as pd
 
     bandwidth = density(values, np.empty(0)).bandwidth
@@ -157,6 +162,10 @@ def drawn_values(tensor: Tensor, most: int) -> NDArray[np.float32]:
     Args:
         tensor: Of any shape.
         most: How many are kept.
+
+    >>> import torch
+    >>> drawn_values(torch.tensor([1.0, float("nan"), 3.0]), 10)
+    array([1., 3.], dtype=float32)
     """
     values = tensor.detach().float().cpu().numpy().ravel()
     finite = values[np.isfinite(values)]

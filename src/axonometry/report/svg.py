@@ -26,6 +26,9 @@ def element(name: str, *inside: str, **attributes: object) -> Markup:
         inside: What it holds: other elements, or text, which is escaped. Characters that XML cannot hold are written as
             their escapes.
         attributes: By name, with ``_`` for the dash; escaped too, and left out where None.
+
+    >>> element("circle", r=2)
+    Markup('<circle r="2"/>')
     """
     from markupsafe import Markup
 

@@ -36,6 +36,9 @@ class Moments:
         kurtosis: Fourth standardised moment minus 3 (excess); 0 for a constant tensor.
         minimum: Least finite entry.
         maximum: Greatest finite entry.
+
+    >>> moments(torch.tensor([0.0, 2.0, float("nan")]))
+    Moments(count=3, nonfinite=1, mean=1.0, median=1.0, std=1.0, skewness=0.0, kurtosis=-2.0, minimum=0.0, maximum=2.0)
     """
 
     count: int

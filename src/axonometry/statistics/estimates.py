@@ -27,6 +27,10 @@ class Estimate:
         high: High end of the interval.
         n: Size of the sample.
         unit: What ``n`` counts, in the plural: "networks", "seeds".
+
+    >>> estimate = Estimate(0.5, 0.25, 0.75, 40, "networks")
+    >>> str(estimate), estimate.text(".0%")
+    ('0.500 [0.250, 0.750]', '50% [25%, 75%]')
     """
 
     value: float

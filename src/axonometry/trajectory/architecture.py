@@ -40,7 +40,11 @@ def calls(graph: NeuralGraph) -> tuple[str, ...]:
 
 
 def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    """The shapes of tensors by name."""
+    """The shapes of tensors by name.
+
+    >>> shapes({"fc.weight": torch.zeros(3, 2)})
+    {'fc.weight': (3, 2)}
+    """
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 

@@ -54,7 +54,11 @@ def _is_same(tensor: Tensor, other: Tensor) -> bool:
 
 
 def state_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """The tensors of a model's state dict, as they are, without a copy."""
+    """The tensors of a model's state dict, as they are, without a copy.
+
+    >>> {name: tuple(tensor.shape) for name, tensor in state_tensors(nn.Linear(2, 3)).items()}
+    {'weight': (3, 2), 'bias': (3,)}
+    """
     return {name: value.detach() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
 
 
@@ -68,7 +72,11 @@ def warn_of_extra_state(model: nn.Module) -> None:
 
 
 def as_tuple(names: str | Iterable[str]) -> tuple[str, ...]:
-    """One name or several, as a tuple."""
+    """One name or several, as a tuple.
+
+    >>> as_tuple("link_weights"), as_tuple(["a", "b"])
+    (('link_weights',), ('a', 'b'))
+    """
     return (names,) if isinstance(names, str) else tuple(names)
 
 
@@ -77,6 +85,13 @@ def known_measures(names: tuple[str, ...]) -> tuple[str, ...]:
 
     Raises:
         ConfigurationError: One is not.
+
+    >>> known_measures(("node_strength",))
+    ('node_strength',)
+    >>> known_measures(("node_strenght",))
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.ConfigurationError: unknown measure: node_strenght. The measures are: ...
     """
     unknown = [name for name in names if name not in CATALOGUE]
     if unknown:
@@ -138,6 +153,9 @@ def numbers(scalars: Mapping[str, SupportsFloat], measures: Collection[str]) -> 
 
     Raises:
         RunError: One is not a number, or has the name of a measure.
+
+    >>> numbers({"loss": torch.tensor(0.5), "epoch": 2}, ())
+    {'loss': 0.5, 'epoch': 2.0}
     """
     values = {}
     for name, value in scalars.items():

@@ -27,7 +27,11 @@ class FieldError(ValueError):
 
 
 def nonfinite(content: Any, where: str = "configuration") -> Iterator[str]:
-    """The places of NaN and infinity in a JSON value; JSON has no word for them."""
+    """The places of NaN and infinity in a JSON value; JSON has no word for them.
+
+    >>> list(nonfinite({"rates": [0.1, float("nan")]}))
+    ['configuration.rates[1]']
+    """
     if isinstance(content, float) and not math.isfinite(content):
         yield where
     elif isinstance(content, dict):
@@ -49,6 +53,9 @@ def fitting(value: Any, kind: Any, where: str) -> Any:
 
     Raises:
         FieldError: It does not fit.
+
+    >>> fitting([1, 2], tuple[int, ...], "steps")
+    (1, 2)
     """
     if kind is Any:
         return value

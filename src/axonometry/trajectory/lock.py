@@ -69,7 +69,13 @@ class FolderLock:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process is writing the folder; nothing in it is changed, and it may be read-only."""
+    """Whether a process is writing the folder; nothing in it is changed, and it may be read-only.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     is_locked(Path(folder))
+    False
+    """
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY)
     except OSError:

@@ -41,6 +41,16 @@ def load(
     Raises:
         RunError: The folder is not a run, is corrupt, or of a newer format.
         ConfigurationError: Both a module and a graph were given.
+
+    >>> import tempfile
+    >>> import torch
+    >>> from axonometry.trajectory import Recorder
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Recorder(folder, torch.nn.Linear(2, 1), torch.zeros(1, 2)) as recorder:
+    ...         recorder.record(0, accuracy=0.5)
+    ...     run = load(folder)
+    ...     run.steps, run.scalars()["accuracy"].tolist()
+    ((0,), [0.5])
     """
     if graph is not None and (module is not None or example_inputs):
         raise ConfigurationError("pass either a module or a graph", "both", "Leave the module and the example out")

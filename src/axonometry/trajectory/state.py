@@ -113,7 +113,13 @@ def set_random_state(state: Tree) -> None:
 
 @contextmanager
 def random_state_kept() -> Iterator[None]:
-    """Restore the random generators afterwards: what is drawn inside has no effect on what follows."""
+    """Restore the random generators afterwards: what is drawn inside has no effect on what follows.
+
+    >>> with random_state_kept():
+    ...     first = torch.rand(1)
+    >>> bool(first == torch.rand(1))  # what was drawn inside did not count
+    True
+    """
     before = random_state()
     try:
         yield

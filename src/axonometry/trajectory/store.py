@@ -216,12 +216,20 @@ def resumed(recorded: Description, now: Description, folder: Path) -> Descriptio
 
 
 def snapshot_path(folder: Path, step: int) -> Path:
-    """Where the weights of a step are."""
+    """Where the weights of a step are.
+
+    >>> snapshot_path(Path("runs/a"), 3).as_posix()
+    'runs/a/snapshots/3.safetensors'
+    """
     return folder / SNAPSHOTS / f"{step}.safetensors"
 
 
 def resume_path(folder: Path, step: int) -> Path:
-    """Where the state to resume from after a step is."""
+    """Where the state to resume from after a step is.
+
+    >>> resume_path(Path("runs/a"), 3).as_posix()
+    'runs/a/resume/3.safetensors'
+    """
     return folder / RESUME / f"{step}.safetensors"
 
 

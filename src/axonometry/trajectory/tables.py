@@ -45,6 +45,12 @@ def write_piece(folder: Path, step: int, measures: pd.DataFrame | None, scalars:
 
     Raises:
         RunError: The file could not be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_piece(Path(folder), 3, None, {"accuracy": 0.5})
+    ...     read_table(Path(folder), [3]).to_pylist()
+    [{'step': 3, 'group': '', 'metric': 'accuracy', 'statistic': 'value', 'value': 0.5}]
     """
     import pyarrow as pa
 
@@ -97,6 +103,14 @@ def compact(folder: Path) -> None:
 
     Raises:
         RunError: A file is corrupt, or the new one cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for step in (0, 1):
+    ...         write_piece(Path(folder), step, None, {"loss": 1.0})
+    ...     compact(Path(folder))
+    ...     sorted(path.name for path in Path(folder).iterdir()), steps_in(Path(folder))
+    (['metrics.parquet'], (0, 1))
     """
     pieces = _pieces(folder)
     if pieces:
@@ -158,7 +172,11 @@ def _pieces(folder: Path) -> dict[int, Path]:
 
 
 def is_step(name: str) -> bool:
-    """Whether a file's stem is a step as we write it."""
+    """Whether a file's stem is a step as we write it.
+
+    >>> is_step("12"), is_step("-1"), is_step("012")
+    (True, True, False)
+    """
     return name.removeprefix("-").isdecimal() and str(int(name)) == name and int(name) in _STEP_NUMBERS
 
 

@@ -21,6 +21,9 @@ class Finding:
     Attributes:
         file: The file.
         problem: One line in words.
+
+    >>> Finding(Path("snapshots/3.safetensors"), "no such file").problem
+    'no such file'
     """
 
     file: Path

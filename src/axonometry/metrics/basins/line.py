@@ -120,7 +120,11 @@ def merge(model: nn.Module, states: Sequence[Mapping[str, Tensor]], samples: Ten
 
 
 def mixed(states: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
-    """The weighted sum of states; of what is no floating-point number, such as counters, the first state's."""
+    """The weighted sum of states; of what is no floating-point number, such as counters, the first state's.
+
+    >>> mixed([{"w": torch.tensor([0.0])}, {"w": torch.tensor([4.0])}], [0.75, 0.25])
+    {'w': tensor([1.])}
+    """
     sums = {}
     for name, first in states[0].items():
         parts = [share * state[name].double() for state, share in zip(states, shares, strict=True)]

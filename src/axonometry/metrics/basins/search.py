@@ -42,6 +42,10 @@ class Search:
 
     Raises:
         ConfigurationError: One of them makes no sense.
+
+    >>> search = Search(amplitudes=(0.1, 10.0))
+    >>> search.grid.round(2).tolist(), search.halvings
+    ([0.1, 0.18, 0.32, 0.56, 1.0, 1.78, 3.16, 5.62, 10.0], 5)
     """
 
     threshold: float = 0.5
@@ -85,6 +89,9 @@ class Partition:
     Attributes:
         of: A group's number for each sample.
         count: Number of groups; none is empty.
+
+    >>> Partition(torch.tensor([0, 0, 1]), 2).mean(torch.tensor([1.0, 0.0, 1.0]))
+    array([0.5, 1. ])
     """
 
     of: Int[Tensor, " samples"]

@@ -43,6 +43,9 @@ class PairCounts:
         comparable: Pairs with different h.
         concordant: Pairs that y keeps in order.
         discordant: Pairs whose order y turns round.
+
+    >>> pair_counts(np.array([[1.0, 2.0, 3.0]]), np.array([[1.0, 1.0, 0.0]]))
+    PairCounts(comparable=array([3]), concordant=array([0]), discordant=array([2]))
     """
 
     comparable: Array

@@ -139,7 +139,11 @@ def run_stacked(
 
 
 def stacks(configuration: RunConfiguration) -> bool:
-    """Whether a network can be trained in a stack."""
+    """Whether a network can be trained in a stack.
+
+    >>> stacks(RunConfiguration()), stacks(RunConfiguration(family="recurrent"))
+    (True, False)
+    """
     return why_alone(configuration) is None
 
 

@@ -207,6 +207,9 @@ def stacked_form(configuration: RunConfiguration) -> StackedForm:
 
     Raises:
         ConfigurationError: It has none.
+
+    >>> stacked_form(RunConfiguration(optimiser="adam")).memories
+    ('exp_avg', 'exp_avg_sq')
     """
     form = OPTIMISERS.lookup(configuration.optimiser).stacked
     if form is None:
