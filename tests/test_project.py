@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -45,6 +46,15 @@ def test_the_list_of_slow_tests_is_written_from_what_processes_noted(
     monkeypatch.setattr(slow, "LIST", tmp_path / "slow.txt")
     slow.main(str(tmp_path))
     assert slow.slow_names() == {"fixture tests/a.py::runs", "tests/a.py::two[0.4]"}
+
+
+def test_one_name_means_one_thing() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in (Path(__file__).parent.parent / "src/axonometry").rglob("*.py"):
+        for node in ast.parse(_text(path)).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(f"{path.name}:{node.lineno}")
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}, "rename the one of less use"
 
 
 @pytest.mark.usefixtures("tmp_path", "made_once")

@@ -28,7 +28,7 @@ def part(holder: Any, name: str) -> Any:
     return holder[name]
 
 
-def parts(holder: Any, name: str, count: int | None = None) -> list[Any]:
+def part_list(holder: Any, name: str, count: int | None = None) -> list[Any]:
     """An entry that is a list.
 
     Args:
@@ -78,7 +78,7 @@ def places(value: Any, name: str, count: int) -> Int[np.ndarray, " _"]:
     return value
 
 
-def numbers(value: Any, name: str, shape: Sequence[int | None]) -> Float[np.ndarray, "*shape"]:
+def finite_numbers(value: Any, name: str, shape: Sequence[int | None]) -> Float[np.ndarray, "*shape"]:
     """An array of finite numbers of a shape, as float64.
 
     Args:
@@ -89,7 +89,7 @@ def numbers(value: Any, name: str, shape: Sequence[int | None]) -> Float[np.ndar
     Raises:
         ValueError: It is not so.
 
-    >>> numbers(np.array([1.0, np.nan]), "weights", (2,))
+    >>> finite_numbers(np.array([1.0, np.nan]), "weights", (2,))
     Traceback (most recent call last):
     ValueError: weights are finite, and not nan
     """

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from axonometry.errors import PredictionError
-from axonometry.predict.checked import numbers, part, parts, places, whole
+from axonometry.predict.checked import finite_numbers, part, part_list, places, whole
 from axonometry.predict.ensemble import FoldModel, StackedEnsemble
 from axonometry.predict.forest import Forest
 from axonometry.predict.horizon_model import HorizonModel
@@ -36,13 +36,13 @@ def restored(content: Any, make: Callable[..., Any]) -> Any:
     predictor = make(**_choices(part(content, "choices")))
     state = part(content, "state")
     _restore_columns(predictor, state)
-    low, high = (_bound(value) for value in parts(state, "bounds_", 2))
+    low, high = (_bound(value) for value in part_list(state, "bounds_", 2))
     if not low < high:
         raise ValueError(f"bounds_ ascend, and do not go from {low} to {high}")
     predictor.bounds_ = (low, high)
     targets = 1
     if predictor.task == "classification":
-        predictor.thresholds_ = numbers(part(state, "thresholds_"), "thresholds_", (None,))
+        predictor.thresholds_ = finite_numbers(part(state, "thresholds_"), "thresholds_", (None,))
         if not (np.diff(predictor.thresholds_) > 0).all():
             raise ValueError("thresholds_ ascend")
         targets = len(predictor.thresholds_) + 1
@@ -68,7 +68,7 @@ def _choices(choices: Any) -> dict[str, Any]:
 
 
 def _restore_columns(predictor: Any, state: Any) -> None:
-    columns, named = parts(state, "columns_"), part(state, "named_")
+    columns, named = part_list(state, "columns_"), part(state, "named_")
     if not isinstance(named, bool) or not isinstance(part(state, "per_group_"), bool):
         raise ValueError("named_ and per_group_ are true or false")
     if named and not (all(isinstance(name, str) for name in columns) and len(set(columns)) == len(columns)):
@@ -96,11 +96,11 @@ def _horizons(horizons: Any, predictor: Any, targets: int) -> dict[int, HorizonM
 
 
 def _horizon(of: Any, columns: int, targets: int) -> HorizonModel:
-    views = tuple(_view(view, columns) for view in parts(of, "views"))
-    folds = tuple(_fold(fold, [len(view) for view in views], targets) for fold in parts(of, "folds"))
+    views = tuple(_view(view, columns) for view in part_list(of, "views"))
+    folds = tuple(_fold(fold, [len(view) for view in views], targets) for fold in part_list(of, "folds"))
     fold_of = part(of, "fold_of")
-    goals = numbers(part(of, "targets"), "targets", (None, targets))
-    out_of_fold = numbers(part(of, "out_of_fold"), "out_of_fold", (None, targets))
+    goals = finite_numbers(part(of, "targets"), "targets", (None, targets))
+    out_of_fold = finite_numbers(part(of, "out_of_fold"), "out_of_fold", (None, targets))
     inside = _within(fold_of, len(folds))
     if not inside or goals.shape != out_of_fold.shape or fold_of.shape != goals.shape[:1]:
         raise PredictionError("a predictor's parts have sizes that go together", "sizes that do not", REMEDY)
@@ -122,9 +122,9 @@ def _within(value: Any, count: int) -> bool:
 
 
 def _fold(of: Any, widths: list[int], targets: int) -> FoldModel:
-    ranks = tuple(_ranks(one, width) for one, width in zip(parts(of, "ranks", len(widths)), widths, strict=True))
+    ranks = tuple(_ranks(one, width) for one, width in zip(part_list(of, "ranks", len(widths)), widths, strict=True))
     learners = []
-    for rank, width, made in zip(ranks, widths, parts(of, "learners", len(widths)), strict=True):
+    for rank, width, made in zip(ranks, widths, part_list(of, "learners", len(widths)), strict=True):
         kinds = kinds_of(width)
         if not isinstance(made, list) or len(made) != len(kinds):
             raise ValueError(f"{len(kinds)} learners do not fit together with others")
@@ -135,7 +135,7 @@ def _fold(of: Any, widths: list[int], targets: int) -> FoldModel:
     if not isinstance(weights, np.ndarray) or weights.shape != (count,):
         shown = getattr(weights, "shape", type(weights).__name__)
         raise PredictionError("every learner of a saved predictor has its weight", f"{shown} weights", REMEDY)
-    weights = numbers(weights, "weights", (count,))
+    weights = finite_numbers(weights, "weights", (count,))
     if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
         raise ValueError("weights are at least 0 and add up to 1")
     return FoldModel(ranks, tuple(learners), weights)
@@ -145,7 +145,9 @@ def _ranks(of: Any, width: int) -> RankGaussTransformer:
     columns = part(of, "columns")
     if not _within(columns, width) or not len(columns):
         raise PredictionError("a saved predictor's quantiles belong to its columns", "others", REMEDY)
-    found = RankGaussTransformer(columns.astype(np.int32), numbers(part(of, "grid"), "grid", (None, len(columns))))
+    found = RankGaussTransformer(
+        columns.astype(np.int32), finite_numbers(part(of, "grid"), "grid", (None, len(columns)))
+    )
     found.check(width)
     return found
 
@@ -155,14 +157,14 @@ def _learner(kind: LearnerKind, of: Any, columns: int, targets: int) -> Learner:
 
 
 def _kernel(of: Any, columns: int, targets: int) -> KernelModel:
-    rows = numbers(part(of, "rows"), "rows", (None, columns))
+    rows = finite_numbers(part(of, "rows"), "rows", (None, columns))
     if (np.abs(rows) > np.finfo(np.float32).max).any():
         raise ValueError("rows are finite in 32 bits")
-    weights = numbers(part(of, "weights"), "weights", (None, targets))
+    weights = finite_numbers(part(of, "weights"), "weights", (None, targets))
     length = part(of, "length")
     if isinstance(length, bool) or not isinstance(length, int | float) or not length > 0:
         raise ValueError("length is above 0")
-    mean = numbers(part(of, "mean"), "mean", (targets,))
+    mean = finite_numbers(part(of, "mean"), "mean", (targets,))
     state: KernelState = {
         "rows": rows.astype(np.float32),
         "weights": weights,
@@ -173,8 +175,8 @@ def _kernel(of: Any, columns: int, targets: int) -> KernelModel:
 
 
 def _forest(of: Any, columns: int, targets: int) -> Forest:
-    value = numbers(part(of, "value"), "value", (None, targets))
-    threshold = numbers(part(of, "threshold"), "threshold", (len(value),))
+    value = finite_numbers(part(of, "value"), "value", (None, targets))
+    threshold = finite_numbers(part(of, "threshold"), "threshold", (len(value),))
     ways = {name: places(part(of, name), f"nodes {name}", len(value)) for name in ("roots", "left", "right")}
     column = places(part(of, "column"), "columns of nodes", columns)
     depth = whole(part(of, "depth"), "depth", 0, len(value) - 1)

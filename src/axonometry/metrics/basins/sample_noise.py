@@ -179,7 +179,7 @@ class NoisySamples:
             draws, rows = (~part.isnan()).nonzero(as_tuple=True)
             if len(rows) == 0:
                 continue
-            generator.manual_seed(mixed(self.seed, start // height, first // depth))
+            generator.manual_seed(mixed_seed(self.seed, start // height, first // depth))
             shape = (depth, height, *samples.shape[1:])
             noise = torch.randn(shape, generator=generator, device=samples.device)[draws, rows]
             if self.directions:
@@ -196,10 +196,10 @@ def _together(units: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tenso
     return torch.cat(draws), torch.cat(rows), torch.cat(noisy)
 
 
-def mixed(*numbers: int) -> int:
+def mixed_seed(*numbers: int) -> int:
     """One seed from several numbers, so that neighbours share nothing.
 
-    >>> mixed(0, 1) == mixed(0, 1), mixed(0, 1) == mixed(1, 0)
+    >>> mixed_seed(0, 1) == mixed_seed(0, 1), mixed_seed(0, 1) == mixed_seed(1, 0)
     (True, False)
     """
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -24,7 +24,7 @@ from axonometry.errors import WeightsError
 from axonometry.metrics.basins.basin import Basin, basin_of
 from axonometry.metrics.basins.classifier import Classifier, classes_of, examined, logits_of
 from axonometry.metrics.basins.rows import basin_rows
-from axonometry.metrics.basins.sample_noise import Steps, mixed
+from axonometry.metrics.basins.sample_noise import Steps, mixed_seed
 from axonometry.metrics.basins.search import Search, level, on_grid, refined
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.rows import Row
@@ -223,7 +223,7 @@ class NoisyWeights:
         device = self.classifier.samples.device
         generator = torch.Generator(device)
         for draw in draws:
-            generator.manual_seed(mixed(self.seed, draw))
+            generator.manual_seed(mixed_seed(self.seed, draw))
             yield {
                 name: torch.randn(weight.shape, generator=generator, device=device)
                 for name, (weight, _) in self._moved.items()

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from axonometry.program.checks.draws import AtTheirMeans, arguments_of
-from axonometry.program.checks.trial import Branches, Inputs, alike, same_draws, trial
+from axonometry.program.checks.trial import Branches, Inputs, agrees_alone, same_draws, trial
 from axonometry.program.fx_utils import is_users
 
 NORM = "a batch norm without running statistics"
@@ -35,7 +35,7 @@ class _Comparison(TorchDispatchMode):
             before, alone = self.calls[self.place]
             self.place += 1
             departs = "empty" not in operation.name() and any(
-                alike(a, b, self.sample) is False for a, b in zip(alone, leaves, strict=False)
+                agrees_alone(a, b, self.sample) is False for a, b in zip(alone, leaves, strict=False)
             )
             if before is not operation or departs:
                 norm = "batch_norm" in operation.name()

@@ -23,7 +23,7 @@ from axonometry.program.checks.trial import (
     Branches,
     Inputs,
     Outcome,
-    alike,
+    agrees_alone,
     outcomes_of,
     same_draws,
     switch_on,
@@ -111,7 +111,7 @@ def _mixes(alone: Outcome, together: Outcome, place: int) -> bool:
         return False
     several = any(result.dim() for result in alone.results)
     return any(
-        alike(a, b, place) is False
+        agrees_alone(a, b, place) is False
         for a, b in zip(alone.results, together.results, strict=True)
         if a.dim() or not several
     )
@@ -123,7 +123,7 @@ def _statistics(alone: Outcome, together: Outcome) -> str:
         among = together.written.get(name, (before, before))[1]
         if among.shape == after.shape and after.shape == before.shape and after.is_floating_point():
             written = after != before
-            if alike(after[written], among[written], 0) is False:
+            if agrees_alone(after[written], among[written], 0) is False:
                 return name
     return ""
 

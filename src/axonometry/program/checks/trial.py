@@ -175,7 +175,7 @@ def _altered(leaf: Tensor) -> Tensor:
     return torch.where(leaf > 0, leaf - 1, leaf + 1)
 
 
-def alike(alone: Any, together: Any, place: int) -> bool | None:
+def agrees_alone(alone: Any, together: Any, place: int) -> bool | None:
     """Whether a sample has alone what it has as one of two; None where that cannot be told.
 
     The samples lie along the axis that has grown: ``(3, 4)`` and ``(6, 4)`` are three rows a sample, one sample after

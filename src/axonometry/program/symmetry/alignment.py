@@ -20,7 +20,7 @@ from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry.atoms import Ids
 from axonometry.program.symmetry.classes import Permutation, Permutations
 from axonometry.program.symmetry.reading import permutations
-from axonometry.program.symmetry.units import Axis, axes_below, kinds_of
+from axonometry.program.symmetry.units import Axis, axes_below, exchangeable
 
 Arrays = Mapping[str, NDArray[np.float64]]
 Pairs = list[tuple[int, int]]
@@ -117,7 +117,7 @@ class _Matching:
 
     def families(self, units: Sequence[int]) -> Iterator[list[int]]:
         """Units that are exchanged at once, with what stands in them; what stands in fixed blocks by itself."""
-        for kind in kinds_of(self.units, units):
+        for kind in exchangeable(self.units, units):
             if self.units[kind[0]].free and (len(kind) > 1):
                 yield kind
                 continue
@@ -150,8 +150,8 @@ class _Matching:
                 rows = self._rows(self.a[axis[0]], axis, here)
                 total += rows @ self._rows(self._permuted(axis, order), axis, there).T
         below: dict[tuple[int, int], Pairs] = {}
-        inner = [kinds_of(self.units, self.units[unit].children) for unit in here]
-        outer = [kinds_of(self.units, self.units[unit].children) for unit in there]
+        inner = [exchangeable(self.units, self.units[unit].children) for unit in here]
+        outer = [exchangeable(self.units, self.units[unit].children) for unit in there]
         for kind in range(len(inner[0])):
             mine, theirs = [one[kind] for one in inner], [one[kind] for one in outer]
             values, deeper = self._similar([*chain(*mine)], [*chain(*theirs)], order)

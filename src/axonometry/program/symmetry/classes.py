@@ -13,7 +13,7 @@ from torch import Tensor
 from axonometry.errors import WeightsError
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry.atoms import Atoms, Ids
-from axonometry.program.symmetry.units import Axis, axes_below, kinds_of, unit_tree
+from axonometry.program.symmetry.units import Axis, axes_below, exchangeable, unit_tree
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
 
     def _draw(self, here: Sequence[int], there: Sequence[int], source: Ids, random: np.random.Generator) -> None:
         """Give each unit of one family the place of a unit of another, of the same kind."""
-        for mine, theirs in zip(kinds_of(self.units, here), kinds_of(self.units, there), strict=True):
+        for mine, theirs in zip(exchangeable(self.units, here), exchangeable(self.units, there), strict=True):
             free = self.units[mine[0]].free
             for unit, other in zip(mine, random.permutation(theirs) if free else theirs, strict=True):
                 source[unit] = other
@@ -118,7 +118,7 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
         return Permutation(moved)
 
     def _name(self, units: Sequence[int], inside: str) -> None:
-        for kind in kinds_of(self.units, units):
+        for kind in exchangeable(self.units, units):
             first = self.units[kind[0]]
             movable, name = first.free and len(kind) > 1, inside
             if movable:

@@ -79,7 +79,7 @@ def of_parameter(atoms: Atoms, shape: Shape) -> Labels:
     return Labels(shape, tuple(Layer((axis,), atoms.new(size)) for axis, size in enumerate(shape)))
 
 
-def compact(full: Tensor) -> Layer | None:
+def layer_of(full: Tensor) -> Layer | None:
     """The layer of a value from the atom of every entry; None where all are fixed."""
     axes: list[int] = []
     if not full.numel():
@@ -100,7 +100,7 @@ def compact(full: Tensor) -> Layer | None:
 def moved(atoms: Atoms, value: Labels, operation: Callable[[Tensor], Tensor]) -> Labels:
     """The labels of a result whose every entry is one entry of a value: of a view, a permutation, a slice."""
     result = operation(torch.empty(value.shape, dtype=torch.int64, device="meta"))
-    layers = [compact(_applied(operation, layer.full(value.shape))) for layer in value.layers]
+    layers = [layer_of(_applied(operation, layer.full(value.shape))) for layer in value.layers]
     constant = None if value.constant is None else operation(value.constant)
     return Labels(tuple(result.shape), disjoint(atoms, [layer for layer in layers if layer]), constant)
 
@@ -113,7 +113,7 @@ def _applied(operation: Callable[[Tensor], Tensor], full: Tensor) -> Tensor:
         return operation(full.contiguous())
 
 
-def joined(atoms: Atoms, values: Sequence[Labels], axis: int) -> Labels:
+def joined_labels(atoms: Atoms, values: Sequence[Labels], axis: int) -> Labels:
     """The labels of values that are put one behind the other along an axis."""
     axis %= len(values[0].shape)
     size = sum(value.shape[axis] for value in values)

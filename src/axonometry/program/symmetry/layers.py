@@ -8,11 +8,11 @@ from typing import Any
 from axonometry.program.symmetry.atoms import Atoms, Ids
 from axonometry.program.symmetry.contraction import contract, elementwise
 from axonometry.program.symmetry.labels import Labels, Layer, Shape, fix, moved, pinned
-from axonometry.program.symmetry.operations import rule
+from axonometry.program.symmetry.operations import label_rule
 
 
-@rule("conv1d", "conv2d", "conv3d")
-def convolution(
+@label_rule("conv1d", "conv2d", "conv3d")
+def convolution_labels(
     atoms: Atoms, shape: Shape, value: Labels, weight: Labels, bias: Any = None, *args: Any, **kwargs: Any
 ) -> Labels:
     """Sums over channels and places; in groups, channels of one do not see the other's."""
@@ -50,8 +50,8 @@ def _in_groups(atoms: Atoms, inputs: Ids, outputs: Ids) -> None:
         atoms.blocks(outputs, atoms.pin_down(inputs))
 
 
-@rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def transposed_convolution(
+@label_rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def transposed_convolution_labels(
     atoms: Atoms, shape: Shape, value: Labels, weight: Labels, bias: Any = None, *args: Any, **kwargs: Any
 ) -> Labels | None:
     """The kernel's first axis counts inputs."""
@@ -79,26 +79,26 @@ def by_channel(atoms: Atoms, value: Labels, numbers: Sequence[Any]) -> Labels:
     return elementwise(atoms, [value, *there], value.shape)
 
 
-@rule("batch_norm", "_native_batch_norm_legit_no_training", "native_batch_norm", "instance_norm")
-def batch_norm(atoms: Atoms, shape: Shape, value: Labels, *args: Any, **_: Any) -> Labels:
+@label_rule("batch_norm", "_native_batch_norm_legit_no_training", "native_batch_norm", "instance_norm")
+def batch_norm_labels(atoms: Atoms, shape: Shape, value: Labels, *args: Any, **_: Any) -> Labels:
     """Gain, shift, mean and variance of each channel."""
     return by_channel(atoms, value, [one for one in args if isinstance(one, Labels)])
 
 
-@rule("layer_norm", "rms_norm", "native_layer_norm")
-def layer_norm(atoms: Atoms, shape: Shape, value: Labels, over: Any, *args: Any, **_: Any) -> Labels:
+@label_rule("layer_norm", "rms_norm", "native_layer_norm")
+def layer_norm_labels(atoms: Atoms, shape: Shape, value: Labels, over: Any, *args: Any, **_: Any) -> Labels:
     """Mean and variance do not depend on the order of entries; gain and shift belong to them."""
     return elementwise(atoms, [value, *(one for one in args if isinstance(one, Labels))], value.shape)
 
 
-@rule("_weight_norm", "_weight_norm_interface")
-def weight_norm(atoms: Atoms, shape: Shape, value: Labels, length: Labels, *_: Any) -> Labels:
+@label_rule("_weight_norm", "_weight_norm_interface")
+def weight_norm_labels(atoms: Atoms, shape: Shape, value: Labels, length: Labels, *_: Any) -> Labels:
     """A weight's direction and its lengths along the axis that is not normed."""
     return elementwise(atoms, [value, length], shape)
 
 
-@rule("group_norm", "native_group_norm")
-def group_norm(atoms: Atoms, shape: Shape, value: Labels, groups: int, *args: Any, **_: Any) -> Labels:
+@label_rule("group_norm", "native_group_norm")
+def group_norm_labels(atoms: Atoms, shape: Shape, value: Labels, groups: int, *args: Any, **_: Any) -> Labels:
     """Channels trade places inside a group, groups as blocks."""
     value = by_channel(atoms, value, [one for one in args if isinstance(one, Labels)])
     channels = value.over([1])
@@ -107,7 +107,7 @@ def group_norm(atoms: Atoms, shape: Shape, value: Labels, groups: int, *args: An
     return value
 
 
-@rule("prelu", "_prelu_kernel")
-def prelu(atoms: Atoms, shape: Shape, value: Labels, slope: Labels) -> Labels:
+@label_rule("prelu", "_prelu_kernel")
+def prelu_labels(atoms: Atoms, shape: Shape, value: Labels, slope: Labels) -> Labels:
     """One slope for all, or one a channel."""
     return by_channel(atoms, value, [slope] if slope.shape != (1,) and len(slope.shape) == 1 else [])

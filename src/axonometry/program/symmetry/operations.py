@@ -15,7 +15,7 @@ from torch import Tensor
 
 from axonometry.program.symmetry.atoms import Atoms
 from axonometry.program.symmetry.contraction import contract, elementwise, reduced
-from axonometry.program.symmetry.labels import Labels, Layer, Shape, fix, joined, moved, pinned
+from axonometry.program.symmetry.labels import Labels, Layer, Shape, fix, joined_labels, moved, pinned
 
 Rule = Callable[..., Any]
 RULES: dict[str, Rule] = {}
@@ -38,7 +38,7 @@ REDUCTIONS = "sum mean amax amin var std logsumexp linalg_vector_norm norm prod 
 MANY = {"chunk", "split", "split_with_sizes", "unbind"}
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
+def label_rule(*names: str) -> Callable[[Rule], Rule]:
     """Register what some operations do."""
 
     def register(function: Rule) -> Rule:
@@ -48,21 +48,23 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def find(target: Any) -> Rule | None:
+def find_label_rule(target: Any) -> Rule | None:
     """What is known of an operation."""
     name = str(getattr(getattr(target, "overloadpacket", target), "__name__", target))
     if name in RULES:
         return RULES[name]
     if name in VIEWS:
-        return partial(view, target, name in MANY)
+        return partial(view_labels, target, name in MANY)
     if any(name.startswith(pool) for pool in POOLS):
-        return pool
+        return pool_labels
     if torch.Tag.pointwise in getattr(target, "tags", ()):
-        return pointwise
+        return pointwise_labels
     return None
 
 
-def view(target: Any, several: bool, atoms: Atoms, shape: Shape, value: Labels, *args: Any, **kwargs: Any) -> Any:
+def view_labels(
+    target: Any, several: bool, atoms: Atoms, shape: Shape, value: Labels, *args: Any, **kwargs: Any
+) -> Any:
     """Entries that are moved, copied or left out."""
     args, kwargs = _plain(args), _plain(kwargs)
     if not several:
@@ -76,26 +78,26 @@ def _part(target: Any, place: int, args: Any, kwargs: Any, full: Tensor) -> Tens
     return part
 
 
-def pointwise(atoms: Atoms, shape: Shape, *args: Any, **kwargs: Any) -> Labels:
+def pointwise_labels(atoms: Atoms, shape: Shape, *args: Any, **kwargs: Any) -> Labels:
     """An operation on entries in the same place."""
     operands = [value for value in (*args, *kwargs.values()) if isinstance(value, Labels)]
     return elementwise(atoms, operands, shape)
 
 
-def pool(atoms: Atoms, shape: Shape, value: Labels, *_: Any, **__: Any) -> Labels:
+def pool_labels(atoms: Atoms, shape: Shape, value: Labels, *_: Any, **__: Any) -> Labels:
     """Channels stay, places are mixed."""
     kept = pinned(atoms, value, range(2, len(value.shape)) if len(value.shape) > 2 else range(1, 2))
     return Labels(shape, kept.layers)
 
 
-@rule(*UNARY)
-def unary(atoms: Atoms, shape: Shape, value: Labels, *_: Any, **__: Any) -> Labels:
+@label_rule(*UNARY)
+def unary_labels(atoms: Atoms, shape: Shape, value: Labels, *_: Any, **__: Any) -> Labels:
     """Entries stay where they are."""
     return Labels(shape, value.layers)
 
 
-@rule(*REDUCTIONS)
-def reduction(atoms: Atoms, shape: Shape, value: Labels, *args: Any, **kwargs: Any) -> Labels:
+@label_rule(*REDUCTIONS)
+def reduction_labels(atoms: Atoms, shape: Shape, value: Labels, *args: Any, **kwargs: Any) -> Labels:
     """A function of the entries along some axes, whatever their order."""
     keep = len(shape) == len(value.shape)
     return reduced(atoms, value, _reduced_axes(shape, value, (*args, kwargs.get("dim"))), keep=keep)
@@ -114,21 +116,27 @@ def _reduced_axes(shape: Shape, value: Labels, arguments: Sequence[Any]) -> Sequ
     return range(rank)
 
 
-@rule("cat", "concat", "concatenate")
-def cat(atoms: Atoms, shape: Shape, values: Sequence[Labels], axis: int = 0, *, dim: int | None = None) -> Labels:
+@label_rule("cat", "concat", "concatenate")
+def cat_labels(
+    atoms: Atoms, shape: Shape, values: Sequence[Labels], axis: int = 0, *, dim: int | None = None
+) -> Labels:
     """One behind the other."""
-    return joined(atoms, [value for value in values if len(value.shape) == len(shape)], axis if dim is None else dim)
+    return joined_labels(
+        atoms, [value for value in values if len(value.shape) == len(shape)], axis if dim is None else dim
+    )
 
 
-@rule("stack")
-def stack(atoms: Atoms, shape: Shape, values: Sequence[Labels], axis: int = 0, *, dim: int | None = None) -> Labels:
+@label_rule("stack")
+def stack_labels(
+    atoms: Atoms, shape: Shape, values: Sequence[Labels], axis: int = 0, *, dim: int | None = None
+) -> Labels:
     """One beside the other, along a new axis."""
     axis = (axis if dim is None else dim) % len(shape)
-    return joined(atoms, [moved(atoms, value, lambda full: full.unsqueeze(axis)) for value in values], axis)
+    return joined_labels(atoms, [moved(atoms, value, lambda full: full.unsqueeze(axis)) for value in values], axis)
 
 
-@rule("getitem")
-def getitem(atoms: Atoms, shape: Shape, values: Any, place: Any) -> Any:
+@label_rule("getitem")
+def getitem_labels(atoms: Atoms, shape: Shape, values: Any, place: Any) -> Any:
     """One of several results."""
     return values[place] if isinstance(values, (list, tuple)) else values
 
@@ -144,8 +152,8 @@ def _plus(atoms: Atoms, result: Labels, bias: Any) -> Labels:
     return elementwise(atoms, [result, bias], result.shape) if isinstance(bias, Labels) else result
 
 
-@rule("linear")
-def linear(atoms: Atoms, shape: Shape, value: Labels, weight: Labels, bias: Labels | None = None) -> Labels:
+@label_rule("linear")
+def linear_labels(atoms: Atoms, shape: Shape, value: Labels, weight: Labels, bias: Labels | None = None) -> Labels:
     """X W^T + b."""
     batch = _letters(len(value.shape) - 1)
     if len(weight.shape) == 1:
@@ -153,8 +161,8 @@ def linear(atoms: Atoms, shape: Shape, value: Labels, weight: Labels, bias: Labe
     return _plus(atoms, contract(atoms, [(value, batch + "i"), (weight, "oi")], batch + "o"), bias)
 
 
-@rule("mm", "matmul", "bmm")
-def matmul(atoms: Atoms, shape: Shape, a: Labels, b: Labels) -> Labels:
+@label_rule("mm", "matmul", "bmm")
+def matmul_labels(atoms: Atoms, shape: Shape, a: Labels, b: Labels) -> Labels:
     """A B, of matrices or of stacks of them."""
     if len(a.shape) == 1 or len(b.shape) == 1:
         left, right = ("i", "ij"[: len(b.shape)]) if len(a.shape) == 1 else ("ij", "j")
@@ -166,14 +174,14 @@ def matmul(atoms: Atoms, shape: Shape, a: Labels, b: Labels) -> Labels:
     return contract(atoms, [(a, left), (b, right)], batch + "ik")
 
 
-@rule("addmm", "baddbmm")
-def addmm(atoms: Atoms, shape: Shape, bias: Labels, a: Labels, b: Labels, **_: Any) -> Labels:
+@label_rule("addmm", "baddbmm")
+def addmm_labels(atoms: Atoms, shape: Shape, bias: Labels, a: Labels, b: Labels, **_: Any) -> Labels:
     """C + A B."""
-    return _plus(atoms, matmul(atoms, shape, a, b), bias)
+    return _plus(atoms, matmul_labels(atoms, shape, a, b), bias)
 
 
-@rule("einsum")
-def einsum(atoms: Atoms, shape: Shape, equation: str, operands: Sequence[Labels], **_: Any) -> Labels | None:
+@label_rule("einsum")
+def einsum_labels(atoms: Atoms, shape: Shape, equation: str, operands: Sequence[Labels], **_: Any) -> Labels | None:
     """What its equation says."""
     equation = equation.replace(" ", "")
     if "." in equation:
@@ -187,8 +195,8 @@ def einsum(atoms: Atoms, shape: Shape, equation: str, operands: Sequence[Labels]
     return contract(atoms, list(zip(operands, names, strict=True)), result)
 
 
-@rule("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu")
-def attention(
+@label_rule("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu")
+def attention_labels(
     atoms: Atoms, shape: Shape, q: Labels, k: Labels, v: Labels, mask: Any = None, *_: Any, **more: Any
 ) -> Labels:
     """Softmax(Q K^T) V; the letters of batch and heads come before those of places and coordinates."""
@@ -202,8 +210,8 @@ def attention(
     return contract(atoms, [(scores, batch + "ls"), (v, batch + "sv")], batch + "lv")
 
 
-@rule("embedding", "look_up")
-def embedding(atoms: Atoms, shape: Shape, first: Any, second: Any, *_: Any, **__: Any) -> Labels:
+@label_rule("embedding", "look_up")
+def embedding_labels(atoms: Atoms, shape: Shape, first: Any, second: Any, *_: Any, **__: Any) -> Labels:
     """Rows of a table by number: they are what the input says, and stay."""
     table, numbers = (first, second) if isinstance(first, Labels) and first.layers else (second, first)
     fix(atoms, numbers)
@@ -212,8 +220,8 @@ def embedding(atoms: Atoms, shape: Shape, first: Any, second: Any, *_: Any, **__
     return Labels(shape, (Layer((len(shape) - 1,), columns.atoms),) if columns else ())
 
 
-@rule("one_hot")
-def one_hot(atoms: Atoms, shape: Shape, *_: Any, **__: Any) -> Labels:
+@label_rule("one_hot")
+def one_hot_labels(atoms: Atoms, shape: Shape, *_: Any, **__: Any) -> Labels:
     """Inputs do not move."""
     return Labels(shape)
 

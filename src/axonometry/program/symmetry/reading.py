@@ -14,7 +14,7 @@ from axonometry.program.symmetry import layers, recurrent  # noqa: F401 (they re
 from axonometry.program.symmetry.atoms import Atoms, Ids
 from axonometry.program.symmetry.classes import Permutations
 from axonometry.program.symmetry.labels import Labels, fix, of_parameter
-from axonometry.program.symmetry.operations import find
+from axonometry.program.symmetry.operations import find_label_rule
 
 
 def permutations(graph: NeuralGraph) -> Permutations:
@@ -90,7 +90,7 @@ def _call(node: fx.Node, labels: Mapping[fx.Node, Any], atoms: Atoms) -> Any:
         return _constant(node.target(*_values(args), **_values(kwargs)))  # type: ignore[operator]
     value = node.meta.get("val")
     shape = tuple(first_value(node).shape) if isinstance(value, (Tensor, list, tuple)) else ()
-    rule = find(node.target)
+    rule = find_label_rule(node.target)
     result = None if rule is None else rule(atoms, shape, *args, **kwargs)
     if result is not None and (not isinstance(result, Labels) or result.shape == shape):
         return result

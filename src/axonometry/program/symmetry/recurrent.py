@@ -8,7 +8,7 @@ from axonometry.program import cells
 from axonometry.program.symmetry.atoms import Atoms
 from axonometry.program.symmetry.contraction import elementwise
 from axonometry.program.symmetry.labels import Labels, Layer, Shape, fix
-from axonometry.program.symmetry.operations import linear, rule, unary
+from axonometry.program.symmetry.operations import label_rule, linear_labels, unary_labels
 
 
 def units(atoms: Atoms, value: Labels, gates: int) -> Labels:
@@ -32,21 +32,21 @@ def _last(value: Labels) -> Labels:
     return Labels(value.shape[-1:], layers, constant)
 
 
-@rule(cells.state_before.__name__)
-def state_before(atoms: Atoms, shape: Shape, start: Labels, *_: Any) -> Labels:
+@label_rule(cells.state_before.__name__)
+def state_before_labels(atoms: Atoms, shape: Shape, start: Labels, *_: Any) -> Labels:
     """The state of the step before, of which only the number of units is known here."""
     state = Labels(shape, (Layer((len(shape) - 1,), atoms.new(shape[-1])),))
     return elementwise(atoms, [state, _last(start)], shape)
 
 
-@rule(cells.from_state.__name__)
-def from_state(atoms: Atoms, shape: Shape, before: Labels, weight: Labels, bias: Any = None, *_: Any) -> Labels:
+@label_rule(cells.from_state.__name__)
+def from_state_labels(atoms: Atoms, shape: Shape, before: Labels, weight: Labels, bias: Any = None, *_: Any) -> Labels:
     """A linear map of the state before."""
-    return linear(atoms, shape, before, weight, bias)
+    return linear_labels(atoms, shape, before, weight, bias)
 
 
-@rule(cells.pre_activations.__name__)
-def pre_activations(atoms: Atoms, shape: Shape, of_input: Labels, of_state: Labels, *more: Any) -> Labels:
+@label_rule(cells.pre_activations.__name__)
+def pre_activations_labels(atoms: Atoms, shape: Shape, of_input: Labels, of_state: Labels, *more: Any) -> Labels:
     """Gates of input and state; what the state's weights read is the state that these gates lead to."""
     weights, start, how = more
     result = elementwise(atoms, [of_input, of_state], shape)
@@ -62,33 +62,33 @@ def pre_activations(atoms: Atoms, shape: Shape, of_input: Labels, of_state: Labe
     return result
 
 
-@rule(cells.gru_pre_activations.__name__)
-def gru_pre_activations(atoms: Atoms, shape: Shape, of_input: Labels, of_state: Labels) -> Labels:
+@label_rule(cells.gru_pre_activations.__name__)
+def gru_pre_activations_labels(atoms: Atoms, shape: Shape, of_input: Labels, of_state: Labels) -> Labels:
     """Gates of input and state in a loop over cells."""
     result = elementwise(atoms, [of_input, of_state], shape)
     units(atoms, result, cells.GATES["gru"])
     return result
 
 
-@rule(cells.activated.__name__)
-def activated(atoms: Atoms, shape: Shape, gates: Labels, *_: Any) -> Labels:
+@label_rule(cells.activated.__name__)
+def activated_labels(atoms: Atoms, shape: Shape, gates: Labels, *_: Any) -> Labels:
     """Gates stay where they are."""
-    return unary(atoms, shape, gates)
+    return unary_labels(atoms, shape, gates)
 
 
-@rule(cells.states.__name__, cells.memories.__name__)
-def states(atoms: Atoms, shape: Shape, gates: Labels, start: Any, how: Any) -> Labels:
+@label_rule(cells.states.__name__, cells.memories.__name__)
+def states_labels(atoms: Atoms, shape: Shape, gates: Labels, start: Any, how: Any) -> Labels:
     """One number a unit, of its gates."""
     return Labels(shape, units(atoms, gates, cells.GATES[how[0]]).layers)
 
 
-@rule(cells.next_memory.__name__, cells.next_state.__name__)
-def next_memory(atoms: Atoms, shape: Shape, gates: Labels, memory: Labels) -> Labels:
+@label_rule(cells.next_memory.__name__, cells.next_state.__name__)
+def next_memory_labels(atoms: Atoms, shape: Shape, gates: Labels, memory: Labels) -> Labels:
     """One number a unit, of its gates and its memory."""
     return elementwise(atoms, [units(atoms, gates, cells.GATES["lstm"]), memory], shape)
 
 
-@rule(cells.next_gru_state.__name__)
-def next_gru_state(atoms: Atoms, shape: Shape, gates: Labels, state: Labels) -> Labels:
+@label_rule(cells.next_gru_state.__name__)
+def next_gru_state_labels(atoms: Atoms, shape: Shape, gates: Labels, state: Labels) -> Labels:
     """One number a unit, of its gates and the state before."""
     return elementwise(atoms, [units(atoms, gates, cells.GATES["gru"]), state], shape)

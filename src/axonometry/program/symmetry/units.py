@@ -31,7 +31,7 @@ class Unit:
     kind: Any
 
 
-def kinds_of(units: Sequence[Unit], some: Sequence[int]) -> list[list[int]]:
+def exchangeable(units: Sequence[Unit], some: Sequence[int]) -> list[list[int]]:
     """Units that can be exchanged, in the order of their first entries; those that cannot stand alone."""
     kinds: dict[Any, list[int]] = defaultdict(list)
     for unit in some:
