@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # what follows is for readers and type checkers; the table be
 
 _LISTED = {
     "values": "NodeValues",
-    "program": "ChannelGraph NeuralGraph align capture permutations permute rule",
+    "program": "ChannelGraph NeuralGraph align capture parameter_graph permutations permute rule",
     "metrics": """
         CATALOGUE attention_strength degree_assortativity disparity eigenvector_centrality hubs_and_authorities
         jeffreys_divergence katz_centrality layer_fluctuation linear_map_spectrum linear_truncation link_weights

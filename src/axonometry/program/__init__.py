@@ -11,6 +11,7 @@ from axonometry.program.ir import (
     Synapse as Synapse,
     Wire as Wire,
 )
+from axonometry.program.parameter_graph import ParameterGraph as ParameterGraph, parameter_graph as parameter_graph
 from axonometry.program.registry import rule as rule
 from axonometry.program.symmetry import (
     Permutation as Permutation,
@@ -32,6 +33,7 @@ __all__ = [
     "Wire",
     "align",
     "capture",
+    "parameter_graph",
     "permutations",
     "permute",
     "rule",

@@ -37,7 +37,7 @@ Weights = Literal["norm", "sum"]
 
 def channel_graph(graph: CapturedGraph, weights: Weights = "norm") -> ChannelGraph:
     """Reduce a neuron graph to its channels."""
-    plan = _plan(graph)
+    plan = plan_of(graph)
     powers: dict[tuple[str, str], Tensor] = {}
     names = {group.name: group.rolled or group.name for group in graph.groups}
     repeated = set()
@@ -55,7 +55,7 @@ def channel_graph(graph: CapturedGraph, weights: Weights = "norm") -> ChannelGra
             block = plan.reads[synapse.name, source].gather(power, axis=1)
             block = plan.feeds[synapse.name].gather(block, axis=0)
             powers[key] = powers[key] + block if key in powers else block
-    for (target, source), block in _wired(graph, plan, weights).items():
+    for (target, source), block in wired(graph, plan, weights).items():
         key = names[target], names[source]
         powers[key] = powers[key] + block if key in powers else block
     first = {names[group.name]: group for group in reversed(graph.groups)}
@@ -64,7 +64,7 @@ def channel_graph(graph: CapturedGraph, weights: Weights = "norm") -> ChannelGra
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """Which channels meet where; the same for every snapshot.
 
     Attributes:
@@ -78,10 +78,11 @@ class _Plan:
     wires: Mapping[tuple[str, str], Arrivals]
 
 
-_PLANS: WeakKeyDictionary[Program, _Plan] = WeakKeyDictionary()
+_PLANS: WeakKeyDictionary[Program, Plan] = WeakKeyDictionary()
 
 
-def _plan(graph: CapturedGraph) -> _Plan:
+def plan_of(graph: CapturedGraph) -> Plan:
+    """Which channels meet where, found once a program."""
     program = graph.program
     if program not in _PLANS:
         follow = Follower(graph.program, graph.state)
@@ -97,7 +98,7 @@ def _plan(graph: CapturedGraph) -> _Plan:
                 elif any(w.target == place and group.name in w.sources for w in graph.wires):
                     wires[place, group.name] = carried
         feeds = {s.name: _feed(follow, s, groups[s.target]) for s in graph.synapses}
-        _PLANS[program] = _Plan(reads, feeds, wires)
+        _PLANS[program] = Plan(reads, feeds, wires)
     return _PLANS[program]
 
 
@@ -130,7 +131,7 @@ def _feed(follow: Follower, synapse: Synapse, target: Group) -> Pairs:
     return arrived.turned(_axis(follow.program, target), channels)
 
 
-def _wired(graph: CapturedGraph, plan: _Plan, weights: Weights) -> dict[tuple[str, str], Tensor]:
+def wired(graph: CapturedGraph, plan: Plan, weights: Weights) -> dict[tuple[str, str], Tensor]:
     """Weights of links without a parameter, squared for norms: by neuron, then the mean over each pair of channels."""
     maps = (square,) if weights == "norm" else ()
     follow, groups = Follower(graph.program, graph.state), {g.name: g for g in graph.groups}
