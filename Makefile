@@ -14,12 +14,13 @@ PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --n
 MODULES := axonometry $(filter-out axonometry.cli,$(patsubst src/axonometry/%/__init__.py,axonometry.%,$(wildcard src/axonometry/*/__init__.py))) \
            axonometry.errors axonometry.statistics axonometry.values
 
-.PHONY: help setup demo test quick lint format bench docs clean
+.PHONY: help setup demo test quick fuzz lint format bench docs clean
 
 help:
 	@echo "make demo    train a population of small networks and write report.html"
 	@echo "make test    run the tests; ARGUMENTS=... are handed to pytest"
 	@echo "make quick   run the tests that are not marked slow, for the loop of daily work"
+	@echo "make fuzz    read thousands of damaged files and command lines, about 10 minutes; ARGUMENTS=... are handed to it"
 	@echo "make lint    check style, types and import directions"
 	@echo "make format  bring the code into the style that lint checks"
 	@echo "make bench   measure speed against the claims in docs/benchmarks.md"
@@ -49,6 +50,9 @@ test: $(BIN)/.installed-dev
 
 quick: $(BIN)/.installed-dev
 	$(PYTEST) -m "not slow"
+
+fuzz: $(BIN)/.installed-dev
+	$(BIN)/python -m tests.fuzz $(ARGUMENTS)
 
 lint: $(BIN)/.installed-dev
 	$(BIN)/ruff check
