@@ -188,5 +188,5 @@ def _refuse_nonfinite(batch: LiveBatch, weights: dict[str, Tensor]) -> None:
         raise NonfiniteError(
             "every sample's attention is finite",
             f"sample {batch.start + index}, whose probabilities are NaN or infinite first in layer {name!r}",
-            "Look at that sample and at the layer's weights, or leave the sample out",
+            "Leave the sample out where it is NaN itself; where it is finite, the training has diverged",
         )

@@ -46,7 +46,7 @@ def hubs_and_authorities(graph: NeuralGraph | ChannelGraph, *, tol: float = 1e-6
     (tensor([0.3067, 0.6933], dtype=torch.float64), tensor([0.4134, 0.5866], dtype=torch.float64))
     """
     links = absolute_links(graph)
-    found = Solver(links.doubled(), tol).pair(None)
+    found = Solver(links.doubled(), tol, "hubs and authorities").pair(None)
     if found.degenerate:
         raise ConvergenceError(
             "hubs and authorities need one largest singular value",

@@ -14,6 +14,7 @@ import numpy as np
 
 from axonometry.errors import ConvergenceError
 from axonometry.metrics.products import absolute_links
+from axonometry.metrics.solver import refuse_diverged
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def katz_centrality(
         products as the longest path has links.
 
     Raises:
-        ConvergenceError: It has not converged after 1,000 products, or weights are NaN or the sum overflows.
+        ConvergenceError: It has not converged after 1,000 products, the sum overflows, or weights are not finite.
 
     >>> from axonometry.testing import graph_of
     >>> x = katz_centrality(graph_of([[1.0, 3.0], [2.0, 4.0]]), alpha=0.1)
@@ -57,8 +58,9 @@ def katz_centrality(
             return links.whole(x / np.linalg.norm(x))
         if not np.isfinite(change):
             break
+    refuse_diverged(links.forward(np.ones(links.size, links.kind)), "Katz centrality", ConvergenceError)
     raise ConvergenceError(
         f"Katz centrality converges to a mean change of {tol:g}",
         f"a change of {change / links.size:.1e}",
-        "Give a smaller `alpha`, and look at link_weights(graph) for weights that are not finite",
+        "Give a smaller `alpha`",
     )

@@ -193,7 +193,7 @@ def _refuse(batch: LiveBatch, group: str, values: Tensor) -> NoReturn:
     raise NonfiniteError(
         "a neuron's value is finite at every sample",
         f"sample {batch.start + int(bad.int().argmax())}, which is NaN or infinite in layer {group!r}",
-        "Look at the layer's weights, or leave the sample out",
+        "Leave the sample out where it is NaN itself; where it is finite, the training has diverged",
     )
 
 

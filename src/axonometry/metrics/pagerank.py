@@ -15,6 +15,7 @@ import numpy as np
 
 from axonometry.errors import ConfigurationError, ConvergenceError
 from axonometry.metrics.products import absolute_links
+from axonometry.metrics.solver import refuse_diverged
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def pagerank(graph: NeuralGraph | ChannelGraph, damping: float = 0.85, *, tol: f
 
     Raises:
         ConfigurationError: ``damping`` is not between 0 and 1.
-        ConvergenceError: It has not converged after 1,000 products, or weights are not finite.
+        ConvergenceError: It has not converged after 1,000 products, or weights are NaN or infinite.
 
     >>> from axonometry.testing import graph_of
     >>> pagerank(graph_of([[1.0, 3.0]])).flatten()
@@ -50,6 +51,7 @@ def pagerank(graph: NeuralGraph | ChannelGraph, damping: float = 0.85, *, tol: f
     links = absolute_links(graph)
     n, change = links.size, np.inf
     sent = links.backward(np.ones(n, links.kind))
+    refuse_diverged(sent, "PageRank", ConvergenceError)
     dangling = sent == 0
     share = np.divide(1, sent, out=np.zeros_like(sent), where=~dangling)
     x = np.full(n, 1 / n, links.kind)
@@ -60,10 +62,8 @@ def pagerank(graph: NeuralGraph | ChannelGraph, damping: float = 0.85, *, tol: f
         x = following
         if change < tol:
             return links.whole(x / x.sum(dtype=np.float64))
-        if not np.isfinite(change):
-            break
     raise ConvergenceError(
         f"PageRank converges to a change of {tol:g}",
         f"a change of {change:.1e}",
-        "Give a larger `tol`, and look at link_weights(graph) for weights that are not finite",
+        "Give a larger `tol`",
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from axonometry.errors import ConvergenceError, WeightsError
+from axonometry.errors import AxonometryError, ConvergenceError, WeightsError
 from axonometry.metrics.lanczos import Vector, dense_eigenpair, largest_eigenpair
 from axonometry.metrics.products import FEW, Flat
 from axonometry.values import NodeValues
@@ -48,21 +48,35 @@ class _Found:
     residual: float
 
 
+def refuse_diverged(degrees: Vector, what: str, error: type[AxonometryError] = WeightsError) -> None:
+    """Say that a network has diverged: its iteration would only say that it does not converge.
+
+    Args:
+        degrees: Products of the absolute links with ones.
+        what: The measure.
+        error: The kind of error; an iteration that cannot converge has its own.
+
+    Raises:
+        AxonometryError: A degree is NaN or infinite; of the kind ``error``.
+    """
+    if not math.isfinite(float(degrees.sum(dtype=np.float64))):
+        raise error(
+            f"{what} needs finite weights and degrees",
+            f"{int((~np.isfinite(degrees)).sum()):,} neurons whose degree is not",
+            "Look at link_weights(graph) for the layers where they are; the training has diverged",
+        )
+
+
 class Solver:
     """Finds the leading pair of one graph and counts the products."""
 
-    def __init__(self, links: Flat, tol: float) -> None:
+    def __init__(self, links: Flat, tol: float, what: str = "eigenvector centrality") -> None:
         self.links, self.tol, self.products = links, max(tol, 4 * float(np.finfo(links.kind).eps)), 0.0
         self.degrees = self.multiply(np.ones(links.size, links.kind))
         self.scale = float(self.degrees.max(initial=0.0))
-        if not math.isfinite(float(self.degrees.sum(dtype=np.float64))):
-            raise WeightsError(
-                "eigenvector centrality needs finite weights and degrees",
-                f"{int((~np.isfinite(self.degrees)).sum()):,} neurons whose degree is not",
-                "Look at link_weights(graph) for the layers where they are; the training has diverged",
-            )
+        refuse_diverged(self.degrees, what)
         if self.scale == 0:
-            raise WeightsError("eigenvector centrality needs a link whose weight is not zero", "none", "")
+            raise WeightsError(f"{what} needs a link whose weight is not zero", "none", "")
 
     def multiply(self, x: Vector) -> Vector:
         """``S x``, counted."""

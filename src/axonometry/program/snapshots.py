@@ -8,6 +8,7 @@ from torch import Tensor
 
 from axonometry.errors import WeightsError
 from axonometry.program.ir import Program
+from axonometry.program.state_names import elsewhere, renamed, tensor_of
 
 
 def snapshot_state(program: Program, state: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -22,20 +23,20 @@ def snapshot_state(program: Program, state: Mapping[str, Tensor], given: Mapping
         WeightsError: A parameter or buffer that the program reads is missing or has another shape.
     """
     found = dict(state)
-    for name in dict.fromkeys(program.names.values()):
+    names = list(dict.fromkeys(program.names.values()))
+    given = renamed(given, [name for name in names if name not in program.constants])
+    for name in names:
         if name not in given:
             if name in program.constants:
                 continue
-            raise WeightsError(
-                "a snapshot holds every parameter and buffer of the network",
-                f"none called {name!r}",
-                "Take it from model.state_dict() of the captured model",
-            )
-        if given[name].shape != state[name].shape:
+            rule, came = "a snapshot holds every parameter and buffer of the network", f"none called {name!r}"
+            raise WeightsError(rule, *elsewhere(name, came, given))
+        tensor = tensor_of(name, given[name])
+        if tensor.shape != state[name].shape:
             raise WeightsError(
                 f"{name!r} has the shape {tuple(state[name].shape)} in the captured network",
-                str(tuple(given[name].shape)),
+                str(tuple(tensor.shape)),
                 "Capture the network that this snapshot belongs to",
             )
-        found[name] = given[name].detach()
+        found[name] = tensor
     return found

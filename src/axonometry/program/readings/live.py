@@ -198,7 +198,7 @@ def refuse_nonfinite(batch: LiveBatch) -> None:
             "every sample is finite at every neuron",
             f"sample {batch.start + index}, whose {kind} is NaN or infinite first in layer {group!r}, "
             f"at {count} of {values.numel()} neurons",
-            "Look at that sample and at the layer's weights, or leave the sample out",
+            "Leave the sample out where it is NaN itself; where it is finite, the training has diverged",
         )
 
 
