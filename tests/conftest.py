@@ -59,6 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def pytest_collection_finish() -> None:
+    """Measures and rules of test modules are for these alone: processes that tests start do not import them."""
+    _forget_places()
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     """Every test starts from the same random numbers, whatever ran before it."""
@@ -69,8 +74,12 @@ def _seeded() -> None:
 def _nobody_elses_parts() -> Iterator[None]:
     """Where a test registered names is forgotten: a later test's processes would import that file, which is gone."""
     yield
-    if parts := sys.modules.get("axonometry.populations.parts"):
-        parts.forget_places()
+    _forget_places()
+
+
+def _forget_places() -> None:
+    if registering := sys.modules.get("axonometry.registering"):
+        registering.forget_places()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+import axonometry as ax
 from axonometry.errors import ConfigurationError, DataError
 from axonometry.populations import (
     ACTIVATIONS,
@@ -27,9 +28,11 @@ from axonometry.populations import (
     train,
     train_stacked,
 )
-from axonometry.populations.parts import import_parts, import_places, registering_places
+from axonometry.populations.parts import import_parts, import_places
 from axonometry.populations.registry import Registry, as_it_is
 from axonometry.populations.stacked import why_alone
+from axonometry.populations.workers import Work
+from axonometry.registering import registering_places
 
 REGISTRIES: tuple[Registry[..., object], ...] = (
     ACTIVATIONS, DATASETS, INITIALISERS, NETWORKS, OBJECTIVES, OPTIMISERS,
@@ -290,6 +293,35 @@ def test_a_file_that_raises_is_told_in_one_line(tmp_path: Path, text: bytes, mes
         import_parts(str(file))
     assert "\n" not in str(e.value)
     assert "wrong_parts" not in sys.modules
+
+
+MEASURE = """
+import axonometry as ax
+@ax.measured(name="file-links", title="t", units="none", range="all", invariances="all", source="here")
+def links(graph):
+    return {"": graph.n_links}
+"""
+RULE = """
+import torch, axonometry as ax
+library = torch.library.Library("file_parts", "DEF")
+library.define("double(Tensor x) -> Tensor")
+@ax.rule(torch.ops.file_parts.double, kind="{kind}")
+def double(links, x):
+    return x * links(2.0)
+"""
+
+
+@pytest.mark.parametrize("text", [MEASURE, RULE.format(kind="wiring"), RULE.format(kind="carrier")])
+def test_measures_and_rules_go_along_too(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "measures_and_rules.py"
+    file.write_text(text)
+    try:
+        import_parts(str(file))
+        assert [place.module for place in registering_places()] == ["measures_and_rules"]
+        assert Work(tmp_path, None, (), None).parts == registering_places()
+    finally:
+        ax.CATALOGUE.pop("file-links", None)
+        sys.modules.pop("measures_and_rules").__dict__.pop("library", None)
 
 
 def test_a_file_is_run_once_and_its_place_goes_along(tmp_path: Path) -> None:

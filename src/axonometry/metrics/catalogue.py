@@ -37,6 +37,7 @@ from axonometry.errors import ConfigurationError
 from axonometry.metrics.labels import has_labels
 from axonometry.metrics.rows import Row, moment_rows
 from axonometry.program.readings.samples import Samples
+from axonometry.registering import note_home
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def register_measure(spec: MetricSpec) -> None:
     if before is not None and not _is_defined_anew(before.function, spec.function):
         raise ConfigurationError("a measure's name is its own", f"a second {spec.name!r}", "Choose another name")
     CATALOGUE[spec.name] = spec
+    note_home(spec.function)  # other processes import its module again
 
 
 def measured(  # noqa: PLR0913 - each is a fact about the measure, by name

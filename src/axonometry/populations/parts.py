@@ -1,9 +1,4 @@
-"""A user's own parts in other processes: where they were registered, and importing that again.
-
-A population is trained by new processes, which know what Axonometry brings and nothing else. So whoever hands them work
-sends along *where* names were registered, and they import it before they begin. What was registered in a notebook's
-cell or behind a script's ``__name__`` guard has no such place: those processes then say which name they lack.
-"""
+"""A user's own parts in other processes: importing what registered them (:mod:`axonometry.registering`)."""
 
 from __future__ import annotations
 
@@ -11,52 +6,12 @@ import linecache
 import sys
 import traceback
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib import import_module, util
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 
 from axonometry.errors import AxonometryError, ConfigurationError
-
-
-@dataclass(frozen=True)
-class Place:
-    """A module that registers something.
-
-    Attributes:
-        module: Its name, as ``sys.modules`` has it.
-        file: Its file, for modules that cannot be found by their name in another process.
-    """
-
-    module: str
-    file: str
-
-
-_places: dict[Place, None] = {}
-_NOT_THE_USERS = ("axonometry", "jaxtyping", "beartype")  # the shape checkers stand between calls under test
-
-
-def note_caller() -> None:
-    """Remember the module that is registering something: the nearest caller that is none of ours."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_USERS:
-        frame = frame.f_back
-    if frame is None:
-        return
-    module, file = frame.f_globals.get("__name__"), frame.f_globals.get("__file__")
-    # A script is run again by multiprocessing itself, as "__mp_main__".
-    if module not in (None, "__main__", "__mp_main__") and file is not None:
-        _places[Place(module, str(Path(file).resolve()))] = None
-
-
-def registering_places() -> tuple[Place, ...]:
-    """Where names were registered in this process."""
-    return tuple(_places)
-
-
-def forget_places() -> None:
-    """Forget where names were registered; new processes are told of those alone that register from now on."""
-    _places.clear()
+from axonometry.registering import Place
 
 
 def import_places(places: Iterable[Place]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, ParamSpec, TypeVar
 
 from axonometry.errors import AxonometryError, ConfigurationError
-from axonometry.populations.parts import note_caller
+from axonometry.registering import note_caller
 
 Entry = TypeVar("Entry")
 Facts = ParamSpec("Facts")

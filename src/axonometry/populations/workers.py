@@ -20,8 +20,9 @@ from axonometry.errors import RunError
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
 from axonometry.populations.loop import Stop
-from axonometry.populations.parts import Place, import_places, registering_places
+from axonometry.populations.parts import import_places
 from axonometry.populations.training import train
+from axonometry.registering import Place, registering_places
 
 
 @runtime_checkable
@@ -52,7 +53,7 @@ class Work:
         data: Data set, or where it is.
         measures: What is measured at each record.
         stop: Whether a run ends early.
-        parts: Where names that configurations use were registered.
+        parts: Where names, measures and rules were registered.
     """
 
     folder: Path

@@ -33,6 +33,7 @@ from axonometry.errors import AxonometryError, CaptureError, ConfigurationError
 from axonometry.program.fx_utils import is_float
 from axonometry.program.links import Links
 from axonometry.program.op_call import KINDS, Kind, LinearFunction, Lowering, OpCall, Operation, place_of
+from axonometry.registering import note_home
 
 OpRule = Callable[[OpCall], Lowering]
 _RULES: dict[Operation, OpRule] = {}
@@ -46,6 +47,7 @@ def op_rule(*operations: Operation) -> Callable[[OpRule], OpRule]:
         for operation in (one for named in operations for one in _overloads_of(named)):
             _RULES[operation] = function
             _changes.append(operation)
+        note_home(function)  # processes that train a population import its module again
         return function
 
     return register
@@ -81,6 +83,7 @@ def rule(
                 kind, guarded, weight=weight, gains=gains, output_axis=output_axis, channel_axis=channel_axis
             )
 
+        note_home(read)
         if kind == "carrier":
             op_rule(*operations)(lambda call: call.carried())
         else:
