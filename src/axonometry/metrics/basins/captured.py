@@ -13,7 +13,7 @@ from axonometry.metrics.labels import held, labels_in
 from axonometry.metrics.rows import n_classes
 from axonometry.program.readings.adjacency import statics_of
 from axonometry.program.readings.live import run_plan
-from axonometry.program.readings.live_plan import plan_of
+from axonometry.program.readings.live_plan import live_plan_of
 from axonometry.program.readings.samples import batches_of, input_axes
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class CapturedClassifier(nn.Module):
             came = f"{len(inputs)} inputs, outputs {[g.shape for g in graph.groups if g.role == 'output']}"
             raise SamplesError("a network classifies if it has one input and one output of several neurons", came)
         self._output = next(group.name for group in graph.groups if group.role == "output")
-        self._plan = plan_of(graph, [self._output], pre_activations=False)
+        self._plan = live_plan_of(graph, [self._output], pre_activations=False)
         trained = set(graph.program.parameters)
         self._places = {}  # a module takes no names with dots
         for place, name in enumerate(dict.fromkeys(graph.program.names.values())):

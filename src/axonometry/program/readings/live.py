@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from axonometry.errors import NonfiniteError, SamplesError
 from axonometry.program.ir import Shape, Statics
-from axonometry.program.readings.live_plan import Plan, default_batch_size, plan_of
+from axonometry.program.readings.live_plan import LivePlan, default_batch_size, live_plan_of
 from axonometry.program.readings.observation_points import WITHOUT_VIEWS, activation_nodes, pre_activation_nodes
 from axonometry.program.readings.parallel import MAX_THREADS, parallel_map
 from axonometry.program.readings.samples import Samples, batches_of
@@ -148,13 +148,13 @@ def over_live_batches(
 class _Reading:
     """All that batches have in common."""
 
-    plan: Plan
+    plan: LivePlan
     statics: Statics
     device: torch.device
 
 
 def _reading(graph: CapturedGraph, *wanted: Any, **choices: Any) -> _Reading:
-    return _Reading(plan_of(graph, *wanted, **choices), graph.weights, graph.device)
+    return _Reading(live_plan_of(graph, *wanted, **choices), graph.weights, graph.device)
 
 
 def _cut(reading: _Reading, samples: Samples, batch_size: int | None) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
@@ -170,7 +170,7 @@ def _cut(reading: _Reading, samples: Samples, batch_size: int | None) -> Iterato
         raise SamplesError("a live reading needs samples", "none", "Pass at least one sample")
 
 
-def _size(plan: Plan, inputs: tuple[Tensor, ...]) -> int:
+def _size(plan: LivePlan, inputs: tuple[Tensor, ...]) -> int:
     return next(len(x) for x, axis in zip(inputs, plan.axes(inputs), strict=True) if axis is not None)
 
 
@@ -211,11 +211,11 @@ Found = tuple[dict[str, Tensor], dict[str, Tensor], dict[fx.Node, Any]]
 
 
 @torch.no_grad()
-def _run(plan: Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
+def _run(plan: LivePlan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
     return run_plan(plan, statics, inputs)
 
 
-def run_plan(plan: Plan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
+def run_plan(plan: LivePlan, statics: Statics, inputs: tuple[Tensor, ...]) -> Found:
     """One batch: pre-activations and activations, the samples first, then the group's shape; and what else is wanted.
 
     Gradients flow from the results to the static values and the inputs, where those ask for them.

@@ -22,7 +22,7 @@ BYTES_PER_BATCH = {"cpu": 2**25, "cuda": 2**29}
 
 
 @dataclass(frozen=True)
-class Plan:
+class LivePlan:
     """The calls that a live reading runs, in order, each with the values that nothing reads after it."""
 
     program: Program
@@ -38,13 +38,13 @@ class Plan:
         return tuple(None if axis.is_shared(x) else 0 for axis, x in zip(self.inputs, inputs, strict=True))
 
 
-def plan_of(
+def live_plan_of(
     graph: CapturedGraph,
     groups: Iterable[str] | None = None,
     nodes: Iterable[fx.Node] = (),
     *,
     pre_activations: bool = True,
-) -> Plan:
+) -> LivePlan:
     """The plan for what is wanted; the arguments are those of :func:`~axonometry.program.readings.live.live_batches`.
 
     Raises:
@@ -72,7 +72,7 @@ def plan_of(
     layouts = {name: places.to(graph.device) for name, places in moved.items() if places is not None}
     known = known if pre_activations else {}
     calls = _schedule(program, {*known.values(), *activations.values(), *nodes})
-    return Plan(program, input_axes(program), calls, known, activations, layouts, nodes)
+    return LivePlan(program, input_axes(program), calls, known, activations, layouts, nodes)
 
 
 def _schedule(program: Program, wanted: set[fx.Node]) -> tuple[tuple[fx.Node, tuple[fx.Node, ...]], ...]:
@@ -87,7 +87,7 @@ def _schedule(program: Program, wanted: set[fx.Node]) -> tuple[tuple[fx.Node, tu
     return tuple((c, tuple(v for v in c.all_input_nodes if last.get(v) is c and v not in wanted)) for c in calls)
 
 
-def default_batch_size(plan: Plan, device: torch.device) -> int:
+def default_batch_size(plan: LivePlan, device: torch.device) -> int:
     """As many samples as keep a batch's values small."""
     sizes = [_bytes(node) for node, _ in plan.calls] + [_bytes(axis.node) for axis in plan.inputs]
     return max(1, BYTES_PER_BATCH.get(device.type, BYTES_PER_BATCH["cuda"]) // max(1, sum(sizes)))
