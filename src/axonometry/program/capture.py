@@ -19,6 +19,7 @@ from axonometry.program.input_channels import with_input_channels
 from axonometry.program.ir import Program, Step
 from axonometry.program.links import Links, existence
 from axonometry.program.lowering import lower
+from axonometry.program.module_weights import Snapshot
 from axonometry.program.program_facts import Pooling
 from axonometry.program.readings.adjacency import run_program, statics_of
 from axonometry.program.registry import n_registered
@@ -57,22 +58,21 @@ def capture(
     """
     if pooling not in ("mean", "nodes"):
         raise ConfigurationError("pooling is 'mean' or 'nodes'", repr(pooling), "Choose one of them")
-    module = unwrapped(module)
-    whole = example_inputs, keywords
+    inner, whole = unwrapped(module), (example_inputs, keywords)
     axes = batch_axes([x for x in torch.utils._pytree.tree_leaves(whole) if isinstance(x, Tensor)], batch_axis)
     one = first_sample(whole, batch_axis)
-    key = _key(module, one, (pooling, axes, n_registered()))
+    key = _key(inner, one, (pooling, axes, n_registered()))
     shared = None if key is None else sharing.find(key)
-    check_axes(module, whole, batch_axis)
+    check_axes(inner, whole, batch_axis)
     if shared is not None:
         return _read_again(shared, module)
-    exported = export(module, example_inputs, keywords, batch_axis=batch_axis)
-    check_mixing(module, one, axes)
-    graph = read_exported(exported, pooling=pooling, batch_axes=axes)
-    shared = None if key is None else sharing.shared_of(graph.program, graph.state, module)
-    if shared is not None:
-        sharing.keep(key, shared)
-    return graph
+    exported = export(inner, example_inputs, keywords, batch_axis=batch_axis)
+    check_mixing(inner, one, axes)
+    program, state = _program_of(exported, pooling, axes)
+    found = sharing.located(program, state, module)
+    if key is not None and sharing.can_be_shared(found):
+        sharing.keep(key, found)
+    return NeuralGraph(program, found.weights(module))
 
 
 def _key(module: nn.Module, inputs: Any, options: Any) -> Hashable | None:
@@ -84,18 +84,26 @@ def _key(module: nn.Module, inputs: Any, options: Any) -> Hashable | None:
 
 def _read_again(shared: sharing.SharedProgram, module: nn.Module) -> NeuralGraph:
     """The graph of a module whose architecture has been captured before."""
-    state = shared.state(module)
-    return NeuralGraph(_counted(shared.program, state) if shared.counted_by_values else shared.program, state)
+    weights = shared.weights(module)
+    program = _counted(shared.program, weights.now()) if shared.counted_by_values else shared.program
+    return NeuralGraph(program, weights)
 
 
 def read_exported(
     exported: ExportedProgram, *, pooling: Pooling = "mean", batch_axes: tuple[int | None, ...] = (0,)
 ) -> NeuralGraph:
-    """The graph of an exported program, as :func:`capture` makes it."""
+    """The graph of an exported program, as :func:`capture` makes it; it reads the weights that were exported."""
+    program, state = _program_of(exported, pooling, batch_axes)
+    return NeuralGraph(program, Snapshot(state))
+
+
+def _program_of(
+    exported: ExportedProgram, pooling: Pooling, batch_axes: tuple[int | None, ...]
+) -> tuple[Program, dict[str, Tensor]]:
     tensors = {**exported.state_dict, **exported.constants}
     state = {name: value.detach() if isinstance(value, Tensor) else value for name, value in tensors.items()}
     draft = with_input_channels(lower(exported, pooling, batch_axes), state)
-    return NeuralGraph(_counted(draft, state), state)
+    return _counted(draft, state), state
 
 
 def _counted(draft: Program, state: dict[str, Tensor]) -> Program:

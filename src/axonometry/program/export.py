@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
 from torch.nn.modules import transformer
 
@@ -55,7 +56,18 @@ def export(
             failure = _failure(error)
             raise failure from error
         exported.graph_module.meta["batch_axis"] = axis_of_first(batch_axis)
-        return reduce(lambda program, rewrite: rewrite(program), PASSES, exported)
+        program = reduce(lambda program, rewrite: rewrite(program), PASSES, exported)
+        _forget_tensors(program)
+        return program
+
+
+def _forget_tensors(program: ExportedProgram) -> None:
+    """Drop the weak references to parameters that fake tensors keep: torch swaps no tensor that anyone refers to."""
+    values = (node.meta.get("val") for node in program.graph.nodes)
+    for mode in {value.fake_mode for value in values if isinstance(value, FakeTensor)}:
+        describer = mode.fake_tensor_converter.meta_converter.describer
+        describer.lookup_tensor.clear()
+        describer.lookup_storage.clear()
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def sample_set(graph: NeuralGraph, measures: Iterable[str], samples: Samples | N
         raise ConfigurationError(
             "samples are read again at every step", "an iterator", "Pass a tensor, a list or a DataLoader"
         )
-    inputs = input_axes(graph.program)
+    inputs = input_axes(graph)
     digests = [hashlib.sha256(f"{known.name} {known.dtype} {known.shape}".encode()) for known in inputs]
     count = 0
     for batch in batches_of(samples, inputs, 256, torch.device("cpu")):
