@@ -11,7 +11,9 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from axonometry.errors import ConfigurationError
+from axonometry.program.checks.chance import check_chance
 from axonometry.program.checks.samples import check_axes, check_mixing
+from axonometry.program.draws import Randomness
 from axonometry.program.example import BatchAxis, batch_axes, first_sample
 from axonometry.program.export import export
 from axonometry.program.graph import NeuralGraph
@@ -30,7 +32,12 @@ from axonometry.program.untouched import computes_weights, unwrapped
 
 
 def capture(
-    module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean", batch_axis: BatchAxis = 0, **keywords: Any
+    module: nn.Module,
+    *example_inputs: Any,
+    pooling: Pooling = "mean",
+    batch_axis: BatchAxis = 0,
+    randomness: Randomness = "refuse",
+    **keywords: Any,
 ) -> NeuralGraph:
     """Read a module as a weighted directed graph.
 
@@ -45,12 +52,16 @@ def capture(
         batch_axis: The inputs' axis that counts samples; 1 for recurrent networks that take time first. Where it is not
             the same for all, an axis for every tensor, None for one that all samples share. With None for every tensor
             the whole example is one sample, as a network needs it that mixes the samples of its batch.
+        randomness: What becomes of draws in the forward pass. Dropout that is always on is read at its mean, the signal
+            itself. Other draws that change the result are an error with ``refuse``; ``fix`` puts a constant in the
+            place of each: its mean (the noise of a variational autoencoder is 0), or where it has none, one draw.
         keywords: Inputs that are passed by name.
 
     Raises:
-        CaptureError: If the forward pass fails, its control flow depends on data, or it mixes the samples of a batch.
+        CaptureError: If the forward pass fails, its control flow depends on data, it mixes the samples of a batch, or
+            it is not the same function each time.
         UnknownOperationError: If an operation has no rule; register one with :func:`axonometry.rule`.
-        ConfigurationError: If ``pooling`` is neither of the two.
+        ConfigurationError: If ``pooling`` or ``randomness`` is neither of its two values.
 
     >>> graph = capture(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), torch.zeros(1, 2))
     >>> [group.name for group in graph.groups], graph.n_links
@@ -58,15 +69,19 @@ def capture(
     """
     if pooling not in ("mean", "nodes"):
         raise ConfigurationError("pooling is 'mean' or 'nodes'", repr(pooling), "Choose one of them")
+    if randomness not in ("refuse", "fix"):
+        raise ConfigurationError("randomness is 'refuse' or 'fix'", repr(randomness), "Choose one of them")
     inner, whole = unwrapped(module), (example_inputs, keywords)
     axes = batch_axes([x for x in torch.utils._pytree.tree_leaves(whole) if isinstance(x, Tensor)], batch_axis)
     one = first_sample(whole, batch_axis)
-    key = _key(inner, one, (pooling, axes, n_registered()))
+    key = _key(inner, one, (pooling, axes, randomness, n_registered()))
     shared = None if key is None else sharing.find(key)
     check_axes(inner, whole, batch_axis)
     if shared is not None:
         return _read_again(shared, module)
-    exported = export(inner, example_inputs, keywords, batch_axis=batch_axis)
+    exported = export(inner, example_inputs, keywords, batch_axis=batch_axis, randomness=randomness)
+    if randomness == "refuse":
+        check_chance(inner, one, axes)
     check_mixing(inner, one, axes)
     program, state = _program_of(exported, pooling, axes)
     found = sharing.located(program, state, module)

@@ -19,6 +19,7 @@ from torch.export import ExportedProgram
 from torch.nn.modules import transformer
 
 from axonometry.errors import CaptureError
+from axonometry.program.draws import Randomness, same_draws
 from axonometry.program.example import PACKED, BatchAxis, axis_of_first, first_sample
 from axonometry.program.fx_utils import is_users
 from axonometry.program.passes import PASSES
@@ -38,6 +39,7 @@ def export(
     keywords: Mapping[str, Any] | None = None,
     *,
     batch_axis: BatchAxis = 0,
+    randomness: Randomness = "refuse",
 ) -> ExportedProgram:
     """The module's forward pass as ATen calls on one sample, functional and in evaluation mode.
 
@@ -45,17 +47,17 @@ def export(
     embeddings, and attention knows which tokens it may attend to.
 
     Raises:
-        CaptureError: If the forward pass fails on the example, or its control flow depends on data.
+        CaptureError: If the forward pass fails on the example, its control flow depends on data, or it draws numbers.
     """
     module = unwrapped(module)
     inputs, named = first_sample((example_inputs, dict(keywords or {})), batch_axis)
-    with prepared(module):
+    with prepared(module), same_draws():
         try:
             exported = torch.export.export(module, inputs, named)
         except Exception as error:  # whatever the user's forward or the exporter raises
             failure = _failure(error)
             raise failure from error
-        exported.graph_module.meta["batch_axis"] = axis_of_first(batch_axis)
+        exported.graph_module.meta.update(batch_axis=axis_of_first(batch_axis), randomness=randomness)
         program = reduce(lambda program, rewrite: rewrite(program), PASSES, exported)
         _forget_tensors(program)
         return program

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from axonometry.errors import CaptureError
-from axonometry.program.checks.draws import AtTheirMeans
 from axonometry.program.checks.meeting import NORM, meeting_place
 from axonometry.program.checks.trial import (
     Branches,
@@ -25,11 +24,11 @@ from axonometry.program.checks.trial import (
     Outcome,
     agrees_alone,
     outcomes_of,
-    same_draws,
     switch_on,
     trial,
     two_samples,
 )
+from axonometry.program.draws import AtTheirMeans, same_draws
 from axonometry.program.example import BatchAxis, axis_of_first, batch_axes, first_sample
 from axonometry.program.export import prepared
 
@@ -98,7 +97,7 @@ def check_mixing(module: nn.Module, one: Inputs, axes: Sequence[int | None]) -> 
                 continue
             for place in (0, 1):
                 if _mixes(alone[place], together, place):
-                    _refuse(meeting_place(module, samples[place], both, place), len(axes))
+                    _refuse(meeting_place(module, (samples[place], both), place), len(axes))
             buffer = _statistics(alone[0], together)
             if buffer:
                 _refuse(f"the buffer {buffer!r}, to which statistics of the batch are written", len(axes))

@@ -8,18 +8,17 @@ left as it was.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from axonometry.program.checks.draws import AtTheirMeans
+from axonometry.program.draws import AtTheirMeans, same_draws
+from axonometry.program.example import noisy
 
 SMALL = 1e-3
 """Weights none of which is larger are taken for switched off."""
@@ -97,19 +96,6 @@ def _conditions(branches: Branches) -> Iterator[None]:
         torch.cond = cond
 
 
-@contextmanager
-def same_draws(seed: int = 0) -> Iterator[None]:
-    """Random numbers of Python and NumPy from a seed; afterwards their generators are as they were."""
-    before, of_numpy = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
-        np.random.set_state(of_numpy)
-
-
 def outcomes_of(module: nn.Module, several: Sequence[Inputs]) -> list[Outcome]:
     """The outcomes of one input after the other, all draws at their means, and all on the branches of the first."""
     outcomes, taken = [], Branches()
@@ -156,15 +142,10 @@ def two_samples(one: Inputs, axes: Sequence[int | None]) -> Iterator[tuple[Input
 
 def _two(leaf: Tensor, axis: int, generator: torch.Generator, *, altered: bool) -> tuple[Tensor, Tensor, Tensor]:
     if leaf.is_floating_point():
-        first, second = (_noisy(leaf, generator) for _ in range(2))
+        first, second = (noisy(leaf, generator) for _ in range(2))
     else:
         first, second = leaf, _altered(leaf) if altered else leaf
     return first, second, torch.cat([first, second], axis)
-
-
-def _noisy(leaf: Tensor, generator: torch.Generator) -> Tensor:
-    noise = torch.rand(leaf.shape, generator=generator).to(leaf.device, torch.promote_types(leaf.dtype, torch.float32))
-    return (leaf * (noise + 0.5) if bool(leaf.any()) else noise).to(leaf.dtype)
 
 
 def _altered(leaf: Tensor) -> Tensor:

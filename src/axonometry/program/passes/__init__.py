@@ -9,6 +9,7 @@ from torch.export import ExportedProgram
 
 from axonometry.program.passes.attention import find_attention as find_attention
 from axonometry.program.passes.branches import take_branches as take_branches
+from axonometry.program.passes.chance import take_means as take_means
 from axonometry.program.passes.embeddings import find_lookups as find_lookups
 from axonometry.program.passes.in_place import functional as functional
 from axonometry.program.passes.pooling_order import pool_last as pool_last
@@ -16,7 +17,16 @@ from axonometry.program.passes.recurrence import unroll as unroll
 from axonometry.program.passes.templates import name_templates as name_templates
 
 Pass = Callable[[ExportedProgram], ExportedProgram]
-PASSES: tuple[Pass, ...] = (functional, take_branches, name_templates, unroll, pool_last, find_lookups, find_attention)
-"""Calls return instead of writing; one side of each branch is left; types and shapes are written
-into the calls that take them from a value; recurrent layers are linear maps and gates;
-nonlinearities stand in front of max-pooling; embeddings multiply one-hot vectors; attention knows its masks."""
+PASSES: tuple[Pass, ...] = (
+    functional,
+    take_branches,
+    name_templates,
+    take_means,
+    unroll,
+    pool_last,
+    find_lookups,
+    find_attention,
+)
+"""Calls return instead of writing; one side of each branch is left; types and shapes are written into the calls that
+take them from a value; draws are at their means; recurrent layers are linear maps and gates; nonlinearities stand in
+front of max-pooling; embeddings multiply one-hot vectors; attention knows its masks."""
