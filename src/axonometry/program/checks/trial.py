@@ -122,12 +122,17 @@ def switch_on(module: nn.Module) -> None:
             part._parameters[name] = nn.Parameter(drawn.to(weight.device, weight.dtype), requires_grad=False)
 
 
-def two_samples(one: Inputs, axes: Sequence[int | None]) -> Iterator[tuple[Inputs, Inputs, Inputs]]:
+def two_samples(one: Inputs, axes: Sequence[int | None], size: float = 1.0) -> Iterator[tuple[Inputs, Inputs, Inputs]]:
     """Two samples, and the batch of both, made from an example of one.
 
     Floating-point inputs are the example times factors from 1/2 to 3/2, so that signs, zeros and infinities stay, or
     noise where the example is zero. Of integers the second sample has the example's last first; where the module does
     not run on these, its integers are the first's.
+
+    Args:
+        one: An example of one sample.
+        axes: By tensor of the example, the axis that counts samples.
+        size: What floating-point inputs are multiplied with.
     """
     leaves, spec = tree_flatten(one)
     for altered in (True, False):
@@ -135,14 +140,16 @@ def two_samples(one: Inputs, axes: Sequence[int | None]) -> Iterator[tuple[Input
         samples: list[tuple[Any, Any, Any]] = []
         for leaf in leaves:
             axis = next(of_each) if isinstance(leaf, Tensor) else None
-            samples.append((leaf, leaf, leaf) if axis is None else _two(leaf, axis, generator, altered=altered))
+            samples.append((leaf, leaf, leaf) if axis is None else _two(leaf, axis, generator, size, altered=altered))
         first, second, both = (tree_unflatten([sample[i] for sample in samples], spec) for i in range(3))
         yield first, second, both
 
 
-def _two(leaf: Tensor, axis: int, generator: torch.Generator, *, altered: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _two(
+    leaf: Tensor, axis: int, generator: torch.Generator, size: float, *, altered: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     if leaf.is_floating_point():
-        first, second = (noisy(leaf, generator) for _ in range(2))
+        first, second = (noisy(leaf, generator) * size for _ in range(2))
     else:
         first, second = leaf, _altered(leaf) if altered else leaf
     return first, second, torch.cat([first, second], axis)
@@ -187,7 +194,7 @@ def agrees_alone(alone: Any, together: Any, place: int) -> bool | None:
 
 def close(a: Tensor, b: Tensor) -> bool:
     """Whether two results are the same up to rounding, which is larger in batches of another size."""
-    tolerance = torch.finfo(a.dtype).eps ** 0.5
+    tolerance = torch.finfo(a.dtype).eps ** 0.5 / 4
     a, b = a.double(), b.double()
     finite = [x[x.isfinite()].abs().max() for x in (a, b) if bool(x.isfinite().any())]
     scale = float(max(finite)) if finite else 0.0
