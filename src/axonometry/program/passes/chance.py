@@ -71,7 +71,19 @@ def take_means(exported: ExportedProgram) -> ExportedProgram:
         if not node.users and _draws(node):
             graph.erase_node(node)
     graph.eliminate_dead_code()
+    _drop_generators(exported)
     return exported
+
+
+def _drop_generators(exported: ExportedProgram) -> None:
+    """Take away the generators that nothing draws from any more, which are constants of the program but no tensors."""
+    placeholders = [node for node in exported.graph.nodes if node.op == "placeholder"]
+    specs = exported.graph_signature.input_specs
+    for node, spec in list(zip(placeholders, specs, strict=True)):
+        if not node.users and isinstance(exported.constants.get(str(spec.target)), torch.Generator):
+            exported.graph.erase_node(node)
+            specs.remove(spec)
+            del exported.constants[str(spec.target)]
 
 
 def _draws(node: fx.Node) -> bool:

@@ -58,8 +58,7 @@ def located(program: Program, state: Mapping[str, Tensor], module: nn.Module) ->
         same = name in tensors and memory_of(tensors[name]) == memory_of(tensor)
         return name if same else places.get(memory_of(tensor))
 
-    # a random generator among the constants has no place
-    own = {name: place(name, tensor) if isinstance(tensor, Tensor) else None for name, tensor in state.items()}
+    own = {name: place(name, tensor) for name, tensor in state.items()}
     paths = {name: path for name, path in own.items() if path is not None}
     constants = {name: tensor for name, tensor in state.items() if name not in paths}
     return SharedProgram(program, paths, constants, _is_counted_by_values(program))
@@ -74,7 +73,7 @@ def can_be_shared(found: SharedProgram) -> bool:
     decided = program.module.meta.get("decided", False)
     if decided or any(isinstance(x, Tensor) and x.is_floating_point() for x in program.controls.values()):
         return False
-    return all(name in program.constants and isinstance(x, Tensor) for name, x in found.constants.items())
+    return all(name in program.constants for name in found.constants)
 
 
 def _is_counted_by_values(program: Program) -> bool:
