@@ -20,7 +20,9 @@ from . import (
     toys_attention,
     toys_blocks,
     toys_conv,
+    toys_defined,
     toys_ends,
+    toys_indexed,
     toys_linear,
     toys_norm,
     toys_pool,
@@ -32,6 +34,7 @@ from . import (
 from .oracles import REGISTRY, zeros
 
 _ = (toys_activations, toys_blocks, toys_conv, toys_ends, toys_linear, toys_norm)
+_ = (toys_defined, toys_indexed)
 _ = (toys_pool, toys_products, toys_sums, toys_wiring, toys_attention, toys_recurrent)
 SINGLE = {**TOYS, **REGISTRY}
 """Every toy by itself."""

@@ -14,18 +14,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
 from torch.nn.modules import transformer
 
 from axonometry.errors import CaptureError
-from axonometry.program.draws import Randomness, same_draws
 from axonometry.program.example import PACKED, BatchAxis, axis_of_first, first_sample
 from axonometry.program.fx_utils import is_users
 from axonometry.program.passes import PASSES
 from axonometry.program.untouched import untouched, unwrapped
 
 DETECTION = "_detect_is_causal_mask"
+EXPERTS = "_experts_implementation"
 WITHOUT_STATISTICS = CaptureError(
     "each sample of a batch goes through the network by itself",
     "a batch norm without running statistics",
@@ -39,7 +38,6 @@ def export(
     keywords: Mapping[str, Any] | None = None,
     *,
     batch_axis: BatchAxis = 0,
-    randomness: Randomness = "refuse",
 ) -> ExportedProgram:
     """The module's forward pass as ATen calls on one sample, functional and in evaluation mode.
 
@@ -47,35 +45,24 @@ def export(
     embeddings, and attention knows which tokens it may attend to.
 
     Raises:
-        CaptureError: If the forward pass fails on the example, its control flow depends on data, or it draws numbers.
+        CaptureError: If the forward pass fails on the example, or its control flow depends on data.
     """
     module = unwrapped(module)
     inputs, named = first_sample((example_inputs, dict(keywords or {})), batch_axis)
-    with prepared(module), same_draws():
+    with prepared(module):
         try:
             exported = torch.export.export(module, inputs, named)
         except Exception as error:  # whatever the user's forward or the exporter raises
             failure = _failure(error)
             raise failure from error
-        exported.graph_module.meta.update(batch_axis=axis_of_first(batch_axis), randomness=randomness)
-        program = reduce(lambda program, rewrite: rewrite(program), PASSES, exported)
-        _forget_tensors(program)
-        return program
-
-
-def _forget_tensors(program: ExportedProgram) -> None:
-    """Drop the weak references to parameters that fake tensors keep: torch swaps no tensor that anyone refers to."""
-    values = (node.meta.get("val") for node in program.graph.nodes)
-    for mode in {value.fake_mode for value in values if isinstance(value, FakeTensor)}:
-        describer = mode.fake_tensor_converter.meta_converter.describer
-        describer.lookup_tensor.clear()
-        describer.lookup_storage.clear()
+        exported.graph_module.meta["batch_axis"] = axis_of_first(batch_axis)
+        return reduce(lambda program, rewrite: rewrite(program), PASSES, exported)
 
 
 @contextmanager
 def prepared(module: nn.Module) -> Iterator[None]:
     """The module as it is exported: in evaluation mode, without hooks, with tensors alone for results."""
-    with untouched(module), torch.no_grad(), _quiet(), _composed_attention():
+    with untouched(module), torch.no_grad(), _quiet(), _composed_attention(), _experts_in_one_product(module):
         vars(module)["forward"] = _tensors_alone(module.forward)
         yield
 
@@ -107,6 +94,20 @@ def _composed_attention() -> Iterator[None]:
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
         setattr(transformer, DETECTION, detect)
+
+
+@contextmanager
+def _experts_in_one_product(module: nn.Module) -> Iterator[None]:
+    """Mixtures of experts of transformers in their form without loops over experts, whose length depends on data."""
+    found = {id(c): c for child in module.modules() if hasattr(c := getattr(child, "config", None), EXPERTS)}
+    before = {key: getattr(configuration, EXPERTS) for key, configuration in found.items()}
+    try:
+        for configuration in found.values():
+            setattr(configuration, EXPERTS, "batched_mm")
+        yield
+    finally:
+        for key, configuration in found.items():
+            setattr(configuration, EXPERTS, before[key])
 
 
 def _tensors_alone(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -54,6 +54,7 @@ from axonometry.program.primitives import one_hot
 from axonometry.program.program_facts import Pooling, ProgramFacts, synapse_name, unused
 from axonometry.program.registry import faulty_rule, overloads
 from axonometry.program.rules import find_rule
+from axonometry.program.rules.kinds import rule_by_kind
 
 SHAPE_ONLY = set(overloads("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"))
 
@@ -153,7 +154,7 @@ def _read_call(facts: ProgramFacts, node: fx.Node) -> None:
 
 
 def _lowering_of(call: OpCall) -> Lowering:
-    rule = find_rule(call.operation)
+    rule = find_rule(call.operation) or rule_by_kind(call)
     if rule is None:
         call.refuse("it has no rule")
     try:

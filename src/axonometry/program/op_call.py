@@ -190,6 +190,29 @@ class OpCall:
             self.refuse("it joins different signals in a way that has no reading")
         return Lowering("carrier", of=self.known(self.signals[0]).root, composite=True, role="activation")
 
+    def common_origin(self) -> fx.Node | None:
+        """The value of the result's shape that all signals are functions of, with no synapse in between; or None."""
+        origins = {operand: self._origins(operand) for operand in self.signals}
+        found = set().union(*origins.values())
+        origin = found.pop() if len(found) == 1 else None
+        return origin if origin is not None and self.shape(origin) == self.shape() else None
+
+    def _origins(self, node: fx.Node) -> set[fx.Node]:
+        """The sums and groups that a value is computed from."""
+        found, pending, seen = set(), [node], set()
+        while pending:
+            node = pending.pop()
+            facts = self._facts[node]
+            if node in seen or facts.signal is None:
+                continue
+            seen.add(node)
+            before = [operand for operand in node.all_input_nodes if self._facts[operand].signal is not None]
+            if facts.group is not None or facts.signal.open or not before:
+                found.add(node)
+            else:
+                pending += before
+        return found
+
     def is_statistic_of(self, factor: fx.Node, signal: fx.Node) -> bool:
         """Whether ``factor`` depends on the input by way of ``signal`` alone, with no synapse in between."""
         root = self.known(signal).root

@@ -26,6 +26,26 @@ def look_up(indices: Tensor, table: Tensor) -> Tensor:
     return torch.embedding(table, indices)
 
 
+def bags(rows: Tensor, offsets: Tensor, mode: int, include_last_offset: bool) -> Tensor:
+    """The rows of a look-up in bags, rows ``offsets[i]`` to ``offsets[i + 1]`` in each.
+
+    They are summed (mode 0) or averaged (1), or are the largest of each column (2).
+
+    >>> bags(torch.tensor([[1.0], [2.0], [6.0]]), torch.tensor([0, 1]), 1, False)
+    tensor([[1.],
+            [4.]])
+    """
+    numbers = torch.arange(len(rows), device=rows.device)
+    return torch.nn.functional.embedding_bag(
+        numbers, rows, offsets, mode=("sum", "mean", "max")[mode], include_last_offset=include_last_offset
+    )
+
+
+def routed(left: Tensor, right: Tensor, table: Tensor, place: int) -> Tensor:
+    """A matrix product whose operand at ``place`` has been chosen from a table of matrices, one for each expert."""
+    return left @ right
+
+
 def operands_of(node: fx.Node) -> tuple[Any, ...]:
     """What a product multiplies."""
     operands: Any = node.args[1] if node.target in WRITTEN else node.args[:2]

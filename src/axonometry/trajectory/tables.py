@@ -138,9 +138,7 @@ def extend(folder: Path, rows: pd.DataFrame) -> None:
     import pyarrow.compute as pc
 
     compact(folder)
-    # Column by column: a whole frame's NaN, which says that a network has diverged, would become nothing.
-    new = pa.table([pa.array(rows[name].to_numpy(), from_pandas=False) for name in _schema().names], schema=_schema())
-    steps = steps_in(folder)
+    steps, new = steps_in(folder), pa.Table.from_pandas(rows, schema=_schema(), preserve_index=False)
     old = read_table(folder, steps)
     table = pa.concat_tables([old.filter(pc.invert(pc.is_in(old["metric"], new["metric"]))), new])
     # Stable, so that rows of one step keep the order of the catalogue; the new ones come behind the old.
@@ -226,11 +224,8 @@ def read_file(path: Path) -> pa.Table:
         if not file.schema_arrow.equals(_schema()):
             corrupt_run(path, f"the columns {', '.join(file.schema_arrow.names)}")
         table = file.read(use_threads=False)
-    if any(table[name].null_count for name in table.column_names if name != "value"):
+    if any(column.null_count for column in table.columns):
         corrupt_run(path, "rows with nothing in a column")
-    # Measures that were added to a run had nothing where they had no number.
-    value = table["value"].fill_null(float("nan"))
-    table = table.set_column(table.schema.get_field_index("value"), table.schema.field("value"), value)
     if (path.name != COMPACTED and named != (int(path.stem),)) or not {*pc.unique(table["step"]).to_pylist()} <= {
         *named
     }:

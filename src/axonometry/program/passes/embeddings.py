@@ -20,14 +20,20 @@ Two tables of ten rows that are read with the same ids share one group of one-ho
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import fx
 from torch.export import ExportedProgram
 
 from axonometry.program.fx_utils import depending, insert, shape_of, user_inputs
-from axonometry.program.primitives import look_up, one_hot
+from axonometry.program.primitives import bags, look_up, one_hot
+from axonometry.program.registry import overloads
 
 aten = torch.ops.aten
+BAGS = set(overloads("embedding_bag", "_embedding_bag"))
+LOOK_UPS = {aten.embedding.default, *BAGS}
+CHOICES = set(overloads(*"argmax argmin topk sort argsort multinomial searchsorted bucketize".split()))
 
 
 def find_lookups(exported: ExportedProgram) -> ExportedProgram:
@@ -35,15 +41,49 @@ def find_lookups(exported: ExportedProgram) -> ExportedProgram:
     graph, varying = exported.graph, depending(exported, user_inputs(exported))
     vectors: dict[tuple[fx.Node, int], fx.Node] = {}
     for node in list(graph.nodes):
-        if node.target is not aten.embedding.default or node.args[1] not in varying:
+        if node.target not in LOOK_UPS or node.args[1] not in varying or _chosen(node.args[1], varying):
             continue
         table, indices = node.args[:2]
+        if table in varying or not _is_plain(node):
+            continue
         rows = shape_of(table)[0]
         with graph.inserting_before(node):
             if (indices, rows) not in vectors:
                 shape = (*shape_of(indices), rows)
                 vectors[indices, rows] = insert(graph, one_hot, (indices, rows), shape=shape, like=node)
-            call = insert(graph, look_up, (vectors[indices, rows], table), shape=shape_of(node), like=node)
+            shape = (*shape_of(indices), shape_of(table)[1])
+            call = insert(graph, look_up, (vectors[indices, rows], table), shape=shape, like=node)
+            if node.target in BAGS:
+                offsets, mode, last = node.args[2], _given(node, 4, 0), _given(node, 7, False)
+                call = insert(graph, bags, (call, offsets, mode, last), shape=shape_of(node), like=node)
+                for user in [user for user in node.users if user.args[1] == 0]:
+                    user.replace_all_uses_with(call)
+                    graph.erase_node(user)
+                continue
         node.replace_all_uses_with(call)
         graph.erase_node(node)
     return exported
+
+
+def _given(node: fx.Node, place: int, default: Any) -> Any:
+    return node.args[place] if len(node.args) > place else default
+
+
+def _is_plain(node: fx.Node) -> bool:
+    """Whether a call takes rows as they are: not with weights of samples, nor with a number that is left out."""
+    if node.target not in BAGS:
+        return True
+    weights, padding = _given(node, 6, None), _given(node, 8, None)
+    return weights is None and padding in (None, -1)
+
+
+def _chosen(indices: fx.Node, varying: set[fx.Node]) -> bool:
+    """Whether numbers have been found by comparing signals, as the nearest entry of a code book is."""
+    pending, seen = [indices], set()
+    while pending:
+        node = pending.pop()
+        if node.target in CHOICES:
+            return True
+        seen.add(node)
+        pending += [operand for operand in node.all_input_nodes if operand in varying and operand not in seen]
+    return False

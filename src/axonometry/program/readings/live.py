@@ -20,7 +20,6 @@ from torch import Tensor, fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from axonometry.errors import NonfiniteError, SamplesError
-from axonometry.program.fx_utils import arguments_of
 from axonometry.program.ir import Shape, Statics
 from axonometry.program.readings.live_plan import LivePlan, default_batch_size, live_plan_of
 from axonometry.program.readings.observation_points import WITHOUT_VIEWS, activation_nodes, pre_activation_nodes
@@ -221,21 +220,20 @@ def run_plan(plan: LivePlan, statics: Statics, inputs: tuple[Tensor, ...]) -> Fo
 
     Gradients flow from the results to the static values and the inputs, where those ask for them.
     """
-    moved = plan.program.device, inputs[0].device
     wanted = list(dict.fromkeys([*plan.pre_activations.values(), *plan.activations.values(), *plan.nodes]))
 
     def one(*sample: Tensor) -> list[Any]:
         values = dict(statics)
         values.update(zip((axis.node for axis in plan.inputs), sample, strict=True))
         for node, last in plan.calls:
-            args, kwargs = arguments_of(node, values.__getitem__, moved)
+            args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
             values[node] = _MAPPED.get(node.target, node.target)(*args, **kwargs)
             for gone in last:
                 del values[gone]
         return [values[node] for node in wanted]
 
     with torch.autocast(inputs[0].device.type, enabled=False), _attention(inputs[0].device):
-        mapped = torch.func.vmap(one, in_dims=plan.axes(inputs), randomness="different")(*inputs)
+        mapped = _over_samples(one, plan.axes(inputs), inputs)
     found = dict(zip(wanted, mapped, strict=True))
     shapes = {group.name: group.shape for group in plan.program.groups}
     pre_activations = {name: _of_shape(found[node], shapes[name]) for name, node in plan.pre_activations.items()}
@@ -244,6 +242,25 @@ def run_plan(plan: LivePlan, statics: Statics, inputs: tuple[Tensor, ...]) -> Fo
         places, value = plan.layouts.get(name), found[node]
         activations[name] = _of_shape(value if places is None else value.flatten(1)[:, places], shapes[name])
     return pre_activations, activations, {node: found[node] for node in plan.nodes}
+
+
+def _over_samples(one: Callable[..., list[Any]], axes: tuple[int | None, ...], inputs: tuple[Tensor, ...]) -> list[Any]:
+    """A function of one sample, of all samples at once; one after the other where torch has no rule for many."""
+    try:
+        found: list[Any] = torch.func.vmap(one, in_dims=axes, randomness="different")(*inputs)
+        return found
+    except RuntimeError:  # results whose size depends on the sample, memory formats; what is wrong is raised again
+        size = next(len(x) for x, axis in zip(inputs, axes, strict=True) if axis is not None)
+        samples = [
+            one(*(x if axis is None else x[i] for x, axis in zip(inputs, axes, strict=True))) for i in range(size)
+        ]
+        return [_stacked(values) for values in zip(*samples, strict=True)]
+
+
+def _stacked(values: tuple[Any, ...]) -> Any:
+    if isinstance(values[0], Tensor):
+        return torch.stack(values)
+    return [_stacked(parts) for parts in zip(*values, strict=True)]
 
 
 def _attention(device: torch.device) -> AbstractContextManager[None]:

@@ -10,7 +10,9 @@ relu relu6 leaky_relu prelu _prelu_kernel elu selu celu gelu silu mish sigmoid t
 hardsigmoid softplus log_sigmoid threshold softshrink hardshrink rrelu_with_noise rrelu exp exp2 expm1 log
 log2 log10 log1p sqrt rsqrt reciprocal square abs sign sgn sin cos tan asin acos atan sinh cosh asinh acosh
 atanh erf erfc erfinv logit sinc clamp clip clamp_min clamp_max floor ceil round trunc frac nan_to_num isnan
-isinf isfinite logical_not bitwise_not softmax log_softmax _softmax _log_softmax _safe_softmax
+isinf isfinite i0 special_i0 special_i0e special_i1 special_i1e special_ndtri special_log_ndtr special_erfcx
+special_entr digamma lgamma mvlgamma polygamma logical_not bitwise_not
+softmax log_softmax _softmax _log_softmax _safe_softmax
 """.split()
 COMPARISONS = (
     "gt ge lt le eq ne logical_and logical_or logical_xor bitwise_and bitwise_or pow fmod remainder atan2".split()

@@ -12,6 +12,7 @@ from axonometry.program.links import Links
 from axonometry.program.op_call import Gain, LinearFunction, Lowering, OpCall
 from axonometry.program.registry import op_rule, overloads
 from axonometry.program.rules.attention import of_softmax
+from axonometry.program.rules.fourier import is_complex, times_complex
 
 aten = torch.ops.aten
 
@@ -70,6 +71,8 @@ def products(call: OpCall) -> Lowering:
     """Constants scale; functions of one signal are a composite; a statistic is dropped; two signals are both linked."""
     division = call.name != "mul"
     a, b = call.args[:2]
+    if any(is_complex(call, x) for x in (a, b)):
+        return _of_complex(call, division)
     if call.is_signal(a) and call.is_signal(b):
         return _of_signals(call, a, b) if call.same_root() else of_softmax(call) or _of_signals(call, a, b)
     if call.is_signal(b):
@@ -93,6 +96,22 @@ def products(call: OpCall) -> Lowering:
             return Lowering("wiring", _scaled_anywhere(gain, swapped), role="normalisation")
         axis = long[0] if long else None
     return Lowering("scale", of=a, gain=gain, channel_axis=axis, role="normalisation")
+
+
+def _of_complex(call: OpCall, division: bool) -> Lowering:
+    """A product of complex numbers, each a pair of neurons; of two signals, both are linked."""
+    signals = [call.is_signal(x) for x in call.args[:2]]
+    if all(signals):
+        return Lowering("wiring", _of_two(1.0, 1.0))
+    if division and signals[1]:
+        return Lowering("wiring", lambda links, _, b: b)
+
+    def read(links: Links, *operands: Any) -> Tensor:
+        x, factor = operands if signals[0] else reversed(operands)
+        factor = torch.as_tensor(factor)
+        return times_complex(links, x, factor.reciprocal() if division else factor)
+
+    return Lowering("wiring", read, role="normalisation")
 
 
 def _scaled_anywhere(gain: Callable[..., Gain], swapped: bool) -> Callable[..., Tensor]:
@@ -135,36 +154,87 @@ def extremes(call: OpCall) -> Lowering:
 
 @op_rule(*overloads("lerp"))
 def interpolated(call: OpCall) -> Lowering:
-    """(1 - w) a + w b for a constant w."""
-    if call.is_signal(call.args[2]) or not all(call.is_signal(x) for x in call.args[:2]):
-        call.refuse("only two signals at a constant ratio have a reading")
-    if call.same_root():
+    """(1 - w) a + w b for a constant w; a w that is a signal is a gate, and links a, b and w with weight 1 each."""
+    signals = [call.is_signal(x) for x in call.args[:3]]
+    if call.same_root() and all(signals[:2]):
         return call.composite()
-    return Lowering("wiring", lambda links, a, b, w: a * links(1 - w) + b * links(w))
+    gated = signals[2]
+
+    def read(links: Links, *operands: Any) -> Tensor:
+        a, b, w = operands
+        factors = (1.0, 1.0) if gated else (links(1 - w), links(w))
+        terms = [
+            x * factor if signal else links.constant(x * factor)
+            for x, signal, factor in zip((a, b), signals, factors, strict=False)
+        ]
+        total = sum(term for term in [*terms, w if gated else None] if term is not None)
+        assert isinstance(total, Tensor)
+        return total
+
+    return Lowering("wiring", read)
 
 
 @op_rule(aten.where.self, aten.where.ScalarOther, aten.where.ScalarSelf, aten.where.Scalar)
 def choice(call: OpCall) -> Lowering:
-    """A fixed mask lets each signal through at its places; a condition on one signal makes a composite of it."""
+    """A fixed mask lets each signal through at its places.
+
+    A condition on one signal, of which both sides are functions, makes a composite of it. Where the condition is on
+    another signal it chooses: each side wins half of the time, as of a maximum, and with data the real one.
+    """
     condition, a, b = call.args[:3]
-    if call.is_signal(condition):
-        return call.composite()
     signals = (call.is_signal(a), call.is_signal(b))
+    if call.is_signal(condition):
+        origin = call.common_origin()
+        return Lowering("carrier", of=origin, composite=True, role="activation") if origin else _of_half(call, signals)
 
     def read(links: Links, mask: Tensor, *sides: Any) -> Tensor:
-        nothing = torch.zeros((), dtype=links.dtype, device=mask.device)
-        terms = (side if signal else links.constant(side) for side, signal in zip(sides, signals, strict=True))
-        first, second = (nothing if term is None else term for term in terms)
+        first, second = _sides(links, sides, signals, mask.device)
         return torch.where(mask, first, second)
 
     return Lowering("wiring", read)
 
 
+def _sides(links: Links, sides: tuple[Any, ...], signals: tuple[bool, bool], device: torch.device) -> list[Tensor]:
+    """Signals as they are; of constants their value where constants are read, else zero."""
+    nothing = torch.zeros((), dtype=links.dtype, device=device)
+    terms = (side if signal else links.constant(side) for side, signal in zip(sides, signals, strict=True))
+    return [nothing if term is None else torch.as_tensor(term, dtype=links.dtype, device=device) for term in terms]
+
+
+def _of_half(call: OpCall, signals: tuple[bool, bool]) -> Lowering:
+    shape = call.shape()
+
+    def read(links: Links, _: Any, *sides: Any) -> Tensor:
+        device = next(side.device for side, signal in zip(sides, signals, strict=True) if signal)
+        a, b = _sides(links, sides, signals, device)
+        finite = [torch.where(x.isfinite(), x, 0.0) for x in (a, b)]  # an infinite constant masks
+        return ((finite[0] + finite[1]) * links(0.5)).expand(shape)
+
+    def recorded(condition: Tensor, *_: Any) -> LinearFunction:
+        return lambda links, _, *sides: torch.where(condition, *_sides(links, sides, signals, condition.device))
+
+    if not any(signals):
+        return Lowering("wiring", lambda links, *_: torch.zeros(shape, dtype=links.dtype), reads=())
+    linked = tuple(x for x, signal in zip(call.args[1:3], signals, strict=True) if signal)
+    return Lowering("wiring", read, reads=linked, data_dependent=recorded)
+
+
 @op_rule(*overloads("masked_fill"))
 def masked_fill(call: OpCall) -> Lowering:
-    """A fixed mask cuts links; the value that is filled in is no link, and no bias where it is infinite."""
+    """A fixed mask cuts links; the value that is filled in is no link, and no bias where it is infinite.
+
+    A mask on another signal chooses, as the condition of a ``where`` does.
+    """
     if call.is_signal(call.args[1]):
-        return call.composite()
+        origin = call.common_origin()
+        if origin:
+            return Lowering("carrier", of=origin, composite=True, role="activation")
+        x = call.args[0]
+
+        def recorded(_: Tensor, mask: Tensor, __: Any) -> LinearFunction:
+            return lambda links, x, *_: x.masked_fill(mask, 0.0)
+
+        return Lowering("wiring", lambda links, x, *_: x * links(0.5), reads=(x,), data_dependent=recorded)
     return Lowering(
         "wiring", lambda links, x, mask, value: torch.where(mask, torch.zeros((), dtype=x.dtype, device=x.device), x)
     )

@@ -89,7 +89,7 @@ def scaled_dot_product_attention(call: OpCall) -> Lowering:
     mask = call.argument(3, call.node.kwargs.get("attn_mask"))
     causal = bool(call.argument(5, call.node.kwargs.get("is_causal", False)))
     tokens, known = (call.shape()[-2], call.shape(key)[-2]), mask is not None and not call.is_signal(mask)
-    heads, shares = _heads(call.node), shares_of(call.node)
+    heads, shares, shape = _heads(call.node), shares_of(call.node), call.shape()
     if not call.is_signal(value):
         call.refuse("its values do not depend on the input")
 
@@ -97,8 +97,8 @@ def scaled_dot_product_attention(call: OpCall) -> Lowering:
         allowed = _causal(*tokens, v.device) if causal else torch.ones(*tokens, dtype=torch.bool, device=v.device)
         if known:
             allowed = allowed & permitted_by(rest[0] if rest else named["attn_mask"])
-        allowed = allowed.to(links.dtype)
-        return links_of(links, equal_shares(allowed, -1)) @ _repeated(v, heads)
+        equal = links_of(links, equal_shares(allowed.to(links.dtype), -1))
+        return (equal @ _repeated(v, heads)).expand(shape)  # one head of values may serve all heads of queries
 
     def recorded(*args: Any, **named: Any) -> LinearFunction:
         weights = shares(*args, **named)  # type: ignore[misc]

@@ -32,7 +32,8 @@ def _window_sum(
 ) -> Tensor:
     """The sum over each window's real members; padding adds nothing."""
     rank = len(kernel)
-    if any(d != 1 for d in dilation):
+    narrow = any(n < k for n, k in zip(x.shape[-rank:], kernel, strict=True))  # what avg_pool3d refuses, padded or not
+    if narrow or any(d != 1 for d in dilation):
         return _dilated_sum(x, kernel, stride, padding, dilation, ceil)
     if rank == 1:  # avg_pool1d cannot be told to divide by one
         return _window_sum(x.unsqueeze(-2), [1, *kernel], [1, *stride], [0, *padding], [1, 1], ceil).squeeze(-2)

@@ -24,7 +24,7 @@ reshape flatten unflatten permute transpose t numpy_T movedim swapaxes swapdims 
 pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle flip roll rot90
 """.split()
 INDEX_MAPS = """
-slice select narrow index_select expand expand_as repeat repeat_interleave tile chunk split split_with_sizes
+slice select narrow expand expand_as repeat repeat_interleave tile chunk split split_with_sizes
 tensor_split unbind unfold diagonal diag_embed tril triu reflection_pad1d reflection_pad2d reflection_pad3d
 replication_pad1d replication_pad2d replication_pad3d _pad_circular im2col col2im broadcast_to
 """.split()
@@ -59,17 +59,6 @@ def view(call: OpCall) -> Lowering:
     return Lowering("relabel", lambda links, x, shape: x.reshape(shape))
 
 
-@op_rule(*overloads("index", "gather", "take_along_dim", "index_put", "scatter"))
-def indexed(call: OpCall) -> Lowering:
-    """Places named by constants; places that depend on the signal have no fixed links."""
-    if len(call.signals) != 1 or not call.is_signal(call.args[0]):
-        call.refuse("its indices or values depend on the input")
-    operation = call.operation
-    if operation.overloadpacket in (aten.index_put, aten.scatter):
-        call.refuse("writing constants into a signal by index has no reading yet")
-    return Lowering("wiring", lambda links, *args, **named: operation(*args, **named))
-
-
 @op_rule(aten.glu.default)
 def gated_linear_unit(call: OpCall) -> Lowering:
     """The product of one half with a function of the other links both."""
@@ -89,7 +78,10 @@ def item(call: OpCall) -> Lowering:
     if several:
         return Lowering("relabel", lambda links, values, position: values[position])
     if call.args[1] != 0:
-        call.refuse("indices and statistics of a pooling or a norm are no signals")
+        if not call.node.meta["val"].is_floating_point():  # they choose, as an argmax does
+            shape = call.shape()
+            return Lowering("wiring", lambda links, *_: torch.zeros(shape, dtype=links.dtype), reads=())
+        call.refuse("statistics of a norm are no signals")
     return Lowering("relabel", lambda links, value, position: value)
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from axonometry.program.links import Links
-from axonometry.program.op_call import Lowering, OpCall
-from axonometry.program.primitives import look_up
+from axonometry.program.op_call import LinearFunction, Lowering, OpCall
+from axonometry.program.primitives import look_up, routed
 from axonometry.program.registry import op_rule, overloads
 from axonometry.program.rules.attention import of_softmax
 from axonometry.program.transposable import is_constant, transposable_map
@@ -24,6 +24,8 @@ LARGE = 2**18
 @op_rule(aten.linear.default)
 def linear_rule(call: OpCall) -> Lowering:
     """X W' + b."""
+    if call.is_signal(call.args[1]):
+        return _computed_weight(call)
     shape = call.shape()
 
     def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -118,6 +120,8 @@ class Geometry:
 @op_rule(*overloads("conv1d", "conv2d", "conv3d"))
 def convolution_rule(call: OpCall) -> Lowering:
     """The weight's layout is (out, in / groups, ...)."""
+    if call.is_signal(call.args[1]):
+        return _computed_weight(call)
     groups = call.node.kwargs.get("groups", call.argument(6, 1))
     geometry = Geometry.of(call, len(call.shape()) - 2)
     read = _convolution(call.operation, call.shape(), geometry)
@@ -127,6 +131,8 @@ def convolution_rule(call: OpCall) -> Lowering:
 @op_rule(*overloads("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"))
 def transposed_convolution(call: OpCall) -> Lowering:
     """The weight's layout is (in, out / groups, ...)."""
+    if call.is_signal(call.args[1]):
+        return _computed_weight(call)
     groups = call.node.kwargs.get("groups", call.argument(6, 1))
     read = _convolution(call.operation, call.shape(), Geometry.of(call, len(call.shape()) - 2))
     return Lowering("synapse", read, output_axis=1, input_axis=0, channel_axis=1, signal_axis=1, groups=groups)
@@ -135,6 +141,8 @@ def transposed_convolution(call: OpCall) -> Lowering:
 @op_rule(aten.convolution.default)
 def general_convolution(call: OpCall) -> Lowering:
     """Transposed or not."""
+    if call.is_signal(call.args[1]):
+        return _computed_weight(call)
     transposed, groups = int(call.args[6]), call.args[8]
     read = _convolution(aten.convolution.default, call.shape(), Geometry(*call.args[3:9]))
     axes: dict[str, Any] = {
@@ -185,6 +193,67 @@ def _of_two_signals(product: Callable[[Tensor, Tensor], Tensor], call: OpCall, f
     return Lowering("wiring", read)
 
 
+@op_rule(routed)
+def experts(call: OpCall) -> Lowering:
+    """Without data each expert's matrix has an equal share, with data it is the one that was chosen."""
+    place = call.args[3]
+    signal = call.args[1 - place]
+
+    def product(x: Tensor, matrix: Tensor) -> Tensor:
+        return x @ matrix if place else matrix @ x
+
+    def read(links: Links, left: Any, right: Any, table: Tensor, _: int) -> Tensor:
+        return product(left if place else right, links(table).sum(0) * links(1.0 / len(table)))
+
+    def recorded(*real: Any) -> LinearFunction:
+        return lambda links, left, right, *_: product(left if place else right, links(real[place]))
+
+    rank = len(call.shape())
+    channels, along = (rank - 1, -1) if place else (rank - 2, -2)
+    return Lowering(
+        "synapse",
+        read,
+        weight=2,
+        channel_axis=channels,
+        signal_axis=along,
+        reads=(signal,),
+        data_dependent=recorded,
+        output_axis=2 if place else 1,
+        input_axis=1 if place else 2,
+    )
+
+
+def _computed_weight(call: OpCall) -> Lowering:
+    """A weight that is computed from the input: a product of two signals, in which each term links both."""
+    operation, signal = call.operation, call.is_signal(call.args[0])
+
+    def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None, *rest: Any, **named: Any) -> Tensor:
+        if not signal:
+            return operation(links(x), weight, links.constant(bias), *rest, **named)
+        by_signal = operation(x, torch.ones_like(weight), links.constant(bias), *rest, **named)
+        return by_signal + operation(torch.ones_like(x), weight, None, *rest, **named)
+
+    return Lowering("wiring", read)
+
+
+@op_rule(aten.bilinear.default)
+def bilinear(call: OpCall) -> Lowering:
+    """Of each term W[k, i, j] a[i] b[j], both signals are linked with the term's weight."""
+    signals = [call.is_signal(x) for x in call.args[:2]]
+    if call.is_signal(call.args[2]):
+        call.refuse("its weight depends on the input")
+
+    def read(links: Links, a: Tensor, b: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        weight = links(weight)
+        if all(signals):
+            found = aten.linear(a, weight.sum(2)) + aten.linear(b, weight.sum(1))
+        else:  # the other one is a constant, and a factor of the weights
+            found = aten.bilinear(*(x if s else links(x) for x, s in zip((a, b), signals, strict=True)), weight)
+        return links.plus(found, bias)
+
+    return Lowering("synapse", read, weight=2, output_axis=0, input_axis=1 if signals[0] else 2)
+
+
 @op_rule(look_up)
 def embedding(call: OpCall) -> Lowering:
     """One-hot vectors, times the table."""
@@ -230,28 +299,46 @@ def biased_matrix_product(call: OpCall) -> Lowering:
 
 @op_rule(aten.einsum.default)
 def einstein_sum(call: OpCall) -> Lowering:
-    """Any product of one signal with one constant."""
+    """Any product of signals with one constant; each term links every signal in it."""
     equation, operands = call.args[:2]
     signals = [call.is_signal(operand) for operand in operands]
     if len(operands) == 2 and all(signals):
         return of_softmax(call) or _of_two_signals(lambda a, b: aten.einsum(equation, [a, b]), call)
-    if len(operands) != 2 or sum(signals) != 1 or "." in equation:
-        call.refuse("a sum over one signal and one constant, without an ellipsis, is what can be read")
+    if "." in equation:
+        call.refuse("an ellipsis in a sum over signals and constants has no reading: write its letters out")
     inputs, result = equation.replace(" ", "").split("->")
-    letters, weight_letters = inputs.split(",")[signals.index(True)], inputs.split(",")[signals.index(False)]
-    free = [letter for letter in weight_letters if letter in result and letter not in letters]
 
     def read(links: Links, equation: str, operands: list[Tensor], **_: Any) -> Tensor:
-        return aten.einsum(equation, [x if signal else links(x) for x, signal in zip(operands, signals, strict=True)])
+        given = [x if signal else links(x) for x, signal in zip(operands, signals, strict=True)]
+        linked = [i for i, signal in enumerate(signals) if signal]
+        # every signal in turn, with ones in the place of the others
+        terms = ([torch.ones_like(x) if i in linked and i != one else x for i, x in enumerate(given)] for one in linked)
+        total: Tensor = sum(aten.einsum(equation, term) for term in terms)
+        return total
 
+    if all(signals):
+        return Lowering("wiring", read)
+    if sum(signals) != len(signals) - 1:
+        call.refuse("a sum over signals and one constant is what can be read: multiply the constants first")
+    constant = signals.index(False)
+    weight_letters, letters = (
+        inputs.split(",")[constant],
+        "".join(inputs.split(",")[:constant] + inputs.split(",")[constant + 1 :]),
+    )
+    free = [letter for letter in weight_letters if letter in result and letter not in letters]
     shared = [letter for letter in weight_letters if letter in letters]
     if not free or not shared:
-        call.refuse("a constant that shares no axis with the signal, or adds none, has no reading")
+        summed = [letter for letter in shared if letter not in result]
+        if not summed:  # it scales, entry by entry, and what it sums besides is wiring
+            return Lowering("wiring", read, role="normalisation")
+        call.refuse("a constant that adds no axis has no reading")
+    first = inputs.split(",")[signals.index(True)]
+    along = next((letter for letter in reversed(shared) if letter in first), shared[-1])
     return Lowering(
         "synapse",
         read,
         output_axis=weight_letters.index(free[0]),
-        input_axis=weight_letters.index(shared[-1]),
+        input_axis=weight_letters.index(along),
         channel_axis=result.index(free[0]),
-        signal_axis=letters.index(shared[-1]),
+        signal_axis=max(first.find(along), 0),
     )

@@ -1,0 +1,1 @@
+"""Which networks can be captured, and whether what is captured is right: ``python -m benchmarks coverage``."""

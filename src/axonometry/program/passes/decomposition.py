@@ -1,0 +1,120 @@
+"""Calls without a rule taken apart into calls that have one, by torch's own definitions.
+
+Most of torch's thousand operators are another name for one, or are defined by others. Take a gain and a bias written
+as one call, and what it exports to::
+
+    return torch.addcmul(self.bias, self.gain, self.linear(x))       addcmul = aten.addcmul(p_bias, p_gain, linear)
+
+``aten.addcmul`` has no rule. What torch defines it by takes its place::
+
+    mul = aten.mul(p_gain, linear)        add = aten.add(p_bias, mul)
+
+A call is left alone where it has a rule, or where some of what it is defined by has none; then the error names the
+call that the user wrote.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import fx
+from torch._decomp import decomposition_table
+from torch.export import ExportedProgram
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from axonometry.program.fx_utils import KEPT, depending, user_inputs
+from axonometry.program.rules import find_rule
+
+DEPTH = 3
+"""How often what a call is defined by may be taken apart in turn."""
+
+
+def take_apart(exported: ExportedProgram) -> ExportedProgram:
+    """Put what torch defines them by in the place of calls on signals that have no rule, in place."""
+    unknown = [node for node in exported.graph.nodes if _is_unknown(node)]
+    if unknown:
+        signals = depending(exported, user_inputs(exported))
+        for node in unknown:
+            if node in signals:
+                definition = _definition(node, DEPTH)
+                if definition is not None:
+                    _inline(exported.graph, node, definition)
+    return exported
+
+
+def _is_unknown(node: fx.Node) -> bool:
+    call = node.target
+    return node.op == "call_function" and isinstance(call, torch._ops.OpOverload) and find_rule(call) is None
+
+
+def _definition(node: fx.Node, depth: int) -> fx.GraphModule | None:
+    """The graph of the calls that define a call, each with a rule or without a signal; None where there is none."""
+    table = _defined_by()
+    call: Any = node.target
+    if not depth or not (call in table or call._can_decompose()):
+        return None
+    operands = node.all_input_nodes
+
+    def run(*values: Any) -> Any:
+        given = dict(zip(operands, values, strict=True))
+        args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), given.__getitem__)
+        return call(*args, **kwargs)
+
+    try:
+        with torch.no_grad():
+            traced = make_fx(run, decomposition_table={call: table[call]} if call in table else {})(
+                *(operand.meta["val"] for operand in operands)
+            )
+    except Exception:  # noqa: BLE001 - what torch cannot trace stays as it is, and is named by the error of its rule
+        return None
+    for inner in list(traced.graph.nodes):
+        if inner.op == "get_attr" or inner.target is call:
+            return None
+        if _is_unknown(inner):
+            deeper = _definition(inner, depth - 1)
+            if deeper is None and _reads_input(inner):
+                return None
+            if deeper is not None:
+                _inline(traced.graph, inner, deeper)
+    return traced
+
+
+def _reads_input(node: fx.Node) -> bool:
+    """Whether a value depends on what its graph is given."""
+    return node.op == "placeholder" or any(_reads_input(operand) for operand in node.all_input_nodes)
+
+
+@cache
+def _defined_by() -> dict[Any, Callable[..., Any]]:
+    return dict(decomposition_table)
+
+
+def _inline(graph: fx.Graph, node: fx.Node, definition: fx.GraphModule) -> None:
+    """Copy a call's definition into its place."""
+    copies: dict[fx.Node, Any] = dict(zip(_placeholders(definition), node.all_input_nodes, strict=True))
+    results: Any = None
+    with graph.inserting_before(node):
+        for inner in definition.graph.nodes:
+            if inner.op == "output":
+                results = fx.map_arg(inner.args[0], copies.__getitem__)
+            elif inner.op != "placeholder":
+                copy = graph.node_copy(inner, copies.__getitem__)
+                copy.meta = {key: node.meta[key] for key in KEPT if key in node.meta} | {"val": inner.meta.get("val")}
+                copies[inner] = copy
+    if isinstance(results, (tuple, list)):
+        for user in list(node.users):
+            assert user.target is operator.getitem
+            user.replace_all_uses_with(results[user.args[1]])  # type: ignore[index]
+            graph.erase_node(user)
+    else:
+        node.replace_all_uses_with(results)
+    graph.erase_node(node)
+    graph.eliminate_dead_code()
+
+
+def _placeholders(module: fx.GraphModule) -> list[fx.Node]:
+    return [node for node in module.graph.nodes if node.op == "placeholder"]

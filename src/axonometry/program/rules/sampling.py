@@ -1,0 +1,109 @@
+"""Values read from, or written to, places between and among others: grids, unpooling, bags of table rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.nn import functional as F
+
+from axonometry.program.dense import MappedMatrix
+from axonometry.program.links import Links
+from axonometry.program.op_call import LinearFunction, Lowering, OpCall
+from axonometry.program.primitives import bags
+from axonometry.program.registry import op_rule, overloads
+
+aten = torch.ops.aten
+
+
+@op_rule(*overloads("grid_sampler", "grid_sampler_2d", "grid_sampler_3d"))
+def grid_sample(call: OpCall) -> Lowering:
+    """A fixed grid interpolates; one that depends on the input chooses: without data, any place with equal shares."""
+    x, grid = call.args[:2]
+    operation, shape = call.operation, call.shape()
+    if not call.is_signal(x):
+        call.refuse("it reads constants at places that depend on the input")
+    axes = list(range(2, len(shape)))
+
+    def read(links: Links, x: Tensor, grid: Any, *rest: Any) -> Tensor:
+        if call.is_signal(grid_node):
+            share = links(1.0 / math.prod(x.shape[axis] for axis in axes))
+            return (x.sum(axes, keepdim=True) * share).expand(shape)
+        return _sampled(links, x, grid.to(links.dtype), rest)
+
+    def _sampled(links: Links, x: Tensor, grid: Tensor, rest: tuple[Any, ...]) -> Tensor:
+        if links.identity:
+            return operation(x, grid, *rest)
+
+        def transform(basis: Tensor) -> Tensor:
+            return operation(basis.squeeze(1), grid.expand(len(basis), *grid.shape[1:]), *rest)
+
+        return MappedMatrix(transform, links, x.shape, shape, axes)(x)
+
+    def recorded(_: Tensor, real: Tensor, *rest: Any) -> LinearFunction:
+        return lambda links, x, *_: _sampled(links, x, real.to(links.dtype), rest)
+
+    grid_node = grid
+    return Lowering("wiring", read, reads=(x,), data_dependent=recorded if call.is_signal(grid) else None)
+
+
+@op_rule(*overloads("max_unpool2d", "max_unpool3d"))
+def unpool(call: OpCall) -> Lowering:
+    """The values go back to their windows: without data to each place with equal shares, with data to the winner's."""
+    x, indices = call.args[:2]
+    operation, shape = call.operation, call.shape()
+    if not call.is_signal(indices):
+        return Lowering("wiring", lambda links, x, places, *rest: operation(x, places, *rest))
+    rank = int(call.name[10])
+    window = _window(indices, rank)
+    if window is None:
+        call.refuse(
+            "where its windows overlap, or its places come from elsewhere than a max-pooling, it has no reading"
+        )
+
+    def read(links: Links, x: Tensor, *_: Any) -> Tensor:
+        share = links(1.0 / math.prod(window))
+        for axis, n in zip(range(-rank, 0), window, strict=True):
+            x = x.repeat_interleave(n, axis)
+        border = [v for axis in range(-1, -rank - 1, -1) for v in (0, shape[axis] - x.shape[axis])]
+        return F.pad(x * share, border)
+
+    def recorded(_: Tensor, real: Tensor, *rest: Any) -> LinearFunction:
+        return lambda links, x, *_: operation(x, real, *rest)
+
+    return Lowering("wiring", read, reads=(x,), data_dependent=recorded)
+
+
+def _window(indices: fx.Node, rank: int) -> list[int] | None:
+    """The windows of the pooling that found the winners, where they lie side by side."""
+    pool: Any = indices.args[0] if indices.args else None
+    if not isinstance(pool, fx.Node) or "max_pool" not in str(pool.target):
+        return None
+    given: list[Any] = [*pool.args[1:], None, None, None]
+    spread = [[v] * rank if isinstance(v, int) else list(v or []) for v in given[:4]]
+    window = spread[0] * (rank if len(spread[0]) == 1 else 1)
+    apart = (spread[1] or window) * (rank if len(spread[1]) == 1 else 1)
+    fits = not any(spread[2]) and all(d == 1 for d in spread[3])
+    return window if apart == window and fits else None
+
+
+@op_rule(bags)
+def bag(call: OpCall) -> Lowering:
+    """Sums of rows, or their means; of the largest each row has its share."""
+    shape = call.shape()
+    if call.is_signal(call.args[1]):
+        call.refuse("the bounds of its bags depend on the input")
+
+    def read(links: Links, rows: Tensor, offsets: Tensor, mode: int, last: bool) -> Tensor:
+        starts = offsets[:-1] if last else offsets
+        numbers = torch.arange(len(rows), device=rows.device)
+        owner = torch.searchsorted(starts.contiguous(), numbers, right=True) - 1
+        total = torch.zeros(shape, dtype=rows.dtype, device=rows.device).index_add(0, owner, rows)
+        if mode == 0:
+            return total
+        members = torch.bincount(owner, minlength=shape[0]).clamp(min=1).to(links.dtype)
+        return total * links(members.reciprocal())[:, None]
+
+    return Lowering("wiring", read)
