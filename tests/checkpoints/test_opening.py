@@ -679,3 +679,19 @@ def test_going_through_a_large_file_takes_little_memory(tmp_path: Path, name: st
     grown, total = done.stdout.split()
     assert float(total) == 12 * 2**22
     assert int(grown) < 110, "MiB: what is read through one opening, and one tensor"
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("suffix", [".pt", ".npz", ".keras"])
+def test_damaged_members_of_any_compression(tmp_path: Path, compression: int, suffix: str) -> None:
+    """A pickle, an array, an HDF5 file: what is wrong with a member is told as what is wrong with a file."""
+    name = {".pt": "a/data.pkl", ".npz": "w.npy", ".keras": "model.weights.h5"}[suffix]
+    path = tmp_path / f"a{suffix}"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr(name, bytes(range(256)) * 40)
+    content = bytearray(path.read_bytes())
+    content[60:90] = b"\xff" * 30  # within the member's bytes, behind its header
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"a\{suffix}") as e:
+        open_checkpoint(path)
+    assert "\n" not in str(e.value)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
+import pickle  # noqa: S403 - for its exception
+import struct
+import tokenize
+import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +26,13 @@ if TYPE_CHECKING:
     TensorsByName = Mapping[str, Tensor]
 else:  # the type checker of the tests would look for Tensor when the program runs
     TensorsByName = Mapping
+DAMAGE = (
+    *(OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, EOFError, AssertionError),
+    *(ArithmeticError, MemoryError, SyntaxError, struct.error, tokenize.TokenError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, pickle.UnpicklingError),
+)
+"""What Python's, numpy's and torch's readers raise for corrupt files; one list for all formats, since an archive may be
+in any of them, with members that are compressed in any way."""
 HELD = 2**28
 """Bytes read through one opening of a file: what was read stays mapped, and so in memory, until the file is closed."""
 

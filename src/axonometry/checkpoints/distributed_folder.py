@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from axonometry.checkpoints import nesting
-from axonometry.checkpoints.checkpoint import Contents, Entry, File, corrupt_checkpoint
+from axonometry.checkpoints.checkpoint import DAMAGE, Contents, Entry, File, corrupt_checkpoint
 from axonometry.checkpoints.element_types import name_of
 from axonometry.checkpoints.kinds import require_file
 from axonometry.checkpoints.pickles import Unknown, read_pickle
 from axonometry.checkpoints.slices import Slice
 from axonometry.checkpoints.stored import Storage, StoredTensor, WithoutNumbers, lookup, read_tensor
-from axonometry.checkpoints.torch_file import DAMAGE, LARGEST_PICKLE, Archive
+from axonometry.checkpoints.torch_file import LARGEST_PICKLE, Archive
 
 METADATA = ".metadata"
 _OWN = ("torch.", "pathlib.")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from axonometry.checkpoints.checkpoint import (
+    DAMAGE,
     ArrayFile,
     Contents,
     Entry,
@@ -35,10 +36,6 @@ _LIST = range(0x90, 0xA0), {0xDC: 2, 0xDD: 4}
 """First bytes of dictionaries and lists: those that hold a small count, and how many bytes of count follow others."""
 _OTHER = object()
 Place = tuple[str, ...]
-_DAMAGE = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, MemoryError, IndexError),
-    RecursionError,
-)
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class FlaxFile(ArrayFile[Path]):
             walk.visit((), 0)
             walk.require_end()
             return self._contents(walk.leaves)
-        except (*_DAMAGE, msgpack.UnpackException) as error:
+        except (*DAMAGE, msgpack.UnpackException) as error:
             corrupt_checkpoint(self.path, error)
 
     def _contents(self, leaves: dict[Place, Any]) -> Contents:
@@ -94,7 +91,7 @@ class FlaxFile(ArrayFile[Path]):
         try:
             with handle.open("rb") as file:
                 raw = np.concatenate([read_bytes(file, one.begin, one.length) for one in self._pieces[name]])
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, error)
         return (raw != 0 if entry.dtype == "bool" else raw.view(held_as(entry.dtype))).reshape(entry.shape)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from axonometry.checkpoints.checkpoint import ArrayFile, Contents, Entry, corrupt_checkpoint
+from axonometry.checkpoints.checkpoint import DAMAGE, ArrayFile, Contents, Entry, corrupt_checkpoint
 from axonometry.checkpoints.element_types import Array, as_bits, held_as
 from axonometry.errors import CheckpointError, MissingExtraError
 
@@ -20,10 +20,6 @@ _TYPES = {
 }
 SMALLEST_FIELD, SMALLEST_TENSOR = 13, 24
 """Bytes that a field of the header and a tensor's description take at least."""
-_DAMAGE = (
-    *(OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, MemoryError, OverflowError, EOFError),
-    *(NotImplementedError, IndexError, RecursionError, struct.error, UnicodeDecodeError, AssertionError),
-)
 
 
 class GgufFile(ArrayFile[Any]):
@@ -39,7 +35,7 @@ class GgufFile(ArrayFile[Any]):
         try:
             self._check_counts()
             return GGUFReader(self.path)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             found = f"{self.path}, which is a GGUF file that cannot be opened ({type(error).__name__}: {error})"
             rule, remedy = "a file of GGUF is whole", "Copy or download it again"
             raise CheckpointError(rule, " ".join(found.split())[:400], remedy) from error
@@ -65,7 +61,7 @@ class GgufFile(ArrayFile[Any]):
                     entries[tensor.name] = Entry(shape, "float32", code)
                 else:
                     unread[tensor.name] = f"{code} numbers"
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, error)
         left_out = tuple(f"{name} ({reason})" for name, reason in unread.items())
         return Contents(entries, left_out=left_out, unread=tuple(unread))
@@ -81,7 +77,7 @@ class GgufFile(ArrayFile[Any]):
                     return as_bits(dequantize(tensor.data, tensor.tensor_type).reshape(entry.shape), entry.dtype)
             raw = np.frombuffer(np.ascontiguousarray(tensor.data).tobytes(), held_as(entry.dtype))
             return raw.reshape(entry.shape)
-        except (*_DAMAGE, StopIteration) as error:
+        except (*DAMAGE, StopIteration) as error:
             corrupt_checkpoint(self.path, error)
 
 
@@ -92,6 +88,6 @@ def _can_be_read(kind: Any) -> bool:
     try:
         with np.errstate(all="ignore"):
             dequantize(np.zeros((1, GGML_QUANT_SIZES[kind][1]), np.uint8), kind)
-    except _DAMAGE:
+    except DAMAGE:
         return False
     return True

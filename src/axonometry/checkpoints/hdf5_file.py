@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from axonometry.checkpoints.checkpoint import (
+    DAMAGE,
     ArrayFile,
     Contents,
     Entry,
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 LARGEST_RATIO, LARGEST_UNPACKED = 500, 2**28
 """A compressed data set may be this much larger than in the file, or have this many bytes."""
-_DAMAGE = (
-    *(OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, MemoryError, OverflowError),
-    *(NotImplementedError, IndexError),
-)
 
 
 class Hdf5File(ArrayFile[Path | Slice]):
@@ -49,14 +46,14 @@ class Hdf5File(ArrayFile[Path | Slice]):
         with _opened(self.path, handle) as file:
             try:
                 return _contents(file)
-            except _DAMAGE as error:
+            except DAMAGE as error:
                 corrupt_checkpoint(self.path, error)
 
     def _get_array(self, handle: Path | Slice, name: str) -> Array:
         with _opened(self.path, handle) as file:
             try:
                 return as_bits(np.asarray(file[name][()]), self.contents.entries[name].dtype)
-            except _DAMAGE as error:
+            except DAMAGE as error:
                 corrupt_checkpoint(self.path, error)
 
 
@@ -69,7 +66,7 @@ def _opened(path: Path, place: Path | Slice) -> Iterator[h5py.File]:
     with place.open("rb") as stream:
         try:
             file = h5py.File(stream, "r")
-        except _DAMAGE as error:
+        except DAMAGE as error:
             found = f"{path}, which is an HDF5 file that cannot be opened ({type(error).__name__}: {error})"
             rule, remedy = "a file of HDF5 is whole", "Copy or download it again"
             raise CheckpointError(rule, " ".join(found.split()), remedy) from error

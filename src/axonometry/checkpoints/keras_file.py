@@ -5,20 +5,14 @@ The archive's ``config.json`` describes layers, and names classes and code that 
 
 from __future__ import annotations
 
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 
-from axonometry.checkpoints.checkpoint import corrupt_checkpoint
+from axonometry.checkpoints.checkpoint import DAMAGE, corrupt_checkpoint
 from axonometry.checkpoints.hdf5_file import Hdf5File
 from axonometry.checkpoints.slices import Slice, begin_of_member
 
 MEMBER = "model.weights.h5"
-_DAMAGE = (
-    *(OSError, ValueError, KeyError, RuntimeError, NotImplementedError, EOFError, struct.error),
-    *(zipfile.BadZipFile, zlib.error),
-)
 
 
 class KerasFile(Hdf5File):
@@ -34,5 +28,5 @@ class KerasFile(Hdf5File):
                     raise ValueError(f"{MEMBER} is compressed, which Keras does not do")
                 begin = begin_of_member(file, member)
             return Slice(self.path, begin, member.file_size)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, error)

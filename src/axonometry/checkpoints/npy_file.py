@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-import tokenize
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from axonometry.checkpoints.checkpoint import ArrayFile, Contents, Entry, corrupt_checkpoint, read_bytes
+from axonometry.checkpoints.checkpoint import DAMAGE, ArrayFile, Contents, Entry, corrupt_checkpoint, read_bytes
 from axonometry.checkpoints.element_types import Array, as_bits, type_name
 
 NAME = "array"
-_DAMAGE = (
-    *(OSError, ValueError, EOFError, KeyError, MemoryError, OverflowError, SyntaxError, TypeError, RecursionError),
-    tokenize.TokenError,
-)
 
 
 class NpyFile(ArrayFile[Path]):
@@ -31,7 +26,7 @@ class NpyFile(ArrayFile[Path]):
         try:
             with handle.open("rb") as file:
                 self._header(file, handle.stat().st_size)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, error)
         name = type_name(self._dtype)
         if name is None:
@@ -51,7 +46,7 @@ class NpyFile(ArrayFile[Path]):
         try:
             with handle.open("rb") as file:
                 raw = read_bytes(file, self._begin, count).view(self._dtype)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, error)
         array = raw.reshape(self._shape[::-1]).T if self._fortran else raw.reshape(self._shape)
         return as_bits(array, self.contents.entries[name].dtype)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import lzma
 import math
-import tokenize
 import zipfile
-import zlib
 from typing import Any
 
 import numpy as np
 
-from axonometry.checkpoints.checkpoint import ArrayFile, Contents, Entry, corrupt_checkpoint
+from axonometry.checkpoints.checkpoint import DAMAGE, ArrayFile, Contents, Entry, corrupt_checkpoint
 from axonometry.checkpoints.element_types import Array, as_bits, type_name
 
 LARGEST_RATIO, LARGEST_UNPACKED = 500, 2**28
 """A compressed array may be this much larger than in the file, or have this many bytes; constant ones shrink a lot."""
-
-_DAMAGE = (
-    *(OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, MemoryError, OverflowError),
-    *(SyntaxError, TypeError, RecursionError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-)
 
 
 class NpzFile(ArrayFile[zipfile.ZipFile]):
@@ -31,7 +23,7 @@ class NpzFile(ArrayFile[zipfile.ZipFile]):
     def _open(self) -> zipfile.ZipFile:
         try:
             return zipfile.ZipFile(self.path)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, error)
 
     def _list(self, handle: zipfile.ZipFile) -> Contents:
@@ -42,7 +34,7 @@ class NpzFile(ArrayFile[zipfile.ZipFile]):
                 try:
                     shape, dtype = _header(handle, member)
                     _require_size(handle.getinfo(member), shape, dtype)
-                except _DAMAGE as error:
+                except DAMAGE as error:
                     corrupt_checkpoint(self.path, error)
                 if (known := type_name(dtype)) is None:
                     left_out.append(f"{name} ({'Python objects' if dtype.hasobject else f'numpy {dtype}'})")
@@ -55,7 +47,7 @@ class NpzFile(ArrayFile[zipfile.ZipFile]):
             with handle.open(f"{name}.npy") as stream:
                 array = np.lib.format.read_array(stream, allow_pickle=False)
                 stream.read()  # the checksum is compared at the end
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, error)
         return as_bits(array, self.contents.entries[name].dtype)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from axonometry.checkpoints.checkpoint import ArrayFile, Contents, Entry, corrupt_checkpoint, read_bytes
+from axonometry.checkpoints.checkpoint import DAMAGE, ArrayFile, Contents, Entry, corrupt_checkpoint, read_bytes
 from axonometry.checkpoints.element_types import Array, as_bits, held_as, type_name
 from axonometry.checkpoints.kinds import require_file
 from axonometry.errors import CheckpointError, MissingExtraError
@@ -21,10 +21,6 @@ LARGEST = 2**31
 """Bytes of an ONNX file; protobuf reads no more."""
 STRING = 8
 """ONNX's number of text."""
-_DAMAGE = (
-    *(OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, MemoryError, OverflowError, EOFError),
-    *(NotImplementedError, IndexError, RecursionError),
-)
 
 
 class OnnxFile(ArrayFile[Any]):
@@ -42,7 +38,7 @@ class OnnxFile(ArrayFile[Any]):
             if self.path.stat().st_size > LARGEST:
                 raise ValueError(f"a model of {self.path.stat().st_size:,} bytes")
             return onnx.load_model_from_string(self.path.read_bytes())
-        except (*_DAMAGE, DecodeError) as error:
+        except (*DAMAGE, DecodeError) as error:
             corrupt_checkpoint(self.path, error)
 
     def _list(self, handle: ModelProto) -> Contents:
@@ -54,7 +50,7 @@ class OnnxFile(ArrayFile[Any]):
                     others[name] = "text"
                 else:
                     entries[name] = self._entry(tensor)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, error)
         sparse = {one.values.name: "a sparse tensor" for one in handle.graph.sparse_initializer}
         left_out = tuple(f"{name} ({reason})" for name, reason in (others | sparse).items())
@@ -109,7 +105,7 @@ class OnnxFile(ArrayFile[Any]):
                     raw = read_bytes(file, begin, size).tobytes()
                 tensor = onnx.TensorProto(dims=tensor.dims, data_type=tensor.data_type, raw_data=raw)
             array = np.asarray(onnx.numpy_helper.to_array(tensor)).reshape(entry.shape)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, error)
         return as_bits(array.astype(held_as(entry.dtype)) if entry.stored else array, entry.dtype)
 

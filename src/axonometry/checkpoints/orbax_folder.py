@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from axonometry.checkpoints.checkpoint import (
+    DAMAGE,
     ArrayFile,
     Contents,
     Entry,
@@ -25,10 +26,6 @@ from axonometry.errors import MissingExtraError
 
 METADATA = "_METADATA"
 LARGEST_METADATA = 2**28
-_DAMAGE = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError, MemoryError),
-    *(NotImplementedError, IndexError, OverflowError),
-)
 
 
 def orbax_folder(path: Path) -> Path | None:
@@ -65,7 +62,7 @@ class OrbaxFolder(ArrayFile[Any]):
             self._store = bool(told.get("use_ocdbt", (self.path / "manifest.ocdbt").exists()))
             places = [_keys(one) for one in told["tree_metadata"].values()]
             skipped = {_name(keys) for keys, kind in places if kind in _WITHOUT}
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(metadata, error)
         for keys, _ in places:
             name = _name(keys)
@@ -88,13 +85,13 @@ class OrbaxFolder(ArrayFile[Any]):
         kvstore = {"driver": "ocdbt", "base": base, "path": f"{name}/"} if self._store else f"{base}{name}/"
         try:
             return tensorstore.open({"driver": self._driver, "kvstore": kvstore}, read=True, open=True).result()
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, f"{name}: {' '.join(str(error).split())}")
 
     def _get_array(self, handle: Any, name: str) -> Array:
         try:
             return as_bits(np.asarray(self._array_of(handle, name).read().result()), self.contents.entries[name].dtype)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, f"{name}: {' '.join(str(error).split())}")
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axonometry.checkpoints.checkpoint import ArrayFile, Contents, Entry, corrupt_checkpoint, read_bytes
+from axonometry.checkpoints.checkpoint import DAMAGE, ArrayFile, Contents, Entry, corrupt_checkpoint, read_bytes
 from axonometry.checkpoints.element_types import PAIRS, Array, held_as
 from axonometry.checkpoints.kinds import LONGEST_HEADER
 
@@ -45,7 +45,6 @@ _TYPES = {
 }
 _UNNAMED_BITS = {"F6_E2M3": 6, "F6_E3M2": 6}
 """Bits of the types that torch does not have."""
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class SafetensorsFile(ArrayFile[Path]):
         try:
             with handle.open("rb") as file:
                 self._places = _places(file, handle.stat().st_size)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             corrupt_checkpoint(self.path, error)
         entries, unread = {}, {}
         for name, place in sorted(self._places.items()):

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import io
 import mmap
-import pickle  # noqa: S403 - for its exceptions
 import struct
 import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ import torch
 from torch import Tensor
 
 from axonometry.checkpoints import nesting
-from axonometry.checkpoints.checkpoint import Contents, Entry, File, corrupt_checkpoint
+from axonometry.checkpoints.checkpoint import DAMAGE, Contents, Entry, File, corrupt_checkpoint
 from axonometry.checkpoints.element_types import name_of
 from axonometry.checkpoints.pickles import read_pickle
 from axonometry.checkpoints.slices import Slice, begin_of_member
@@ -41,13 +39,6 @@ LARGEST_PICKLE = 2**30
 """Bytes of an archive's ``data.pkl``."""
 LARGEST_RATIO = 200
 """How much larger than in the file a compressed storage may be; torch compresses none, and numbers hardly shrink."""
-
-DAMAGE = (
-    *(OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, EOFError, AssertionError),
-    *(OverflowError, RecursionError, MemoryError, NotImplementedError),
-    *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile, zlib.error),
-)
-"""What Python's and torch's readers raise for corrupt files."""
 
 
 class Container(ABC):
