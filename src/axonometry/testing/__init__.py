@@ -3,6 +3,7 @@
 from axonometry.testing.checks import (
     check_adjoint as check_adjoint,
     check_against_dense as check_against_dense,
+    check_permutations as check_permutations,
     matrix as matrix,
 )
 from axonometry.testing.layers import graph_of as graph_of, layers_of as layers_of

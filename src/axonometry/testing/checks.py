@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
 
 from axonometry.values import NodeValues
 
@@ -69,6 +71,45 @@ def check_against_dense(graph: NeuralGraph, dense: Tensor) -> None:
                 f"{int(wrong.sum())} entries of {label} differ, the first: {labels[source]} -> {labels[target]} is "
                 f"{float(found[target, source])!r}, expected {float(expected[target, source])!r}"
             )
+
+
+def check_permutations(graph: NeuralGraph, module: nn.Module, *args: Any, draws: int = 2, seed: int = 0) -> None:
+    """Check that a network computes the same after random exchanges of its neurons.
+
+    Args:
+        graph: The captured module.
+        module: The module, in evaluation mode; it is not changed.
+        args: What it is run on.
+        draws: How many exchanges are drawn.
+        seed: Seed of the first; the others follow.
+
+    Raises:
+        AssertionError: An output differs; the message says by how much of the largest entry.
+
+    >>> from axonometry.program import capture
+    >>> network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    >>> check_permutations(capture(network, torch.zeros(1, 3)), network, torch.randn(5, 3))
+    """
+    from axonometry.program import permutations, permute
+
+    found = permutations(graph)
+    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    with torch.no_grad():
+        expected = _outputs(functional_call(module, state, args))
+        for draw in range(seed, seed + draws):
+            moved = _outputs(functional_call(module, permute(state, graph, found.random(draw)), args))
+            for before, after in zip(expected, moved, strict=True):
+                tolerance = _TOLERANCE[before.dtype] * max(float(before.abs().max()), 1e-6)
+                difference = float((after - before).abs().max())
+                assert difference <= tolerance, (
+                    f"an exchange (seed {draw}) changes an output by {difference:.1e}, more than {tolerance:.1e}"
+                )
+
+
+def _outputs(result: Any) -> list[Tensor]:
+    """The floating-point tensors of a result."""
+    leaves = tree_leaves(result)
+    return [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point() and leaf.numel()]
 
 
 def matrix(graph: NeuralGraph, *, transposed: bool = False) -> Tensor:

@@ -17,7 +17,7 @@ its place inside its block: under rotary embeddings, coordinate 3 of one head ma
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ class Atoms:
     def __init__(self) -> None:
         self._joined = [FIXED]
         self._above: dict[int, int] = {}
+        self._below: dict[int, set[int]] = {}
         self._pins: dict[int, frozenset[tuple[int, int]]] = {}
         self._fixed: set[int] = {FIXED}
 
@@ -75,34 +76,19 @@ class Atoms:
     def join(self, a: Ids, b: Ids) -> None:
         """Places that move together, pair by pair; shapes broadcast."""
         a, b = np.broadcast_arrays(a, b)
-        pairs = np.unique(np.stack([self.roots(a).ravel(), self.roots(b).ravel()]), axis=1).T.tolist()
-        inside = [(p, self.above(p), self.above(q)) for p, q in pairs] if self._above else []
-        for p, q in pairs:
+        pairs = np.unique(np.stack([self.roots(a).ravel(), self.roots(b).ravel()]), axis=1)
+        inside = [(atom, self.above(atom)) for atom in np.unique(pairs).tolist()] if self._above else []
+        for p, q in pairs.T.tolist():
             self._join(p, q)
         content: dict[int, set[int]] = defaultdict(set)
-        edges = [(p, q) for _, p, q in inside if p is not None and q is not None]
-        for atom, *blocks in inside:
-            for block in blocks:
-                if block is not None and None not in blocks:
-                    content[block].add(self.find(atom))
-        self._unite(content, edges)
-
-    def _unite(self, content: Mapping[int, set[int]], edges: Iterable[tuple[int, int]]) -> None:
-        """Join blocks that hold the same clusters; fix clusters that stand in blocks which divide them differently.
-
-        Heads 0 and 1 that read one head of keys hold the same clusters once these are joined: one block. Groups
-        {0, 1}, {2, 3} of a normalisation and {0}, {1}, {2}, {3} of a convolution divide four channels differently:
-        no exchange keeps both.
-        """
-        differ = [(p, q) for p, q in edges if p != q and content[p] != content[q]]
-        if differ:
-            self.fix(np.array(sorted({atom for pair in differ for block in pair for atom in content[block]})))
-            self.fix(np.array(sorted({block for pair in differ for block in pair})))
-            return
-        apart = sorted({(p, q) for p, q in edges if p != q})
-        if apart:
-            left, right = np.array(apart).T
-            self.join(left, right)
+        blocks: dict[int, set[int]] = defaultdict(set)
+        for atom, block in inside:
+            if block is not None:
+                blocks[self.find(atom)].add(block)
+                content[block].add(self.find(atom))
+        met = [sorted(some) for some in blocks.values() if len(some) > 1]
+        shared = {block: {one for one in content[block] if len(blocks[one]) > 1} for some in met for block in some}
+        self._unite(shared, met)
 
     def _join(self, a: int, b: int) -> None:
         a, b = self.find(a), self.find(b)
@@ -112,10 +98,33 @@ class Atoms:
         self._joined[gone] = kept
         if gone in self._fixed:
             self._fixed.add(kept)
-        if gone in self._above:
-            self._above.setdefault(kept, self._above[gone])
+        if gone in self._above and kept not in self._above:
+            self._put(kept, self._above[gone])
         if gone in self._pins:
             self._pins[kept] = self.pins(kept) | self._pins[gone]
+        if gone in self._below:
+            self._below[kept] = self._below.get(kept, set()) | self._below.pop(gone)
+
+    def _put(self, atom: int, block: int) -> None:
+        self._above[atom] = block
+        self._below.setdefault(self.find(block), set()).add(atom)
+
+    def _unite(self, content: Mapping[int, set[int]], met: Iterable[Sequence[int]]) -> None:
+        """Blocks that turn out to hold the same clusters are one; what stands against that is fixed.
+
+        Heads 0 and 1 that read one head of keys hold the same clusters once these are joined: one block. If each has
+        values of its own, too, these would be mixed in one block: the heads stay two, and cannot move. Groups {0, 1},
+        {2, 3} of a normalisation and {0}, {1}, {2}, {3} of a convolution divide four channels differently: no exchange
+        of channels keeps both.
+        """
+        for some in _components(met):
+            own = {block: {self.find(atom) for atom in self._below.get(self.find(block), ())} for block in some}
+            if any(content[block] != content[some[0]] for block in some):
+                self.fix(np.array(sorted({atom for block in some for atom in content[block]} | set(some))))
+            elif sum(bool(own[block] - content[block]) for block in some) > 1:
+                self.fix(np.array(some))
+            else:
+                self.join(np.array(some[1:]), np.array(some[:1]))
 
     def blocks(self, members: Ids, blocks: Ids | None = None) -> Ids:
         """Blocks above clusters.
@@ -130,10 +139,10 @@ class Atoms:
         """
         blocks = self.new(len(members)) if blocks is None else blocks
         rows = [set(np.unique(row).tolist()) for row in self.roots(members)]
-        content: dict[int, set[int]] = {}
         first: dict[frozenset[int], int] = {}
         for row, block in zip(rows, blocks.tolist(), strict=True):  # blocks of the same clusters are one block
             self._join(first.setdefault(frozenset(row), block), block)
+        content: dict[int, set[int]] = {}
         for row, block in zip(rows, blocks.tolist(), strict=True):
             if content.setdefault(self.find(block), row) != row:  # one block cannot tell these rows apart: each stays
                 self.fix(blocks)
@@ -144,17 +153,18 @@ class Atoms:
             self.fix(members)
             self.fix(blocks)
             return blocks
-        edges = []
+        met = []
         for block, row in list(content.items()):
             for atom in row:
                 above = self.above(atom)
-                if above is not None:
-                    edges.append((block, above))
+                if above is not None and above != block:
+                    met.append((block, above))
                     content.setdefault(above, set()).add(atom)
-        self._unite(content, edges)
+        self._unite(content, met)
         for row, block in zip(rows, blocks.tolist(), strict=True):
             for atom in row:
-                self._above.setdefault(self.find(atom), self.find(block))
+                if self.above(atom) is None:
+                    self._put(self.find(atom), self.find(block))
         return blocks
 
     def pin_down(self, members: Ids) -> Ids:
@@ -169,3 +179,12 @@ class Atoms:
             for root, place in zip(some.tolist(), places.tolist(), strict=True):
                 self._pins[root] = self.pins(root) | {(call, place)}
         return blocks
+
+
+def _components(met: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Blocks that meet, directly or through others."""
+    of: dict[int, set[int]] = {}
+    for some in met:
+        whole = set(some).union(*(of.get(block, set()) for block in some))
+        of.update(dict.fromkeys(whole, whole))
+    return [sorted(one) for one in {id(one): one for one in of.values()}.values()]

@@ -90,6 +90,9 @@ def _hold(atoms: Atoms, layer: Layer, name: str, value: Labels, letters: str) ->
         return None
     part = own.get("".join(shared))
     if part is None:
+        for other, own_layer in own.items():
+            if set(other) & set(shared):
+                atoms.fix(own_layer.atoms)
         fixed = [c for c in shared if value.varies(letters.index(c))]
         pin(atoms, layer, [name.index(c) for c in fixed])
         return None

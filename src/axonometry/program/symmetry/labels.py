@@ -100,7 +100,12 @@ def layer_of(full: Tensor) -> Layer | None:
 def moved(atoms: Atoms, value: Labels, operation: Callable[[Tensor], Tensor]) -> Labels:
     """The labels of a result whose every entry is one entry of a value: of a view, a permutation, a slice."""
     result = operation(torch.empty(value.shape, dtype=torch.int64, device="meta"))
-    layers = [layer_of(_applied(operation, layer.full(value.shape))) for layer in value.layers]
+    layers = []
+    for layer in value.layers:
+        full = _applied(operation, layer.full(value.shape))
+        layers.append(layer_of(full))
+        if layers[-1] is None and full.numel():  # one entry is taken out, as by x[:, 0]: which one it is has a meaning
+            atoms.fix(full.flatten()[:1].numpy())
     constant = None if value.constant is None else operation(value.constant)
     return Labels(tuple(result.shape), disjoint(atoms, [layer for layer in layers if layer]), constant)
 

@@ -25,7 +25,10 @@ def convolution_labels(
         return _plus_channels(atoms, Labels(shape, result.layers), bias)
     fix(atoms, weight, [1])
     rows, inputs = weight.over([0]), value.over([1])
+    if rows is None and groups == shape[1] == value.shape[1] and not weight.varies(0):  # a blur: one kernel for all
+        return _plus_channels(atoms, Labels(shape, value.layers), bias)
     if rows is None:
+        fix(atoms, value)
         return Labels(shape)
     outputs = rows.atoms.reshape(groups, -1)
     if inputs is None:
