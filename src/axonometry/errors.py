@@ -1,5 +1,7 @@
 """Exceptions that say what is wrong, and what to do about it."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 
@@ -20,11 +22,29 @@ class AxonometryError(Exception):
     def __init__(self, rule: str, came: str = "", remedy: str = "") -> None:
         self.rule, self.came, self.remedy = rule, came, remedy
         sentences = [f"{rule}; got {came}" if came else rule, remedy]
-        super().__init__(". ".join(sentence.rstrip(".") for sentence in sentences if sentence) + ".")
+        super().__init__(" ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence).replace("?.", "?"))
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
         """Survive the way back from a worker process."""
         return type(self), (self.rule, self.came, self.remedy)
+
+
+def closest(names: str | Iterable[str], known: Iterable[str], remedy: str = "") -> str:
+    """The remedy for names that are not known: first the known ones that each is close to, if there are any.
+
+    >>> closest("adaam", ["sgd", "adam", "adamw"], "Choose from: sgd, adam, adamw")
+    'Did you mean adam or adamw? Choose from: sgd, adam, adamw'
+    >>> closest("vgg", ["lenet"], "Choose from: lenet"), closest(["sead", "tempo"], ["seed"])
+    ('Choose from: lenet', 'Did you mean seed?')
+
+    Args:
+        names: The wrong name, or several.
+        known: The right ones.
+        remedy: What the user can do besides.
+    """
+    there, wrong = list(known), [names] if isinstance(names, str) else list(names)
+    near = dict.fromkeys(match for name in wrong for match in get_close_matches(name, there, n=2))
+    return f"Did you mean {' or '.join(near)}? {remedy}".rstrip() if near else remedy
 
 
 def corrupt_file(path: Path, found: object) -> str:

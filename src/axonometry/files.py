@@ -18,6 +18,7 @@ import os
 import secrets
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -63,9 +64,7 @@ def atomic_write(path: Path, *, parents: bool = False) -> Iterator[Path]:
         WriteError: The file could not be written; ``path`` is what it was before.
     """
     # A name of its own for every write: two processes that shared one would rename each other's half.
-    other = irregular(path) if path.name and "\0" not in str(path) else "no name of a file"
-    if other is not None:  # a rename would put the file in the place of /dev/null
-        raise WriteError("a file is written to the name of a file", f"{path}, which is {other}", "Choose another path")
+    _require_name(path)
     partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PARTIAL}")
     try:
         if not path.parent.exists():
@@ -83,6 +82,34 @@ def atomic_write(path: Path, *, parents: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a path at which no file could be written: before long work, whose result would be lost.
+
+    Folders that are missing can be made later; nothing is left behind.
+
+    Raises:
+        WriteError: It is a folder, a device or a pipe, or the nearest folder that there is takes no file.
+
+    >>> require_writable(Path("."))
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.WriteError: a file is written to the name of a file; got ., which is no name of a file. Choose...
+    """
+    _require_name(path)
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise WriteError(*_explained(path, error)) from error
+
+
+def _require_name(path: Path) -> None:
+    other = irregular(path) if path.name and "\0" not in str(path) else "no name of a file"
+    if other is not None:  # a rename would put the file in the place of /dev/null
+        raise WriteError("a file is written to the name of a file", f"{path}, which is {other}", "Choose another path")
 
 
 def write_text(path: Path, text: str, *, parents: bool = False) -> None:

@@ -120,7 +120,7 @@ def test_what_was_trained(results: Results) -> None:
     assert rows.loc["narrow", ["title", "networks", "seeds", "parameters", "performance"]].tolist() == [
         *("narrow networks", 2, 2, 64 * 3 + 3 + 3 * 10 + 10, "accuracy")
     ]
-    assert rows.loc["wide", "least"] <= rows.loc["wide", "median"] <= rows.loc["wide", "most"]
+    assert rows.loc["wide", "minimum"] <= rows.loc["wide", "median"] <= rows.loc["wide", "maximum"]
 
 
 def test_trials_record_the_measures_that_they_ask_for(results: Results) -> None:
@@ -206,7 +206,7 @@ def test_the_markdown_page(results: Results) -> None:
 
 def test_the_html_page(results: Results) -> None:
     page = results_page(results, command="x")
-    assert [tab.name for tab in page.tabs] == ["In short", "First", "Second"]
+    assert [tab.name for tab in page.tabs] == ["Summary", "First", "Second"]
     tiles = page.tabs[0].blocks[0]
     assert isinstance(tiles, Facts)
     assert tiles.items["holds here"] == 2

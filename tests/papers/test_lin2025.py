@@ -34,7 +34,7 @@ SIZES = Sizes(noised=15, ranked=40)
 KEPT = {
     "lmap": ("tanh, 600 images", "linear, 600 images"),
     "phases": ("SGD 0.03", "SGD 0.2"),
-    "depth": ("1 layers of 16, he", "4 layers of 16, he"),
+    "depth": ("1 layer of 16, he", "4 layers of 16, he"),
     "flat-minima": ("batch of 16", "batch of 1000"),
     "grokking": ("addition modulo 23",),
     "double-descent": ("width 2", "width 64"),

@@ -11,6 +11,7 @@ import typer
 
 from axonometry.cli import analyze, basins, demo, experiment, modes, predict, runs, terminal
 from axonometry.errors import AxonometryError
+from axonometry.papers import PAPERS
 from axonometry.version import __version__
 
 app = typer.Typer(
@@ -26,8 +27,10 @@ app.command("basins")(basins.basins_command)
 app.command("modes")(modes.modes_command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(predict.app, name="predict")
-app.command("paper", help=experiment.PAPER)(experiment.experiment)
-app.command("experiment", help=experiment.EXPERIMENT)(experiment.experiment)
+app.command("paper", help=experiment.PAPER)(experiment.command("NAME", f"Of the paper: {', '.join(PAPERS)}."))
+app.command("experiment", help=experiment.EXPERIMENT)(
+    experiment.command("FILE.py:NAME", "A variable of a file, an Experiment.")
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.options import Json
+from axonometry.cli.options import Json, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ SEEDS = range(48)
 
 def demo_command(
     *,
-    report: Annotated[Path, typer.Option(help="Output file.")] = Path("report.html"),
+    report: Annotated[Path, typer.Option(callback=output, help="Output file for the HTML page.")] = Path("report.html"),
     folder: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/demo"),
     as_json: Json = False,
 ) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.options import Data, Json, Report
+from axonometry.cli.options import Data, Json, Report, output
 from axonometry.papers import PAPERS
 
 if TYPE_CHECKING:
@@ -27,16 +29,17 @@ EXPERIMENT = (
 )
 
 
+Markdown = Annotated[Path | None, typer.Option(callback=output, help="Output file for Markdown; charts go beside it.")]
+
+
 def experiment(
-    place: Annotated[str, typer.Argument(metavar="NAME", help="A paper, or FILE.py:NAME of a variable in a file.")],
+    place: str,
     *,
-    scale: Annotated[
-        str | None, typer.Option(help="Scale: tiny, small, full, or another one of the experiment; small by default.")
-    ] = None,
+    scale: Annotated[str | None, typer.Option(help="Its size: tiny, small, full...; small by default.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Only this section and its networks; repeatable.")] = None,
     folder: Annotated[Path | None, typer.Option(help="Folder of the runs; runs/NAME by default.")] = None,
     report: Report = None,
-    table: Annotated[Path | None, typer.Option(help="Output file for Markdown; charts are written beside it.")] = None,
+    table: Markdown = None,
     as_json: Json = False,
     seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds; that of the scale by default.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; for training one per core by default.")] = None,
@@ -55,12 +58,9 @@ def experiment(
         results = run(
             found, scale, folder=where, only=only or (), seeds=seeds, data=data, workers=workers, progress=move
         )
-        chosen = [
-            f"--scale {scale}",
-            *(f"--only {name}" for name in only or ()),
-            *([f"--seeds {seeds}"] if seeds else []),
-        ]
-        command = " ".join(["axonometry", kind, place, *chosen])
+        chosen = {"scale": [scale], "only": only or (), "seeds": [seeds] if seeds else ()}
+        options = [f"--{name} {value}" for name, values in chosen.items() for value in values]
+        command = " ".join(["axonometry", kind, place, *options])
         if table is not None:
             write_markdown(results, table, command=f"{command} --table {table}")
         if report is not None:
@@ -69,6 +69,20 @@ def experiment(
         terminal.note(line)
     for path in filter(None, (table, report)) if not as_json else ():
         terminal.note(f"Wrote {path}")
+
+
+def command(metavar: str, words: str) -> Callable[..., None]:
+    """:func:`experiment` as a command that calls its argument by a name of its own.
+
+    Args:
+        metavar: What the argument is called in the help.
+        words: What it is.
+    """
+    signature, made = inspect.signature(experiment, eval_str=True), wraps(experiment)(partial(experiment))
+    place, *options = signature.parameters.values()
+    place = place.replace(annotation=Annotated[str, typer.Argument(metavar=metavar, help=words)])
+    made.__signature__ = signature.replace(parameters=[place, *options])  # type: ignore[attr-defined]
+    return made
 
 
 def _shown(results: Results, *, as_json: bool) -> Iterator[str]:

@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Report = Annotated[Path | None, typer.Option(help="Output file for an HTML page.")]
+from axonometry.files import require_writable
+
+
+def output(path: Path | None) -> Path | None:
+    """An output file, refused before any work is done where it could not be written at the end.
+
+    Raises:
+        WriteError: It could not be written.
+    """
+    if path is not None:
+        require_writable(path)
+    return path
+
+
+Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
+Report = Annotated[Path | None, typer.Option(callback=output, help="Output file for an HTML page.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the image data.", envvar="AXONOMETRY_DATA")]
 RunPaths = Annotated[list[Path], typer.Argument(help="Run folders, or folders of runs.")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.options import Json, Report, RunPaths
+from axonometry.cli.options import Json, Report, RunPaths, output
 from axonometry.errors import PredictionError
 from axonometry.progress import Progress
 
@@ -28,7 +28,7 @@ Epochs = Annotated[int, typer.Option(min=1, help="Number of epochs to predict fr
 def fit_predictor(
     runs: RunPaths,
     *,
-    out: Annotated[Path, typer.Option(help="Output file.")],
+    out: Annotated[Path, typer.Option(callback=output, help="Output file of the predictor.")],
     features: Annotated[str, typer.Option(help="Feature set, or several joined by +.")] = "graph+curve",
     epochs: Epochs = 5,
     as_json: Json = False,

@@ -44,8 +44,8 @@ def markdown(results: Results, *, command: str = "", figures: str = "figures") -
         f"# {experiment.title}",
         f"{by} {machine(results)}",
         experiment.about,
-        "## In short",
-        "\n".join(f"- {line}" for line in in_short(results)),
+        "## Summary",
+        "\n".join(f"- {line}" for line in summary_lines(results)),
         "## How to read it",
         f"- {RULE}" if not experiment.how else f"- {RULE}\n{experiment.how.strip()}",
         *(text for name, section in results.sections.items() for text in _section(name, section, figures)),
@@ -55,7 +55,7 @@ def markdown(results: Results, *, command: str = "", figures: str = "figures") -
     return "\n\n".join(filter(None, parts))
 
 
-def in_short(results: Results) -> list[str]:
+def summary_lines(results: Results) -> list[str]:
     """A line a claim: its verdict, its words, its numbers; and what was not run."""
     lines = [
         f"{claim.words} ({name}). **{claim.verdict.capitalize()}.** {sentence(claim.numbers)}"
@@ -89,7 +89,14 @@ def conditions_table(results: Results) -> Table:
         )
         for row in results.conditions.to_dict("records")
     ]
-    columns = ("condition", "networks", "seeds", "parameters", "performance on test data", "least, quartiles, most")
+    columns = (
+        "condition",
+        "networks",
+        "seeds",
+        "parameters",
+        "performance on test data",
+        "minimum, quartiles, maximum",
+    )
     return Table(columns, tuple(rows), "What was trained")
 
 

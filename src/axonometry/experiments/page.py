@@ -24,7 +24,7 @@ def results_page(results: Results, *, command: str = "") -> Page:
         MissingExtraError: plotly is not installed.
     """
     experiment = results.experiment
-    tabs = [Tab("In short", tuple(_short(results)))]
+    tabs = [Tab("Summary", tuple(_summary(results)))]
     tabs += [
         Tab(name.replace("-", " ").capitalize(), tuple(_section(found))) for name, found in results.sections.items()
     ]
@@ -34,15 +34,15 @@ def results_page(results: Results, *, command: str = "") -> Page:
     return Page(experiment.title, experiment.about, tuple(tabs), facts, command)
 
 
-def _short(results: Results) -> Iterator[Block]:
+def _summary(results: Results) -> Iterator[Block]:
     facts = {"networks": results.networks, "conditions": len(results.conditions)}
     yield Facts(facts | counts(results.claims), prominent=True)
     rows = tuple(
-        (claim.verdict, _bare(claim.words), name)
+        (claim.verdict, _bare(claim.words), _bare(claim.numbers), name)
         for name, section in results.sections.items()
         for claim in section.claims
     )
-    yield Table(("verdict", "claim", "section"), rows, "Claims", _bare(RULE))
+    yield Table(("verdict", "claim", "numbers", "section"), rows, "Claims", _bare(RULE))
     if results.not_run:
         yield Prose(f"Not run in this call: {', '.join(results.not_run)}.")
     yield conditions_table(results)

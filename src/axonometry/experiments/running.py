@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from axonometry.errors import ConfigurationError
+from axonometry.errors import ConfigurationError, closest
 from axonometry.experiments.experiment import Context, Experiment, Measurements, Trial, recorded
 from axonometry.experiments.section import Claim, Section
 from axonometry.populations import Population, train_population
@@ -19,7 +19,7 @@ from axonometry.populations.objectives import EVALUATION_METRICS
 from axonometry.progress import Progress, prefixed, silent
 
 T = TypeVar("T")
-QUANTILES = {"least": 0.0, "lower": 0.25, "median": 0.5, "upper": 0.75, "most": 1.0}
+QUANTILES = {"minimum": 0.0, "lower": 0.25, "median": 0.5, "upper": 0.75, "maximum": 1.0}
 """Of a condition's performance on test data."""
 
 
@@ -31,8 +31,8 @@ class Results:
         experiment: The experiment.
         scale: Name of the scale.
         sections: By name; those that were asked for.
-        conditions: A row a condition: condition, title, networks, seeds, parameters, performance (its name), least,
-            lower, median, upper, most.
+        conditions: A row a condition: condition, title, networks, seeds, parameters, performance (its name),
+            minimum, lower (quartile), median, upper, maximum.
         measurements: What the sections were read from.
         trained: Networks that this call trained; the others were there.
         seconds: Duration of the call.
@@ -139,7 +139,8 @@ def chosen(there: Mapping[str, T], name: str, kind: str) -> T:
     10
     """
     if name not in there:
-        raise ConfigurationError(f"no such {kind}: {name}", "", f"Choose from: {', '.join(there)}")
+        remedy = closest(name, there, f"Choose from: {', '.join(there)}")
+        raise ConfigurationError(f"no such {kind}: {name}", "", remedy)
     return there[name]
 
 
@@ -172,16 +173,13 @@ def _trained(
 def _measured(
     experiment: Experiment, trials: Sequence[Trial], populations: Mapping[str, Population], context: Context
 ) -> dict[tuple[str, str], pd.DataFrame]:
-    frames = {}
+    measure = experiment.measure if callable(experiment.measure) else recorded
+    frames, also = {}, (context.options, str(context.data))
     for (name, condition), mine in _grouped(trials, "population", "condition").items():
         own = {trial.configuration.identity: populations[name].runs[trial.configuration.identity] for trial in mine}
         networks = replace(populations[name], runs=own)
         saying = context.saying(f"measuring {context.title(condition or name)}")
-        if callable(experiment.measure):
-            also = (context.options, str(context.data))
-            frames[name, condition] = context.cached(experiment.measure, networks, also=also, unkeyed=(saying,))
-        else:
-            frames[name, condition] = recorded(networks, saying)
+        frames[name, condition] = context.cached(measure, networks, also=also, unkeyed=(saying,))
     return frames
 
 

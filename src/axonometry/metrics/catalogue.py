@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from axonometry.errors import ConfigurationError
+from axonometry.errors import ConfigurationError, closest
 from axonometry.metrics.labels import has_labels
 from axonometry.metrics.rows import Row, moment_rows
 from axonometry.program.readings.samples import Samples
@@ -282,9 +282,8 @@ def _check(names: list[str], samples: Samples | None, *, labelled: bool) -> None
     """Refuse names that are not in the catalogue, and measures that lack their samples or labels."""
     for name in names:
         if name not in CATALOGUE:
-            raise ConfigurationError(
-                "a measure is named as in the catalogue", repr(name), f"There are: {', '.join(CATALOGUE)}"
-            )
+            remedy = closest(name, CATALOGUE, f"There are: {', '.join(CATALOGUE)}")
+            raise ConfigurationError("a measure is named as in the catalogue", repr(name), remedy)
     if samples is None and needing_samples(names):
         raise ConfigurationError(
             "this measure is of samples that run through the network",

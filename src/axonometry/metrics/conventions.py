@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from axonometry.errors import ConfigurationError
+from axonometry.errors import ConfigurationError, closest
 
 
 def check_convention(name: str, known: Collection[str]) -> None:
@@ -24,6 +24,5 @@ def check_convention(name: str, known: Collection[str]) -> None:
     axonometry.errors.ConfigurationError: a convention is one of the measure's own; got 'sums'. Choose...
     """
     if name not in known:
-        raise ConfigurationError(
-            "a convention is one of the measure's own", repr(name), f"Choose from: {', '.join(known)}"
-        )
+        remedy = closest(name, known, f"Choose from: {', '.join(known)}")
+        raise ConfigurationError("a convention is one of the measure's own", repr(name), remedy)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from axonometry.errors import ConfigurationError
+from axonometry.errors import ConfigurationError, closest
 from axonometry.files import parse_json
 from axonometry.populations.datasets import DATASETS
 from axonometry.populations.families import NETWORKS, Architecture
@@ -272,8 +272,8 @@ class RunConfiguration:
         known = [field.name for field in fields(cls)]
         unknown = [str(key) for key in values if key not in known]
         if unknown:
-            rule = f"a run's configuration has the keys {', '.join(known)}"
-            raise ConfigurationError(rule, f"`{'`, `'.join(unknown)}`", "Correct the spelling or leave it out")
+            rule = f"a run's configuration has no key `{'`, `'.join(unknown)}`"
+            raise ConfigurationError(rule, "", closest(unknown, known, f"It has the keys {', '.join(known)}"))
         annotations = {field.name: str(field.type) for field in fields(cls)}
         return cls(**{name: typed(name, annotations[name], value) for name, value in values.items()})
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from axonometry.errors import ConfigurationError
+from axonometry.errors import ConfigurationError, closest
 from axonometry.populations.autoencoders import ConvolutionalAutoencoder, DenseAutoencoder
 from axonometry.populations.cifar_networks import AlexNetLike, LeNet, Shape, VGGLike
 from axonometry.populations.cifar_resnet import CifarResNet
@@ -211,7 +211,8 @@ class Architecture:
                 rule = f"{self.family} has no choice of `{name}`"
                 raise ConfigurationError(rule, f"`{name}` {value!r}", "Leave it out")
         if self.size is not None and self.size not in family.sizes:
-            raise ConfigurationError(f"`size` of {self.family} is one of {', '.join(family.sizes)}", repr(self.size))
+            rule = f"`size` of {self.family} is one of {', '.join(family.sizes)}"
+            raise ConfigurationError(rule, repr(self.size), closest(self.size, family.sizes))
         if self.size is not None and self.units is not None:
             came = f"{self.size} and {self.units}"
             raise ConfigurationError("`units` stand in place of `size`", came, "Leave one of them out")
@@ -228,15 +229,17 @@ class Architecture:
         if not 0 <= self.dropout < 1:
             raise ConfigurationError("`dropout` is at least 0 and below 1", str(self.dropout))
         if self.cell not in CELLS:
-            raise ConfigurationError(f"`cell` is one of {', '.join(CELLS)}", repr(self.cell))
+            rule = f"`cell` is one of {', '.join(CELLS)}"
+            raise ConfigurationError(rule, repr(self.cell), closest(self.cell, CELLS))
         self._check_layers()
 
     def _check_layers(self) -> None:
         if self.widths is not None and min(self.widths, default=1) < 1:
             raise ConfigurationError("`widths` are at least 1", str(list(self.widths)))
-        if self.normalisation not in ("none", *NORMALISATIONS):
-            known = ", ".join(("none", *NORMALISATIONS))
-            raise ConfigurationError(f"`normalisation` is one of {known}", repr(self.normalisation))
+        known = ("none", *NORMALISATIONS)
+        if self.normalisation not in known:
+            rule = f"`normalisation` is one of {', '.join(known)}"
+            raise ConfigurationError(rule, repr(self.normalisation), closest(self.normalisation, known))
         if not 0 < self.norm_momentum <= 1:
             raise ConfigurationError("`norm_momentum` is above 0 and at most 1", str(self.norm_momentum))
         if self.norm_momentum != _NEUTRAL["norm_momentum"] and self.normalisation != "batch":

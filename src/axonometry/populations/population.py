@@ -205,7 +205,7 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
         The population of exactly these configurations, in their order.
 
     Raises:
-        ConfigurationError: The number of workers makes no sense.
+        ConfigurationError: The number of workers makes no sense, or there is no such measure.
         DataError: A data set's file is missing.
         RunError: Runs failed; or a run's folder holds something else.
     """

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, ParamSpec, TypeVar
 
-from axonometry.errors import AxonometryError, ConfigurationError
+from axonometry.errors import AxonometryError, ConfigurationError, closest
 from axonometry.registering import note_caller
 
 Entry = TypeVar("Entry")
@@ -95,7 +95,7 @@ class Registry(Mapping[str, Entry], Generic[Facts, Entry]):
         """
         if name not in self._entries:
             remedy = "Correct the spelling, or import the file that registers it: axonometry --import FILE.py"
-            raise self._error(f"{self._what} is one of {', '.join(self)}", repr(name), remedy)
+            raise self._error(f"{self._what} is one of {', '.join(self)}", repr(name), closest(name, self, remedy))
         return self._entries[name]
 
 

@@ -23,6 +23,7 @@ from axonometry.populations.loop import Stop
 from axonometry.populations.parts import import_places
 from axonometry.populations.training import train
 from axonometry.registering import Place, registering_places
+from axonometry.trajectory.choices import known_measures
 
 
 @runtime_checkable
@@ -61,6 +62,9 @@ class Work:
     measures: tuple[str, ...]
     stop: Stop | None
     parts: tuple[Place, ...] = field(default_factory=registering_places)
+
+    def __post_init__(self) -> None:
+        known_measures(self.measures)  # here, before a process is started, and not once in every one of them
 
     def __call__(self, configuration: RunConfiguration) -> None:
         """Train one run."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from axonometry.errors import PredictionError
+from axonometry.errors import PredictionError, closest
 
 CONFIGURATION, MOVEMENT, PARAMETER = "configuration", "movement", "parameter"
 ACCURACY = "accuracy"
@@ -82,7 +82,7 @@ def parts_of(name: str) -> list[str]:
     parts = [part.strip() for part in name.split("+")] if isinstance(name, str) else [repr(name)]
     unknown = [part for part in parts if part not in FEATURE_SETS]
     if unknown:
-        remedy = f"There are: {', '.join(FEATURE_SETS)}; join them by +"
+        remedy = closest(unknown, FEATURE_SETS, f"There are: {', '.join(FEATURE_SETS)}; join them by +")
         raise PredictionError("features are named sets", repr(", ".join(unknown)), remedy)
     return parts
 

@@ -60,7 +60,7 @@ def save_predictor(predictor: Any, path: Path) -> None:
         "horizons": {str(epochs): _state_of(horizon) for epochs, horizon in predictor.models_.items()},
     }
     body = skops.io.dumps(content)
-    with atomic_write(path) as partial:
+    with atomic_write(path, parents=True) as partial:
         partial.write_bytes(b"%s %d %s\n%s" % (_MAGIC, FORMAT, hashlib.sha256(body).hexdigest().encode(), body))
 
 

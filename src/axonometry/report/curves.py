@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_CURVES = 8
 """Lines that readers can distinguish."""
+FEW_PLACES = 10
+"""Places on the horizontal axis that are labelled themselves."""
 _DASHES = ("solid", "dash", "dot")
 _SVG_DASHES = ("", "7 4", "2 4")
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM, _LINE = 720, 300, 56, 30, 44, 20
@@ -42,7 +44,8 @@ def curves(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> go.Fig
         log: Whether the horizontal axis is logarithmic.
 
     Returns:
-        The figure; its vertical axis shows all lines, bands may exceed it. Traces are named after their lines.
+        The figure; its vertical axis shows all lines, bands that are far wider exceed it. Traces are named after their
+        lines.
     """
     figure = blank(x, y)
     for number, (name, part, colour) in enumerate(_parts(values)):
@@ -63,7 +66,9 @@ def curves(values: pd.DataFrame, *, x: str, y: str, log: bool = False) -> go.Fig
     low, high = _limits(values)
     figure.update_yaxes(range=[low, high])
     if log:
-        figure.update_xaxes(type="log", exponentformat="power", dtick="D2")
+        figure.update_xaxes(type="log")
+    places = _tick_places(values["x"].to_numpy(dtype=float), log=log)
+    figure.update_xaxes(tickvals=places, ticktext=[f"{place:,g}" for place in places])
     return figure
 
 
@@ -114,6 +119,7 @@ class _Frame:
         known = places[places > 0] if log else places
         ends = (float(known.min()), float(known.max())) if len(known) else (1.0, 2.0)
         self.ends = ends if ends[0] < ends[1] else (ends[0] / 2, ends[0] * 2 + 1)
+        self.places = _tick_places(places, log=log)
 
     @classmethod
     def of(cls, values: pd.DataFrame, *, log: bool) -> _Frame:
@@ -134,13 +140,7 @@ class _Frame:
 
     def ticks(self) -> list[tuple[float, str]]:
         """Places and labels of the horizontal axis."""
-        low, high = self.ends
-        if not self.log:
-            return [(self.across(v), f"{v:g}") for v in _round_numbers(low, high)]
-        few = math.log10(high / low) < 2
-        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        marks = [digit * 10.0**power for power in powers for digit in ((1, 2, 5) if few else (1,))]
-        return [(self.across(v), f"{v:,g}") for v in marks if low <= v <= high]
+        return [(self.across(v), f"{v:,g}") for v in self.places]
 
     def drawn(self, part: pd.DataFrame, colour: str, dash: str) -> Markup:
         """A band, a line and its dots."""
@@ -168,15 +168,34 @@ def _parts(values: pd.DataFrame) -> list[tuple[str, pd.DataFrame, str]]:
 
 
 def _limits(values: pd.DataFrame) -> tuple[float, float]:
-    """Limits of the vertical axis: all lines, and of the bands at most half of their range on either side."""
+    """Limits of the vertical axis: all lines, and of the bands at most the lines' range on either side."""
     known = values["value"].dropna()
     if known.empty:
         return 0.0, 1.0
     low, high = float(known.min()), float(known.max())
-    room = (high - low) / 2 or abs(high) / 2 or 0.5
+    room = high - low or abs(high) / 2 or 0.5
     bottom, top = (values[name].dropna() for name in ("low", "high"))
     pad = 0.1 * room
     return max(low - room, min([low, *bottom])) - pad, min(high + room, max([high, *top])) + pad
+
+
+def _tick_places(places: np.ndarray, *, log: bool) -> list[float]:
+    """Where the horizontal axis is labelled: at the places themselves if they are few, else at round numbers.
+
+    >>> _tick_places(np.array([1.0, 2, 4, 8, 8]), log=True), _tick_places(np.geomspace(5, 3000, 20), log=True)
+    ([1.0, 2.0, 4.0, 8.0], [10.0, 100.0, 1000.0])
+    """
+    known = np.unique(places[places > 0] if log else places)
+    apart = np.diff(np.log(known) if log else known)
+    if 0 < len(known) <= FEW_PLACES and (not len(apart) or apart.min() > apart.sum() / 20):
+        return [float(place) for place in known]
+    low, high = (float(known[0]), float(known[-1])) if len(known) else (1.0, 2.0)
+    if not log:
+        return _round_numbers(low, high)
+    few = math.log10(high / low) < 2
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    marks = [digit * 10.0**power for power in powers for digit in ((1, 2, 5) if few else (1,))]
+    return [mark for mark in marks if low <= mark <= high]
 
 
 def _round_numbers(low: float, high: float) -> list[float]:

@@ -11,7 +11,7 @@ from typing import Any, SupportsFloat
 import torch
 from torch import Tensor, nn
 
-from axonometry.errors import ConfigurationError, RunError, SamplesError
+from axonometry.errors import ConfigurationError, RunError, SamplesError, closest
 from axonometry.metrics.catalogue import CATALOGUE, needing_samples
 from axonometry.program import NeuralGraph
 from axonometry.program.readings.samples import Samples, batches_of, input_axes
@@ -95,9 +95,8 @@ def known_measures(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     unknown = [name for name in names if name not in CATALOGUE]
     if unknown:
-        raise ConfigurationError(
-            f"unknown measure: {', '.join(unknown)}", "", f"The measures are: {', '.join(CATALOGUE)}"
-        )
+        remedy = closest(unknown, CATALOGUE, f"The measures are: {', '.join(CATALOGUE)}")
+        raise ConfigurationError(f"unknown measure: {', '.join(unknown)}", "", remedy)
     return names
 
 

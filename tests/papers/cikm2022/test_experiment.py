@@ -292,11 +292,16 @@ def test_the_page_says_what_was_run(results: Results) -> None:
 def test_the_html_page_has_a_tab_a_question(results: Results, spy: Spy) -> None:
     made = results_page(results)
     assert [tab.name for tab in made.tabs] == [
-        *("In short", "Architectures", "Hard grid", "Unseen", "In time", "Definitions")
+        *("Summary", "Architectures", "Hard grid", "Unseen", "In time", "Definitions")
     ]
     (figure,) = (block for block in made.tabs[3].blocks if isinstance(block, Figure))
     (table,) = results.section("unseen").tables
-    np.testing.assert_allclose(figure.panels[0].figure.data[0].x, [row[6].value for row in table.rows], rtol=1e-6)
+    traces = figure.panels[0].figure.data
+    assert [trace.name for trace in traces] == list(TRANSFERRED[:3])
+    for trace in traces:
+        drawn = [row[6].value for row in table.rows if row[3] == trace.name and row[4] == 2]
+        np.testing.assert_allclose(trace.x, drawn, rtol=1e-6)
+    assert [key.name for key in figure.legend] == list(TRANSFERRED[:3])
     assert "how good it becomes?" in made.html()
 
 

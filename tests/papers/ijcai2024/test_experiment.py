@@ -322,7 +322,7 @@ def test_the_page_says_all(results: Results, answers: dict[str, Answer]) -> None
 def test_the_html_page_has_a_tab_a_kind(results: Results, answers: dict[str, Answer]) -> None:
     made = results_page(results)
     kinds = ["Size", "Type", "Activation", "Performance"]
-    assert [tab.name for tab in made.tabs] == ["In short", *kinds, "Against weights", "Definitions"]
+    assert [tab.name for tab in made.tabs] == ["Summary", *kinds, "Against weights", "Definitions"]
     figures = [block for block in made.tabs[1].blocks if isinstance(block, Figure)]
     assert [len(figure.panels) for figure in figures] == [1, *[2] * (len(MEASURES) + 1)]  # before and after training
     drawn = np.concatenate([trace.x for trace in figures[0].panels[0].figure.data])

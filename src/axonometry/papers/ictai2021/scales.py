@@ -82,15 +82,11 @@ def full_ensembles(seeds: int) -> tuple[Trial, ...]:
     independent.
     """
     seen, alike = range(10_000, 10_000 + seeds), ("initialiser", "optimiser", "epochs")
-    return tuple(
-        trial
-        for dataset, family, size, scale in _FULL
-        for trial in ensemble(
-            f"{dataset}-{family}-{size}-{scale}",
-            _PROTOCOLS[family](seen, dataset=dataset, family=family, size=size, scale=scale),
-            alike,
-        )
-    )
+    found: list[Trial] = []
+    for dataset, family, size, scale in _FULL:
+        networks = _PROTOCOLS[family](seen, dataset=dataset, family=family, size=size, scale=scale)
+        found += ensemble(f"{dataset}-{family}-{size}-{scale}", networks, alike)
+    return tuple(found)
 
 
 _NORMAL = "networks, random normal weights of scale"

@@ -51,9 +51,8 @@ def _rates(end: pd.DataFrame) -> Claim:
     sides = [Claim.above(words, one).verdict for one in (better, steeper)]
     names = " less ".join(some["condition"].iloc[0] for some in pair)
     numbers = f"{names}: accuracy {better}, first layer's gradient {steeper}"
-    opposite: Verdict = "holds here" if sides[0] != sides[1] else "does not hold here"
-    verdict: Verdict = "undecided" if "undecided" in sides else opposite
-    return Claim(words, verdict, (better, steeper), numbers)
+    verdict: Verdict = "holds here" if sides[0] != sides[1] else "does not hold here"
+    return Claim(words, "undecided" if "undecided" in sides else verdict, (better, steeper), numbers)
 
 
 def _all(end: pd.DataFrame) -> Claim:

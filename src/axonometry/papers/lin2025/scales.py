@@ -55,7 +55,7 @@ def depth_trials(widths: Sequence[int], layers: Sequence[int], compared: int, st
         for n in layers:
             for begins in ("he", "torch") if width == compared else ("he",):
                 own = {"widths": (width,) * n, "initialiser": begins}
-                yield _trial("depth", f"{n} layers of {width}, {begins}", steps, **training | own)
+                yield _trial("depth", f"{n} layer{'s' * (n > 1)} of {width}, {begins}", steps, **training | own)
 
 
 def flat_minima_trials(batches: Mapping[int, int], **training: Any) -> Trials:

@@ -72,7 +72,7 @@ def train_stacked(  # noqa: PLR0913 - what, where to, on what, and what of it
         The runs by name, in the order of the configurations.
 
     Raises:
-        ConfigurationError: ``at_once`` is not at least 1.
+        ConfigurationError: ``at_once`` is not at least 1, or there is no such measure.
         RunError: Runs failed; or a run's folder holds something else.
     """
     if at_once is not None and at_once < 1:
