@@ -20,6 +20,7 @@ from axonometry.files import (
     parse_json,
     read_json,
     read_whole,
+    require_writable,
     write_text,
 )
 
@@ -220,3 +221,21 @@ def test_json_at_the_bounds() -> None:
 def test_names_that_are_no_utf8_are_written_as_escapes(tmp_path: Path) -> None:
     write_text(tmp_path / "a", "x\udcff.pt")
     assert (tmp_path / "a").read_text() == "x\\udcff.pt"
+
+
+def test_a_path_that_takes_no_file_is_refused_before_any_work(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    require_writable(file)
+    require_writable(tmp_path / "new" / "newer" / "a.html")
+    assert list(tmp_path.iterdir()) == [file]  # nothing is made
+    for path, message in ((tmp_path, "which is a folder"), (file / "a.html", "not a folder: .*file")):
+        with pytest.raises(WriteError, match=message):
+            require_writable(path)
+
+
+@posix
+def test_a_folder_that_takes_no_files_is_refused_before_any_work() -> None:
+    for path, message in (("/proc/a.html", "cannot write /proc/a.html"), ("/dev/null", "which is a device")):
+        with pytest.raises(WriteError, match=message):
+            require_writable(Path(path))

@@ -75,3 +75,32 @@ def test_every_paper_is_an_experiment_with_a_tiny_scale(name: str) -> None:
     assert {trial.configuration.dataset for trial in found.scales["tiny"].trials(1)} <= {"digits", "modular-addition"}
     assert all(scale.about for scale in found.scales.values())
     assert name in PAPER
+
+
+def test_each_command_says_what_its_argument_is(run) -> None:
+    paper, own = (run(name, "--help").out for name in ("paper", "experiment"))
+    assert "ictai2021, cikm2022, ijcai2024, lin2025" in paper
+    assert "FILE.py:NAME" in own
+    assert "A variable of a file" not in paper
+    assert "--json             " in paper  # a flag takes no value
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["demo", "--report"], ["paper", "ictai2021", "--report"], ["paper", "ictai2021", "--table"]),
+        *(["experiment", "FILE.py:NAME", "--report"], ["basins", "RUN", "--report"], ["modes", "RUN", "--report"]),
+        *(
+            ["analyze", "RUN", "--report"],
+            ["predict", "evaluate", "RUN", "--report"],
+            ["predict", "fit", "RUN", "--out"],
+        ),
+        ["predict", "apply", "FILE", "RUN", "--report"],
+    ],
+    ids=" ".join,
+)
+def test_an_output_that_cannot_be_written_is_refused_at_the_start(run, tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "file").touch()
+    found = run(*words, tmp_path / "file" / "page.html")
+    assert (found.code, found.out) == (2, "")
+    assert found.err == f"Error: not a folder: {tmp_path / 'file'}. Choose another path.\n"

@@ -99,7 +99,7 @@ def test_a_file_holds_one_configuration_or_a_list(tmp_path: Path) -> None:
     ("content", "line"),
     [
         ("{", "is not JSON: "),
-        ('{"epoch": 1}', "a run's configuration has the keys"),
+        ('{"epoch": 1}', "a run's configuration has no key `epoch`. Did you mean epochs? It has the keys dataset,"),
         ("[1]", "a configuration is a JSON object"),
         ("3", "a configuration is a JSON object"),
     ],
@@ -116,6 +116,16 @@ def test_train_from_a_wrong_file(run, tmp_path: Path, content: str, line: str) -
 def test_train_from_no_file(run, tmp_path: Path) -> None:
     outcome = run("runs", "train", "--config", tmp_path / "none.json")
     assert (outcome.code, outcome.err) == (2, f"Error: {tmp_path / 'none.json'}: No such file or directory\n")
+
+
+def test_an_unknown_measure_is_refused_before_a_process_is_started(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axonometry.populations.workers._pool", None)  # to start one would be a TypeError
+    found = run("runs", "train", "--measure", "node_strenght", "--folder", tmp_path)
+    assert found.code == 2
+    assert found.err.startswith("Error: unknown measure: node_strenght. Did you mean node_strength")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_train_is_told_once_what_to_train(run, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from axonometry.experiments import (
 )
 from axonometry.experiments.loading import load_experiment
 from axonometry.populations import Population, grid
-from axonometry.report import Facts
+from axonometry.report import Facts, Table
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "experiment.py"
 TINY: dict[str, Any] = {"epochs": 1, "train_fraction": 0.1, "layers": 1}
@@ -210,6 +210,9 @@ def test_the_html_page(results: Results) -> None:
     tiles = page.tabs[0].blocks[0]
     assert isinstance(tiles, Facts)
     assert tiles.items["holds here"] == 2
+    claims = page.tabs[0].blocks[1]
+    assert isinstance(claims, Table)
+    assert claims.rows[1] == ("holds here", "Some", "{'narrow': 2, 'wide': 2}", "second")
     assert "What is counted?" in page.html()
 
 

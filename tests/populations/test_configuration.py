@@ -139,7 +139,10 @@ def test_frozen() -> None:
 
 
 def test_unknown_keys_are_named() -> None:
-    with pytest.raises(ConfigurationError, match=r"has the keys dataset, .*; got `sead`, `tempo`"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"^a run's configuration has no key `sead`, `tempo`\. Did you mean seed\? It has the keys dataset, ",
+    ):
         RunConfiguration.from_dict({"sead": 1, "tempo": 2})
 
 

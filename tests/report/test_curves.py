@@ -41,6 +41,25 @@ def test_lines_are_sorted_and_named_with_a_band_each() -> None:
     low, high = figure.layout.yaxis.range
     assert low < 0.5
     assert 3 < high < 6  # the band's 50 leaves the panel
+    assert list(figure.layout.xaxis.ticktext) == ["1", "10", "100"]
+
+
+def test_an_interval_as_wide_as_all_lines_stays_inside() -> None:
+    low, high = curves(frame().assign(low=-1.9, high=5.4), x="x", y="y").layout.yaxis.range
+    assert low < -1.9  # the lines go from 0.5 to 3
+    assert high > 5.4
+
+
+def test_few_places_are_labelled_themselves_and_many_by_round_numbers() -> None:
+    places = [1.0, 2.0, 4.0, 8.0]
+    few = pd.DataFrame({"name": "a", "x": places, "value": 1.0, "low": 0.5, "high": 1.5})
+    assert list(curves(few, x="layers", y="y", log=True).layout.xaxis.tickvals) == places
+    many = pd.DataFrame({"name": "a", "x": np.geomspace(1, 3000, 20), "value": 1.0, "low": 0.5, "high": 1.5})
+    assert list(curves(many, x="update", y="y", log=True).layout.xaxis.ticktext) == ["1", "10", "100", "1,000"]
+    close = few.assign(x=[1.0, 1.01, 500.0, 1000.0])  # labels of 1 and 1.01 would lie on each other
+    assert list(curves(close, x="x", y="y", log=True).layout.xaxis.ticktext) == ["1", "10", "100", "1,000"]
+    root = ET.fromstring(curves_svg(few, x="layers", y="y", log=True))
+    assert {"1", "2", "4", "8"} <= {text.text for text in root.iter(f"{SVG}text")}
 
 
 def test_the_drawing_holds_the_same_points() -> None:
