@@ -57,6 +57,18 @@ def test_importing_the_root_imports_no_torch() -> None:
     subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True)
 
 
+def test_names_bring_no_library_that_they_do_not_need() -> None:
+    heavy = "{'scipy', 'pandas', 'sklearn', 'pyarrow', 'plotly', 'skops', 'typer'} & {*sys.modules}"
+    code = f"""
+import sys, axonometry as ax
+for name in ax.__all__:
+    name in ("AccuracyPredictor", "Experiment") or getattr(ax, name)
+assert not {heavy}, {heavy}
+assert ax.Experiment and not {{'sklearn', 'plotly'}} & {{*sys.modules}}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_names_come_from_their_packages_with_a_star() -> None:
     code = "from axonometry import *; assert capture and node_strength and Recorder and NodeValues"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
+import axonometry as ax
 from axonometry.predict import AccuracyPredictor
 from tests.predict.synthetic import record
 
@@ -73,3 +76,31 @@ def test_bad_input_is_one_line(run, population: Path, tmp_path: Path) -> None:
         outcome = run("predict", *words)
         assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
         assert line in outcome.err
+
+
+def test_runs_that_were_stopped_early_are_left_out_by_name(run, population: Path, tmp_path: Path) -> None:
+    early = tmp_path / "early"
+    recorder = ax.Recorder(
+        early, nn.Linear(4, 2), torch.zeros(1, 4), planned_steps=9, configuration={"learning_rate": 0.3}
+    )
+    for epoch in range(3):
+        recorder.record(epoch, accuracy=0.9, epoch=float(epoch))
+    recorder.close()
+    line = "1 of 13 runs are not finished and are left out: early (stopped early)."
+    fitted = run(
+        "predict", "fit", population, early, "--out", tmp_path / "p", "--epochs", 1, "--features", "curve", "--json"
+    )
+    assert (fitted.code, fitted.json["runs"]) == (0, 12)
+    assert line in fitted.err
+    judged = run("predict", "evaluate", population, early, "--epochs", 1, "--folds", 3, "--features", "curve", "--json")
+    assert (judged.code, judged.json["runs"]) == (0, 12)
+    assert line in judged.err
+    alone = run("predict", "fit", early, "--out", tmp_path / "q")
+    assert alone.code == 2
+    assert "no finished runs to learn from" in alone.err
+    (row,) = run("runs", "list", early, "--json").json
+    assert (row["state"], row["steps"], row["planned_steps"]) == ("stopped", 3, 9)
+    assert "stopped" in run("runs", "list", tmp_path).out
+    shown = run("runs", "show", early, "--json").json
+    assert (shown["state"], shown["planned_steps"]) == ("stopped", 9)
+    assert "3 of 9 planned" in run("runs", "show", early).out

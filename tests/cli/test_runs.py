@@ -175,3 +175,26 @@ def test_measures_of_samples_are_recorded_or_added_later(run, tmp_path: Path) ->
     outcome = run("runs", "measure", late, "--measure", "neuron_strength", "--samples", "20")
     assert outcome.code == 2
     assert "of the same samples" in outcome.err
+
+
+def test_measure_of_a_name_that_does_not_exist(run, runs: Path) -> None:
+    outcome = run("runs", "measure", runs, "--measure", "layer_fluctuatoin", "--measure", "node_strength")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("Error: unknown measure: layer_fluctuatoin. The measures are: link_weights, ")
+    assert outcome.err.endswith(". The closest: layer_fluctuation.\n")
+    assert run("runs", "measure", runs / "nowhere", "--measure", "nope").err.startswith("Error: unknown measure: nope.")
+
+
+def test_measure_of_runs_that_were_recorded_by_hand(run, runs: Path) -> None:
+    before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+    outcome = run("runs", "measure", runs, "--measure", "disparity")
+    assert (outcome.code, outcome.out) == (2, "")
+    (line,) = outcome.err.strip().splitlines()
+    assert f"a run of a population has its configuration; got {runs / 'whole'}: " in line
+    assert "axonometry.trajectory.remeasure(run, measures, graph)" in line
+    assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
+    inside = run("runs", "measure", runs / "whole", "--measure", "disparity")
+    assert (inside.code, "Pass the folder that holds this run" in inside.err) == (2, True)
+    had = run("runs", "measure", runs, "--measure", "node_strength")
+    assert had.code == 0, "they have it"
+    assert "Not measured, since they are not finished: cut" in had.err

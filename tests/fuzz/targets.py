@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import warnings
@@ -125,9 +126,15 @@ def _run(whole: Path, folder: Path, rng: random.Random) -> list[str]:
     shutil.copytree(whole / "b", folder / "b")
     files = sorted(path for path in (folder / "a").rglob("*") if path.is_file())
     target = rng.choice([*files, *[path for path in files if path.name == "run.json"] * 3])
-    kind = rng.randrange(12)
+    kind = rng.randrange(14)
     if kind == 0:
         target.unlink()
+    elif kind == 12:
+        target.unlink()
+        os.mkfifo(target)
+    elif kind == 13:
+        target.unlink()
+        target.symlink_to(rng.choice(("/dev/zero", "/dev/null", target.name, "..")))
     elif kind == 1:
         target.unlink()
         target.mkdir()

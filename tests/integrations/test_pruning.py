@@ -127,6 +127,16 @@ def test_a_run_that_was_cut_off(runs: list[Trajectory], tmp_path: Path) -> None:
         compare_pruners([*runs, load(tmp_path / "cut")], SMALL)
 
 
+def test_runs_that_were_pruned_are_left_out(runs: list[Trajectory], tmp_path: Path) -> None:
+    with Recorder(tmp_path / "pruned", nn.Linear(4, 2), torch.zeros(1, 4), measures=("channel_degree",)) as pruned:
+        pruned.record(0, accuracy=0.1, epoch=0.0)
+        pruned.record(1, accuracy=0.99, epoch=1.0)
+        pruned.close(stopped=True)
+    with pytest.warns(UserWarning, match=r"1 of 41 runs are not finished and are left out: pruned \(stopped early\)"):
+        frame = compare_pruners([load(tmp_path / "pruned"), *runs], SMALL)
+    pd.testing.assert_frame_equal(frame, compare_pruners(runs, SMALL))
+
+
 def studies(saved: list[list[float]], lost: list[list[float]]) -> pd.DataFrame:
     rows = [
         {

@@ -451,7 +451,9 @@ def test_a_run_ends_early_when_asked(tmp_path: Path) -> None:
     population = train_population(asked, tmp_path, workers=1, stop=_after_two)
     assert [run.steps for run in population.runs.values()] == [(0, 1, 2)] * 2
     assert all(run.complete for run in population.runs.values())
+    assert [(run.state, run.description.planned_steps) for run in population.runs.values()] == [("stopped", 5)] * 2
     whole = train(asked[0], tmp_path / "whole")
+    assert (whole.state, whole.description.planned_steps) == ("finished", 5)
     assert whole.scalars().loc[:2].equals(population.runs[asked[0].identity].scalars())
 
 

@@ -422,6 +422,9 @@ def test_some_stop_early(tmp_path: Path) -> None:
     }
     many = together_(configurations, tmp_path / "many", data, stop=stop)
     assert [run.steps[-1] for run in many.values()] == [3, 1, 3, 3]
+    for runs in (one, many):
+        assert [run.state for run in runs.values()] == ["finished", "stopped", "finished", "finished"]
+        assert [run.description.planned_steps for run in runs.values()] == [4] * 4
     assert max(apart(run, many[name]) for name, run in one.items()) < TOLERANCE["sgd"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
 from collections.abc import Callable
@@ -162,9 +163,11 @@ def test_tables_of_strangers(folder: Path) -> None:
 
     for steps in (["0"], [None], [0.5], [True], [1, 0], [0, 0], [2**70], 0, None):
         assert "no list of steps" in problem(steps)
-    assert "rows with nothing in a column" in problem([0], value=[None])
     assert "rows with nothing in a column" in problem([0], group=[None])
     assert "rows of other steps" in problem([1])
+    table = pa.table(list((row | {"value": [None]}).values()), schema=tables._schema())
+    tables._write(folder / "metrics.parquet", table, [0], compression="none")
+    assert math.isnan(load(folder).scalars().loc[0, "loss"])  # as measures were written that have no number
     two = {name: values * 2 for name, values in row.items()}
     table = pa.table(list(two.values()), schema=tables._schema())
     tables._write(folder / "metrics.parquet", table, [0], compression="none")

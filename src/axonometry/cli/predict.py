@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -168,11 +169,12 @@ def _words(paths: list[Path]) -> str:
 
 
 def _finished(folders: list[Path]) -> list[Trajectory]:
-    """The finished runs; a note tells how many are not."""
-    opened = _opened(folders)
-    finished = [run for run in opened if run.complete]
-    if len(finished) < len(opened):
-        terminal.note(f"{len(opened) - len(finished)} of {len(opened)} runs are not finished and are left out.")
-    if not finished:
-        raise PredictionError("no finished runs to learn from", "", "Wait for them, or train some")
+    """The finished runs; a note names those that are not."""
+    from axonometry.predict.selection import finished_runs
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        finished = finished_runs(_opened(folders))
+    for one in said:
+        terminal.note(str(one.message))
     return finished

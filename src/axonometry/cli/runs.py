@@ -105,6 +105,7 @@ def show_run(run: Annotated[Path, typer.Argument(help="Run folder.")], *, as_jso
             {
                 "run": run,
                 "state": trajectory.state,
+                "planned_steps": trajectory.description.planned_steps,
                 "configuration": trajectory.configuration,
                 "software": trajectory.description.software,
                 "groups": groups,
@@ -113,7 +114,9 @@ def show_run(run: Annotated[Path, typer.Argument(help="Run folder.")], *, as_jso
             }
         )
         return
-    facts = {"state": trajectory.state, **(trajectory.configuration or {})}
+    planned = trajectory.description.planned_steps
+    steps = len(trajectory.steps) if planned is None else f"{len(trajectory.steps)} of {planned} planned"
+    facts = {"state": trajectory.state, "steps": steps, **(trajectory.configuration or {})}
     terminal.show_table(("about", "value"), facts.items(), f"Run {run}")
     for title, rows in (("Neuron groups", groups), ("Synapses", synapses)):
         terminal.show_table(rows[0], (row.values() for row in rows), title)
@@ -131,11 +134,17 @@ def measure_runs(
     """Add measures to recorded runs, computed from their weights. Measures that a run has are not computed again."""
     with terminal.progress("Starting") as move:
         from axonometry.populations import load_population
+        from axonometry.trajectory.choices import known_measures
 
+        known_measures(measure)
         population = load_population(folder)
         if not population.runs:
-            raise RunError(f"no finished runs in {folder}", "", "Check the path, or wait for them")
+            alone = (folder / "run.json").exists()
+            remedy = "Pass the folder that holds this run" if alone else "Check the path, or wait for them"
+            raise RunError(f"no finished runs in {folder}", "", remedy)
         population = population.measured(measure, progress=move, n_samples=samples)
+    if population.unfinished:
+        terminal.note(f"Not measured, since they are not finished: {', '.join(population.unfinished)}")
     rows = [{"run": name, "measures": run.description.measures} for name, run in population.runs.items()]
     if as_json:
         terminal.show_json(rows)
@@ -198,6 +207,7 @@ def _summary(path: Path, folder: Path) -> dict[str, Any]:
         return {
             "run": name,
             "steps": None,
+            "planned_steps": None,
             "last_step": None,
             "accuracy": None,
             "state": "corrupt",
@@ -208,6 +218,7 @@ def _summary(path: Path, folder: Path) -> dict[str, Any]:
     return {
         "run": name,
         "steps": len(steps),
+        "planned_steps": trajectory.description.planned_steps,
         "last_step": steps[-1] if steps else None,
         "accuracy": accuracy[-1] if accuracy else None,
         "state": trajectory.state,

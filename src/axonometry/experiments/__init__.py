@@ -27,7 +27,6 @@ from axonometry.experiments.section import (
     joint as joint,
     listed as listed,
 )
-from axonometry.predict.classification import Discrimination as Discrimination, discriminate as discriminate
 from axonometry.report.charts import IntervalChart as IntervalChart, LineChart as LineChart
 from axonometry.report.page import Figure as Figure, Table as Table
 from axonometry.statistics import (

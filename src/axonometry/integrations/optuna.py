@@ -48,13 +48,15 @@ class AccuracyPruner(BasePruner):
 
     >>> def objective(trial):  # doctest: +SKIP
     ...     trial.set_user_attr("run", folder)
-    ...     with axonometry.Recorder(folder, model, example, measures=["channel_degree"]) as recorder:
+    ...     choices = {"measures": ["channel_degree"], "planned_steps": 11}
+    ...     with axonometry.Recorder(folder, model, example, **choices) as recorder:
     ...         recorder.record(0)
     ...         for epoch in range(1, 11):
     ...             accuracy = train_one_epoch(model)
     ...             recorder.record(epoch, accuracy=accuracy)
     ...             trial.report(accuracy, epoch)
     ...             if trial.should_prune():
+    ...                 recorder.close(stopped=True)  # no predictor takes its accuracy for the final one
     ...                 raise optuna.TrialPruned
     ...     return accuracy
     >>> study = optuna.create_study(direction="maximize", pruner=AccuracyPruner(predictor))  # doctest: +SKIP

@@ -14,6 +14,7 @@ from axonometry.integrations.optuna import pruners, replay
 from axonometry.populations import Population
 from axonometry.predict import AccuracyPredictor, RunTable, read_runs
 from axonometry.predict.features import KNOWN
+from axonometry.predict.selection import finished_runs
 from axonometry.progress import Progress
 from axonometry.trajectory import Trajectory
 from axonometry.trajectory.summary import snapshot_steps
@@ -60,7 +61,7 @@ def compare_pruners(
     configuration. Studies of one split draw from the same runs.
 
     Args:
-        runs: Whole runs with an accuracy after every epoch.
+        runs: Whole runs with an accuracy after every epoch; those that were stopped early are left out with a warning.
         design: How they are compared.
         table: The runs' features in their order, where they were read already.
         progress: Called with studies done, out of how many, and a few words.
@@ -76,6 +77,8 @@ def compare_pruners(
 
     design = design or Design()
     opened = list(runs.runs.values() if isinstance(runs, Population) else runs)
+    if table is None and all(run.complete for run in opened):
+        opened = finished_runs(opened)
     curves = {str(run.folder): _curve(run) for run in opened}
     table = table or read_runs(opened, epochs=design.epochs, features=design.features)
     table = replace(table, features=table.features.set_axis(list(curves)))
@@ -156,7 +159,7 @@ def _curve(run: Trajectory) -> tuple[float, ...]:
     steps = snapshot_steps(run)
     accuracies = run.scalars()["accuracy"]
     last = max(steps)
-    if not run.complete or any(epoch not in steps for epoch in range(1, last + 1)) or last < 1:
+    if run.state != "finished" or any(epoch not in steps for epoch in range(1, last + 1)) or last < 1:
         remedy = "Leave it out, or record every epoch"
         raise PredictionError("a study is replayed from whole runs, epoch by epoch", f"{run.folder} with gaps", remedy)
     return tuple(float(accuracies[steps[epoch]]) for epoch in range(1, last + 1))

@@ -41,7 +41,7 @@ def labels_in(graph: NeuralGraph, samples: Samples) -> Tensor | None:
     """
     if isinstance(samples, (Tensor, tuple, Mapping)):
         return None
-    place = len(input_axes(graph.program))
+    place = len(input_axes(graph))
     found = []
     for batch in samples:
         if not isinstance(batch, (tuple, list)) or len(batch) <= place or not isinstance(batch[place], Tensor):

@@ -73,18 +73,21 @@ class TrainingLoop:
         self._plan = segments(configuration, len(dataset.train_labels))
         self._total = self._plan[-1].stop if self._plan else 0
 
-    def run(self, stop: Stop | None) -> None:
-        """Train to the end, from the last record if there is one."""
+    def run(self, stop: Stop | None) -> bool:
+        """Train to the end, from the last record if there is one; whether ``stop`` ended it before."""
         reached = self._recorder.restore(self._optimiser)
         found = self._record(0, epoch=0.0) if reached is None else self._last_found()
         left = [segment for segment in self._plan if segment.step > (reached or 0)]
         batches = enumerate(self._sampler.batches(left[0].start), left[0].start) if left else iter(())
         for segment in left:
-            if has_ended(self._configuration, found) or (stop is not None and stop(load(self._recorder.folder))):
-                return
+            if has_ended(self._configuration, found):
+                return False
+            if stop is not None and stop(load(self._recorder.folder)):
+                return True
             found = self._train(segment, batches)
             self._words = _in_words(found)
             self._progress(segment.stop, self._total, self._words)
+        return False
 
     def _train(self, segment: Segment, batches: Iterator[tuple[int, Batch]]) -> dict[str, float]:
         """The updates of a segment, and the record at its end, or earlier where the run ends inside."""

@@ -27,6 +27,7 @@ from axonometry.populations.workers import Data, Work, failure, n_cores, run_loc
 from axonometry.program import NeuralGraph, capture
 from axonometry.progress import Progress, silent
 from axonometry.trajectory import Trajectory, load, remeasure
+from axonometry.trajectory.choices import known_measures
 from axonometry.trajectory.recorder import MEASURES
 
 if TYPE_CHECKING:
@@ -131,10 +132,13 @@ class Population:
                 samples.
 
         Raises:
-            ConfigurationError: A measure does not exist.
+            ConfigurationError: A measure does not exist, or a run does not say what it is, as one recorded by hand.
             DataError: A measure is of samples, and the data set is not there.
             RunError: A run kept no weights, or has measures of other samples.
         """
+        lacks = [name for name, run in self.runs.items() if {*known_measures(measures)} - {*run.description.measures}]
+        if lacks:
+            dict(self.configurations)  # all of them before the first is measured
         runs = {}
         for number, (name, run) in enumerate(self.runs.items()):
             (progress or silent)(number, len(self), f"measuring {name}")
@@ -197,7 +201,7 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
         data: The data set of all the configurations, or the directory of the data sets' files; ``$AXONOMETRY_DATA``
             where None. With an executor of your own a directory is better: a data set would travel with every run.
         measures: What is measured at each record, names out of ``axonometry.metrics.CATALOGUE``.
-        stop: Called with each run after each of its records; where it says true the run ends there, finished.
+        stop: Called with each run after each of its records; where it says true the run ends there, stopped early.
             It travels to the processes that train.
         progress: Called in this process with the runs that have ended, out of how many, and a few words.
 
@@ -278,6 +282,13 @@ def _last_scalars(run: Trajectory) -> dict[str, float]:
 
 
 def _configuration(run: Trajectory) -> RunConfiguration:
-    if run.configuration is None:
-        raise ConfigurationError("a run of a population has a configuration", f"{run.folder}, which has none")
-    return RunConfiguration.from_dict(run.configuration)
+    try:
+        if run.configuration is not None:
+            return RunConfiguration.from_dict(run.configuration)
+        wrong = "which has none"
+    except ConfigurationError as error:
+        wrong = str(error).rstrip(".")
+    remedy = (
+        "Train it with axonometry.populations, or measure it with axonometry.trajectory.remeasure(run, measures, graph)"
+    )
+    raise ConfigurationError("a run of a population has its configuration", f"{run.folder}: {wrong}", remedy)

@@ -59,6 +59,17 @@ def segments(configuration: RunConfiguration, n_images: int) -> tuple[Segment, .
     )
 
 
+def planned_records(configuration: RunConfiguration, n_images: int) -> int | None:
+    """How many steps a run records that trains to its end; None where its end follows from its loss.
+
+    >>> planned_records(RunConfiguration(batch_size=32, epochs=10), 100)
+    11
+    """
+    if configuration.n_train_evaluated is not None:
+        return None
+    return 1 + len(segments(configuration, n_images))
+
+
 def _stops(configuration: RunConfiguration, per_epoch: int, total: int) -> tuple[int, ...]:
     """The numbers of updates after which the run is recorded, the start apart."""
     if configuration.record_steps is not None:

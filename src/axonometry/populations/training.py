@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from axonometry.populations.initialisers import initialise
 from axonometry.populations.loop import Stop, TrainingLoop
 from axonometry.populations.objectives import n_outputs
 from axonometry.populations.sampling import used_images
+from axonometry.populations.schedule import planned_records
 from axonometry.populations.seeds import derive, generator
 from axonometry.populations.text import require_text
 from axonometry.progress import Progress, silent
@@ -57,7 +59,7 @@ def train(
         folder: The run's own folder; a finished run in it is left as it is.
         data: The data set, or the directory of its files; ``$AXONOMETRY_DATA`` where None.
         measures: What is measured at each record, names out of ``axonometry.metrics.CATALOGUE``.
-        stop: Called with the run after each record; where it says true the run ends there and counts as finished.
+        stop: Called with the run after each record; where it says true the run ends there, stopped early.
         progress: Called with updates done, updates in all, and the last performance in words.
 
     Returns:
@@ -76,10 +78,11 @@ def train(
             used = checked_dataset(configuration, used_images(configuration, dataset), network)
             about = configuration.to_dict()
             samples = samples_for(dataset, measures)
-            with Recorder(
-                folder, network, example, measures=measures, samples=samples, configuration=about, resume=True
-            ) as recorder:
-                TrainingLoop(configuration, used, network, recorder, progress or silent).run(stop)
+            planned = planned_records(configuration, len(used.train_labels))
+            options: dict[str, Any] = {"samples": samples, "configuration": about, "planned_steps": planned}
+            with Recorder(folder, network, example, measures=measures, resume=True, **options) as recorder:
+                stopped = TrainingLoop(configuration, used, network, recorder, progress or silent).run(stop)
+                recorder.close(stopped=stopped)
     return load(folder, network, example)
 
 

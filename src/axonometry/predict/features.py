@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from axonometry.errors import PredictionError
 from axonometry.predict.feature_sets import CENTRALITY, CONFIGURATION, CURVE, DEGREE, MOVEMENT, PARAMETER, families_of
+from axonometry.predict.selection import finished_runs
 from axonometry.progress import Progress
 from axonometry.trajectory import Trajectory, load
 from axonometry.trajectory.movement import weight_values
@@ -56,7 +57,10 @@ def read_runs(
     features: str | None = None,
     progress: Progress | None = None,
 ) -> RunTable:
-    """Features, final accuracies and groups of runs, each run opened once.
+    """Features, final accuracies and groups of finished runs, each run opened once.
+
+    A warning names the runs that are left out: those that were stopped early, are running or were interrupted, whose
+    last accuracy is not the final one.
 
     Args:
         runs: Run folders, or runs.
@@ -67,12 +71,12 @@ def read_runs(
         progress: Called with runs read, out of how many, and the run's name.
 
     Raises:
-        PredictionError: There is no run, or one has no accuracy.
+        PredictionError: There is no run, none is finished, or one has no accuracy.
         RunError: A run is damaged or has not come so far.
     """
     import pandas as pd
 
-    opened = open_runs(runs)
+    opened = finished_runs(open_runs(runs))
     table = feature_table(opened, epochs=epochs, per_group=per_group, features=features, progress=progress)
     accuracies = pd.Series([final_accuracy(run) for run in opened], index=table.index, name="final_accuracy")
     groups = pd.Series([configuration_group(run) for run in opened], index=table.index, name="group")

@@ -21,6 +21,7 @@ from axonometry.predict.features import (
     one_architecture,
     open_runs,
 )
+from axonometry.predict.selection import finished_runs
 from axonometry.trajectory import Trajectory
 
 GROUPS_PER_FOLD = 2
@@ -83,7 +84,7 @@ def training_data(runs: Any, y: Any, groups: Any, choices: Mapping[str, Any]) ->
 
     Args:
         runs: Runs or their folders, a table of runs, or any table.
-        y: The final accuracies; None for what the runs recorded last.
+        y: The final accuracies; None for what the runs recorded last, of those that are finished.
         groups: The group of each run; None for what the runs say, which is None for any other table.
         choices: What the estimator was constructed with, by name.
 
@@ -93,6 +94,10 @@ def training_data(runs: Any, y: Any, groups: Any, choices: Mapping[str, Any]) ->
     """
     if given := runs_of(runs):
         opened, each = open_runs(given), choices["per_group"]
+        if y is None:  # then the runs say it, and must have come to their end
+            kept = finished_runs(opened)
+            groups = groups if groups is None else [group for run, group in zip(opened, groups) if run in kept]
+            opened = kept
         each = one_architecture(opened) if each is None else each
         table = feature_table(opened, epochs=choices["epochs"], per_group=each, features=choices["features"])
         y = [final_accuracy(run) for run in opened] if y is None else y

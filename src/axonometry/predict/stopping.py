@@ -33,6 +33,7 @@ class StopBelow:
     >>> for epoch in range(1, 11):  # doctest: +SKIP
     ...     recorder.record(epoch, accuracy=train_one_epoch(model))
     ...     if stop(recorder):
+    ...         recorder.close(stopped=True)  # else a predictor would take its accuracy for the final one
     ...         break
     """
 

@@ -11,7 +11,9 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from axonometry.errors import ConfigurationError
+from axonometry.program.checks.chance import check_chance
 from axonometry.program.checks.samples import check_axes, check_mixing
+from axonometry.program.draws import Randomness
 from axonometry.program.example import BatchAxis, batch_axes, first_sample
 from axonometry.program.export import export
 from axonometry.program.graph import NeuralGraph
@@ -19,6 +21,7 @@ from axonometry.program.input_channels import with_input_channels
 from axonometry.program.ir import Program, Step
 from axonometry.program.links import Links, existence
 from axonometry.program.lowering import lower
+from axonometry.program.module_weights import Snapshot
 from axonometry.program.program_facts import Pooling
 from axonometry.program.readings.adjacency import run_program, statics_of
 from axonometry.program.registry import n_registered
@@ -29,7 +32,12 @@ from axonometry.program.untouched import computes_weights, unwrapped
 
 
 def capture(
-    module: nn.Module, *example_inputs: Any, pooling: Pooling = "mean", batch_axis: BatchAxis = 0, **keywords: Any
+    module: nn.Module,
+    *example_inputs: Any,
+    pooling: Pooling = "mean",
+    batch_axis: BatchAxis = 0,
+    randomness: Randomness = "refuse",
+    **keywords: Any,
 ) -> NeuralGraph:
     """Read a module as a weighted directed graph.
 
@@ -44,12 +52,16 @@ def capture(
         batch_axis: The inputs' axis that counts samples; 1 for recurrent networks that take time first. Where it is not
             the same for all, an axis for every tensor, None for one that all samples share. With None for every tensor
             the whole example is one sample, as a network needs it that mixes the samples of its batch.
+        randomness: What becomes of draws in the forward pass. Dropout that is always on is read at its mean, the signal
+            itself. Other draws that change the result are an error with ``refuse``; ``fix`` puts a constant in the
+            place of each: its mean (the noise of a variational autoencoder is 0), or where it has none, one draw.
         keywords: Inputs that are passed by name.
 
     Raises:
-        CaptureError: If the forward pass fails, its control flow depends on data, or it mixes the samples of a batch.
+        CaptureError: If the forward pass fails, its control flow depends on data, it mixes the samples of a batch, or
+            it is not the same function each time.
         UnknownOperationError: If an operation has no rule; register one with :func:`axonometry.rule`.
-        ConfigurationError: If ``pooling`` is neither of the two.
+        ConfigurationError: If ``pooling`` or ``randomness`` is neither of its two values.
 
     >>> graph = capture(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), torch.zeros(1, 2))
     >>> [group.name for group in graph.groups], graph.n_links
@@ -57,22 +69,25 @@ def capture(
     """
     if pooling not in ("mean", "nodes"):
         raise ConfigurationError("pooling is 'mean' or 'nodes'", repr(pooling), "Choose one of them")
-    module = unwrapped(module)
-    whole = example_inputs, keywords
+    if randomness not in ("refuse", "fix"):
+        raise ConfigurationError("randomness is 'refuse' or 'fix'", repr(randomness), "Choose one of them")
+    inner, whole = unwrapped(module), (example_inputs, keywords)
     axes = batch_axes([x for x in torch.utils._pytree.tree_leaves(whole) if isinstance(x, Tensor)], batch_axis)
     one = first_sample(whole, batch_axis)
-    key = _key(module, one, (pooling, axes, n_registered()))
+    key = _key(inner, one, (pooling, axes, randomness, n_registered()))
     shared = None if key is None else sharing.find(key)
-    check_axes(module, whole, batch_axis)
+    check_axes(inner, whole, batch_axis)
     if shared is not None:
         return _read_again(shared, module)
-    exported = export(module, example_inputs, keywords, batch_axis=batch_axis)
-    check_mixing(module, one, axes)
-    graph = read_exported(exported, pooling=pooling, batch_axes=axes)
-    shared = None if key is None else sharing.shared_of(graph.program, graph.state, module)
-    if shared is not None:
-        sharing.keep(key, shared)
-    return graph
+    exported = export(inner, example_inputs, keywords, batch_axis=batch_axis, randomness=randomness)
+    if randomness == "refuse":
+        check_chance(inner, one, axes)
+    check_mixing(inner, one, axes)
+    program, state = _program_of(exported, pooling, axes)
+    found = sharing.located(program, state, module)
+    if key is not None and sharing.can_be_shared(found):
+        sharing.keep(key, found)
+    return NeuralGraph(program, found.weights(module))
 
 
 def _key(module: nn.Module, inputs: Any, options: Any) -> Hashable | None:
@@ -84,18 +99,26 @@ def _key(module: nn.Module, inputs: Any, options: Any) -> Hashable | None:
 
 def _read_again(shared: sharing.SharedProgram, module: nn.Module) -> NeuralGraph:
     """The graph of a module whose architecture has been captured before."""
-    state = shared.state(module)
-    return NeuralGraph(_counted(shared.program, state) if shared.counted_by_values else shared.program, state)
+    weights = shared.weights(module)
+    program = _counted(shared.program, weights.now()) if shared.counted_by_values else shared.program
+    return NeuralGraph(program, weights)
 
 
 def read_exported(
     exported: ExportedProgram, *, pooling: Pooling = "mean", batch_axes: tuple[int | None, ...] = (0,)
 ) -> NeuralGraph:
-    """The graph of an exported program, as :func:`capture` makes it."""
+    """The graph of an exported program, as :func:`capture` makes it; it reads the weights that were exported."""
+    program, state = _program_of(exported, pooling, batch_axes)
+    return NeuralGraph(program, Snapshot(state))
+
+
+def _program_of(
+    exported: ExportedProgram, pooling: Pooling, batch_axes: tuple[int | None, ...]
+) -> tuple[Program, dict[str, Tensor]]:
     tensors = {**exported.state_dict, **exported.constants}
     state = {name: value.detach() if isinstance(value, Tensor) else value for name, value in tensors.items()}
     draft = with_input_channels(lower(exported, pooling, batch_axes), state)
-    return NeuralGraph(_counted(draft, state), state)
+    return _counted(draft, state), state
 
 
 def _counted(draft: Program, state: dict[str, Tensor]) -> Program:

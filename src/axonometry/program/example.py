@@ -65,3 +65,9 @@ def axis_of_first(batch_axis: BatchAxis) -> int:
 
 def _one(tensor: Tensor, axis: int | None) -> Tensor:
     return tensor.detach() if axis is None else tensor.narrow(axis, 0, 1).detach()
+
+
+def noisy(leaf: Tensor, generator: torch.Generator) -> Tensor:
+    """A floating-point input times factors from 1/2 to 3/2, so that signs and zeros stay; of zeros alone, noise."""
+    noise = torch.rand(leaf.shape, generator=generator).to(leaf.device, torch.promote_types(leaf.dtype, torch.float32))
+    return (leaf * (noise + 0.5) if bool(leaf.any()) else 2 * noise - 1).to(leaf.dtype)

@@ -14,10 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
 from torch.nn.modules import transformer
 
 from axonometry.errors import CaptureError
+from axonometry.program.draws import Randomness, same_draws
 from axonometry.program.example import PACKED, BatchAxis, axis_of_first, first_sample
 from axonometry.program.fx_utils import is_users
 from axonometry.program.passes import PASSES
@@ -38,6 +40,7 @@ def export(
     keywords: Mapping[str, Any] | None = None,
     *,
     batch_axis: BatchAxis = 0,
+    randomness: Randomness = "refuse",
 ) -> ExportedProgram:
     """The module's forward pass as ATen calls on one sample, functional and in evaluation mode.
 
@@ -45,18 +48,29 @@ def export(
     embeddings, and attention knows which tokens it may attend to.
 
     Raises:
-        CaptureError: If the forward pass fails on the example, or its control flow depends on data.
+        CaptureError: If the forward pass fails on the example, its control flow depends on data, or it draws numbers.
     """
     module = unwrapped(module)
     inputs, named = first_sample((example_inputs, dict(keywords or {})), batch_axis)
-    with prepared(module):
+    with prepared(module), same_draws():
         try:
             exported = torch.export.export(module, inputs, named)
         except Exception as error:  # whatever the user's forward or the exporter raises
             failure = _failure(error)
             raise failure from error
-        exported.graph_module.meta["batch_axis"] = axis_of_first(batch_axis)
-        return reduce(lambda program, rewrite: rewrite(program), PASSES, exported)
+        exported.graph_module.meta.update(batch_axis=axis_of_first(batch_axis), randomness=randomness)
+        program = reduce(lambda program, rewrite: rewrite(program), PASSES, exported)
+        _forget_tensors(program)
+        return program
+
+
+def _forget_tensors(program: ExportedProgram) -> None:
+    """Drop the weak references to parameters that fake tensors keep: torch swaps no tensor that anyone refers to."""
+    values = (node.meta.get("val") for node in program.graph.nodes)
+    for mode in {value.fake_mode for value in values if isinstance(value, FakeTensor)}:
+        describer = mode.fake_tensor_converter.meta_converter.describer
+        describer.lookup_tensor.clear()
+        describer.lookup_storage.clear()
 
 
 @contextmanager

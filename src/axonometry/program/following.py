@@ -12,7 +12,8 @@ from axonometry.program.arrivals import Arrivals
 from axonometry.program.fx_utils import shape_of
 from axonometry.program.ir import Program, nodes_in
 from axonometry.program.links import Links, existence
-from axonometry.program.readings.adjacency import nothing, statics_of
+from axonometry.program.module_weights import common_device
+from axonometry.program.readings.adjacency import blank, statics_of
 
 Place = tuple[Literal["synapse", "group"], str]
 
@@ -27,7 +28,7 @@ class Follower:
 
     def __init__(self, program: Program, state: Mapping[str, Tensor]) -> None:
         self.program = program
-        self.device = next((t.device for t in state.values() if isinstance(t, Tensor)), torch.device("cpu"))
+        self.device = common_device(state)
         self.statics = statics_of(program, state)
         self.synapses = {site.node: name for name, site in self.program.sites.items()}
 
@@ -103,4 +104,4 @@ class Follower:
     def _value(self, node: fx.Node, environment: dict[fx.Node, Any], links: Links) -> Any:
         if node in environment:
             return environment[node]
-        return self.statics[node] if node in self.statics else nothing(node, links)
+        return self.statics[node] if node in self.statics else blank(node, self.device, links.dtype)

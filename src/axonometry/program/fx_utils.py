@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
@@ -80,3 +81,24 @@ def depending(exported: ExportedProgram, on: Iterable[fx.Node]) -> set[fx.Node]:
 def is_users(file: str) -> bool:
     """Whether a file of code is the user's: not torch's, ours, or of those who check types on the way."""
     return not any(part in file for part in LIBRARIES)
+
+
+def arguments_of(
+    node: fx.Node, value: Callable[[fx.Node], Any], moved: tuple[torch.device, torch.device] | None = None
+) -> tuple[Any, dict[str, Any]]:
+    """A call's arguments with values in the place of nodes.
+
+    Args:
+        node: The call.
+        value: Gives the value of a node.
+        moved: Where the program was captured, and where it is now: a call that makes a tensor, such as a mask, makes
+            it there.
+    """
+    args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), value)
+    if moved is None or moved[0] == moved[1]:
+        return args, kwargs
+
+    def place(argument: Any) -> Any:
+        return moved[1] if isinstance(argument, torch.device) and argument == moved[0] else argument
+
+    return tuple(map(place, args)), {name: place(argument) for name, argument in kwargs.items()}

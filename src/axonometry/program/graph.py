@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -15,11 +15,13 @@ from axonometry.program.ir import Coverage, Group, Kernel, Program, Statics, Syn
 from axonometry.program.kernels import kernel_of
 from axonometry.program.links import Links, Map, absolute, presence, square
 from axonometry.program.matrices import networkx_graph, sparse_matrix
+from axonometry.program.module_weights import WeightSource
 from axonometry.program.operators import DENSE_UP_TO, Product, checked, checked_map, filled
-from axonometry.program.readings.adjacency import run_from_group, run_program, statics_of
+from axonometry.program.prepared import Prepared
+from axonometry.program.readings.adjacency import run_from_group, run_program
 from axonometry.program.readings.tape import Tape, recording
 from axonometry.program.rolling import channel_graph
-from axonometry.program.snapshots import snapshot_state
+from axonometry.program.snapshots import snapshot_of
 from axonometry.program.transposed import Transposed
 from axonometry.values import NodeValues
 
@@ -35,21 +37,21 @@ class NeuralGraph:
     neuron sends its value. ``graph.T @ y`` is the product with its transpose. Neither builds the matrix; each costs
     one or two forward passes. Parallel links add up. Biases are not links.
 
-    The graph reads the captured module's weights where they are: it copies nothing and follows the module as it trains.
-    ``graph.at(snapshot)`` reads other weights.
+    The graph copies nothing: at each use it reads the weights that the captured module has now, and so does what was
+    made of it before, such as ``graph.abs()`` and ``graph.T``. A module that has become another one is an error.
+    ``graph.at(snapshot)`` reads other weights. ``graph.channels()``, ``graph.dense()`` and measures are values of the
+    moment when they were taken.
 
     Attributes:
         program: The captured network without its weights.
-        state: Parameters and buffers by state-dict name.
         maps: What is done to every coefficient, one after the other; nothing in a graph as it is captured.
         dense_up_to: Neurons up to which the matrix itself multiplies faster than the graph does.
     """
 
     dense_up_to: ClassVar[int] = DENSE_UP_TO
 
-    def __init__(self, program: Program, state: Mapping[str, Tensor], maps: tuple[Map, ...] = ()) -> None:
-        self.program, self.state, self.maps = program, state, maps
-        self._kept: tuple[tuple[int, ...], Statics, Links] | None = None
+    def __init__(self, program: Program, source: WeightSource, maps: tuple[Map, ...] = ()) -> None:
+        self.program, self.maps, self._source = program, maps, source
 
     # what there is ---------------------------------------------------------------------------------------------------
 
@@ -83,18 +85,31 @@ class NeuralGraph:
         """Number of links, parallel ones counted apart, whatever their weight."""
         return sum(s.n_links for s in self.synapses) + sum(w.n_links for w in self.wires)
 
-    @cached_property
+    @property
+    def state(self) -> Mapping[str, Tensor]:
+        """Parameters, buffers and constants by state-dict name, as they are now; they share the module's memory.
+
+        Raises:
+            WeightsError: The module is no longer the one that was captured, but for its weights.
+        """
+        return self._source.now()
+
+    @property
     def dtype(self) -> torch.dtype:
         """The type that products are computed in: the weights', but at least float32."""
-        kind = torch.float32
-        for name in self.program.parameters:
-            kind = torch.promote_types(kind, self.state[name].dtype) if name in self.state else kind
-        return kind
+        return self.prepared().dtype
 
-    @cached_property
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next((t.device for t in self.state.values() if isinstance(t, Tensor)), torch.device("cpu"))
+        return self.prepared().device
+
+    def prepared(self) -> Prepared:
+        """The weights of this moment, for several products with the same ones."""
+        return Prepared(self.program, self.state, self.maps)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NeuralGraph:
+        return NeuralGraph(self.program, copy.deepcopy(self._source, memo), self.maps)
 
     def __repr__(self) -> str:
         return f"NeuralGraph({len(self.groups)} groups, {self.n_neurons:,} neurons, {self.n_links:,} links)"
@@ -103,20 +118,20 @@ class NeuralGraph:
 
     def ones(self) -> NodeValues:
         """One for every neuron."""
-        return filled(self.groups, 1.0, self.dtype, self.device)
+        return self._filled(1.0)
 
     def zeros(self) -> NodeValues:
         """Zero for every neuron."""
-        return filled(self.groups, 0.0, self.dtype, self.device)
+        return self._filled(0.0)
 
-    def checked(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The values in the graph's type and on its device.
+    def _filled(self, value: float) -> NodeValues:
+        now = self.prepared()
+        return filled(self.groups, value, now.dtype, now.device)
 
-        Raises:
-            ValuesError: A group has no value, or one of another shape.
-        """
+    def _checked(self, values: Mapping[str, Tensor], now: Prepared) -> dict[str, Tensor]:
+        """The values in the graph's type and on its device."""
         given = checked(self.groups, values, "Start from graph.ones() or graph.zeros()")
-        return {group.name: given[group.name].to(self.device, self.dtype) for group in self.groups}
+        return {group.name: given[group.name].to(now.device, now.dtype) for group in self.groups}
 
     # products --------------------------------------------------------------------------------------------------------
 
@@ -127,9 +142,13 @@ class NeuralGraph:
 
     def __matmul__(self, x: Mapping[str, Tensor]) -> NodeValues:
         """What every neuron receives: the weighted sum over the neurons that link to it."""
-        given = self.checked(x)
-        with torch.no_grad():
-            return self._whole(run_program(self.program, given, self.weights, self.links))
+        now = self.prepared()
+        return self._received(self._checked(x, now), now, now.links)
+
+    def sent(self, y: Mapping[str, Tensor]) -> NodeValues:
+        """What every neuron sends, ``graph.T @ y``: the sums' gradient by the groups' values; the reading is linear."""
+        now = self.prepared()
+        return self._pulled(self._checked(y, now), now)
 
     def products(self, x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> tuple[NodeValues, NodeValues]:
         """``(A @ x, A.T @ y)``."""
@@ -140,34 +159,34 @@ class NeuralGraph:
 
         Cheaper than the two products: where all channels have one value, kernels are summed before they are applied.
         """
-        one = torch.ones((), dtype=self.dtype, device=self.device)
+        now = self.prepared()
+        one = torch.ones((), dtype=now.dtype, device=now.device)
         equal = {group.name: one.expand(group.shape) for group in self.groups}
-        with torch.no_grad():
-            received = self._whole(run_program(self.program, equal, self.weights, self.links))
-        return received, self.pulled(equal)
+        return self._received(equal, now, now.links), self._pulled(equal, now)
 
-    def pulled(self, y: Mapping[str, Tensor]) -> NodeValues:
-        """``A.T @ y`` for checked values: the sums' gradient by the groups' values; the reading is linear."""
-        leaves, ends = recording(self)
+    def repeated(self) -> tuple[Product, Product]:
+        """``A @ x`` and ``A.T @ y`` as functions for many products with the weights of now, of values as they are.
+
+        What the transposed one is differentiated from is recorded once and kept; it holds no signal.
+        """
+        tape = Tape(self.groups, self.prepared())
+        return tape.forward, tape.backward
+
+    def _pulled(self, y: Mapping[str, Tensor], now: Prepared) -> NodeValues:
+        leaves, ends = recording(self.groups, now)
         wanted = [y[name].reshape(value.shape) for name, value in ends.items()]
         pulled = torch.autograd.grad(list(ends.values()), list(leaves.values()), wanted, materialize_grads=True)
         return NodeValues({name: value.detach() for name, value in zip(leaves, pulled, strict=True)})
 
-    def repeated(self) -> tuple[Product, Product]:
-        """``A @ x`` and ``A.T @ y`` as functions for many products with these weights, of values that are not checked.
-
-        What the transposed one is differentiated from is recorded once and kept; it holds no signal.
-        """
-        tape = Tape(self)
-        return tape.forward, tape.backward
-
-    def _whole(self, received: Mapping[str, Tensor]) -> NodeValues:
+    def _received(self, x: Mapping[str, Tensor], now: Prepared, links: Links) -> NodeValues:
         """One tensor a group, of the group's shape; zero where no link ends."""
+        with torch.no_grad():
+            received = run_program(self.program, x, now.statics, links)
         return NodeValues(
             {
                 g.name: received[g.name].detach().reshape(g.shape)
                 if g.name in received
-                else torch.zeros(g.shape, dtype=self.dtype, device=self.device)
+                else torch.zeros(g.shape, dtype=now.dtype, device=now.device)
                 for g in self.groups
             }
         )
@@ -175,23 +194,12 @@ class NeuralGraph:
     @property
     def weights(self) -> Statics:
         """By node of the program, what does not depend on the input: parameters, buffers, what is computed of them."""
-        return self._prepared()[0]
+        return self.prepared().statics
 
     @property
     def links(self) -> Links:
         """What readings pass coefficients through: the maps that make this graph's link weights of them."""
-        return self._prepared()[1]
-
-    def _prepared(self) -> tuple[Statics, Links]:
-        """What products need of the weights, made anew when the weights have been changed in place."""
-        tensors = [tensor for tensor in self.state.values() if isinstance(tensor, Tensor)]
-        versions = tuple(-1 if tensor.is_inference() else tensor._version for tensor in tensors)
-        if self._kept is None or self._kept[0] != versions:
-            with torch.inference_mode(False), torch.no_grad():
-                statics, links = statics_of(self.program, self.state), Links(self.maps, dtype=self.dtype)
-                links.keep([v for v in statics.values() if isinstance(v, Tensor) and v.is_floating_point()])
-            self._kept = (versions, statics, links)
-        return self._kept[1:]
+        return Links(self.maps, dtype=self.dtype)
 
     # other graphs ----------------------------------------------------------------------------------------------------
 
@@ -228,7 +236,7 @@ class NeuralGraph:
         return self._mapped(presence)
 
     def _mapped(self, f: Map) -> NeuralGraph:
-        return NeuralGraph(self.program, self.state, (*self.maps, f))
+        return NeuralGraph(self.program, self._source, (*self.maps, f))
 
     def at(self, state_dict: Mapping[str, Tensor]) -> NeuralGraph:
         """The same graph at another snapshot: other weights of the same network.
@@ -236,7 +244,7 @@ class NeuralGraph:
         Raises:
             WeightsError: If a parameter or buffer that the program reads is missing or has another shape.
         """
-        return NeuralGraph(self.program, snapshot_state(self.program, self.state, state_dict), self.maps)
+        return NeuralGraph(self.program, snapshot_of(self.program, self._source, state_dict), self.maps)
 
     def from_group(self, source: str, values: Tensor) -> dict[str, Tensor]:
         r"""What every group receives when one group alone sends.
@@ -248,7 +256,8 @@ class NeuralGraph:
         Returns:
             By group that links of the source reach: a tensor of shape (n, \*shape of that group).
         """
-        return run_from_group(self.program, source, values, self.weights, self.links)
+        now = self.prepared()
+        return run_from_group(self.program, source, values, now.statics, now.links)
 
     def channels(self, weights: Literal["norm", "sum"] = "norm") -> ChannelGraph:
         """The rolled graph: one node a channel, whatever its places and time steps; a recurrent unit links to itself.
@@ -289,9 +298,9 @@ class NeuralGraph:
 
     def biases(self) -> NodeValues:
         """The constant term of every neuron's pre-activation: biases, and the shifts of folded normalisation."""
-        zeros = dict(self.zeros())
-        with torch.no_grad():
-            return self._whole(run_program(self.program, zeros, self.weights, Links(dtype=self.dtype, constants=True)))
+        now = self.prepared()
+        zeros = filled(self.groups, 0.0, now.dtype, now.device)
+        return self._received(zeros, now, Links(dtype=now.dtype, constants=True))
 
     # matrices --------------------------------------------------------------------------------------------------------
 

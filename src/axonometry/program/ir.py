@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn, SupportsIndex
 
+import torch
 from torch import Tensor, fx
 
-from axonometry.program.fx_utils import shape_of
+from axonometry.errors import CaptureError
+from axonometry.program.fx_utils import first_value, shape_of
 from axonometry.program.op_call import LinearFunction, Lowering
 
 Shape = tuple[int, ...]
@@ -237,10 +239,28 @@ class Program:
     varying: frozenset[fx.Node]
     batch_axes: Mapping[fx.Node, int | None]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Program:
+        """Itself: it never changes."""
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """A program holds functions, those of rules among them, that no pickle can name."""
+        raise CaptureError(
+            "a graph is not pickled",
+            "one",
+            "Pickle its module and its example, and capture them where they arrive: ax.capture(module, example)",
+        )
+
     @property
     def graph(self) -> fx.Graph:
         """The exported calls, after the passes."""
         return self.module.graph
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the weights were when they were captured; they may be elsewhere now."""
+        values = (first_value(node) for node in self.names)
+        return next((value.device for value in values if isinstance(value, Tensor)), torch.device("cpu"))
 
     @cached_property
     def spent(self) -> Mapping[fx.Node, tuple[fx.Node, ...]]:

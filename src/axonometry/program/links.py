@@ -48,7 +48,7 @@ class Links:
         self, maps: tuple[Map, ...] = (), *, dtype: torch.dtype = torch.float32, constants: bool = False
     ) -> None:
         self.maps, self.dtype, self.constants = maps, dtype, constants
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+        self._kept: dict[int, list[Tensor]] = {}
 
     @property
     def identity(self) -> bool:
@@ -56,13 +56,13 @@ class Links:
         return not self.maps
 
     def keep(self, weights: list[Tensor]) -> None:
-        """Map these weights now and hold the result, so that further products need not map them again.
+        """Hold what these weights are mapped to once they have been, so that they are not mapped a second time.
 
         Where they are large nothing is held: mapping them is then little beside multiplying with them, and memory is
         not.
         """
         if not self.identity and sum(weight.numel() for weight in weights) <= KEPT:
-            self._kept = {id(weight): (weight, self._mapped(weight.to(self.dtype))) for weight in weights}
+            self._kept = {id(weight): [weight] for weight in weights}
 
     def __call__(self, coefficient: Any) -> Any:
         """The link weight that a coefficient stands for."""
@@ -70,9 +70,12 @@ class Links:
             return self._mapped(coefficient)
         if self.identity:
             return coefficient.to(self.dtype)
-        if id(coefficient) in self._kept:
-            return self._kept[id(coefficient)][1]
-        return self._mapped(coefficient.to(self.dtype))
+        kept = self._kept.get(id(coefficient))
+        if kept is None:
+            return self._mapped(coefficient.to(self.dtype))
+        if len(kept) == 1:  # the weight itself is held so that no other tensor takes its id
+            kept.append(self._mapped(coefficient.to(self.dtype)))
+        return kept[1]
 
     def constant(self, term: Tensor | float | int | None) -> Tensor | float | None:
         """A constant term of a sum: itself where constants are read, else None."""

@@ -128,11 +128,8 @@ class CapturedGraph(LinearGraph, Protocol):
     def wires(self) -> tuple[Wire, ...]:
         """Links without a parameter that end in a group."""
 
-    def checked(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The values in the graph's type and on its device."""
-
-    def pulled(self, y: Mapping[str, Tensor]) -> NodeValues:
-        """``A.T @ y`` for checked values."""
+    def sent(self, y: Mapping[str, Tensor]) -> NodeValues:
+        """``A.T @ y``."""
 
     def kernel(self, synapse: str) -> Kernel:
         """The weights of a synapse."""

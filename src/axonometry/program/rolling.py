@@ -27,6 +27,7 @@ from axonometry.program.following import Follower
 from axonometry.program.fx_utils import shape_of
 from axonometry.program.ir import Group, Kernel, Program, Synapse
 from axonometry.program.links import Links, square
+from axonometry.program.module_weights import common_device
 from axonometry.program.op_call import Lowering
 
 if TYPE_CHECKING:
@@ -78,14 +79,16 @@ class Plan:
     wires: Mapping[tuple[str, str], Arrivals]
 
 
-_PLANS: WeakKeyDictionary[Program, Plan] = WeakKeyDictionary()
+_PLANS: WeakKeyDictionary[Program, dict[torch.device, Plan]] = WeakKeyDictionary()
 
 
 def plan_of(graph: CapturedGraph) -> Plan:
-    """Which channels meet where, found once a program."""
-    program = graph.program
-    if program not in _PLANS:
-        follow = Follower(graph.program, graph.state)
+    """Which channels meet where, found once a program and device."""
+    program, state = graph.program, graph.state
+    device = common_device(state)
+    plans = _PLANS.setdefault(program, {})
+    if device not in plans:
+        follow = Follower(program, state)
         groups = {g.name: g for g in graph.groups}
         reads: dict[tuple[str, str], Pairs] = {}
         wires: dict[tuple[str, str], Arrivals] = {}
@@ -98,8 +101,8 @@ def plan_of(graph: CapturedGraph) -> Plan:
                 elif any(w.target == place and group.name in w.sources for w in graph.wires):
                     wires[place, group.name] = carried
         feeds = {s.name: _feed(follow, s, groups[s.target]) for s in graph.synapses}
-        _PLANS[program] = Plan(reads, feeds, wires)
-    return _PLANS[program]
+        plans[device] = Plan(reads, feeds, wires)
+    return plans[device]
 
 
 def _power(kernel: Kernel, reading: Lowering, dtype: torch.dtype, weights: Weights) -> Tensor:

@@ -7,36 +7,38 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from axonometry.errors import WeightsError
+from axonometry.program.fx_utils import shape_of
 from axonometry.program.ir import Program
+from axonometry.program.module_weights import Snapshot, WeightSource
 from axonometry.program.state_names import elsewhere, renamed, tensor_of
 
 
-def snapshot_state(program: Program, state: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state with the tensors of a snapshot in place of its own; constants that no state dict holds stay.
+def snapshot_of(program: Program, source: WeightSource, given: Mapping[str, Tensor]) -> Snapshot:
+    """The tensors of a snapshot; constants that no state dict holds are those of now.
 
     Args:
         program: The captured network.
-        state: Parameters and buffers by name, as the graph has them.
+        source: The weights that the graph has.
         given: The snapshot, by state-dict name.
 
     Raises:
         WeightsError: A parameter or buffer that the program reads is missing or has another shape.
     """
-    found = dict(state)
-    names = list(dict.fromkeys(program.names.values()))
-    given = renamed(given, [name for name in names if name not in program.constants])
-    for name in names:
-        if name not in given:
-            if name in program.constants:
-                continue
+    shapes = {name: shape_of(node) for node, name in program.names.items()}
+    given = renamed(given, [name for name in shapes if name not in program.constants])
+    found: dict[str, Tensor] = {}
+    for name in dict.fromkeys([*shapes, *program.parameters]):
+        if name in given:
+            found[name] = tensor_of(name, given[name])
+            if name in shapes and tuple(found[name].shape) != shapes[name]:
+                raise WeightsError(
+                    f"{name!r} has the shape {shapes[name]} in the captured network",
+                    str(tuple(found[name].shape)),
+                    "Capture the network that this snapshot belongs to",
+                )
+        elif name in shapes and name not in program.constants:
             rule, came = "a snapshot holds every parameter and buffer of the network", f"none called {name!r}"
             raise WeightsError(rule, *elsewhere(name, came, given))
-        tensor = tensor_of(name, given[name])
-        if tensor.shape != state[name].shape:
-            raise WeightsError(
-                f"{name!r} has the shape {tuple(state[name].shape)} in the captured network",
-                str(tuple(tensor.shape)),
-                "Capture the network that this snapshot belongs to",
-            )
-        found[name] = tensor
-    return found
+    missing = [name for name in program.constants if name not in found]
+    now = source.now() if any(name in shapes for name in missing) else {}
+    return Snapshot({**found, **{name: now[name] for name in missing if name in now}})

@@ -74,7 +74,7 @@ class Transposed(Generic[G]):
 
     def __matmul__(self, y: Mapping[str, Tensor]) -> NodeValues:
         """What every neuron sends: the weighted sum over the neurons that it links to."""
-        return self._graph.pulled(self._graph.checked(y))
+        return self._graph.sent(y)
 
     def products(self, x: Mapping[str, Tensor], y: Mapping[str, Tensor]) -> tuple[NodeValues, NodeValues]:
         """``(A.T @ x, A @ y)``."""

@@ -110,7 +110,7 @@ def run_blocks(predictor: AccuracyPredictor, run: Trajectory, *, level: float = 
         f"{level:.0%} interval": f"{last['low']:.1%} to {last['high']:.1%}",
     }
     if len(recorded):
-        facts["final accuracy" if run.complete else "accuracy now"] = f"{recorded.iloc[-1]:.1%}"
+        facts["final accuracy" if run.state == "finished" else "accuracy now"] = f"{recorded.iloc[-1]:.1%}"
     caption = (
         f"Final accuracy predicted after each epoch from the epochs up to it. The band is the {level:.0%} prediction "
         "interval; it holds for runs whose configurations are drawn like those that the predictor was fitted to."

@@ -176,8 +176,9 @@ def _facts(found: Study) -> dict[str, object]:
     }
     steps = found.metrics["step"]
     facts[f"{found.step_name}s recorded"] = f"{steps.min()}–{steps.max()}"
-    if found.unfinished:
-        facts["not shown"] = f"{found.unfinished} unfinished"
+    away = {"unfinished": found.unfinished, "stopped early": found.stopped}
+    if any(away.values()):
+        facts["not shown"] = ", ".join(f"{count} {words}" for words, count in away.items() if count)
     if found.left_out:
         facts["left out"] = f"{found.left_out} without an accuracy"
     written = max(path.stat().st_mtime for path in found.example.folder.iterdir())

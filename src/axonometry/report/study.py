@@ -53,6 +53,7 @@ class Study:
         example: The run of the network with the median accuracy, for groups, synapses, coverage and software.
         left_out: Number of networks without a final accuracy.
         unfinished: Number of unfinished runs.
+        stopped: Number of runs that were stopped early.
         read: Number of networks by bin that the densities and divergences come from.
     """
 
@@ -65,6 +66,7 @@ class Study:
     example: Trajectory
     left_out: int = 0
     unfinished: int = 0
+    stopped: int = 0
 
     @property
     def groups(self) -> list[str]:
@@ -163,6 +165,8 @@ def study(population: Population, *, edges: Sequence[float] | None = None) -> St
     import pandas as pd
 
     frame = population.frame.rename_axis("network")
+    stopped = [name for name, run in population.runs.items() if run.stopped]
+    frame = frame.drop(index=stopped)  # their accuracy is not the final one
     known = frame.dropna(subset=["accuracy"]) if "accuracy" in frame else frame[:0]
     if known.empty:
         raise AxonometryError(
@@ -190,6 +194,7 @@ def study(population: Population, *, edges: Sequence[float] | None = None) -> St
         example=population.runs[order[len(order) // 2]],
         left_out=len(frame) - len(known),
         unfinished=len(population.unfinished),
+        stopped=len(stopped),
         read=read,
         configured=tuple(field.name for field in fields(population.configurations[order[0]])),
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, SupportsFloat
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from axonometry.errors import ConfigurationError, RunError, SamplesError, closes
 from axonometry.metrics.catalogue import CATALOGUE, needing_samples
 from axonometry.program import NeuralGraph
 from axonometry.program.readings.samples import Samples, batches_of, input_axes
+from axonometry.trajectory.fields import short
 
 
 def given_graph(model: nn.Module, example_inputs: tuple[Any, ...], graph: NeuralGraph | None) -> NeuralGraph | None:
@@ -71,20 +73,56 @@ def warn_of_extra_state(model: nn.Module) -> None:
         )
 
 
-def as_tuple(names: str | Iterable[str]) -> tuple[str, ...]:
+def as_tuple(names: Any) -> tuple[str, ...]:
     """One name or several, as a tuple.
+
+    Raises:
+        ConfigurationError: It is something else.
 
     >>> as_tuple("link_weights"), as_tuple(["a", "b"])
     (('link_weights',), ('a', 'b'))
     """
-    return (names,) if isinstance(names, str) else tuple(names)
+    found = (names,) if isinstance(names, str) else tuple(names) if isinstance(names, Iterable) else (names,)
+    wrong = [name for name in found if not isinstance(name, str)]
+    if wrong:
+        raise ConfigurationError("measures and layers are names", repr(wrong[0]), "Pass text, or a list of texts")
+    return found
 
 
-def known_measures(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, after a check that all of them are in the catalogue.
+def known_layers(patterns: Any) -> tuple[str, ...] | None:
+    """Patterns of layers as a tuple; None for all layers.
 
     Raises:
-        ConfigurationError: One is not.
+        ConfigurationError: There is none in it, or something else than text.
+    """
+    found = None if patterns is None else as_tuple(patterns)
+    if found == ():
+        raise ConfigurationError("`layers` names a layer or more", "none", "Leave it out for all, or pass measures=()")
+    return found
+
+
+def planned(steps: Any) -> int | None:
+    """A number of planned steps.
+
+    Raises:
+        ConfigurationError: It is no number from 1.
+    """
+    if steps is None:
+        return None
+    try:
+        number = operator.index(steps)
+    except TypeError:
+        number = 0
+    if not 1 <= number < 2**63:
+        raise ConfigurationError("`planned_steps` is a whole number from 1", short(steps), "Pass how many are recorded")
+    return number
+
+
+def known_measures(names: Any) -> tuple[str, ...]:
+    """The names of measures, after a check that all of them are in the catalogue.
+
+    Raises:
+        ConfigurationError: One is not, or there is something else than text.
 
     >>> known_measures(("node_strength",))
     ('node_strength',)
@@ -93,11 +131,12 @@ def known_measures(names: tuple[str, ...]) -> tuple[str, ...]:
         ...
     axonometry.errors.ConfigurationError: unknown measure: node_strenght. The measures are: ...
     """
-    unknown = [name for name in names if name not in CATALOGUE]
+    listed = as_tuple(names)
+    unknown = [name for name in listed if name not in CATALOGUE]
     if unknown:
         remedy = closest(unknown, CATALOGUE, f"The measures are: {', '.join(CATALOGUE)}")
         raise ConfigurationError(f"unknown measure: {', '.join(unknown)}", "", remedy)
-    return names
+    return listed
 
 
 def selected(graph: NeuralGraph, patterns: Collection[str] | None) -> frozenset[str] | None:
@@ -133,7 +172,7 @@ def sample_set(graph: NeuralGraph, measures: Iterable[str], samples: Samples | N
         raise ConfigurationError(
             "samples are read again at every step", "an iterator", "Pass a tensor, a list or a DataLoader"
         )
-    inputs = input_axes(graph.program)
+    inputs = input_axes(graph)
     digests = [hashlib.sha256(f"{known.name} {known.dtype} {known.shape}".encode()) for known in inputs]
     count = 0
     for batch in batches_of(samples, inputs, 256, torch.device("cpu")):
@@ -147,8 +186,8 @@ def sample_set(graph: NeuralGraph, measures: Iterable[str], samples: Samples | N
     return {"count": count, "sha256": combined.hexdigest()}
 
 
-def numbers(scalars: Mapping[str, SupportsFloat], measures: Collection[str]) -> dict[str, float]:
-    """The scalars as floats.
+def numbers(scalars: Mapping[str, Any], measures: Collection[str]) -> dict[str, float]:
+    """The scalars as floats; NaN and infinity are numbers, as of a training that diverged.
 
     Raises:
         RunError: One is not a number, or has the name of a measure.
@@ -160,10 +199,20 @@ def numbers(scalars: Mapping[str, SupportsFloat], measures: Collection[str]) -> 
     for name, value in scalars.items():
         if name in measures:
             raise RunError(f"the scalar {name} has the name of a measure of this run", "", "Choose another name")
+        if not name.isprintable():
+            raise RunError("a scalar's name is text without control characters", short(name), "Choose another name")
         try:
-            values[name] = float(value.detach() if isinstance(value, Tensor) else value)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise RunError(
-                "a scalar is one number", f"{name}={value!r}", "Pass a number or a tensor with one element"
-            ) from error
+            values[name] = _number(value)
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            came = f"{name}={short(value)}"
+            raise RunError("a scalar is one number", came, "Pass a number or a tensor with one element") from error
     return values
+
+
+def _number(value: Any) -> float:
+    """One number of Python, numpy or torch as a float."""
+    if isinstance(value, str | bytes):  # float() would read it
+        raise TypeError(value)
+    if isinstance(value, Tensor):
+        value = value.detach()
+    return float(value.item() if callable(getattr(value, "item", None)) else value)

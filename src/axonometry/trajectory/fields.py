@@ -74,7 +74,7 @@ def fitting(value: Any, kind: Any, where: str) -> Any:
         if not isinstance(value, dict):
             _wrong(where, "a dictionary", value)
         of = inside[1] if inside else Any
-        return {name: fitting(one, of, f"{where}[{_shown(name)}]") for name, one in value.items()}
+        return {name: fitting(one, of, f"{where}[{short(name)}]") for name, one in value.items()}
     return _plain(value, kind, where)
 
 
@@ -86,9 +86,9 @@ def check_graph(groups: Iterable[Group], synapses: Iterable[Synapse], wires: Ite
     """
     known: set[str] = set()
     for group in groups:
-        where = f"groups[{_shown(group.name)}]"
+        where = f"groups[{short(group.name)}]"
         if group.name in known:
-            raise FieldError(f"groups have names of their own; {_shown(group.name)} is there twice")
+            raise FieldError(f"groups have names of their own; {short(group.name)} is there twice")
         if not 0 <= group.channel_axis < max(len(group.shape), 1):
             _wrong(f"{where}.channel_axis", f"an axis of {group.shape}", group.channel_axis)
         if math.prod(group.shape) not in _INTEGERS:
@@ -136,13 +136,17 @@ def _named(choices: Iterable[Any]) -> str:
     return ", ".join(map(str, choices))
 
 
-def _shown(value: Any) -> str:
-    """A value in at most 60 characters of ASCII, whatever it is."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**64:
+def short(value: object) -> str:
+    """A value in words, however long it is.
+
+    >>> short(3), short(10**5000), short("x" * 100)[-10:]
+    ('3', 'an integer of 16610 bits', 'xxxxxxx...')
+    """
+    if isinstance(value, int) and abs(value) >= 2**64:  # Python refuses to write thousands of digits
         return f"an integer of {value.bit_length()} bits"
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _wrong(where: str, rule: str, value: Any) -> NoReturn:
-    raise FieldError(f"{where} is {rule}; got {_shown(value)}")
+    raise FieldError(f"{where} is {rule}; got {short(value)}")

@@ -8,6 +8,7 @@ import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from filelock import FileLock, Timeout, lock_descriptor, unlock_descriptor
 
@@ -50,6 +51,12 @@ class FolderLock:
             warnings.warn(
                 "this file system has no locks: make sure that only one process records into the folder", stacklevel=3
             )
+        self._file = self._look()
+
+    @property
+    def kept(self) -> bool:
+        """Whether the locked file still has its name: else the folder is another one, or a second writer may come."""
+        return self._unlocked_in is not None or (self._file is not None and self._look() == self._file)
 
     @property
     def held(self) -> bool:
@@ -63,9 +70,21 @@ class FolderLock:
         # Removed while it is locked: a writer that opened the same file meanwhile sees that it has no name any more,
         # and opens the next one. Windows removes no open file; one that stays keeps nobody out.
         with suppress(OSError):
-            self._path.unlink()
+            if self.kept:  # another file of this name is another writer's
+                self._path.unlink()
         self._unlocked_in = None
         self._lock.release()
+
+    def _look(self) -> tuple[int, int] | None:
+        # While the file is open, no other file gets its number.
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise RunError("a lock is held by one process and one object", "a copy or a pickle of it", "Open the run anew")
 
 
 def is_locked(folder: Path) -> bool:
@@ -77,7 +96,7 @@ def is_locked(folder: Path) -> bool:
     False
     """
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would keep us waiting
     except OSError:
         return False
     try:

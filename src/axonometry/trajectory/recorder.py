@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, SupportsIndex, runtime_checkable
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsFloat, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -21,36 +21,27 @@ from axonometry.trajectory import store
 from axonometry.trajectory.architecture import shapes
 from axonometry.trajectory.begin import begin, saved
 from axonometry.trajectory.choices import (
-    as_tuple,
     given_graph,
+    known_layers,
     known_measures,
     numbers,
+    planned,
     sample_set,
     selected,
     state_tensors,
     warn_of_extra_state,
 )
-from axonometry.trajectory.state import random_state, random_state_kept, set_random_state, write_state
-from axonometry.trajectory.tables import compact, write_piece
+from axonometry.trajectory.fields import short
+from axonometry.trajectory.optimizers import Stateful, classes, load_states, other_optimizer, states
+from axonometry.trajectory.place import RunPlace
+from axonometry.trajectory.state import own_copies, random_state, random_state_kept, set_random_state, write_state
+from axonometry.trajectory.tables import write_piece
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MEASURES = ("link_weights", "node_strength", "layer_fluctuation")
 """Measures that are recorded by default: those of paper 1."""
-
-
-@runtime_checkable
-class Stateful(Protocol):
-    """What can be resumed: an optimizer, a learning-rate schedule, a gradient scaler."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state, in tensors and plain values."""
-        ...
-
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
-        """Load a state."""
-        ...
 
 
 class Recorder:
@@ -92,6 +83,8 @@ class Recorder:
         samples: What the network is run on, for measures such as ``neuron_activation``: a tensor, several, or an
             iterable of batches such as a DataLoader, read anew at every step; best the same samples, unshuffled, that
             training does not see. ``run.json`` notes how many they are and a SHA-256 of them.
+        planned_steps: How many steps the whole training will record, 11 for the initial network and ten epochs. A run
+            that is closed with fewer counts as stopped early, and no prediction takes its accuracy for the final one.
         resume: Whether to resume the run that the folder holds, if it holds one.
 
     Raises:
@@ -114,30 +107,34 @@ class Recorder:
         keep_weights: bool = True,
         configuration: Mapping[str, Any] | None = None,
         samples: Samples | None = None,
+        planned_steps: SupportsIndex | None = None,
         resume: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self._model = unwrapped(model)
-        measures = known_measures(as_tuple(measures))
-        layers = None if layers is None else as_tuple(layers)
+        measures = known_measures(measures)
+        layers = known_layers(layers)
         graph = given_graph(self._model, example_inputs, graph)
         self._graph = capture(self._model, *example_inputs) if graph is None else graph
         self._names = selected(self._graph, layers)
         description = store.describe(
             self._graph, measures=measures, layers=layers, keep_weights=keep_weights, configuration=configuration
         )
-        description = replace(description, tensors=shapes(state_tensors(self._model)))
+        description = replace(
+            description, tensors=shapes(state_tensors(self._model)), planned_steps=planned(planned_steps)
+        )
         self._samples = samples
         with random_state_kept():
             description = replace(description, samples=sample_set(self._graph, measures, samples))
         warn_of_extra_state(self._model)
-        self._lock, self._description, steps = begin(self.folder, description, resume=resume)
-        self._last_step = steps[-1] if steps else None
+        self._lock, description, steps = begin(self.folder, description, resume=resume)
+        self._place = RunPlace(self.folder, self._lock, description, steps)
+        self._resumed_with = description.optimizers if steps else None
 
     @property
     def last_step(self) -> int | None:
         """The last complete step in the folder; None where there is none yet."""
-        return self._last_step
+        return self._place.steps[-1] if self._place.steps else None
 
     @torch.inference_mode(False)  # the caller may be evaluating; what is made or restored here outlives that
     def record(
@@ -157,30 +154,37 @@ class Recorder:
             **scalars: Numbers that belong to the step, such as ``loss`` and ``accuracy``.
 
         Raises:
-            RunError: The step does not come after the last one, a scalar is not a number, or writing failed; the
-                folder is then intact up to the last step.
+            RunError: The step does not come after the last one, a scalar is not a number, the folder was deleted, moved
+                or replaced, or writing failed; the folder is then intact up to the last step.
         """
-        number = self._next(step)
-        values = numbers(scalars, self._description.measures)
-        state = state_tensors(self._model)
+        number, place = self._next(step), self._place
+        place.require()
+        description = place.description
+        values = numbers(scalars, description.measures)
+        if optimizer is not None:
+            self._require_resumed(optimizer)
+        # One copy is measured, written and summed up: other threads may train on meanwhile (Hogwild).
+        state = own_copies(state_tensors(self._model))
         frame = self._measured(state)
-        if self._description.complete:
-            self._describe(complete=False)
+        kinds = description.optimizers if optimizer is None else classes(optimizer)
+        self._resumed_with = None
+        place.describe(complete=False, stopped=False, optimizers=kinds)
         # The order is the protocol. Weights, then what resuming needs, then the table, whose final name is the commit.
         # Killed after the first, the folder has snapshots/3.safetensors and no metrics/3.parquet: step 3 does not
         # exist, its snapshot is written over when training comes there again, and step 2 with its resume file is still
         # there, since that goes last.
-        keep = self._description.keep_weights
+        keep = description.keep_weights
         if keep:
             write_state(store.snapshot_path(self.folder, number), state)
         if optimizer is not None:
-            tree = {"optimizer": _states(optimizer), "random": random_state()}
+            tree = {"optimizer": states(optimizer), "random": random_state()}
             write_state(store.resume_path(self.folder, number), {} if keep else state, tree)
+        place.require()
         write_piece(self.folder, number, frame, values)
+        place.steps.append(number)
         # Only now that the new step is whole may the old one's resume file go.
-        before, self._last_step = self._last_step, number
-        if before is not None:
-            store.resume_path(self.folder, before).unlink(missing_ok=True)
+        if len(place.steps) > 1:
+            store.resume_path(self.folder, place.steps[-2]).unlink(missing_ok=True)
 
     @torch.inference_mode(False)
     def restore(self, optimizer: Stateful | Mapping[str, Stateful] | None = None) -> int | None:
@@ -196,29 +200,38 @@ class Recorder:
         Raises:
             RunError: The weights or the optimizer's state were not recorded, or do not fit.
         """
-        if self._last_step is None:
+        last = self.last_step
+        if last is None:
             return None
-        weights, tree = saved(self.folder, self._last_step, keep_weights=self._description.keep_weights)
+        if optimizer is not None:
+            self._require_resumed(optimizer)
+        weights, tree = saved(self.folder, last, keep_weights=self._place.description.keep_weights)
         if optimizer is not None and tree is None:
             raise RunError(
-                f"no optimizer was recorded at step {self._last_step} of {self.folder}",
+                f"no optimizer was recorded at step {last} of {self.folder}",
                 "",
                 "Pass optimizer= to record, or restore the weights alone",
             )
         self._model.load_state_dict({**self._model.state_dict(), **weights})
         if optimizer is not None:
-            _load_states(optimizer, tree["optimizer"])
+            load_states(optimizer, tree["optimizer"])
             set_random_state(tree["random"])
-        return self._last_step
+        return last
 
-    def close(self) -> None:
-        """End the recording: one table instead of one a step, and the run counts as complete; twice is once."""
+    def close(self, *, stopped: bool = False) -> None:
+        """End the recording: one table instead of one a step, and the run counts as complete; twice is once.
+
+        Args:
+            stopped: Whether training ends here before its planned end, as a pruned trial's. Such a run is left out
+                where predictors learn from final accuracies.
+
+        Raises:
+            RunError: The folder was deleted, moved or replaced since the last record, or files of steps are gone.
+        """
         if not self._lock.held:
             return
         try:
-            compact(self.folder)
-            if not self._description.complete:
-                self._describe(complete=True)
+            self._place.end(stopped=stopped or (self._place.description.complete and self._place.description.stopped))
         finally:
             self._lock.release()
 
@@ -233,47 +246,34 @@ class Recorder:
         else:
             self._lock.release()
 
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        rule = "a recorder is the one writer of its folder and cannot be copied or pickled"
+        raise RunError(rule, "", "Pass the run's folder, and load it there")
+
     def _next(self, step: SupportsIndex) -> int:
         if not self._lock.held:
             raise RunError("the recorder is closed", "", "Open it with resume=True")
         try:
             number = operator.index(step)
         except TypeError as error:
-            raise RunError("a step is an integer", repr(step), "Pass the epoch's or the batch's number") from error
-        if not -(2**63) <= number < 2**63 or (self._last_step is not None and number <= self._last_step):
-            came = f"{number} after {self._last_step} in {self.folder}"
+            raise RunError("a step is an integer", short(step), "Pass the epoch's or the batch's number") from error
+        last = self.last_step
+        if not -(2**63) <= number < 2**63 or (last is not None and number <= last):
+            came = f"{short(number)} after {last} in {self.folder}"
             raise RunError("steps increase", came, "Resume after recorder.last_step, or record into another folder")
         return number
 
+    def _require_resumed(self, optimizer: Stateful | Mapping[str, Stateful]) -> None:
+        """Until its first record, a resumed run goes on with the optimizer's class that it was recorded with."""
+        other = other_optimizer(self._resumed_with, classes(optimizer))
+        if other:
+            remedy = "Pass what the run was recorded with, or record into another folder"
+            raise RunError(f"the run in {self.folder} is resumed with its own optimizer", other, remedy)
+
     def _measured(self, state: Mapping[str, Tensor]) -> pd.DataFrame | None:
-        if not self._description.measures:
+        measures = self._place.description.measures
+        if not measures:
             return None
         with torch.no_grad(), torch.autocast(self._graph.device.type, enabled=False), random_state_kept():
-            frame = measure(self._graph.at(state), self._description.measures, samples=self._samples)
+            frame = measure(self._graph.at(state), measures, samples=self._samples)
         return frame if self._names is None else frame[frame["group"].isin(self._names)]
-
-    def _describe(self, *, complete: bool) -> None:
-        description = replace(self._description, complete=complete)
-        store.write_description(self.folder, description)
-        self._description = description
-
-
-def _states(what: Stateful | Mapping[str, Stateful]) -> dict[str, Any]:
-    return {name: one.state_dict() for name, one in _by_name(what).items()}
-
-
-def _load_states(what: Stateful | Mapping[str, Stateful], states: Mapping[str, Any]) -> None:
-    named = _by_name(what)
-    if named.keys() != states.keys():
-        rule = f"restore takes the same states as record: {', '.join(sorted(states))}"
-        raise RunError(rule, ", ".join(sorted(named)), "Pass restore what record was given")
-    try:
-        for name, one in named.items():
-            one.load_state_dict(states[name])
-    except (ValueError, KeyError) as error:
-        rule = f"the recorded state does not fit the optimizer: {error}"
-        raise RunError(rule, "", "Make the optimizer as for the recorded run") from error
-
-
-def _by_name(what: Stateful | Mapping[str, Stateful]) -> Mapping[str, Stateful]:
-    return what if isinstance(what, Mapping) else {"optimizer": what}

@@ -12,7 +12,7 @@ from axonometry.errors import RunError
 from axonometry.metrics.catalogue import measure
 from axonometry.program.readings.samples import Samples
 from axonometry.trajectory import store
-from axonometry.trajectory.choices import as_tuple, known_measures, sample_set, selected
+from axonometry.trajectory.choices import known_measures, sample_set, selected
 from axonometry.trajectory.lock import FolderLock
 from axonometry.trajectory.run import Trajectory
 from axonometry.trajectory.tables import extend
@@ -55,7 +55,7 @@ def remeasure(
         SamplesError: The samples do not fit the network.
         RunError: The run kept no weights, is not finished, or is of another network than ``graph`` or of other samples.
     """
-    measures = known_measures(as_tuple(measures))
+    measures = known_measures(measures)
     lock = FolderLock(run.folder)
     try:
         run = run.reloaded()

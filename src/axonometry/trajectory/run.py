@@ -107,14 +107,21 @@ class Trajectory:
 
     @property
     def complete(self) -> bool:
-        """Whether the recorder was closed at its end, rather than stopped by an error or a kill."""
+        """Whether the recorder was closed, at the planned end or before it, rather than ended by an error or a kill."""
         return self.description.complete
 
     @property
-    def state(self) -> Literal["finished", "running", "interrupted"]:
-        """``finished``; else ``running`` while a process holds the folder's lock, or ``interrupted``."""
+    def stopped(self) -> bool:
+        """Whether training was ended before its plan: its last accuracy is not the final one."""
+        planned = self.description.planned_steps
+        short = planned is not None and len(self.steps) < planned
+        return self.complete and (self.description.stopped or short)
+
+    @property
+    def state(self) -> Literal["finished", "stopped", "running", "interrupted"]:
+        """``finished``, or ``stopped`` early; else ``running`` while a process holds the lock, or ``interrupted``."""
         if self.complete:
-            return "finished"
+            return "stopped" if self.stopped else "finished"
         return "running" if is_locked(self.folder) else "interrupted"
 
     def reloaded(self) -> Trajectory:

@@ -23,10 +23,31 @@ _INSIDE = "~"  # begins the names of the tree's tensors; no module's path does
 _PLAIN = (bool, int, float, str, type(None))
 
 
+def own_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies that nobody else changes: of one tensor under several names (tied weights) one copy, under all of them.
+
+    Args:
+        tensors: Tensors on the CPU are copied. Those of a device are handed on: they are copied when they are written,
+            and twice the weights may not fit there.
+    """
+    copies: dict[object, Tensor] = {}
+    found = {}
+    for name, tensor in tensors.items():
+        if tensor.device.type != "cpu" or tensor.layout != torch.strided:
+            found[name] = tensor
+            continue
+        place = _place(tensor) if tensor.numel() else name
+        if place not in copies:
+            copies[place] = tensor.detach().clone(memory_format=torch.contiguous_format)
+        found[name] = copies[place]
+    return found
+
+
 def write_state(path: Path, tensors: Mapping[str, Tensor], tree: Tree = None) -> None:
     """Write tensors, and a tree that may hold further tensors, to one safetensors file, complete or not at all.
 
-    A tensor under several names (tied weights) is stored once. The file carries a CRC-32 of all that it holds.
+    A tensor under several names (tied weights) is stored once. The file carries a CRC-32 of all that it holds, of one
+    copy of the tree's tensors; whoever shares ``tensors`` with other threads passes :func:`own_copies`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +61,7 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], tree: Tree = None) ->
     """
     inside: dict[str, Tensor] = {}
     skeleton = _flatten(tree, inside)
-    content, tied = _once({**tensors, **inside})
+    content, tied = _once({**tensors, **own_copies(inside)})
     notes = {"names": json.dumps(list(tensors)), "tied": json.dumps(tied), "tree": json.dumps(skeleton)}
     notes["crc32"] = _checksum(content, notes)
     with atomic_write(path) as partial:
@@ -154,7 +175,7 @@ def _once(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, s
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
             raise _unknown(f"{name}, which is {'meta' if tensor.is_meta else tensor.layout} {tensor.dtype}")
-        place = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device)
+        place = _place(tensor)
         if tensor.numel() and place in first:
             tied[name] = first[place]
             continue
@@ -166,6 +187,11 @@ def _once(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, s
         storages.add(kept.untyped_storage().data_ptr())
         content[name] = kept
     return content, tied
+
+
+def _place(tensor: Tensor) -> tuple[object, ...]:
+    """What two names of one tensor share."""
+    return tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device
 
 
 def _checksum(content: Mapping[str, Tensor], notes: Mapping[str, str]) -> str:

@@ -71,6 +71,7 @@ class Description:
         stopped: Whether the recorder was closed before the training's planned end.
         tensors: Shapes of the state dict's tensors; None in runs that were recorded before they were noted.
         operations: The calls that the forward pass consists of, in order; None likewise.
+        optimizers: Classes of what was recorded to resume from, by name; None where nothing was, or likewise.
     """
 
     groups: tuple[Group, ...]
@@ -89,6 +90,7 @@ class Description:
     stopped: bool = False
     tensors: dict[str, tuple[int, ...]] | None = None
     operations: tuple[str, ...] | None = None
+    optimizers: dict[str, str] | None = None
 
 
 def describe(
@@ -260,7 +262,10 @@ def _checked(content: dict[str, Any]) -> Description:
     return found
 
 
-_LATER = {"samples": None, "planned_steps": None, "stopped": False, "tensors": None, "operations": None}
+_LATER = {
+    **dict.fromkeys(("samples", "planned_steps", "tensors", "operations", "optimizers")),
+    "stopped": False,
+}
 """What fields that older runs lack stand for."""
 
 

@@ -138,7 +138,9 @@ def extend(folder: Path, rows: pd.DataFrame) -> None:
     import pyarrow.compute as pc
 
     compact(folder)
-    steps, new = steps_in(folder), pa.Table.from_pandas(rows, schema=_schema(), preserve_index=False)
+    # Column by column: a whole frame's NaN, which says that a network has diverged, would become nothing.
+    new = pa.table([pa.array(rows[name].to_numpy(), from_pandas=False) for name in _schema().names], schema=_schema())
+    steps = steps_in(folder)
     old = read_table(folder, steps)
     table = pa.concat_tables([old.filter(pc.invert(pc.is_in(old["metric"], new["metric"]))), new])
     # Stable, so that rows of one step keep the order of the catalogue; the new ones come behind the old.
@@ -224,8 +226,11 @@ def read_file(path: Path) -> pa.Table:
         if not file.schema_arrow.equals(_schema()):
             corrupt_run(path, f"the columns {', '.join(file.schema_arrow.names)}")
         table = file.read(use_threads=False)
-    if any(column.null_count for column in table.columns):
+    if any(table[name].null_count for name in table.column_names if name != "value"):
         corrupt_run(path, "rows with nothing in a column")
+    # Measures that were added to a run had nothing where they had no number.
+    value = table["value"].fill_null(float("nan"))
+    table = table.set_column(table.schema.get_field_index("value"), table.schema.field("value"), value)
     if (path.name != COMPACTED and named != (int(path.stem),)) or not {*pc.unique(table["step"]).to_pylist()} <= {
         *named
     }:

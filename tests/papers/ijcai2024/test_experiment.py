@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from axonometry.experiments import Discrimination, Results, Scale, markdown, plain, results_page, run
+from axonometry.experiments import Results, Scale, markdown, plain, results_page, run
 from axonometry.metrics.neuron_strength import neuron_strength
 from axonometry.papers import load_paper
 from axonometry.papers.ijcai2024 import features as reading, sections
@@ -31,6 +31,7 @@ from axonometry.papers.ijcai2024.features import (
 from axonometry.papers.ijcai2024.scales import DRAWN, SCALES, ComparisonOptions, condition_trials
 from axonometry.papers.ijcai2024.sections import HIGH, LOW, SETS, TOGETHER, Answer, of_kind
 from axonometry.populations import Architecture
+from axonometry.predict.classification import Discrimination
 from axonometry.predict.evaluation import EvaluationPlan
 from axonometry.program import capture
 from axonometry.report import Figure

@@ -42,7 +42,7 @@ class CapturedClassifier(nn.Module):
 
     def __init__(self, graph: NeuralGraph) -> None:
         super().__init__()
-        inputs = input_axes(graph.program)
+        inputs = input_axes(graph)
         if not n_classes(graph) or len(inputs) != 1:
             came = f"{len(inputs)} inputs, outputs {[g.shape for g in graph.groups if g.role == 'output']}"
             raise SamplesError("a network classifies if it has one input and one output of several neurons", came)
@@ -87,6 +87,6 @@ def labelled(graph: NeuralGraph, samples: Samples) -> tuple[Tensor, Int[Tensor, 
     labels = labels_in(graph, samples)
     if labels is None:
         raise SamplesError("basins are of samples whose classes are known", "no labels", "Pass [(inputs, labels)]")
-    (axis,) = input_axes(graph.program)
+    (axis,) = input_axes(graph)
     stacked = torch.cat([batch[0] for batch in batches_of(samples, (axis,), 2**62, torch.device("cpu"))])
     return (stacked if axis.axis is None else stacked.squeeze(axis.axis + 1)), labels

@@ -92,7 +92,7 @@ def count(graph: NeuralGraph, samples: Samples) -> int:
     >>> count(graph_of([[2.0]]), [torch.zeros(3, 1), torch.zeros(2, 1)])
     5
     """
-    inputs = input_axes(graph.program)
+    inputs = input_axes(graph)
     alone = [axis.is_shared for axis in inputs]
     total = 0
     for batch in batches_of(samples, inputs, 2**62, torch.device("cpu")):

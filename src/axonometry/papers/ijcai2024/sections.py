@@ -12,17 +12,16 @@ import pandas as pd
 
 from axonometry.experiments import (
     Claim,
-    Discrimination,
     IntervalChart,
     Measurements,
     Section,
-    discriminate,
     in_words,
     listed,
 )
 from axonometry.experiments.section import Drawn
 from axonometry.papers.ijcai2024.comparisons import KINDS, Comparison, Kind
 from axonometry.papers.ijcai2024.features import BASELINE, CHOICES, CONTROL, MEASURES
+from axonometry.predict.classification import Discrimination, discriminate
 from axonometry.report.density_figures import figures_by_measure
 from axonometry.report.page import Figure, Table
 from axonometry.report.samples import Samples

@@ -64,7 +64,7 @@ def train_stacked(  # noqa: PLR0913 - what, where to, on what, and what of it
         device: ``"cuda"``, ``"cpu"``...; the first GPU where None and there is one. Rounding is that of float32: the
             shorter TF32 is switched off meanwhile.
         measures: What is measured at each record, names out of ``axonometry.metrics.CATALOGUE``.
-        stop: Called with each run after each of its records; where it says true the run ends there, finished.
+        stop: Called with each run after each of its records; where it says true the run ends there, stopped early.
         progress: Called with the runs that have ended, out of how many, and a few words.
         at_once: Most networks in a stack; where None, what half of the GPU's free memory holds, at most 256.
 

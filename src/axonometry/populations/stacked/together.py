@@ -16,7 +16,7 @@ from axonometry.populations.datasets import Dataset
 from axonometry.populations.layers import dropouts
 from axonometry.populations.loop import Stop
 from axonometry.populations.sampling import used_images
-from axonometry.populations.schedule import Segment, optimiser_of, segments
+from axonometry.populations.schedule import Segment, optimiser_of, planned_records, segments
 from axonometry.populations.stacked.sampling import StackedSampler
 from axonometry.populations.stacked.stack import Stack
 from axonometry.populations.training import (
@@ -97,6 +97,7 @@ def _member(configuration: RunConfiguration, work: Work) -> Member:
         measures=work.measures,
         samples=samples_for(dataset, work.measures),
         configuration=configuration.to_dict(),
+        planned_steps=planned_records(configuration, len(used.train_labels)),
         resume=True,
     )
     optimiser = optimiser_of(configuration, network)
@@ -135,13 +136,12 @@ class _Training:
             self._record(0, [{"epoch": 0.0} for _ in self._members])
         for segment in self._plan:
             if segment.step > (self._reached or 0):
-                self._end(
-                    [member for member in self._members if self._stop and self._stop(load(member.recorder.folder))]
-                )
+                told = [member for member in self._members if self._stop and self._stop(load(member.recorder.folder))]
+                self._end(told, stopped=True)
                 if not self._members:
                     return
                 self._train(segment)
-        self._end(self._members)
+        self._end(self._members, stopped=False)
 
     def _train(self, segment: Segment) -> None:
         total = torch.zeros(len(self._members), dtype=torch.float64, device=self._test[0].device)
@@ -165,10 +165,10 @@ class _Training:
                 self._report(member.configuration, member.abandon(error))
         self._leave(failed)
 
-    def _end(self, members: Sequence[Member]) -> None:
+    def _end(self, members: Sequence[Member], *, stopped: bool) -> None:
         for member in members:
             try:
-                member.recorder.close()
+                member.recorder.close(stopped=stopped)
                 self._report(member.configuration, None)
             except AxonometryError as error:
                 self._report(member.configuration, member.abandon(error))

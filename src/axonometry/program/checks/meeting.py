@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from axonometry.program.checks.draws import AtTheirMeans, arguments_of
-from axonometry.program.checks.trial import Branches, Inputs, agrees_alone, same_draws, trial
+from axonometry.program.checks.trial import Branches, Inputs, agrees_alone, trial
+from axonometry.program.draws import AtTheirMeans, arguments_of, same_draws
 from axonometry.program.fx_utils import is_users
 
 NORM = "a batch norm without running statistics"
 
 
 class _Comparison(TorchDispatchMode):
-    """Watches a sample's pass and that of two, and notes where the second departs from the first."""
+    """Watches two passes, and notes where the second departs from the first; ``sample`` is None where both have one."""
 
-    def __init__(self, module: nn.Module, sample: int) -> None:
+    def __init__(self, module: nn.Module, sample: int | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.module, self.sample = module, sample
         self.calls, self.place, self.found = list[tuple[Any, list[Any]]](), -1, ""
@@ -34,9 +34,7 @@ class _Comparison(TorchDispatchMode):
         elif not self.found and self.place < len(self.calls):
             before, alone = self.calls[self.place]
             self.place += 1
-            departs = "empty" not in operation.name() and any(
-                agrees_alone(a, b, self.sample) is False for a, b in zip(alone, leaves, strict=False)
-            )
+            departs = "empty" not in operation.name() and any(map(self._departs, alone, leaves))
             if before is not operation or departs:
                 norm = "batch_norm" in operation.name()
                 given = arguments_of(operation, args, kwargs or {}) if norm else {}
@@ -44,19 +42,29 @@ class _Comparison(TorchDispatchMode):
                 self.found = f"{name} at {_place(sys._getframe(1), self.module)}"
         return result
 
+    def _departs(self, before: Tensor, after: Tensor) -> bool:
+        if self.sample is None:
+            return before.shape != after.shape or agrees_alone(before, after, 0) is False
+        return agrees_alone(before, after, self.sample) is False
 
-def meeting_place(module: nn.Module, alone: Inputs, together: Inputs, sample: int) -> str:
-    """The operation in words, with its module and the line of code; empty where all operations agree.
+
+def meeting_place(
+    module: nn.Module, passes: tuple[Inputs, Inputs], sample: int | None = None, *, seeds: tuple[int, int] = (0, 0)
+) -> str:
+    """The operation at which the second of two passes departs from the first, with its module and the line of code.
 
     Args:
         module: The module, prepared as for the export.
-        alone: A sample.
-        together: A batch of two samples.
-        sample: Which of the two it is: 0 or 1.
+        passes: A sample, and a batch of two samples; or twice the same.
+        sample: Which of the two samples the first is: 0 or 1; None where both passes are of one.
+        seeds: Seeds of Python's and NumPy's generators.
+
+    Returns:
+        It in words; empty where all operations agree.
     """
     watch, taken = _Comparison(module, sample), Branches()
-    for inputs in (alone, together):
-        with same_draws():
+    for inputs, seed in zip(passes, seeds, strict=True):
+        with same_draws(seed):
             trial(module, inputs, taken, (AtTheirMeans(), watch))
         taken.place = watch.place = 0
     return watch.found

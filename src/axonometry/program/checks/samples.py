@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from axonometry.errors import CaptureError
-from axonometry.program.checks.draws import AtTheirMeans
 from axonometry.program.checks.meeting import NORM, meeting_place
 from axonometry.program.checks.trial import (
     Branches,
@@ -25,14 +24,16 @@ from axonometry.program.checks.trial import (
     Outcome,
     agrees_alone,
     outcomes_of,
-    same_draws,
     switch_on,
     trial,
     two_samples,
 )
+from axonometry.program.draws import AtTheirMeans, same_draws
 from axonometry.program.example import BatchAxis, axis_of_first, batch_axes, first_sample
 from axonometry.program.export import prepared
 
+SIZES = (1.0, 0.1)
+"""Factors of the samples: a softmax over the batch that is all but one for large ones mixes small ones."""
 RULE = "each sample of a batch goes through the network by itself"
 
 
@@ -91,18 +92,23 @@ def check_mixing(module: nn.Module, one: Inputs, axes: Sequence[int | None]) -> 
         return
     with prepared(module):
         switch_on(module)
-        for *samples, both in two_samples(one, axes):
-            try:
-                *alone, together = outcomes_of(module, (*samples, both))
-            except Exception:  # noqa: BLE001 - a module that takes one sample only, or no such numbers
-                continue
-            for place in (0, 1):
-                if _mixes(alone[place], together, place):
-                    _refuse(meeting_place(module, samples[place], both, place), len(axes))
-            buffer = _statistics(alone[0], together)
-            if buffer:
-                _refuse(f"the buffer {buffer!r}, to which statistics of the batch are written", len(axes))
-            return
+        for size in SIZES:
+            _compare(module, one, axes, size)
+
+
+def _compare(module: nn.Module, one: Inputs, axes: Sequence[int | None], size: float) -> None:
+    for *samples, both in two_samples(one, axes, size):
+        try:
+            *alone, together = outcomes_of(module, (*samples, both))
+        except Exception:  # noqa: BLE001 - a module that takes one sample only, or no such numbers
+            continue
+        for place in (0, 1):
+            if _mixes(alone[place], together, place):
+                _refuse(meeting_place(module, (samples[place], both), place), len(axes))
+        buffer = _statistics(alone[0], together)
+        if buffer:
+            _refuse(f"the buffer {buffer!r}, to which statistics of the batch are written", len(axes))
+        return
 
 
 def _mixes(alone: Outcome, together: Outcome, place: int) -> bool:

@@ -8,18 +8,17 @@ left as it was.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from axonometry.program.checks.draws import AtTheirMeans
+from axonometry.program.draws import AtTheirMeans, same_draws
+from axonometry.program.example import noisy
 
 SMALL = 1e-3
 """Weights none of which is larger are taken for switched off."""
@@ -97,19 +96,6 @@ def _conditions(branches: Branches) -> Iterator[None]:
         torch.cond = cond
 
 
-@contextmanager
-def same_draws(seed: int = 0) -> Iterator[None]:
-    """Random numbers of Python and NumPy from a seed; afterwards their generators are as they were."""
-    before, of_numpy = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
-        np.random.set_state(of_numpy)
-
-
 def outcomes_of(module: nn.Module, several: Sequence[Inputs]) -> list[Outcome]:
     """The outcomes of one input after the other, all draws at their means, and all on the branches of the first."""
     outcomes, taken = [], Branches()
@@ -136,12 +122,17 @@ def switch_on(module: nn.Module) -> None:
             part._parameters[name] = nn.Parameter(drawn.to(weight.device, weight.dtype), requires_grad=False)
 
 
-def two_samples(one: Inputs, axes: Sequence[int | None]) -> Iterator[tuple[Inputs, Inputs, Inputs]]:
+def two_samples(one: Inputs, axes: Sequence[int | None], size: float = 1.0) -> Iterator[tuple[Inputs, Inputs, Inputs]]:
     """Two samples, and the batch of both, made from an example of one.
 
     Floating-point inputs are the example times factors from 1/2 to 3/2, so that signs, zeros and infinities stay, or
     noise where the example is zero. Of integers the second sample has the example's last first; where the module does
     not run on these, its integers are the first's.
+
+    Args:
+        one: An example of one sample.
+        axes: By tensor of the example, the axis that counts samples.
+        size: What floating-point inputs are multiplied with.
     """
     leaves, spec = tree_flatten(one)
     for altered in (True, False):
@@ -149,22 +140,19 @@ def two_samples(one: Inputs, axes: Sequence[int | None]) -> Iterator[tuple[Input
         samples: list[tuple[Any, Any, Any]] = []
         for leaf in leaves:
             axis = next(of_each) if isinstance(leaf, Tensor) else None
-            samples.append((leaf, leaf, leaf) if axis is None else _two(leaf, axis, generator, altered=altered))
+            samples.append((leaf, leaf, leaf) if axis is None else _two(leaf, axis, generator, size, altered=altered))
         first, second, both = (tree_unflatten([sample[i] for sample in samples], spec) for i in range(3))
         yield first, second, both
 
 
-def _two(leaf: Tensor, axis: int, generator: torch.Generator, *, altered: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _two(
+    leaf: Tensor, axis: int, generator: torch.Generator, size: float, *, altered: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     if leaf.is_floating_point():
-        first, second = (_noisy(leaf, generator) for _ in range(2))
+        first, second = (noisy(leaf, generator) * size for _ in range(2))
     else:
         first, second = leaf, _altered(leaf) if altered else leaf
     return first, second, torch.cat([first, second], axis)
-
-
-def _noisy(leaf: Tensor, generator: torch.Generator) -> Tensor:
-    noise = torch.rand(leaf.shape, generator=generator).to(leaf.device, torch.promote_types(leaf.dtype, torch.float32))
-    return (leaf * (noise + 0.5) if bool(leaf.any()) else noise).to(leaf.dtype)
 
 
 def _altered(leaf: Tensor) -> Tensor:
@@ -206,7 +194,7 @@ def agrees_alone(alone: Any, together: Any, place: int) -> bool | None:
 
 def close(a: Tensor, b: Tensor) -> bool:
     """Whether two results are the same up to rounding, which is larger in batches of another size."""
-    tolerance = torch.finfo(a.dtype).eps ** 0.5
+    tolerance = torch.finfo(a.dtype).eps ** 0.5 / 4
     a, b = a.double(), b.double()
     finite = [x[x.isfinite()].abs().max() for x in (a, b) if bool(x.isfinite().any())]
     scale = float(max(finite)) if finite else 0.0

@@ -9,6 +9,7 @@ from torch.export import ExportedProgram
 
 from axonometry.program.passes.attention import find_attention as find_attention
 from axonometry.program.passes.branches import take_branches as take_branches
+from axonometry.program.passes.chance import take_means as take_means
 from axonometry.program.passes.decomposition import take_apart as take_apart
 from axonometry.program.passes.embeddings import find_lookups as find_lookups
 from axonometry.program.passes.in_place import functional as functional
@@ -25,6 +26,7 @@ PASSES: tuple[Pass, ...] = (
     take_branches,
     name_templates,
     leave_out_losses,
+    take_means,
     take_apart,
     read_written_sums,
     unroll,
@@ -34,7 +36,7 @@ PASSES: tuple[Pass, ...] = (
     find_attention,
 )
 """Calls return instead of writing; one side of each branch is left; types and shapes are written into the calls that
-take them from a value; losses are left out; calls have a rule where torch
-can tell them by others; linear layers written as products and sums are one call; recurrent layers are linear maps and
-gates; nonlinearities stand in front of max-pooling; embeddings multiply one-hot vectors; experts are met in a product
-with all of them; attention knows its masks."""
+take them from a value; losses are left out; draws are at their means; calls have a rule where torch can tell them by
+others; linear layers written as products and sums are one call; recurrent layers are linear maps and gates;
+nonlinearities stand in front of max-pooling; embeddings multiply one-hot vectors; experts are met in a product with all
+of them; attention knows its masks."""

@@ -20,8 +20,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx
 
+from axonometry.program.fx_utils import arguments_of
 from axonometry.program.ir import Program, Statics, Step
 from axonometry.program.links import Links
+from axonometry.program.module_weights import common_device
 from axonometry.program.op_call import LinearFunction
 
 Mode = Literal["cut", "linear"]
@@ -35,16 +37,18 @@ def statics_of(program: Program, state: Mapping[str, Tensor], *, differentiable:
         state: Parameters and buffers by state-dict name.
         differentiable: Whether gradients flow from the values to the weights.
     """
-    values: Statics = {**program.controls, **{node: state[name] for node, name in program.names.items()}}
+    device = common_device(state)
+    moved = program.device, device
+    values: Statics = {node: _to(value, device) for node, value in program.controls.items()}
+    for node, name in program.names.items():
+        values[node] = _to(state[name], device) if name in program.constants else state[name]
     with nullcontext() if differentiable else torch.no_grad():
         for node in program.computed:
             if node.op == "get_attr":
-                values[node] = getattr(program.module, str(node.target))
+                values[node] = _to(getattr(program.module, str(node.target)), device)
             else:
                 # zeros_like of a signal asks for its shape alone
-                args, kwargs = fx.map_arg(
-                    (node.args, dict(node.kwargs)), lambda n: values[n] if n in values else _blank(n)
-                )
+                args, kwargs = arguments_of(node, lambda n: values[n] if n in values else blank(n, device), moved)
                 values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
             for spent in program.spent.get(node, ()):
                 del values[spent]
@@ -91,8 +95,10 @@ def run_program(  # noqa: PLR0913 - what a reading is
         if source in (None, step.group):
             environment[step.node] = values[step.group].reshape(program.shapes[step.group])
 
+    device = next(iter(values.values())).device if values else program.device
+
     def value(node: fx.Node) -> Any:
-        return environment[node] if node in environment else nothing(node, links)
+        return environment[node] if node in environment else blank(node, device, links.dtype)
 
     for place in _order(program, mode):
         step = program.steps[place]
@@ -156,14 +162,13 @@ def _function(step: Step, recorded: Mapping[fx.Node, Any] | None) -> LinearFunct
     return step.data_dependent(*args, **kwargs)
 
 
-def nothing(node: fx.Node, links: Links) -> Any:
-    """Zeros in place of a signal that is not followed."""
-    return _blank(node, links.dtype)
+def _to(value: Any, device: torch.device) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
-def _blank(node: fx.Node, dtype: torch.dtype | None = None) -> Any:
-    """Zeros of the shape of a node's result."""
+def blank(node: fx.Node, device: torch.device, dtype: torch.dtype | None = None) -> Any:
+    """Zeros of the shape of a node's result, in place of a signal that is not followed."""
     value = node.meta["val"]
     several = isinstance(value, (tuple, list))
-    zeros = [torch.zeros(v.shape, dtype=dtype or v.dtype, device=v.device) for v in (value if several else [value])]
+    zeros = [torch.zeros(v.shape, dtype=dtype or v.dtype, device=device) for v in (value if several else [value])]
     return zeros if several else zeros[0]

@@ -20,6 +20,7 @@ from torch import Tensor, fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from axonometry.errors import NonfiniteError, SamplesError
+from axonometry.program.fx_utils import arguments_of
 from axonometry.program.ir import Shape, Statics
 from axonometry.program.readings.live_plan import LivePlan, default_batch_size, live_plan_of
 from axonometry.program.readings.observation_points import WITHOUT_VIEWS, activation_nodes, pre_activation_nodes
@@ -220,13 +221,14 @@ def run_plan(plan: LivePlan, statics: Statics, inputs: tuple[Tensor, ...]) -> Fo
 
     Gradients flow from the results to the static values and the inputs, where those ask for them.
     """
+    moved = plan.program.device, inputs[0].device
     wanted = list(dict.fromkeys([*plan.pre_activations.values(), *plan.activations.values(), *plan.nodes]))
 
     def one(*sample: Tensor) -> list[Any]:
         values = dict(statics)
         values.update(zip((axis.node for axis in plan.inputs), sample, strict=True))
         for node, last in plan.calls:
-            args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
+            args, kwargs = arguments_of(node, values.__getitem__, moved)
             values[node] = _MAPPED.get(node.target, node.target)(*args, **kwargs)
             for gone in last:
                 del values[gone]

@@ -72,7 +72,7 @@ def live_plan_of(
     layouts = {name: places.to(graph.device) for name, places in moved.items() if places is not None}
     known = known if pre_activations else {}
     calls = _schedule(program, {*known.values(), *activations.values(), *nodes})
-    return LivePlan(program, input_axes(program), calls, known, activations, layouts, nodes)
+    return LivePlan(program, input_axes(graph), calls, known, activations, layouts, nodes)
 
 
 def _schedule(program: Program, wanted: set[fx.Node]) -> tuple[tuple[fx.Node, tuple[fx.Node, ...]], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
@@ -13,6 +13,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from axonometry.errors import SamplesError
 from axonometry.program.ir import Program, Shape
+
+if TYPE_CHECKING:
+    from axonometry.program.operators import CapturedGraph
 
 Samples = Any
 """A tensor, a tuple or list or mapping of tensors, what is nested as the captured example, or an iterable of these."""
@@ -26,7 +29,7 @@ class InputAxis:
         node: Its placeholder in the program.
         name: The forward's name for it.
         shape: Its shape as captured.
-        dtype: Its type as captured.
+        dtype: Its type as captured, or where the parameters have another one now, that.
         axis: The axis along which the samples lie; None where the capture had no batch axis for this input, so that
             samples are stacked in front.
         path: Where the example that was captured had it: the name of the forward's argument, then keys and places.
@@ -77,16 +80,28 @@ class InputAxis:
         raise SamplesError(f"samples of {self.name!r} have the shape {self.expected}", str(shape), remedy)
 
 
-def input_axes(program: Program) -> tuple[InputAxis, ...]:
-    """Every tensor that the module takes, in the order of its arguments."""
-    found = []
+def input_axes(graph: CapturedGraph) -> tuple[InputAxis, ...]:
+    """Every tensor that the module takes, in the order of its arguments.
+
+    An input of the type that the parameters had when they were captured has the type that they have now.
+    """
+    program, found = graph.program, []
+    types = _types_now(program, graph.state)
     for node, path in program.arguments:
         value = node.meta.get("val")
         if isinstance(value, Tensor):
             axis = program.batch_axes[node]
             batched = axis is not None and value.dim() > axis and value.shape[axis] == 1
-            found.append(InputAxis(node, node.name, tuple(value.shape), value.dtype, axis if batched else None, path))
+            dtype = types.get(value.dtype, value.dtype)
+            found.append(InputAxis(node, node.name, tuple(value.shape), dtype, axis if batched else None, path))
     return tuple(found)
+
+
+def _types_now(program: Program, state: Mapping[str, Tensor]) -> dict[torch.dtype, torch.dtype]:
+    """By floating type of parameters as they were captured, the type that they have now."""
+    trained = set(program.parameters)
+    pairs = ((node.meta["val"].dtype, state[name].dtype) for node, name in program.names.items() if name in trained)
+    return {captured: now for captured, now in pairs if captured.is_floating_point}
 
 
 def batches_of(

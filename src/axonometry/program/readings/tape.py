@@ -3,43 +3,40 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from axonometry.program.ir import Group
+from axonometry.program.prepared import Prepared
 from axonometry.program.readings.adjacency import run_program
 from axonometry.values import NodeValues
-
-if TYPE_CHECKING:
-    from axonometry.program.operators import CapturedGraph
 
 Values = dict[str, Tensor]
 
 
-def recording(graph: CapturedGraph) -> tuple[Values, Values]:
+def recording(groups: tuple[Group, ...], now: Prepared) -> tuple[Values, Values]:
     """A zero for every group, and the sums that depend on them, with what leads from the one to the other."""
     with torch.inference_mode(False), torch.enable_grad():
-        zero = torch.zeros((), dtype=graph.dtype, device=graph.device)
-        leaves = {group.name: zero.expand(group.shape).requires_grad_() for group in graph.groups}
-        received = run_program(graph.program, leaves, graph.weights, graph.links)
+        zero = torch.zeros((), dtype=now.dtype, device=now.device)
+        leaves = {group.name: zero.expand(group.shape).requires_grad_() for group in groups}
+        received = run_program(now.program, leaves, now.statics, now.links)
     return leaves, {name: value for name, value in received.items() if value.requires_grad}
 
 
 class Tape:
-    """A graph's two products, for many vectors and the same weights: the recording is made once and kept."""
+    """A graph's two products, for many vectors and the weights of one moment: the recording is made once and kept."""
 
-    def __init__(self, graph: CapturedGraph) -> None:
-        self._graph = graph
+    def __init__(self, groups: tuple[Group, ...], now: Prepared) -> None:
+        self._groups, self._now = groups, now
 
     @torch.inference_mode(False)
     def forward(self, x: NodeValues) -> NodeValues:
         """``A @ x``."""
-        graph = self._graph
         with torch.no_grad():
-            received = run_program(graph.program, x, graph.weights, graph.links)
+            received = run_program(self._now.program, x, self._now.statics, self._now.links)
         return NodeValues(
-            {g.name: received[g.name].reshape(g.shape) if g.name in received else x[g.name] * 0.0 for g in graph.groups}
+            {g.name: received[g.name].reshape(g.shape) if g.name in received else x[g.name] * 0.0 for g in self._groups}
         )
 
     @torch.inference_mode(False)
@@ -56,4 +53,4 @@ class Tape:
 
     @cached_property
     def _recorded(self) -> tuple[Values, Values]:
-        return recording(self._graph)
+        return recording(self._groups, self._now)

@@ -35,7 +35,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from axonometry.program.module_tensors import layout_of
 from axonometry.program.sharing.code_names import (
     REFLECTED,
     REFLECTING,
@@ -46,6 +45,7 @@ from axonometry.program.sharing.code_names import (
     names_in,
     reachable_members,
 )
+from axonometry.program.sharing.layout import layout_of
 from axonometry.program.sharing.torch_state import has_global_state, settings
 
 LARGEST = 2**16

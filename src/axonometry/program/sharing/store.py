@@ -20,8 +20,9 @@ from threading import Lock
 from torch import Tensor, fx, nn
 
 from axonometry.program.ir import Program
-from axonometry.program.module_tensors import tensors_of
+from axonometry.program.module_weights import ModuleWeights, memory_of, tensors_of
 from axonometry.program.primitives import FUSED, equal_shares
+from axonometry.program.untouched import unwrapped
 
 MOST = 64
 """Architectures that are kept; the one that has not been asked for the longest goes first."""
@@ -43,35 +44,36 @@ class SharedProgram:
     constants: Mapping[str, Tensor]
     counted_by_values: bool
 
-    def state(self, module: nn.Module) -> dict[str, Tensor]:
-        """The state of a module of the same architecture."""
-        tensors = tensors_of(module)
-        return {**{name: tensors[path].detach() for name, path in self.paths.items()}, **self.constants}
+    def weights(self, module: nn.Module) -> ModuleWeights:
+        """Those of a module of the same architecture."""
+        return ModuleWeights.of(module, self.paths, self.constants)
 
 
-def shared_of(program: Program, state: Mapping[str, Tensor], module: nn.Module) -> SharedProgram | None:
-    """What can be shared of a capture; None where another network's capture may differ.
+def located(program: Program, state: Mapping[str, Tensor], module: nn.Module) -> SharedProgram:
+    """Where a captured module's tensors are found in it."""
+    tensors = tensors_of(unwrapped(module))
+    places = {memory_of(tensor): path for path, tensor in tensors.items()}
 
-    A branch that was chosen by values is a choice of this network, and a floating-point mask that of this example.
-    """
-    decided = program.module.meta.get("decided", False)
-    if decided or any(isinstance(x, Tensor) and x.is_floating_point() for x in program.controls.values()):
-        return None
-    tensors = tensors_of(module)
-    places = {_memory(tensor): path for path, tensor in tensors.items()}
-    own = {
-        name: name if name in tensors and _memory(tensors[name]) == _memory(tensor) else places.get(_memory(tensor))
-        for name, tensor in state.items()
-    }
+    def place(name: str, tensor: Tensor) -> str | None:
+        same = name in tensors and memory_of(tensors[name]) == memory_of(tensor)
+        return name if same else places.get(memory_of(tensor))
+
+    own = {name: place(name, tensor) for name, tensor in state.items()}
     paths = {name: path for name, path in own.items() if path is not None}
     constants = {name: tensor for name, tensor in state.items() if name not in paths}
-    if any(name not in program.constants for name in constants):
-        return None
     return SharedProgram(program, paths, constants, _is_counted_by_values(program))
 
 
-def _memory(tensor: Tensor) -> Hashable:
-    return tensor.data_ptr() or id(tensor), tuple(tensor.shape), tensor.stride(), tensor.dtype
+def can_be_shared(found: SharedProgram) -> bool:
+    """Whether another network of the same architecture has the same program.
+
+    A branch that was chosen by values is a choice of this network, and a floating-point mask that of this example.
+    """
+    program = found.program
+    decided = program.module.meta.get("decided", False)
+    if decided or any(isinstance(x, Tensor) and x.is_floating_point() for x in program.controls.values()):
+        return False
+    return all(name in program.constants for name in found.constants)
 
 
 def _is_counted_by_values(program: Program) -> bool:

@@ -12,7 +12,6 @@ from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from axonometry.errors import WeightsError
@@ -129,7 +128,7 @@ class _Matching:
         order = self.found.permutation(self.source).order
         now = self.source[family].tolist()
         similar, below = self._similar(family, now, order)
-        rows, columns = linear_sum_assignment(similar, maximize=True)
+        rows, columns = _best_match(similar)
         kept = np.trace(similar)
         if similar[rows, columns].sum() <= kept + 1e-9 * (1 + abs(kept)):
             rows = columns = np.arange(len(family))
@@ -172,7 +171,7 @@ class _Matching:
         for i, j in np.ndindex(total.shape):
             part = values[i * size : (i + 1) * size, j * size : (j + 1) * size]
             free = self.units[mine[i][0]].free and size > 1
-            rows, columns = linear_sum_assignment(part, maximize=True) if free else (np.arange(size),) * 2
+            rows, columns = _best_match(part) if free else (np.arange(size),) * 2
             total[i, j] += part[rows, columns].sum()
             pairs = below.setdefault((i, j), [])
             for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
@@ -205,3 +204,11 @@ def _arrays(graph: NeuralGraph, state: Mapping[str, Tensor], names: Sequence[str
             )
         arrays[name] = state[name].detach().double().cpu().numpy()
     return arrays
+
+
+def _best_match(similar: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The pairs of rows and columns whose entries have the largest sum."""
+    from scipy.optimize import linear_sum_assignment  # a quarter of a second, which reading a network does without
+
+    rows, columns = linear_sum_assignment(similar, maximize=True)
+    return rows, columns

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+Randomness = Literal["refuse", "fix"]
 MEANS: dict[str, tuple[tuple[str, float], ...]] = {
     "rand": (),
     "rand_like": (),
@@ -23,9 +29,28 @@ MEANS: dict[str, tuple[tuple[str, float], ...]] = {
 """By draw that has a mean: the arguments that the mean follows from, with torch's defaults."""
 
 
+SWITCHES = {"train": False, "training": False, "dropout_p": 0.0}
+"""Arguments that turn an operator's draws on, with torch's defaults."""
+
+
 def is_random(operation: Any) -> bool:
     """Whether an operator may draw from a random generator."""
     return torch.Tag.nondeterministic_seeded in getattr(operation, "tags", ())
+
+
+def may_draw(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call draws: not a dropout in evaluation, nor attention without dropout.
+
+    >>> may_draw(torch.ops.aten.dropout.default, (None, 0.5, False), {})
+    False
+    """
+    if not is_random(operation):
+        return False
+    given = arguments_of(operation, args, kwargs)
+    for name, default in SWITCHES.items():
+        if any(argument.name == name for argument in operation._schema.arguments):
+            return bool(given.get(name, default))
+    return True
 
 
 def mean_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -86,3 +111,32 @@ def _without_dropout(operation: Any, given: dict[str, Any]) -> tuple[Any, tuple[
     by_place = [a.name for a in operation._schema.arguments if not a.kwarg_only and a.name in given]
     given = {**given, "dropout_p": 0.0}
     return operation, tuple(given.pop(name) for name in by_place), given
+
+
+@contextmanager
+def same_draws(seed: int = 0) -> Iterator[Drawn]:
+    """Random numbers of Python and NumPy from a seed; afterwards their generators are as they were."""
+    before, of_numpy = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield Drawn(_states())
+    finally:
+        random.setstate(before)
+        np.random.set_state(of_numpy)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Tells whether the generators of Python and NumPy have been drawn from."""
+
+    before: tuple[Any, ...]
+
+    def __bool__(self) -> bool:
+        """Whether they have."""
+        return self.before != _states()
+
+
+def _states() -> tuple[Any, ...]:
+    _, keys, *rest = np.random.get_state()
+    return random.getstate(), np.asarray(keys).tobytes(), rest
