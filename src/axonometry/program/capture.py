@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,10 +13,12 @@ from torch.export import ExportedProgram
 from axonometry.errors import ConfigurationError
 from axonometry.program.checks.chance import check_chance
 from axonometry.program.checks.samples import check_axes, check_mixing
+from axonometry.program.checks.trial import Inputs
 from axonometry.program.draws import Randomness
 from axonometry.program.example import BatchAxis, batch_axes, first_sample
 from axonometry.program.export import export
 from axonometry.program.graph import NeuralGraph
+from axonometry.program.held import with_reasons, without_held
 from axonometry.program.input_channels import with_input_channels
 from axonometry.program.ir import Program, Step
 from axonometry.program.links import Links, existence
@@ -74,20 +76,37 @@ def capture(
     inner, whole = unwrapped(module), (example_inputs, keywords)
     axes = batch_axes([x for x in torch.utils._pytree.tree_leaves(whole) if isinstance(x, Tensor)], batch_axis)
     one = first_sample(whole, batch_axis)
-    key = _key(inner, one, (pooling, axes, randomness, n_registered()))
-    shared = None if key is None else sharing.find(key)
-    check_axes(inner, whole, batch_axis)
-    if shared is not None:
-        return _read_again(shared, module)
-    exported = export(inner, example_inputs, keywords, batch_axis=batch_axis, randomness=randomness)
-    if randomness == "refuse":
-        check_chance(inner, one, axes)
-    check_mixing(inner, one, axes)
-    program, state = _program_of(exported, pooling, axes)
-    found = sharing.located(program, state, module)
-    if key is not None and sharing.can_be_shared(found):
+    choices = _Choices(pooling, batch_axis, axes, randomness)
+    with without_held(inner, one):
+        key = _key(inner, one, (pooling, axes, randomness, n_registered()))
+        known = None if key is None else sharing.find(key)
+        check_axes(inner, whole, batch_axis)
+        found = _captured(inner, whole, one, choices) if known is None else known
+    if known is None and key is not None and sharing.can_be_shared(found):
         sharing.keep(key, found)
-    return NeuralGraph(program, found.weights(module))
+    weights = found.weights(module)
+    again = known is not None and found.counted_by_values
+    return NeuralGraph(_counted(found.program, weights.now()) if again else found.program, weights)
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """What :func:`capture` is told besides the module and the example, and the axis of samples of each input."""
+
+    pooling: Pooling
+    batch_axis: BatchAxis
+    axes: tuple[int | None, ...]
+    randomness: Randomness
+
+
+def _captured(inner: nn.Module, whole: Inputs, one: Inputs, choices: _Choices) -> sharing.SharedProgram:
+    """The program of a module whose architecture has not been captured before."""
+    exported = export(inner, *whole, batch_axis=choices.batch_axis, randomness=choices.randomness)
+    if choices.randomness == "refuse":
+        check_chance(inner, one, choices.axes)
+    check_mixing(inner, one, choices.axes)
+    program, state = _program_of(exported, choices.pooling, choices.axes)
+    return sharing.located(with_reasons(program, state, inner), state, inner)
 
 
 def _key(module: nn.Module, inputs: Any, options: Any) -> Hashable | None:
@@ -95,13 +114,6 @@ def _key(module: nn.Module, inputs: Any, options: Any) -> Hashable | None:
         return fingerprint(module, inputs, options, computes=computes_weights)
     except Opaque:
         return None
-
-
-def _read_again(shared: sharing.SharedProgram, module: nn.Module) -> NeuralGraph:
-    """The graph of a module whose architecture has been captured before."""
-    weights = shared.weights(module)
-    program = _counted(shared.program, weights.now()) if shared.counted_by_values else shared.program
-    return NeuralGraph(program, weights)
 
 
 def read_exported(
