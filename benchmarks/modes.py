@@ -34,8 +34,8 @@ def measured() -> list[Row]:
     for activation in (nn.ReLU, nn.GELU):
         graph, samples, labels = deep(10, 512, activation)
         hidden = [group.name for group in graph.groups if group.role == "hidden"]
-        rows = parts(graph, samples, dict.fromkeys(hidden, False), by="neuron", memory=2**33)
-        held = [part.pre_activations for part in rows]
+        streamed = parts(graph, samples, dict.fromkeys(hidden, False), by="neuron", memory=2**33)
+        held = [part.pre_activations for part in streamed]
         what = f"10 x 512 {activation.__name__}, 10,000 samples"
 
         def sort_all(held: list[np.ndarray] = held) -> None:
