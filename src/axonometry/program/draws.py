@@ -46,7 +46,7 @@ def may_draw(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> b
     """
     if not is_random(operation):
         return False
-    given = arguments_of(operation, args, kwargs)
+    given = call_arguments(operation, args, kwargs)
     for name, default in SWITCHES.items():
         if any(argument.name == name for argument in operation._schema.arguments):
             return bool(given.get(name, default))
@@ -62,7 +62,7 @@ def mean_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     name = str(operation.overloadpacket.__name__).removesuffix("_")
     if name not in MEANS:
         return None
-    given = arguments_of(operation, args, kwargs)
+    given = call_arguments(operation, args, kwargs)
     if operation is torch.ops.aten.bernoulli.default:
         return given["self"]
     values = [given.get(argument, default) for argument, default in MEANS[name]]
@@ -75,7 +75,7 @@ def mean_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     return values[0] if values else 0.0
 
 
-def arguments_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def call_arguments(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of an operator's call by name; those that the call leaves out are left out."""
     names = [argument.name for argument in operation._schema.arguments]
     return {**dict(zip(names, args, strict=False)), **kwargs}
@@ -92,7 +92,7 @@ class AtTheirMeans(TorchDispatchMode):
         kwargs = kwargs or {}
         if not is_random(operation):
             return operation(*args, **kwargs)
-        given = arguments_of(operation, args, kwargs)
+        given = call_arguments(operation, args, kwargs)
         if operation is torch.ops.aten.native_dropout.default:
             return given["input"].clone(), torch.ones_like(given["input"], dtype=torch.bool)
         if given.get("dropout_p"):

@@ -13,7 +13,7 @@ from axonometry.program.fx_utils import shape_of
 from axonometry.program.ir import Program, nodes_in
 from axonometry.program.links import Links, existence
 from axonometry.program.module_weights import common_device
-from axonometry.program.readings.adjacency import blank, statics_of
+from axonometry.program.readings.adjacency import blank_value, statics_of
 
 Place = tuple[Literal["synapse", "group"], str]
 
@@ -104,4 +104,4 @@ class Follower:
     def _value(self, node: fx.Node, environment: dict[fx.Node, Any], links: Links) -> Any:
         if node in environment:
             return environment[node]
-        return self.statics[node] if node in self.statics else blank(node, self.device, links.dtype)
+        return self.statics[node] if node in self.statics else blank_value(node, self.device, links.dtype)

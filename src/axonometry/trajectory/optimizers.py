@@ -21,16 +21,16 @@ class Stateful(Protocol):
         ...
 
 
-def states(what: Stateful | Mapping[str, Stateful]) -> dict[str, Any]:
+def optimizer_states(what: Stateful | Mapping[str, Stateful]) -> dict[str, Any]:
     """The state of each, by name."""
     return {name: one.state_dict() for name, one in _by_name(what).items()}
 
 
-def classes(what: Stateful | Mapping[str, Stateful]) -> dict[str, str]:
+def optimizer_classes(what: Stateful | Mapping[str, Stateful]) -> dict[str, str]:
     """The class of each, by name.
 
     >>> import torch
-    >>> classes(torch.optim.SGD([torch.zeros(1)], lr=0.1))
+    >>> optimizer_classes(torch.optim.SGD([torch.zeros(1)], lr=0.1))
     {'optimizer': 'SGD'}
     """
     return {name: type(one).__qualname__ for name, one in _by_name(what).items()}

@@ -32,7 +32,7 @@ from axonometry.trajectory.choices import (
     warn_of_extra_state,
 )
 from axonometry.trajectory.fields import short
-from axonometry.trajectory.optimizers import Stateful, classes, load_states, other_optimizer, states
+from axonometry.trajectory.optimizers import Stateful, load_states, optimizer_classes, optimizer_states, other_optimizer
 from axonometry.trajectory.place import RunPlace
 from axonometry.trajectory.state import own_copies, random_state, random_state_kept, set_random_state, write_state
 from axonometry.trajectory.tables import write_piece
@@ -166,7 +166,7 @@ class Recorder:
         # One copy is measured, written and summed up: other threads may train on meanwhile (Hogwild).
         state = own_copies(state_tensors(self._model))
         frame = self._measured(state)
-        kinds = description.optimizers if optimizer is None else classes(optimizer)
+        kinds = description.optimizers if optimizer is None else optimizer_classes(optimizer)
         self._resumed_with = None
         place.describe(complete=False, stopped=False, optimizers=kinds)
         # The order is the protocol. Weights, then what resuming needs, then the table, whose final name is the commit.
@@ -177,7 +177,7 @@ class Recorder:
         if keep:
             write_state(store.snapshot_path(self.folder, number), state)
         if optimizer is not None:
-            tree = {"optimizer": states(optimizer), "random": random_state()}
+            tree = {"optimizer": optimizer_states(optimizer), "random": random_state()}
             write_state(store.resume_path(self.folder, number), {} if keep else state, tree)
         place.require()
         write_piece(self.folder, number, frame, values)
@@ -265,7 +265,7 @@ class Recorder:
 
     def _require_resumed(self, optimizer: Stateful | Mapping[str, Stateful]) -> None:
         """Until its first record, a resumed run goes on with the optimizer's class that it was recorded with."""
-        other = other_optimizer(self._resumed_with, classes(optimizer))
+        other = other_optimizer(self._resumed_with, optimizer_classes(optimizer))
         if other:
             remedy = "Pass what the run was recorded with, or record into another folder"
             raise RunError(f"the run in {self.folder} is resumed with its own optimizer", other, remedy)

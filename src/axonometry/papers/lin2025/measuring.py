@@ -57,7 +57,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, eq=False)
-class Snapshot:
+class MeasuredSnapshot:
     """A network at a recorded step, with its data.
 
     Attributes:
@@ -75,26 +75,26 @@ class Snapshot:
     train: tuple[Tensor, Tensor]
 
 
-def rank_gradients(snapshot: Snapshot) -> dict[str, float]:
+def rank_gradients(snapshot: MeasuredSnapshot) -> dict[str, float]:
     """Slope of the rank distribution of each hidden layer, mean over neurons and classes."""
     found = modes.rank_distribution(snapshot.graph(), *snapshot.ranked).groups.values()
     return {f"gradient_{layer}": ranks.mean for layer, ranks in enumerate(found, 1)}
 
 
-def kept_orders(snapshot: Snapshot) -> dict[str, float]:
+def kept_orders(snapshot: MeasuredSnapshot) -> dict[str, float]:
     """Mean order-preserving rate and share of dead neurons of each hidden layer."""
     rows = [found.summary() for found in modes.neuron_modes(snapshot.graph(), snapshot.ranked[0]).groups.values()]
     return {f"{name}_{layer}": row[name] for layer, row in enumerate(rows[:-1], 1) for name in ("rate", "dead")}
 
 
-def truncation(snapshot: Snapshot) -> dict[str, float]:
+def truncation(snapshot: MeasuredSnapshot) -> dict[str, float]:
     """Accuracy of the network and of its L-Map, which is linear behind the input, and the L-Map's error."""
     table = modes.linear_truncation(snapshot.graph(), *snapshot.ranked)
     mapped, accuracy = table.iloc[0], table["accuracy"].iloc[-1]
     return {"ranked_accuracy": accuracy, "mapped_accuracy": mapped["accuracy"], "mapped_error": mapped["error"]}
 
 
-def sample_tolerance(snapshot: Snapshot, half: str = "") -> dict[str, float]:
+def sample_tolerance(snapshot: MeasuredSnapshot, half: str = "") -> dict[str, float]:
     """Amplitude of noise on samples that the network, each class and a mean sample tolerate.
 
     In the mean a misclassified sample counts 0, and one that no noise turned counts as the greatest amplitude.
@@ -107,14 +107,14 @@ def sample_tolerance(snapshot: Snapshot, half: str = "") -> dict[str, float]:
     return {f"{half}sample_basin{of}": amplitude for of, amplitude in rows.items()}
 
 
-def weight_tolerance(snapshot: Snapshot, half: str = "") -> dict[str, float]:
+def weight_tolerance(snapshot: MeasuredSnapshot, half: str = "") -> dict[str, float]:
     """Amplitude of noise on weights that the network's accuracy on some samples tolerates."""
     samples = getattr(snapshot, half.strip("_") or "test")
     found = basins.weight_basin(snapshot.model, *samples, precision=PRECISION, draws=WEIGHT_DRAWS)
     return {f"{half}weight_basin": min(found.network.amplitude, LARGEST)}
 
 
-def sharpnesses(snapshot: Snapshot) -> dict[str, float]:
+def sharpnesses(snapshot: MeasuredSnapshot) -> dict[str, float]:
     """Largest eigenvalue of the Hessian of the cross entropy on training samples, plain and in weight-basin units."""
     found = {}
     for name, scaled in (("sharpness", False), ("scaled_sharpness", True)):
@@ -127,7 +127,7 @@ def sharpnesses(snapshot: Snapshot) -> dict[str, float]:
 
 BASINS = (sample_tolerance, weight_tolerance)
 MODES_AND_BASINS = (rank_gradients, kept_orders, *BASINS, partial(sample_tolerance, half="train_"))
-MEASURES: Mapping[str, tuple[Callable[[Snapshot], Mapping[str, float]], ...]] = {
+MEASURES: Mapping[str, tuple[Callable[[MeasuredSnapshot], Mapping[str, float]], ...]] = {
     "lmap": (rank_gradients, truncation),
     "phases": (rank_gradients, kept_orders),
     "depth": BASINS,
@@ -173,7 +173,7 @@ def measure_network(population: Population, name: str, section: str, context: Co
     curve, found = run.scalars()[list(columns)].rename(columns=columns), {}
     for step in measured_steps(run.steps, section) if math.isfinite(curve["train_loss"].iloc[-1]) else ():
         model.load_state_dict(run.snapshots[step])
-        snapshot = Snapshot(partial(population.graph, name, step), model, *some)
+        snapshot = MeasuredSnapshot(partial(population.graph, name, step), model, *some)
         found[step] = {key: value for take in MEASURES[section] for key, value in take(snapshot).items()}
     rows = curve.join(pd.DataFrame.from_dict(found, orient="index")).rename_axis(index="step").reset_index()
     about = described(configuration) | {"data": TITLES.get(data.name, data.name)}

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from axonometry.program.checks.trial import Branches, Inputs, agrees_alone, trial
-from axonometry.program.draws import AtTheirMeans, arguments_of, same_draws
+from axonometry.program.draws import AtTheirMeans, call_arguments, same_draws
 from axonometry.program.fx_utils import is_users
 
 NORM = "a batch norm without running statistics"
@@ -37,7 +37,7 @@ class _Comparison(TorchDispatchMode):
             departs = "empty" not in operation.name() and any(map(self._departs, alone, leaves))
             if before is not operation or departs:
                 norm = "batch_norm" in operation.name()
-                given = arguments_of(operation, args, kwargs or {}) if norm else {}
+                given = call_arguments(operation, args, kwargs or {}) if norm else {}
                 name = _norm(given) if norm else str(operation.overloadpacket.__name__)
                 self.found = f"{name} at {_place(sys._getframe(1), self.module)}"
         return result

@@ -48,7 +48,7 @@ def statics_of(program: Program, state: Mapping[str, Tensor], *, differentiable:
                 values[node] = _to(getattr(program.module, str(node.target)), device)
             else:
                 # zeros_like of a signal asks for its shape alone
-                args, kwargs = arguments_of(node, lambda n: values[n] if n in values else blank(n, device), moved)
+                args, kwargs = arguments_of(node, lambda n: values[n] if n in values else blank_value(n, device), moved)
                 values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
             for spent in program.spent.get(node, ()):
                 del values[spent]
@@ -98,7 +98,7 @@ def run_program(  # noqa: PLR0913 - what a reading is
     device = next(iter(values.values())).device if values else program.device
 
     def value(node: fx.Node) -> Any:
-        return environment[node] if node in environment else blank(node, device, links.dtype)
+        return environment[node] if node in environment else blank_value(node, device, links.dtype)
 
     for place in _order(program, mode):
         step = program.steps[place]
@@ -166,7 +166,7 @@ def _to(value: Any, device: torch.device) -> Any:
     return value.to(device) if isinstance(value, Tensor) else value
 
 
-def blank(node: fx.Node, device: torch.device, dtype: torch.dtype | None = None) -> Any:
+def blank_value(node: fx.Node, device: torch.device, dtype: torch.dtype | None = None) -> Any:
     """Zeros of the shape of a node's result, in place of a signal that is not followed."""
     value = node.meta["val"]
     several = isinstance(value, (tuple, list))

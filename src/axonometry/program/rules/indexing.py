@@ -103,7 +103,7 @@ def chosen_constant(call: OpCall) -> Lowering:
 
 
 @op_rule(*overloads("index_select"))
-def selected(call: OpCall) -> Lowering:
+def selection_rule(call: OpCall) -> Lowering:
     """Entries of one axis, in the order of a list of numbers."""
     x, dim, index = call.args[:3]
     operation, shape = call.operation, call.shape()

@@ -8,7 +8,7 @@ from torch import Tensor
 from axonometry.program.op_call import OpCall
 from axonometry.program.registry import OpRule
 from axonometry.program.rules.activations import pointwise
-from axonometry.program.rules.order import choice
+from axonometry.program.rules.order import choice_rule
 
 
 def rule_by_kind(call: OpCall) -> OpRule | None:
@@ -20,6 +20,6 @@ def rule_by_kind(call: OpCall) -> OpRule | None:
     parts = value if isinstance(value, (tuple, list)) else [value]
     numbers = [isinstance(part, Tensor) and (part.is_floating_point() or part.is_complex()) for part in parts]
     if not any(numbers):
-        return choice
+        return choice_rule
     elementwise = torch.Tag.pointwise in getattr(call.operation, "tags", ())
     return pointwise if elementwise and all(call.shape(x) == call.shape() for x in call.signals) else None

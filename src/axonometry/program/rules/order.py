@@ -45,7 +45,7 @@ def ordered(call: OpCall) -> Lowering:
 
 
 @op_rule(*overloads(*"argmax argmin argsort searchsorted bucketize multinomial count_nonzero any all".split()))
-def choice(call: OpCall) -> Lowering:
+def choice_rule(call: OpCall) -> Lowering:
     """Whole numbers and truth values: they choose, and have no links."""
     value = call.node.meta["val"]
     if not isinstance(value, (Tensor, tuple, list)):
