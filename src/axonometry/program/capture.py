@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 
 from axonometry.errors import ConfigurationError
 from axonometry.program.checks.chance import check_chance
+from axonometry.program.checks.real import check_real, check_real_weights
 from axonometry.program.checks.samples import check_axes, check_mixing
 from axonometry.program.checks.trial import Inputs
 from axonometry.program.draws import Randomness
@@ -60,8 +61,8 @@ def capture(
         keywords: Inputs that are passed by name.
 
     Raises:
-        CaptureError: If the forward pass fails, its control flow depends on data, it mixes the samples of a batch, or
-            it is not the same function each time.
+        CaptureError: If the forward pass fails, its control flow depends on data, it mixes the samples of a batch, it
+            is not the same function each time, or a weight is complex.
         UnknownOperationError: If an operation has no rule; register one with :func:`axonometry.rule`.
         ConfigurationError: If ``pooling`` or ``randomness`` is neither of its two values.
 
@@ -77,6 +78,7 @@ def capture(
     axes = batch_axes([x for x in torch.utils._pytree.tree_leaves(whole) if isinstance(x, Tensor)], batch_axis)
     one = first_sample(whole, batch_axis)
     choices = _Choices(pooling, batch_axis, axes, randomness)
+    check_real(inner, one)
     with without_held(inner, one):
         key = _key(inner, one, (pooling, axes, randomness, n_registered()))
         known = None if key is None else sharing.find(key)
@@ -102,6 +104,7 @@ class _Choices:
 def _captured(inner: nn.Module, whole: Inputs, one: Inputs, choices: _Choices) -> sharing.SharedProgram:
     """The program of a module whose architecture has not been captured before."""
     exported = export(inner, *whole, batch_axis=choices.batch_axis, randomness=choices.randomness)
+    check_real_weights(exported)
     if choices.randomness == "refuse":
         check_chance(inner, one, choices.axes)
     check_mixing(inner, one, choices.axes)

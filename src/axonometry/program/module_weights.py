@@ -235,9 +235,16 @@ def _refuse(came: str) -> NoReturn:
 
 
 def common_dtype(names: Iterable[str], state: Mapping[str, Tensor]) -> torch.dtype:
-    """The type that products are computed in: the parameters', but at least float32."""
+    """The type that products are computed in: the parameters', but at least float32.
+
+    Raises:
+        WeightsError: A parameter is complex.
+    """
     kind = torch.float32
     for name in names:
+        if name in state and state[name].is_complex():
+            came = f"{name!r} of type {state[name].dtype}"
+            raise WeightsError("a link's weight is a real number", came, "Pass the weights of the captured network")
         kind = torch.promote_types(kind, state[name].dtype) if name in state else kind
     return kind
 
