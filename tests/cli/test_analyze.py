@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -117,3 +119,70 @@ def test_a_run_without_link_weights(run, tmp_path: Path, network: nn.Module) -> 
     assert "no link weights" in outcome.err
     assert "Node strength" in outcome.out
     assert run("analyze", tmp_path / "run", "--json").json[0]["link_weights"] == []
+
+
+def test_quantiles_norms_and_findings(run, tmp_path: Path) -> None:
+    weight = torch.randn(64, 32)
+    weight[3] = 0
+    save_file({"fc.weight": weight, "fc.bias": torch.arange(5.0)}, tmp_path / "a.safetensors")
+    (found,) = run("analyze", tmp_path / "a.safetensors", "--json", "--spectra").json
+    bias, row = found["link_weights"]
+    assert (bias["median"], bias["q25"], bias["norm"], bias["zeros"]) == (2.0, 1.0, pytest.approx(math.sqrt(30)), 1)
+    assert row["spectral_norm"] == pytest.approx(float(torch.linalg.matrix_norm(weight, 2)), rel=1e-5)
+    assert [(one["kind"], one["tensor"], one["value"]) for one in found["findings"]] == [("dead", "fc.weight", 1)]
+    assert found["summary"]["parameters"] == 64 * 32 + 5
+    text = run("analyze", tmp_path / "a.safetensors").out
+    assert text.index("2,053 parameters") < text.index("Link weights of") < text.index("1 of 64 rows are 0")
+
+
+def test_a_finding_that_is_asked_for_is_exit_code_1(run, tmp_path: Path) -> None:
+    save_file({"w": torch.tensor([1.0, math.nan])}, tmp_path / "a.safetensors")
+    words = ("analyze", tmp_path / "a.safetensors")
+    codes = [run(*words, *more).code for more in ((), ("--fail-on", "dead"), ("--fail-on", "nonfinite"))]
+    assert codes == [0, 0, 1]
+    assert run(*words, "--fail-on", "dead", "--fail-on", "any").code == 1
+    wrong = run(*words, "--fail-on", "nan")
+    assert wrong.code == 2
+    assert "There are: nonfinite, dead, outlier" in wrong.err
+
+
+def test_rows_by_module_and_patterns(run, tmp_path: Path) -> None:
+    state = {f"layers.{n}.{part}.weight": torch.full((2, 3), float(n)) for n in range(3) for part in ("q", "mlp")}
+    save_file(state, tmp_path / "a.safetensors")
+    words = ("analyze", tmp_path / "a.safetensors", "--json")
+    (found,) = run(*words, "--depth", "2", "--exclude", "layers.0").json
+    rows = [(row["module"], row["tensors"], row["count"], row["mean"], row["std"]) for row in found["modules"]]
+    assert rows == [("layers.1", 2, 12, 1.0, 0.0), ("layers.2", 2, 12, 2.0, 0.0)]
+    (all_of_it,) = run(*words, "--depth", "1").json
+    assert all_of_it["modules"][0]["std"] == pytest.approx(math.sqrt(2 / 3))
+    (chosen,) = run(*words, "--layers", "*.mlp").json
+    assert [row["tensor"] for row in chosen["link_weights"]] == [f"layers.{n}.mlp.weight" for n in range(3)]
+    assert run(*words, "--layers", "nope").code == 2
+    assert "layers.1" in run("analyze", tmp_path / "a.safetensors", "--depth", "2").out
+
+
+def test_a_folder_of_steps_is_shown_step_by_step(run, tmp_path: Path) -> None:
+    for step in (10, 9):
+        save_file({"w": torch.full((2,), float(step))}, tmp_path / f"model_{step}.safetensors")
+    found = run("analyze", tmp_path, "--json").json
+    assert [one["link_weights"][0]["mean"] for one in found] == [9.0, 10.0]
+
+
+def test_the_short_form(run, tmp_path: Path) -> None:
+    save_file({"conv.weight": torch.ones(2, 3, 3, 3), "bn.running_mean": torch.ones(2)}, tmp_path / "a.safetensors")
+    outcome = run("summary", tmp_path / "a.safetensors")
+    assert outcome.code == 0
+    assert "54 parameters and 2 numbers that are not learned in 2 tensors, 224 B" in outcome.out
+    assert run("summary", tmp_path / "a.safetensors", "--json").json[0]["roles"] == {"convolution": 54}
+    assert run("summary", tmp_path / "absent").code == 2
+
+
+def test_safetensors_are_analysed_without_torch(tmp_path: Path) -> None:
+    save_file({"w": torch.randn(64, 64).bfloat16()}, tmp_path / "a.safetensors")
+    code = (
+        "import sys; from axonometry.cli import main; main(['analyze', sys.argv[1]]); "
+        "print([name for name in ('torch', 'pandas') if name in sys.modules])"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "a.safetensors")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

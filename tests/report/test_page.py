@@ -21,9 +21,10 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given, strategies as st
 
+from axonometry.cell_text import number
 from axonometry.errors import AxonometryError, MissingExtraError, WriteError
 from axonometry.report import Drawing, Facts, Figure, Key, Page, Panel, Prose, Tab, Table, palette, render
-from axonometry.report.render import number, sort_key, unique_slugs
+from axonometry.report.render import sort_key, unique_slugs
 
 GOLD = Path(__file__).with_name("small_page.html")
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \"quotes\" 'too' `code`"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from axonometry.cli import analyze, basins, demo, experiment, modes, predict, runs, terminal
+from axonometry.cli import analyze, basins, checkpoints, demo, experiment, modes, predict, runs, terminal
 from axonometry.errors import AxonometryError
 from axonometry.papers import PAPERS
 from axonometry.version import __version__
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo_command)
 app.command("analyze")(analyze.analyze_command)
+app.command("summary")(checkpoints.summary_command)
 app.command("basins")(basins.basins_command)
 app.command("modes")(modes.modes_command)
 app.add_typer(runs.app, name="runs")

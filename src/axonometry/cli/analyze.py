@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from axonometry.cli import terminal
+from axonometry.cli import checkpoints, terminal
 from axonometry.cli.networks import graph_of_run
 from axonometry.cli.options import Json, Report
-from axonometry.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,37 +26,51 @@ OVER_TIME = {
 
 COUNTS = ("count", "nonfinite")
 STEPS_SHOWN = 7
-UNREAD_SHOWN = 10
 
 
 def analyze_command(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            help="Run folders, checkpoint files (.safetensors, .pt, .pth, .bin, .ckpt, .npz), their index or folder.",
+            help="Run folders; files of weights (safetensors, torch, numpy, Keras, ONNX, GGUF), their index or folder.",
             show_default=False,
         ),
     ],
     *,
+    depth: Annotated[int | None, typer.Option(min=1, help="Rows by module: so many parts of the names.")] = None,
+    layers: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only these tensors or modules.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Not these tensors or modules.")] = None,
+    spectra: Annotated[
+        bool, typer.Option("--spectra", help="Spectral norm and stable rank too; takes longer.")
+    ] = False,
+    fail_on: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="Exit code 1 on findings of this kind, or any.")
+    ] = None,
     report: Report = None,
     as_json: Json = False,
 ) -> None:
-    """Show tables of link weights, and for runs of node strength and layer fluctuation over time.
+    """Show what checkpoints are, their tables and findings; of runs, node strength and layer fluctuation over time.
 
     Checkpoints are read tensor by tensor and may be larger than memory. Code in them is not run. The exit
-    code is 3 if a tensor of a file could not be read.
+    code is 1 on a finding of a kind that --fail-on names, and 3 if a tensor of a file could not be read.
     """
+    choice = checkpoints.Choice(depth, layers or (), exclude or (), spectra)
+    failing = checkpoints.failing_kinds(fail_on or ())
+    found: list[dict[str, Any]] = []
     with terminal.progress("Opening") as move:
-        found = [_run(path) if (path / "run.json").exists() else _checkpoint(path, move) for path in paths]
+        for path in paths:
+            found += [_run(path)] if (path / "run.json").exists() else checkpoints.read_checkpoints(path, move, choice)
     if as_json:
         terminal.show_json([_plain(one) for one in found])
     else:
         for one in found:
-            _show(one)
+            _show(one) if one["kind"] == "run" else checkpoints.show_checkpoint(one)
     if report is not None:
         with terminal.progress(f"Writing {report}"):
             _write(found, report)
         terminal.note(f"Wrote {report}")
+    if any(finding["kind"] in failing for one in found for finding in one.get("findings", ())):
+        raise typer.Exit(terminal.FOUND)
     if any(one.get("unread") for one in found):
         raise typer.Exit(terminal.PARTIAL)
 
@@ -99,24 +112,6 @@ def _table(
     return widened(rows, index=index, columns=columns).rename_axis(columns=None).reset_index()
 
 
-def _checkpoint(path: Path, move: Progress) -> dict[str, Any]:
-    from axonometry.checkpoints import open_checkpoint, weight_table
-    from axonometry.checkpoints.scales import NOT_DONE
-
-    checkpoint = open_checkpoint(path)
-    frame = weight_table(checkpoint, progress=lambda done, total, name: move(done, total, f"Reading {name}"))
-    not_scaled = frame.loc[frame["scale"] == NOT_DONE, "tensor"].tolist()
-    return {
-        "path": path,
-        "kind": checkpoint.kind,
-        "within": ".".join(checkpoint.keys_within),
-        "left_out": checkpoint.left_out,
-        "unread": [*checkpoint.unread, *not_scaled],
-        "code_not_run": checkpoint.code,
-        "link_weights": frame,
-    }
-
-
 def _show(found: dict[str, Any]) -> None:
     if found["link_weights"].empty:
         terminal.note(f"{found['path']} has no link weights: they were not recorded.")
@@ -127,15 +122,6 @@ def _show(found: dict[str, Any]) -> None:
     for metric, (_, title) in OVER_TIME.items():
         if len(found.get(metric, ())):
             _show_steps(found[metric], title)
-    if found.get("left_out"):
-        terminal.note(f"Not read from {found['path']}: {', '.join(found['left_out'])}")
-    if found.get("unread"):
-        names = ", ".join(found["unread"][:UNREAD_SHOWN])
-        more = len(found["unread"]) - UNREAD_SHOWN
-        terminal.note(
-            f"Incomplete: {len(found['unread'])} tensors of {found['path']} are missing or are codes without their "
-            f"scale: {names}" + (f" and {more} more" if more > 0 else "")
-        )
 
 
 def _show_steps(frame: pd.DataFrame, title: str) -> None:
@@ -147,25 +133,20 @@ def _show_steps(frame: pd.DataFrame, title: str) -> None:
 
 
 def _title(found: dict[str, Any]) -> str:
-    from axonometry.report.render import number
+    from axonometry.cell_text import number
 
-    frame = found["link_weights"]
-    at = f"run, step {found['step']}" if found["kind"] == "run" else found["kind"]
-    types = f", {frame['dtype'].iloc[0]}" if "dtype" in frame and frame["dtype"].nunique() == 1 else ""
-    return f"Link weights of {found['path']} ({at}{types}, {number(frame['count'].sum())} in all)"
+    count = number(found["link_weights"]["count"].sum())
+    return f"Link weights of {found['path']} (run, step {found['step']}, {count} in all)"
 
 
 def _readable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without uninformative columns: a dtype that all tensors share, a count of NaN that is 0 everywhere."""
-    alike = [name for name in ("dtype",) if name in frame and frame[name].nunique() == 1]
-    alike += ["scale"] if "scale" in frame and not frame["scale"].any() else []
-    return frame.drop(columns=alike + ([] if frame["nonfinite"].any() else ["nonfinite"]))
+    """Without a count of NaN that is 0 everywhere."""
+    return frame if frame["nonfinite"].any() else frame.drop(columns="nonfinite")
 
 
 def _plain(found: dict[str, Any]) -> dict[str, Any]:
-    import pandas as pd
-
-    return {name: terminal.records(part) if isinstance(part, pd.DataFrame) else part for name, part in found.items()}
+    """For JSON: frames, which runs have, as lists of rows."""
+    return {name: terminal.records(part) if hasattr(part, "columns") else part for name, part in found.items()}
 
 
 def _write(found: list[dict[str, Any]], report: Path) -> None:
@@ -187,7 +168,9 @@ def _tabs(found: dict[str, Any]) -> list[Tab]:
     name = found["path"].resolve().name
     if found["kind"] == "run":
         return [Tab(f"{name}: {tab.name}", tab.blocks) for tab in _run_page(found["path"], "").tabs]
-    return [weights_tab(found["link_weights"], name=name)]
+    import pandas as pd
+
+    return [weights_tab(pd.DataFrame(found["link_weights"]), name=name)]
 
 
 def _run_page(path: Path, command: str) -> Page:

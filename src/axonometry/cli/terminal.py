@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import JustifyMethod
 
+FOUND = 1
 BAD_INPUT = 2
 PARTIAL = 3
 INTERRUPTED = 130
@@ -146,7 +147,7 @@ def show_table(
 
 def _long_table(heads: list[str], cells: list[list[object]], title: str) -> str:
     """A table of many rows, whose columns are as wide as their widest cell; Rich takes 2 ms a row."""
-    from axonometry.report.render import number
+    from axonometry.cell_text import number
 
     columns = []
     for index, head in enumerate(heads):
@@ -161,7 +162,7 @@ def _long_table(heads: list[str], cells: list[list[object]], title: str) -> str:
 
 
 def _table(heads: list[str], cells: list[list[object]]) -> Table:
-    from axonometry.report.render import number
+    from axonometry.cell_text import number
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for index, head in enumerate(heads):

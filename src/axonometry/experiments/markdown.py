@@ -7,12 +7,12 @@ import platform
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from axonometry.cell_text import number
 from axonometry.experiments.running import QUANTILES, Results
 from axonometry.experiments.section import RULE, Claim, Section
 from axonometry.files import write_text
 from axonometry.report.charts import LineChart
 from axonometry.report.page import Table
-from axonometry.report.render import number
 
 
 def write_markdown(results: Results, path: str | Path, *, command: str = "") -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from axonometry.cell_text import number
 from axonometry.report import definitions, palette
 from axonometry.report.axes import as_float32, blank, escape, evenly, hover_title, wrapped
 from axonometry.report.figures import spans_decades
 from axonometry.report.page import Key, Panel
-from axonometry.report.render import number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
