@@ -45,6 +45,7 @@ class Prepared:
     @cached_property
     def statics(self) -> Statics:
         """By node of the program, what does not depend on the input: parameters, buffers, what is computed of them."""
+        assert self.dtype.is_floating_point  # complex weights are refused before anything is made of them
         with torch.inference_mode(False), torch.no_grad():
             return statics_of(self.program, self.state)
 
