@@ -9,7 +9,7 @@ gives the same list. A fixture that several tests share counts by itself: if its
 next one would make it. It is slow where its share a test is:
 
     27.4 s for a trained population that 22 tests read: 1.2 s a test, all 22 are slow
-     4.2 s for one that 15 tests read, 0.28 s a test: they stay, unless they are slow themselves
+     2.6 s for one that 15 tests read, 0.17 s a test: they stay, unless they are slow themselves
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 LIST = Path(__file__).with_name("slow.txt")
-SECONDS = 0.4
+SECONDS = 0.2
 FIXTURE = "fixture "
 
 
