@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from axonometry.checkpoints import open_checkpoint
 from axonometry.checkpoints.channels import rows_and_columns, spectrum
-from axonometry.checkpoints.findings import KINDS, Finding, findings
+from axonometry.checkpoints.findings import KINDS, WeightFinding, findings
 from axonometry.checkpoints.roles import architecture_of, summary
 from axonometry.checkpoints.survey import chosen_names, survey
 from axonometry.errors import CheckpointError
@@ -25,7 +25,7 @@ def trained(rows: int = 128, columns: int = 96) -> Tensor:
     return 0.05 * tails * (0.5 + torch.rand(rows, 1))
 
 
-def found_in(folder: Path, state: dict[str, Tensor], *, spectra: bool = False) -> list[Finding]:
+def found_in(folder: Path, state: dict[str, Tensor], *, spectra: bool = False) -> list[WeightFinding]:
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "a.safetensors")
     checkpoint = open_checkpoint(folder / "a.safetensors")
     return findings(survey(checkpoint, spectra=spectra), checkpoint.tied)

@@ -36,7 +36,7 @@ MOST_PAIRS = 100
 
 
 @dataclass(frozen=True)
-class Finding:
+class WeightFinding:
     """Something to look at.
 
     Attributes:
@@ -58,7 +58,7 @@ class Finding:
     reference: str
 
 
-def findings(facts: Iterable[TensorFacts], tied: Mapping[str, str] | None = None) -> list[Finding]:
+def findings(facts: Iterable[TensorFacts], tied: Mapping[str, str] | None = None) -> list[WeightFinding]:
     """All findings, those of one tensor together, copies last.
 
     Args:
@@ -70,39 +70,41 @@ def findings(facts: Iterable[TensorFacts], tied: Mapping[str, str] | None = None
     return found + list(_copies([one for one in facts if one.name not in (tied or {})]))
 
 
-def _of_one(one: TensorFacts) -> Iterator[Finding]:
+def _of_one(one: TensorFacts) -> Iterator[WeightFinding]:
     t = one.tally
     if t.nonfinite:
         text = f"{t.nan:,} NaN and {t.infinite:,} infinite of {t.count:,}"
-        yield Finding("nonfinite", one.name, text, t.nonfinite, 0, "no weight is", "0 in every layer that is whole")
+        yield WeightFinding(
+            "nonfinite", one.name, text, t.nonfinite, 0, "no weight is", "0 in every layer that is whole"
+        )
     for what, channels in (("rows", one.rows), ("columns", one.columns)):
         if channels is not None:
             yield from _of_channels(one.name, what, channels)
     if one.code is not None and one.code > SATURATED and t.count >= FEWEST_SAMPLED:
         text = f"{one.code:.1%} of the codes are the least or the greatest of {one.dtype}"
         reference = "1 code a row or block, where its largest entry sets the scale"
-        yield Finding("saturated", one.name, text, one.code, SATURATED, _OUR_CHOICE, reference)
+        yield WeightFinding("saturated", one.name, text, one.code, SATURATED, _OUR_CHOICE, reference)
     if (drawn := one.drawn) is not None:
         text = f"distributed as {drawn.name}"
         source = "Kolmogorov's and Smirnov's test at 1 %"
         reference = f"an untrained layer lies below {drawn.threshold:.2g} in 99 of 100 draws"
-        yield Finding("initial", one.name, text, drawn.distance, drawn.threshold, source, reference)
+        yield WeightFinding("initial", one.name, text, drawn.distance, drawn.threshold, source, reference)
     if one.spectrum is not None and one.spectrum.stable_rank < RANK:
         rows, columns = one.shape[0], math.prod(one.shape[1:])
         random = rows * columns / (math.sqrt(rows) + math.sqrt(columns)) ** 2
         if random > REFERENCE_RANK:
             text = f"stable rank {one.spectrum.stable_rank:.3g} of at most {min(rows, columns):,}"
             reference = f"{random:.3g} of a random matrix of the shape"
-            yield Finding("rank", one.name, text, one.spectrum.stable_rank, RANK, _OUR_CHOICE, reference)
+            yield WeightFinding("rank", one.name, text, one.spectrum.stable_rank, RANK, _OUR_CHOICE, reference)
 
 
-def _of_channels(name: str, what: str, channels: Channels) -> Iterator[Finding]:
+def _of_channels(name: str, what: str, channels: Channels) -> Iterator[WeightFinding]:
     if channels.dead:
         text = f"{channels.dead:,} of {channels.count:,} {what} are 0"
-        yield Finding("dead", name, text, channels.dead, 0, _OUR_CHOICE, "0 of an initial distribution")
+        yield WeightFinding("dead", name, text, channels.dead, 0, _OUR_CHOICE, "0 of an initial distribution")
     if channels.count >= FEWEST_CHANNELS and channels.largest > OUTLIER:
         text = f"{what[:-1]} {channels.place:,} is {channels.largest:.3g} times the median one"
-        yield Finding(
+        yield WeightFinding(
             "outlier", name, text, channels.largest, OUTLIER, _OUR_CHOICE, "about 1 of an initial distribution"
         )
 
@@ -110,7 +112,7 @@ def _of_channels(name: str, what: str, channels: Channels) -> Iterator[Finding]:
 # copies ---------------------------------------------------------------------------------------------------------------
 
 
-def _copies(facts: Sequence[TensorFacts]) -> Iterator[Finding]:
+def _copies(facts: Sequence[TensorFacts]) -> Iterator[WeightFinding]:
     """Pairs of layers of one shape whose sampled entries point in nearly the same direction.
 
     Comparing all pairs of 20,000 experts would take minutes. Two samples at a cosine of 0.99 differ in the sign of 4.5%
@@ -127,7 +129,7 @@ def _copies(facts: Sequence[TensorFacts]) -> Iterator[Finding]:
             text = f"{'the same as' if cosine > 1 - 1e-6 else 'nearly'} {first.name}"
             reference = f"within {4 / math.sqrt(_size(second)):.2g} of 0 for layers that were drawn"
             reference = f"{reference}; the cosine is of {_size(second):,} sampled, centred entries"
-            yield Finding("copies", second.name, text, cosine, COPIES, _OUR_CHOICE, reference)
+            yield WeightFinding("copies", second.name, text, cosine, COPIES, _OUR_CHOICE, reference)
             told += 1
             if told >= MOST_PAIRS:
                 return

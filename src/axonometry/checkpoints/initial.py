@@ -24,7 +24,7 @@ _DEVIATIONS = (0.02, 0.01, 1.0)
 
 
 @dataclass(frozen=True)
-class Drawn:
+class InitialDistribution:
     """The distribution that a layer has.
 
     Attributes:
@@ -38,7 +38,7 @@ class Drawn:
     threshold: float
 
 
-def initial_distribution(shape: tuple[int, ...], found: Tally) -> Drawn | None:
+def initial_distribution(shape: tuple[int, ...], found: Tally) -> InitialDistribution | None:
     """The initialiser's distribution that a layer still has; None where it has none of them.
 
     Args:
@@ -60,7 +60,7 @@ def initial_distribution(shape: tuple[int, ...], found: Tally) -> Drawn | None:
     if not distances:
         return None
     name = min(distances, key=distances.__getitem__)
-    return Drawn(name, distances[name], threshold) if distances[name] < threshold else None
+    return InitialDistribution(name, distances[name], threshold) if distances[name] < threshold else None
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from axonometry.checkpoints.channels import Channels, Spectrum, floats, is_matrix, rows_and_columns, spectrum
 from axonometry.checkpoints.checkpoint import Checkpoint
 from axonometry.checkpoints.element_types import Array, as_array, unpacked
-from axonometry.checkpoints.initial import Drawn, initial_distribution
+from axonometry.checkpoints.initial import InitialDistribution, initial_distribution
 from axonometry.checkpoints.scales import NOT_DONE, dequantised, is_coded, is_packed, scale_of
 from axonometry.checkpoints.tally import PROBABILITIES, Tally, tally
 from axonometry.errors import CheckpointError
@@ -48,7 +48,7 @@ class TensorFacts:
     rows: Channels | None = None
     columns: Channels | None = None
     spectrum: Spectrum | None = None
-    drawn: Drawn | None = None
+    drawn: InitialDistribution | None = None
     sample: Array | None = None
 
     def row(self) -> dict[str, Any]:
