@@ -34,6 +34,13 @@ LARGEST_TEXT = 2**26
 DEEPEST = 64
 """Lists and dictionaries in each other in a JSON text; ours have four."""
 
+LFS_POINTER, WEB_PAGE, EMPTY = "a git-lfs pointer to the file, not the file", "a web page", "an empty file"
+REMEDIES = {
+    LFS_POINTER: "Fetch the file itself: git lfs pull",
+    WEB_PAGE: "Download the file itself: this is what the server said instead",
+    EMPTY: "Copy or download it again",
+}
+"""What to do about files that stand in the place of others."""
 _IRREGULAR = (
     *((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket")),
     *((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"), (stat.S_ISDIR, "a folder")),
@@ -159,6 +166,33 @@ def read_whole(path: Path, most: int) -> bytes:
     return path.read_bytes()
 
 
+def disguised(head: bytes) -> str | None:
+    r"""What a file is that stands in the place of another, told by its first bytes; None for all others.
+
+    >>> disguised(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    'a git-lfs pointer to the file, not the file'
+    >>> disguised(b"  <!DOCTYPE html>")
+    'a web page'
+    """
+    if not head:
+        return EMPTY
+    if head.startswith(b"version https://git-lfs"):
+        return LFS_POINTER
+    page = head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head"))
+    return WEB_PAGE if page else None
+
+
+def disguise_of(path: Path) -> str | None:
+    """What a file is that stands in the place of another, as :func:`disguised` tells; None where it cannot be read."""
+    if "\0" in str(path) or irregular(path) is not None:
+        return None
+    try:
+        with path.open("rb") as file:
+            return disguised(file.read(512))
+    except OSError:
+        return None
+
+
 def read_json(path: Path) -> Any:
     """The value of a JSON file, as :func:`parse_json` reads it.
 
@@ -166,7 +200,11 @@ def read_json(path: Path) -> Any:
         OSError: There is no such file, or it cannot be read.
         ValueError: It is no JSON, or of a size or depth that no file of ours has.
     """
-    return parse_json(read_whole(path, LARGEST_TEXT).decode("utf-8"))
+    content = read_whole(path, LARGEST_TEXT)
+    other = disguised(content[:512])
+    if other is not None:
+        raise ValueError(f"{other}. {REMEDIES[other]}")
+    return parse_json(content.decode("utf-8"))
 
 
 def parse_json(text: str) -> Any:

@@ -49,6 +49,17 @@ class Inner(nn.Module):
         return h
 
 
+class Own(nn.Module):
+    """Its own parameter, and the trouble: no submodule."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.linalg.svdvals((x @ self.weight)[:, None])
+
+
 class Outer(nn.Module):
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -71,6 +82,16 @@ def test_an_operation_without_a_rule_is_named_with_its_place_and_remedy() -> Non
     assert "rule" in caught.value.remedy
     assert "submodule" in caught.value.remedy
     assert "\n" not in message
+
+
+def test_submodules_are_no_remedy_where_there_are_none_around() -> None:
+    """A layer beside the operation can be captured; of a module that makes every call itself, nothing is left."""
+    for network in (Inner("unknown"), nn.Sequential(nn.Identity(), nn.Sequential(Own()))):
+        with pytest.raises(UnknownOperationError, match=r"svdvals") as caught:
+            capture(network, torch.randn(1, 3))
+        alone = not isinstance(network, Inner)
+        assert ("submodule" not in caught.value.remedy) == alone
+        assert "Register a rule with axonometry.rule" in caught.value.remedy
 
 
 @pytest.mark.parametrize("kind", ["branch", "loop", "item"])

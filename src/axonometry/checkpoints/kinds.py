@@ -12,20 +12,18 @@ import zipfile
 from pathlib import Path
 
 from axonometry.errors import CheckpointError
-from axonometry.files import irregular
+from axonometry.files import REMEDIES, disguised, irregular
 
 LONGEST_HEADER = 100_000_000
 """Bytes of a safetensors header; the format allows no more."""
 
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-LFS = "a git-lfs pointer to the file, not the file"
 _FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"\x93NUMPY", "npy"),
     (b"\x89HDF\r\n\x1a\n", "hdf5"),
     (b"GGUF", "gguf"),
 )
 _OTHERS: tuple[tuple[bytes, str], ...] = (
-    (b"version https://git-lfs", LFS),
     (b"\x1f\x8b", "a gzip archive"),
     (b"\xfd7zXZ\x00", "an xz archive"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive"),
@@ -33,11 +31,6 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF document"),
     (b"\x7fELF", "a program"),
 )
-_REMEDIES = {
-    LFS: "Fetch the file itself: git lfs pull",
-    "a web page": "Download the file itself: this is what the server said instead",
-    "an empty file": "Copy or download it again",
-}
 
 
 def require_file(path: Path) -> None:
@@ -73,8 +66,8 @@ def kind_of(path: Path) -> str:
 
 def kind_of_bytes(head: bytes, size: int | None = None) -> str:
     """As :func:`kind_of`, from a file's first 512 bytes and its size."""
-    if not head:
-        return "an empty file"
+    if (other := disguised(head)) is not None:
+        return other
     if head.startswith(ZIP):
         return "zip"
     length = int.from_bytes(head[:8], "little")
@@ -89,10 +82,7 @@ def kind_of_bytes(head: bytes, size: int | None = None) -> str:
             return name
     if head[257:262] == b"ustar":
         return "a tar archive"
-    text = head.lstrip().lower()
-    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return "a web page"
-    if text.startswith((b"{", b"[")):
+    if head.lstrip().startswith((b"{", b"[")):
         return "a JSON text"
     return "an unknown kind of file"
 
@@ -136,4 +126,4 @@ def kind_of_zip(path: Path, *, torch: bool) -> str:
 def refuse(path: Path, kind: str) -> CheckpointError:
     """The error for a file that is something else."""
     rule = "a checkpoint is a file of safetensors, torch.save, numpy, Keras, ONNX, GGUF or Flax"
-    return CheckpointError(rule, f"{path}, which is {kind}", _REMEDIES.get(kind, "Save the model's state dict"))
+    return CheckpointError(rule, f"{path}, which is {kind}", REMEDIES.get(kind, "Save the model's state dict"))

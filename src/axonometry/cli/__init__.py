@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -51,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if empty is not None:  # no name of a file, and no value of an option; the name "" would be the folder one is in
         return terminal.fail(f"an argument is a text without NUL; got {empty!r}. Leave it out, or write what you mean.")
     try:
-        code = app(words, prog_name="axonometry", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn  # type: ignore[assignment]  # it needs the message alone
+            code = app(words, prog_name="axonometry", standalone_mode=False)
     except (typer.TyperException, AxonometryError) as error:
         return terminal.fail(error.format_message() if isinstance(error, typer.TyperException) else str(error))
     except OSError as error:
@@ -63,6 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == terminal.INTERRUPTED:
         terminal.note("Interrupted. Finished work is kept; the same command resumes.")
     return code or 0
+
+
+def _warn(message: Warning | str, *_: object) -> None:
+    """A warning as a note of one line: Python would write file and line of ours, and names of layers as they are."""
+    terminal.note(f"Warning: {' '.join(str(message).split())}")
 
 
 def _version(asked: bool | None) -> None:

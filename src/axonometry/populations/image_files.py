@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from axonometry.errors import DataError
-from axonometry.files import read_whole
+from axonometry.files import REMEDIES, disguise_of, read_whole
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -202,6 +202,10 @@ def _content(path: Path) -> bytes:
 
 
 def _damaged(path: Path, rule: str, came: str) -> DataError:
+    other = disguise_of(path)
+    if other is not None:
+        remedy = f"{REMEDIES[other]}, and put {path.name} there again"
+        return DataError(f"{path} must {rule}", f"{came}: it is {other}", remedy)
     return DataError(
         f"{path} must {rule}", came, f"The file is damaged or not the official one: put {path.name} there again"
     )

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from axonometry.errors import PredictionError
-from axonometry.files import atomic_write, read_whole
+from axonometry.files import REMEDIES, atomic_write, disguised, read_whole
 from axonometry.predict.forest import Forest
 from axonometry.predict.horizon_model import HorizonModel
 from axonometry.predict.learners import Learner
@@ -89,6 +89,8 @@ def _content(path: Path) -> Any:
         data = read_whole(path, LARGEST)
     except ValueError as error:
         raise _refused(path, str(error)) from error
+    if (other := disguised(data[:512])) is not None:
+        raise _refused(path, other, REMEDIES[other])
     head, _, body = data.partition(b"\n")
     words = head.split(b" ")
     if len(words) != 3 or words[0] != _MAGIC or not words[1].isdigit():
@@ -120,8 +122,8 @@ def _check_members(body: bytes) -> None:
                 raise ValueError(f"{member.filename[:40]} that unpacks to {member.file_size:,} bytes")
 
 
-def _refused(path: Path, came: str) -> PredictionError:
-    return PredictionError(f"{path} is a predictor that AccuracyPredictor.save wrote", came, REMEDY)
+def _refused(path: Path, came: str, remedy: str = REMEDY) -> PredictionError:
+    return PredictionError(f"{path} is a predictor that AccuracyPredictor.save wrote", came, remedy)
 
 
 def _plain(value: Any) -> Any:

@@ -232,11 +232,18 @@ class OpCall:
 
     def refuse(self, why: str) -> NoReturn:
         """Raise the error that names the operation, its place and the remedy."""
+        around = ", or capture the submodules around it" if self._has_submodules_around() else ""
         raise UnknownOperationError(
             "every operation on a signal needs a reading",
             f"{self.node.target} at {place_of(self.node)}: {why}",
-            "Register a rule with axonometry.rule, or capture the submodules around it",
+            f"Register a rule with axonometry.rule{around}",
         )
+
+    def _has_submodules_around(self) -> bool:
+        """Whether a module makes calls that is not one of those that the operation is in."""
+        inside = module_path(self.node)
+        paths = {module_path(node) for node in self.node.graph.nodes if node.op == "call_function"}
+        return any(path and not f"{inside}.".startswith(f"{path}.") for path in paths)
 
 
 def module_path(node: fx.Node) -> str:

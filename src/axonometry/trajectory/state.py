@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import RunError, corrupt_file
-from axonometry.files import atomic_write, irregular
+from axonometry.files import REMEDIES, atomic_write, disguise_of, irregular
 
 Tree = Any
 """Tensors, numbers, strings and None in lists, tuples and dictionaries."""
@@ -103,8 +103,10 @@ def corrupt_run(path: Path, found: object) -> NoReturn:
     Raises:
         RunError: Always.
     """
+    other = disguise_of(path)
     remedy = "Restore it from a copy; the run's other files are intact"
-    raise RunError(corrupt_file(path, found), "", remedy) from (found if isinstance(found, Exception) else None)
+    remedy, told = (remedy, found) if other is None else (REMEDIES[other], other)
+    raise RunError(corrupt_file(path, told), "", remedy) from (found if isinstance(found, Exception) else None)
 
 
 def random_state() -> Tree:
