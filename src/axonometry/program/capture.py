@@ -26,6 +26,7 @@ from axonometry.program.links import Links, existence
 from axonometry.program.lowering import lower
 from axonometry.program.module_weights import Snapshot
 from axonometry.program.program_facts import Pooling
+from axonometry.program.quiet import CAPTURING
 from axonometry.program.readings.adjacency import run_program, statics_of
 from axonometry.program.registry import n_registered
 from axonometry.program.sharing import store as sharing
@@ -74,7 +75,15 @@ def capture(
         raise ConfigurationError("pooling is 'mean' or 'nodes'", repr(pooling), "Choose one of them")
     if randomness not in ("refuse", "fix"):
         raise ConfigurationError("randomness is 'refuse' or 'fix'", repr(randomness), "Choose one of them")
-    inner, whole = unwrapped(module), (example_inputs, keywords)
+    with CAPTURING:
+        return _graph_of(module, (example_inputs, keywords), pooling, batch_axis, randomness)
+
+
+def _graph_of(
+    module: nn.Module, whole: Inputs, pooling: Pooling, batch_axis: BatchAxis, randomness: Randomness
+) -> NeuralGraph:
+    """The graph, while no other thread captures."""
+    inner = unwrapped(module)
     axes = batch_axes([x for x in torch.utils._pytree.tree_leaves(whole) if isinstance(x, Tensor)], batch_axis)
     one = first_sample(whole, batch_axis)
     choices = _Choices(pooling, batch_axis, axes, randomness)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import reduce, wraps
 from typing import Any
@@ -23,6 +20,7 @@ from axonometry.program.draws import Randomness, same_draws
 from axonometry.program.example import PACKED, BatchAxis, axis_of_first, first_sample
 from axonometry.program.fx_utils import is_users
 from axonometry.program.passes import PASSES
+from axonometry.program.quiet import quiet
 from axonometry.program.untouched import untouched, unwrapped
 
 DETECTION = "_detect_is_causal_mask"
@@ -76,22 +74,9 @@ def _forget_tensors(program: ExportedProgram) -> None:
 @contextmanager
 def prepared(module: nn.Module) -> Iterator[None]:
     """The module as it is exported: in evaluation mode, without hooks, with tensors alone for results."""
-    with untouched(module), torch.no_grad(), _quiet(), _composed_attention(), _experts_in_one_product(module):
+    with quiet(), untouched(module), torch.no_grad(), _composed_attention(), _experts_in_one_product(module):
         vars(module)["forward"] = _tensors_alone(module.forward)
         yield
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the exporter warns, logs and prints: what goes wrong is said in one error."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from axonometry.errors import WeightsError
+from axonometry.program.quiet import CAPTURING
 from axonometry.program.untouched import unwrapped
 
 Kind = Literal["parameter", "buffer", "attribute"]
@@ -116,6 +117,10 @@ class ModuleWeights:
         Raises:
             WeightsError: The module is no longer the one that was captured, but for its weights.
         """
+        with CAPTURING:  # another thread may capture the module at this moment: it holds fake tensors meanwhile
+            return self._fetched()
+
+    def _fetched(self) -> dict[str, Tensor]:
         layers = self._layers_now()
         found: dict[str, Tensor] = {}
         for name, (shape, places) in self.places.items():
