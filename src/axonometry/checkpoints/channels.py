@@ -68,7 +68,7 @@ def floats(array: Array, dtype: str) -> Array:
 def rows_and_columns(array: Array, dtype: str, largest: float) -> tuple[Channels, Channels]:
     """Both, in one pass; the kernel of a convolution belongs to its row and its column.
 
-    >>> rows, columns = rows_and_columns(np.array([[3.0, 0], [4, 0], [0, 0]]), "float64", 4)
+    >>> rows, columns = rows_and_columns(np.array([[3.0, 0], [4, 0], [0, 0]]), "float64", 4.0)
     >>> rows.dead, columns.dead
     (1, 1)
 
