@@ -43,6 +43,7 @@ from axonometry.metrics.basins import (
     weight_line,
     weight_plane,
 )
+from axonometry.metrics.zero_cost import proxies
 
 # Not in the catalogue: measures of two distributions, or of graphs that recorders do not take.
 from axonometry.metrics.assortativity import degree_assortativity
@@ -98,6 +99,7 @@ __all__ = [
     "order_modes",
     "order_ranks",
     "pagerank",
+    "proxies",
     "rank_distribution",
     "register_measure",
     "sample_basin",
