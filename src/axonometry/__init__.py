@@ -35,7 +35,7 @@ _LISTED = {
     "metrics": """
         CATALOGUE attention_strength degree_assortativity disparity eigenvector_centrality hubs_and_authorities
         jeffreys_divergence katz_centrality layer_fluctuation linear_map_spectrum linear_truncation link_weights
-        measure measured neuron_activation neuron_modes neuron_strength node_strength pagerank rank_distribution
+        measure measured neuron_activation neuron_modes neuron_strength node_strength pagerank proxies rank_distribution
         sample_basin sharpness spectral_norms weight_basin weighted_degree
     """,
     "checkpoints": "open_checkpoint",

@@ -18,8 +18,9 @@ from axonometry.metrics.basins.classifier import Classifier, examined
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.rows import NETWORK, Row, n_classes
 from axonometry.metrics.zero_cost.flow import path_norm, synaptic_flow
+from axonometry.program.ir import Group
 from axonometry.program.readings.adjacency import statics_of
-from axonometry.program.readings.live import run_plan
+from axonometry.program.readings.live import one_sample
 from axonometry.program.readings.live_plan import live_plan_of
 from axonometry.program.readings.samples import input_axes
 
@@ -78,7 +79,7 @@ def proxies(graph: NeuralGraph, batch: tuple[Tensor, Tensor], loss: Loss = F.cro
     - ``jacob_cov``: -Σ [ln(v + k) + 1/(v + k)] over the eigenvalues v of the correlations between samples' J, k = 1e-5
       (Mellor et al. 2021, first version);
     - ``naswot``: ln |det K|, K_ij the number of hidden units that are above 0 for both samples or for neither (Mellor
-      et al. 2021);
+      et al. 2021); -inf where two samples are told apart by none;
     - ``zico``: Σ over weights' tensors of ln Σ (mean |g| / sd |g|), over halves of the batch (Li et al. 2023, which
       takes two batches).
 
@@ -113,12 +114,13 @@ def proxies(graph: NeuralGraph, batch: tuple[Tensor, Tensor], loss: Loss = F.cro
             "synflow": synaptic_flow(graph),
             "path_norm": path_norm(graph),
             "grad_norm": math.sqrt(sum(float(g.double().square().sum()) for g in gradients)),
-            "snip": sum(float((p * g).abs().double().sum()) for p, g in zip(named.values(), gradients, strict=True)),
+            "snip": sum(
+                float((p.detach() * g).abs().double().sum()) for p, g in zip(named.values(), gradients, strict=True)
+            ),
             "grasp": _grasp(classifier, named, loss),
-            "jacob_cov": _jacobian_covariance(classifier),
             "zico": _zico(classifier, named, loss),
         }
-        found |= _of_units(graph, classifier, loss)
+        found |= _of_samples(graph, classifier, loss)
     return {name: found[name] for name in PROXIES}
 
 
@@ -144,11 +146,9 @@ def _grasp(classifier: Classifier, named: dict[str, Tensor], loss: Loss) -> floa
     return -sum(float((p.detach() * h).double().sum()) for p, h in zip(named.values(), curved, strict=True))
 
 
-def _jacobian_covariance(classifier: Classifier) -> float:
-    samples = classifier.samples.clone().requires_grad_()
-    (jacobian,) = torch.autograd.grad(classifier.model(samples).sum(), samples)
-    rows = jacobian.flatten(1).double()
-    rows = rows - rows.mean(1, keepdim=True)
+def _correlated(jacobians: Tensor) -> float:
+    """-Σ [ln(v + k) + 1/(v + k)] over the eigenvalues v of the correlations between rows."""
+    rows = jacobians - jacobians.mean(1, keepdim=True)
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-300)
     values = torch.linalg.eigvalsh(rows @ rows.T).clamp_min(0) + _RIDGE
     return -float((values.log() + 1 / values).sum())
@@ -169,24 +169,45 @@ def _zico(classifier: Classifier, named: dict[str, Tensor], loss: Loss) -> float
     return total
 
 
-def _of_units(graph: NeuralGraph, classifier: Classifier, loss: Loss) -> dict[str, float]:
-    """Proxies of the hidden neurons' activations."""
+def _of_samples(graph: NeuralGraph, classifier: Classifier, loss: Loss) -> dict[str, float]:
+    """Proxies of hidden neurons' activations and of gradients by the inputs, one sample after the other."""
     hidden = [group for group in graph.groups if group.role == "hidden"]
     output = next(group.name for group in graph.groups if group.role == "output")
-    if not hidden:
-        return {"fisher": 0.0, "naswot": -math.inf}
     plan = live_plan_of(graph, [*(group.name for group in hidden), output])
     (axis,) = input_axes(graph)
     stacked = axis.stacked(classifier.samples if axis.axis is None else classifier.samples.movedim(0, axis.axis))
-    state = {name: t.detach().clone().requires_grad_(t.is_floating_point()) for name, t in graph.state.items()}
-    sums, activations, _ = run_plan(plan, statics_of(plan.program, state, differentiable=True), (stacked,))
-    own = [activations[group.name] for group in hidden]
-    total = loss(activations[output].flatten(1), classifier.labels)
-    pulled = torch.autograd.grad(total, own, materialize_grads=True)
-    fisher = 0.0
-    for group, value, gradient in zip(hidden, own, pulled, strict=True):
-        product = (value * gradient).detach().double().movedim(group.channel_axis + 1, 1).flatten(2).sum(2)
-        fisher += float(product.square().mean(0).sum())
-    above = torch.cat([(sums[group.name].detach() > 0).flatten(1) for group in hidden], 1).double()
-    kernel = above @ above.T + (1 - above) @ (1 - above).T
-    return {"fisher": fisher, "naswot": float(torch.linalg.slogdet(kernel).logabsdet)}
+    state = {name: tensor.detach().clone() for name, tensor in graph.state.items()}
+    for name in graph.program.parameters:
+        state[name].requires_grad_(state[name].is_floating_point())
+    statics = statics_of(plan.program, state, differentiable=True)
+    sums = [plan.pre_activations[group.name] for group in hidden]
+    nodes = [*(plan.activations[group.name] for group in hidden), plan.activations[output]]
+    fisher, above, jacobians = 0.0, [], []
+    for sample, label in zip(stacked, classifier.labels, strict=True):
+        own_sample = sample.clone().requires_grad_(sample.is_floating_point())
+        *own, logits = one_sample(plan, statics, (own_sample,), nodes)
+        total = loss(logits.reshape(1, -1), label[None]) / len(stacked)
+        if own:
+            pulled = torch.autograd.grad(total, own, retain_graph=True, materialize_grads=True)
+            fisher += sum(map(_by_channel, hidden, own, pulled)) / len(stacked)
+        if own_sample.requires_grad:
+            jacobians.append(torch.autograd.grad(logits.sum(), own_sample)[0].flatten().double())
+        values = one_sample(plan, statics, (sample,), sums)
+        above.append(torch.cat([(value.detach() > 0).flatten() for value in values]).double() if values else sample)
+    return {
+        "fisher": fisher,
+        "naswot": _log_kernel(torch.stack(above)) if hidden else -math.inf,
+        "jacob_cov": _correlated(torch.stack(jacobians)) if jacobians else math.nan,
+    }
+
+
+def _log_kernel(patterns: Tensor) -> float:
+    """Ln |det K|, K_ij the number of units at which the patterns i and j agree."""
+    kernel = patterns @ patterns.T + (1 - patterns) @ (1 - patterns).T
+    return float(torch.linalg.slogdet(kernel).logabsdet)
+
+
+def _by_channel(group: Group, value: Tensor, gradient: Tensor) -> float:
+    """The sum over channels of (a da)², a da summed over a channel's places."""
+    product = (value * gradient).detach().double().reshape(group.shape).movedim(group.channel_axis, 0)
+    return float(product.flatten(1).sum(1).square().sum() if product.dim() > 1 else product.square().sum())

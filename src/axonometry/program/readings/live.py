@@ -225,14 +225,7 @@ def run_plan(plan: LivePlan, statics: Statics, inputs: tuple[Tensor, ...]) -> Fo
     wanted = list(dict.fromkeys([*plan.pre_activations.values(), *plan.activations.values(), *plan.nodes]))
 
     def one(*sample: Tensor) -> list[Any]:
-        values = dict(statics)
-        values.update(zip((axis.node for axis in plan.inputs), sample, strict=True))
-        for node, last in plan.calls:
-            args, kwargs = arguments_of(node, values.__getitem__, moved)
-            values[node] = _MAPPED.get(node.target, node.target)(*args, **kwargs)
-            for gone in last:
-                del values[gone]
-        return [values[node] for node in wanted]
+        return one_sample(plan, statics, sample, wanted, moved)
 
     with torch.autocast(inputs[0].device.type, enabled=False), _attention(inputs[0].device):
         mapped = _over_samples(one, plan.axes(inputs), inputs)
@@ -244,6 +237,28 @@ def run_plan(plan: LivePlan, statics: Statics, inputs: tuple[Tensor, ...]) -> Fo
         places, value = plan.layouts.get(name), found[node]
         activations[name] = _of_shape(value if places is None else value.flatten(1)[:, places], shapes[name])
     return pre_activations, activations, {node: found[node] for node in plan.nodes}
+
+
+def one_sample(
+    plan: LivePlan, statics: Statics, sample: tuple[Tensor, ...], wanted: Iterable[fx.Node], moved: Any = None
+) -> list[Any]:
+    """The values of some nodes for one sample; each is on the way to those that follow from it.
+
+    Args:
+        plan: What is computed.
+        statics: Values that do not depend on the sample.
+        sample: A value for each of the plan's inputs.
+        wanted: The nodes.
+        moved: The device of the capture and that of the samples, where they differ.
+    """
+    values = dict(statics)
+    values.update(zip((axis.node for axis in plan.inputs), sample, strict=True))
+    for node, last in plan.calls:
+        args, kwargs = arguments_of(node, values.__getitem__, moved or (plan.program.device, sample[0].device))
+        values[node] = _MAPPED.get(node.target, node.target)(*args, **kwargs)
+        for gone in last:
+            del values[gone]
+    return [values[node] for node in wanted]
 
 
 def _over_samples(one: Callable[..., list[Any]], axes: tuple[int | None, ...], inputs: tuple[Tensor, ...]) -> list[Any]:
