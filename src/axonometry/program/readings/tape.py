@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from axonometry.program.ir import Group
-from axonometry.program.prepared import Prepared
 from axonometry.program.readings.adjacency import run_program
+from axonometry.program.readings.prepared import Prepared
 from axonometry.values import NodeValues
 
 Values = dict[str, Tensor]
