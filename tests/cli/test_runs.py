@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
+from torch import nn
 
 import axonometry as ax
 from axonometry.cli.runs import configurations_in
@@ -198,3 +201,34 @@ def test_measure_of_runs_that_were_recorded_by_hand(run, runs: Path) -> None:
     had = run("runs", "measure", runs, "--measure", "node_strength")
     assert had.code == 0, "they have it"
     assert "Not measured, since they are not finished: cut" in had.err
+
+
+def test_runs_that_have_next_to_nothing(run, tmp_path: Path, network: nn.Module) -> None:
+    """No steps, no link weights, no measures, no groups: a result or one line, never a traceback."""
+    with ax.Recorder(tmp_path / "empty", network, torch.zeros(1, 4)):
+        pass
+    for name, measures in (("without", "node_strength"), ("bare", ())):
+        with ax.Recorder(
+            tmp_path / name, network, torch.zeros(1, 4), measures=measures, keep_weights=False
+        ) as recorder:
+            recorder.record(0)
+    with ax.Recorder(tmp_path / "nobody", network, torch.zeros(1, 4)) as recorder:
+        recorder.record(0)
+    content = json.loads((tmp_path / "nobody" / "run.json").read_text())
+    (tmp_path / "nobody" / "run.json").write_text(json.dumps(content | {"groups": [], "synapses": [], "wires": []}))
+    for name in ("empty", "without", "bare", "nobody"):
+        place = tmp_path / name
+        for words in (
+            ("runs", "show"),
+            ("runs", "show", "--json"),
+            ("runs", "verify"),
+            ("runs", "list"),
+            ("analyze",),
+            ("analyze", "--json"),
+        ):
+            outcome = run(*words[:2], place, *words[2:]) if words[0] == "runs" else run(words[0], place, *words[1:])
+            assert (outcome.code, "Traceback" in outcome.err) == (0, False), (name, words)
+        page = run("analyze", place, "--report", tmp_path / "page.html")
+        assert page.code == (2 if name == "empty" else 0), (name, page.err)
+    assert "has no link weights" in run("analyze", tmp_path / "without").err
+    assert "no complete step in" in run("analyze", tmp_path / "empty", "--report", tmp_path / "page.html").err

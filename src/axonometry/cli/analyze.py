@@ -76,6 +76,7 @@ def analyze_command(
 
 
 def _run(path: Path) -> dict[str, Any]:
+    from axonometry.report.definitions import convention
     from axonometry.trajectory import load
 
     run = load(path)
@@ -89,7 +90,9 @@ def _run(path: Path) -> dict[str, Any]:
     counts = [name for name in COUNTS if name in links and links[name].abs().lt(2**53).all()]
     links = links.rename(columns={"group": "synapse"}).astype(dict.fromkeys(counts, int))
     step = run.steps[-1] if run.steps else None
-    return {"path": path, "kind": "run", "step": step, "link_weights": links, **over_time}
+    conventions = {metric: convention(metric) for metric in ("link_weights", *OVER_TIME) if convention(metric)}
+    facts = {"path": path, "kind": "run", "step": step, "conventions": conventions}
+    return {**facts, "link_weights": links, **over_time}
 
 
 def _table(
@@ -121,7 +124,7 @@ def _show(found: dict[str, Any]) -> None:
         )
     for metric, (_, title) in OVER_TIME.items():
         if len(found.get(metric, ())):
-            _show_steps(found[metric], title)
+            _show_steps(found[metric], f"{title}{_counted(metric)}")
 
 
 def _show_steps(frame: pd.DataFrame, title: str) -> None:
@@ -132,11 +135,19 @@ def _show_steps(frame: pd.DataFrame, title: str) -> None:
     terminal.show_table(["layer", *heads], rows, title, spare=[*heads[1:-1:2], *heads[2:-1:2]])
 
 
+def _counted(metric: str) -> str:
+    from axonometry.report.definitions import convention
+
+    words = convention(metric)
+    return f" ({words})" if words else ""
+
+
 def _title(found: dict[str, Any]) -> str:
     from axonometry.cell_text import number
 
     count = number(found["link_weights"]["count"].sum())
-    return f"Link weights of {found['path']} (run, step {found['step']}, {count} in all)"
+    at = f"run, step {found['step']}, {count} in all"
+    return f"Link weights of {found['path']} ({at}){_counted('link_weights')}"
 
 
 def _readable(frame: pd.DataFrame) -> pd.DataFrame:

@@ -32,6 +32,7 @@ def demo_command(
     """
     with terminal.progress("Starting") as move:
         from axonometry.populations import train_population
+        from axonometry.report.definitions import convention
         from axonometry.report.population import population_page
 
         population = train_population(
@@ -45,7 +46,8 @@ def demo_command(
         terminal.show_json({"networks": len(population), "folder": folder, "report": report, **found})
         return
     bins = found["bins"]
-    terminal.show_table(bins[0], (row.values() for row in bins), "Median layer fluctuation by final accuracy")
+    title = f"Median layer fluctuation by final accuracy ({convention('layer_fluctuation')})"
+    terminal.show_table(bins[0], (row.values() for row in bins), title)
     ranks = ", ".join(f"{layer} {rho:+.2f}" for layer, rho in found["spearman"].items())
     terminal.say(f"Spearman correlation of fluctuation with accuracy over {len(population)} networks: {ranks}.")
     terminal.note(f"Wrote {report}: open it in a browser.")

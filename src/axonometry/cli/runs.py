@@ -119,7 +119,8 @@ def show_run(run: Annotated[Path, typer.Argument(help="Run folder.")], *, as_jso
     facts = {"state": trajectory.state, "steps": steps, **(trajectory.configuration or {})}
     terminal.show_table(("about", "value"), facts.items(), f"Run {run}")
     for title, rows in (("Neuron groups", groups), ("Synapses", synapses)):
-        terminal.show_table(rows[0], (row.values() for row in rows), title)
+        if rows:  # a stranger's run.json may have none
+            terminal.show_table(rows[0], (row.values() for row in rows), title)
     terminal.show_frame(terminal.thinned_rows(scalars), "Steps")
 
 

@@ -55,6 +55,7 @@ DivergenceConvention = Literal["density-ratio", "kernel", "ictai2021"]
 CONVENTIONS = ("density-ratio", "kernel", "ictai2021")
 FLOOR = 1e-12
 POINTS = 2048
+_TRIES = 1000
 
 Values = Tensor | np.ndarray
 
@@ -175,10 +176,19 @@ def divergence_null(
     pooled, source = np.concatenate([first, second]), np.random.default_rng(seed)
     found = []
     for _ in range(draws):
-        mixed = source.permutation(pooled)
+        mixed = _relabelled(pooled, len(first), source)
         found.append(jeffreys_divergence(mixed[: len(first)], mixed[len(first) :], convention))
     low, high = np.quantile(found, [0.025, 0.975])
     return Estimate(float(np.mean(found)), float(low), float(high), draws, "draws")
+
+
+def _relabelled(pooled: np.ndarray, size: int, source: np.random.Generator) -> np.ndarray:
+    """The values in another order, whose first ``size`` and whose others hold two different values each."""
+    for _ in range(_TRIES):
+        mixed = source.permutation(pooled)
+        if np.ptp(mixed[:size]) > 0 and np.ptp(mixed[size:]) > 0:
+            return mixed
+    return pooled  # of few values that differ, in large samples
 
 
 def _by_ratios(vectors: list[np.ndarray]) -> np.ndarray:

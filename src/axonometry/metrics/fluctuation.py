@@ -1,5 +1,9 @@
 r"""Layer fluctuation: how much the strengths of a layer's neurons differ.
 
+The default convention ``"links"`` counts the links that exist and is not paper 1's number: that is ``"ictai2021"``,
+which adds each neuron's bias and a link of weight 1 at every input and output (0.75 where the default gives 0.25, in
+the last layer of the example below). Tables, pages and recorded runs have the default and name it.
+
 Y^l = sqrt(1/N_l Σ_k (s_k - s̄)²), the population standard deviation of the node strengths of layer l.
 
 Source: La Malfa et al. 2021 (arXiv 2110.02628), layers fluctuation; nodes_fluctuation in their code.
@@ -39,7 +43,9 @@ def _rows(shared: Shared) -> Iterator[Row]:
 def layer_fluctuation(
     graph_or_strengths: NeuralGraph | NodeValues, convention: StrengthConvention = "links"
 ) -> dict[str, float]:
-    """Population standard deviation of the node strengths of every group.
+    """Population standard deviation of the node strengths of every group; paper 1's number is ``"ictai2021"``.
+
+    The default, ``"links"``, counts real links only; La Malfa et al. 2021 add biases and links to the outside.
 
     Args:
         graph_or_strengths: A graph, or node strengths that are there already.

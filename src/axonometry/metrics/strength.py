@@ -1,5 +1,8 @@
 r"""Node strength: the sum of the weights of all links at a neuron, signed.
 
+The default convention ``"links"`` counts the links that exist; paper 1's number is ``"ictai2021"``, with biases and
+outer links.
+
 s_k = Σ_i A[k, i] + Σ_j A[j, k]: what the neuron would receive and what it would send if every neuron held a one.
 
 Source: La Malfa et al. 2021 (arXiv 2110.02628), nodes strength, and their code (CNT-DNNs), whose way of counting is the

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from axonometry.errors import AxonometryError
 from axonometry.report import definitions, distributions, figures, graph, palette, samples
 from axonometry.report.axes import evenly
+from axonometry.report.chance import beside_chance, chance_table
 from axonometry.report.frames import widened
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table
 
@@ -136,7 +137,7 @@ def _measure(run: Trajectory, metric: str, statistic: str, title: str) -> list[B
     rows = rows[(rows["metric"] == metric) & (rows["statistic"] == statistic)]
     names = list(dict.fromkeys(rows["group"]))
     words = definitions.axis(metric, statistic)
-    caption = f"{words[0].upper()}{words[1:]}, by layer."
+    caption = f"{words[0].upper()}{words[1:]}, by layer{_counted(metric)}."
     if not names:
         return []
     if len(names) <= MOST_LINES:
@@ -155,6 +156,12 @@ def _measure(run: Trajectory, metric: str, statistic: str, title: str) -> list[B
     ]
 
 
+def _counted(metric: str, form: str = " ({})") -> str:
+    """The convention of a measure as an insertion; empty for one that has none."""
+    words = definitions.convention(metric)
+    return form.format(words) if words else ""
+
+
 def _layers(run: Trajectory) -> tuple[Block, ...]:
     import pandas as pd
 
@@ -170,7 +177,7 @@ def _layers(run: Trajectory) -> tuple[Block, ...]:
             # A network that diverged has no counts; a layer without bounds has no saturated neurons.
             whole = [name for name in COUNTS if name in wide and wide[name].abs().lt(2**53).all()]
             counts = {name: wide[name].astype(int) for name in whole}
-            caption = LIVE_CAPTION if live else MOMENTS_CAPTION
+            caption = LIVE_CAPTION if live else MOMENTS_CAPTION + _counted(metric, " In the {}.")
             table = pd.DataFrame(wide.assign(**counts))
             blocks.append(Table.of(table, title=f"{title} at step {run.steps[-1]}", caption=caption))
     return tuple(blocks)
@@ -203,15 +210,18 @@ def _divergence(values: Mapping[tuple[str, str], samples.Values]) -> tuple[Block
     for (metric, group), found in values.items():
         by_metric.setdefault((metric, ""), {})[group] = found
     titles = {"node_strength": "Node strength", "link_weights": "Link weights"}
+    matrices = samples.divergences(by_metric)
     panels = tuple(
         Panel(distributions.heatmap(matrix, value="Jeffreys divergence (nats)"), titles[metric])
-        for (metric, _), matrix in samples.divergences(by_metric).items()
+        for (metric, _), matrix in matrices.items()
     )
     caption = (
         "Jeffreys divergence, in nats, between the densities of two layers at the last step: 0 for equal densities. A "
         "row is empty where all values of a layer are equal."
     )
-    return (Figure("Divergence between layers", panels, caption, definitions.divergence(), arrangement="wide"),)
+    figure = Figure("Divergence between layers", panels, caption, definitions.divergence(), arrangement="wide")
+    rows = beside_chance(by_metric, matrices)
+    return (figure, *(table for metric in titles for table in chance_table(rows, metric)))
 
 
 def _line(series: pd.Series, name: str) -> pd.DataFrame:

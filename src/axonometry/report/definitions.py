@@ -20,6 +20,12 @@ STATISTICS = {
     "saturated": "saturated neurons by ",
 }
 """Words in front of a measure's title."""
+_STRENGTHS = "convention links: real links only; paper 1 (ictai2021) adds biases and outer links"
+_CONVENTIONS = {
+    "link_weights": "convention links: without biases; paper 1 (ictai2021) pools them with the weights",
+    "node_strength": _STRENGTHS,
+    "layer_fluctuation": _STRENGTHS,
+}
 
 
 def axis(metric: str, statistic: str = "value") -> str:
@@ -42,7 +48,22 @@ def definition(metric: str) -> str:
     spec = CATALOGUE.get(metric)
     if spec is None:
         return ""
-    return f"{_words(spec.function)}\n\nUnit: {spec.units}. Range: {spec.range}. Invariances: {spec.invariances}."
+    counted = convention(metric)
+    words = f" {counted[0].upper()}{counted[1:]}." if counted else ""
+    return (
+        f"{_words(spec.function)}\n\nUnit: {spec.units}. Range: {spec.range}. Invariances: {spec.invariances}.{words}"
+    )
+
+
+def convention(metric: str) -> str:
+    """How a measure of several conventions counts in tables and recorded runs; empty for one that has a single way.
+
+    >>> convention("layer_fluctuation")
+    'convention links: real links only; paper 1 (ictai2021) adds biases and outer links'
+    >>> convention("disparity")
+    ''
+    """
+    return _CONVENTIONS.get(metric, "")
 
 
 def divergence() -> str:
@@ -54,7 +75,14 @@ def tab(metrics: Iterable[str]) -> Tab:
     """The tab with the definitions of a page's measures."""
     blocks: list[Facts] = []
     for spec in (CATALOGUE[name] for name in metrics if name in CATALOGUE):
-        facts = {"unit": spec.units, "range": spec.range, "invariances": spec.invariances, "source": spec.source}
+        counted = {"convention": convention(spec.name)} if convention(spec.name) else {}
+        facts = {
+            "unit": spec.units,
+            **counted,
+            "range": spec.range,
+            "invariances": spec.invariances,
+            "source": spec.source,
+        }
         blocks.append(Facts({"name in tables": spec.name, **facts}, spec.title, _words(spec.function)))
     return Tab(
         "Definitions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axonometry.report import definitions, distributions, figures, samples
+from axonometry.report.chance import chance_table
 from axonometry.report.page import Block, Figure, Key, Panel
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def by_accuracy(found: Study) -> tuple[Block, ...]:
         log = figures.spans_decades(values["value"])
         panels.append(Panel(distributions.by_bin(values, y=definitions.axis("layer_fluctuation"), log=log), group))
     caption = "Each dot is a network at its last step; the box is the interquartile range of its bin, with the median."
+    caption += f" Layer fluctuation in the {definitions.convention('layer_fluctuation')}."
     fluctuation = Figure(
         "Layer fluctuation by accuracy",
         tuple(panels),
@@ -73,17 +75,18 @@ def by_accuracy(found: Study) -> tuple[Block, ...]:
 
 def divergence_figures(found: Study) -> tuple[Block, ...]:
     """Divergence of node strength and link weights between accuracy bins, by layer."""
-    return tuple(
-        Figure(
-            f"{name}: divergence between accuracy bins",
-            distributions.divergence_panels(found.divergences, metric),
-            "Jeffreys divergence, in nats, between the densities of two accuracy bins: 0 for equal densities. Colours "
-            f"run from 0 to each layer's maximum. {_pooled(found)}",
-            definitions.divergence(),
-        )
-        for metric, name in (("node_strength", "Node strength"), ("link_weights", "Link weights"))
-        if any(of == metric for of, _ in found.divergences)
-    )
+    blocks: list[Block] = []
+    for metric, name in (("node_strength", "Node strength"), ("link_weights", "Link weights")):
+        if any(of == metric for of, _ in found.divergences):
+            caption = (
+                "Jeffreys divergence, in nats, between the densities of two accuracy bins: 0 for equal densities. "
+                f"Colours run from 0 to each layer's maximum. {_pooled(found)}"
+            )
+            panels = distributions.divergence_panels(found.divergences, metric)
+            title = f"{name}: divergence between accuracy bins"
+            blocks += [Figure(title, panels, caption, definitions.divergence())]
+            blocks += chance_table(found.chance, metric)
+    return tuple(blocks)
 
 
 def by_choice(found: Study) -> list[Block]:

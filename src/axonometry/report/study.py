@@ -12,6 +12,7 @@ import numpy as np
 
 from axonometry.errors import AxonometryError
 from axonometry.report import samples
+from axonometry.report.chance import Row, beside_chance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +55,7 @@ class Study:
         left_out: Number of networks without a final accuracy.
         unfinished: Number of unfinished runs.
         stopped: Number of runs that were stopped early.
+        chance: Each divergence beside that of relabelled halves.
         read: Number of networks by bin that the densities and divergences come from.
     """
 
@@ -67,6 +69,7 @@ class Study:
     left_out: int = 0
     unfinished: int = 0
     stopped: int = 0
+    chance: tuple[Row, ...] = ()
 
     @property
     def groups(self) -> list[str]:
@@ -186,11 +189,13 @@ def study(population: Population, *, edges: Sequence[float] | None = None) -> St
     metrics = pd.concat([_tracked(population.runs[run], run) for run in order], ignore_index=True)
     metrics["bin"] = pd.Categorical(metrics["network"].map(of), categories=names, ordered=True)
     values, read = samples.of_bins(population, dict(zip(names, bins, strict=True)))
+    apart = samples.divergences(values)
     return Study(
         networks=binned,
         metrics=metrics,
         densities=samples.density_curves(values),
-        divergences=samples.divergences(values),
+        divergences=apart,
+        chance=tuple(beside_chance(values, apart)),
         example=population.runs[order[len(order) // 2]],
         left_out=len(frame) - len(known),
         unfinished=len(population.unfinished),
