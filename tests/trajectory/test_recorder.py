@@ -133,7 +133,8 @@ def test_unknown_layers_and_measures_are_listed_before_anything_is_written(
     words = r"no group or synapse matches conv9, x\*\. The groups and synapses are: input, conv1, .*head"
     with pytest.raises(ConfigurationError, match=words):
         Recorder(folder, small, example, layers=["conv9", "conv1", "x*"])
-    words = rf"unknown measure: strength\. The measures are: {', '.join(CATALOGUE)}"
+    near = r"Did you mean node_strength or neuron_strength\?"
+    words = rf"unknown measure: strength\. {near} The measures are: {', '.join(CATALOGUE)}"
     with pytest.raises(ConfigurationError, match=words):
         Recorder(folder, small, example, measures=["node_strength", "strength"])
     assert not folder.exists()
