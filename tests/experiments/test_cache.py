@@ -84,6 +84,11 @@ def test_a_table_is_named_by_its_function(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [f"compute-{table_key(compute, 1, None)}.parquet"]
 
 
+def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
+    cached(tmp_path / "new" / "newer", compute, 1)
+    assert len(list((tmp_path / "new" / "newer").iterdir())) == 1
+
+
 def test_what_changes_nothing_is_no_part_of_the_key(tmp_path: Path) -> None:
     cached(tmp_path, compute, 1, unkeyed=(print,))
     cached(tmp_path, compute, 1, unkeyed=(repr,))
@@ -136,13 +141,20 @@ def test_nothing_half_written(tmp_path: Path) -> None:
 
 
 CODE = """
+import types
+from functools import cached_property
 import pandas as pd
 FACTOR = 2
+rates = types.ModuleType("rates")
+rates.SLOW = 5
 class Scaled:
     @staticmethod
     def of(x): return FACTOR * x
     @property
     def half(self): return 1 / PARTS
+    @cached_property
+    def third(self): return rates.SLOW / THIRD
+THIRD = 3
 PARTS = 2
 def helper(x): return Scaled.of(x)
 def unused(x): return x
@@ -169,6 +181,8 @@ def written(tmp_path: Path) -> Callable[[str], ModuleType]:
         ("Scaled.of(x)", "x"),
         ("[hel", "[-hel"),
         ("PARTS = 2", "PARTS = 4"),
+        ("THIRD = 3", "THIRD = 4"),
+        ("rates.SLOW = 5", "rates.SLOW = 6"),
     ],
 )
 def test_a_change_of_the_code_counts_however_deep(written: Callable[[str], ModuleType], old: str, new: str) -> None:

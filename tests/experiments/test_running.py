@@ -29,10 +29,11 @@ from axonometry.experiments import (
     plain,
     results_page,
     run,
+    running,
     trials_of,
 )
 from axonometry.experiments.loading import load_experiment
-from axonometry.populations import Population, grid
+from axonometry.populations import Population, grid, train_population
 from axonometry.report import Facts, Table
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "experiment.py"
@@ -126,6 +127,70 @@ def test_what_was_trained(results: Results) -> None:
 def test_trials_record_the_measures_that_they_ask_for(results: Results) -> None:
     populations = results.measurements.populations
     assert {run.description.measures for run in populations["networks"].runs.values()} == {("node_strength",)}
+
+
+def crossing(seeds: int) -> tuple[Trial, ...]:
+    """One configuration in two conditions and in two populations, another one of its seed, and one that copies."""
+    one, other = grid({"units": (3, 6)}, **TINY)
+    copying = grid({"seed": (0,)}, units=3, family="autoencoder", objective="bce", epochs=1, train_fraction=0.1)
+    return (
+        *trials_of([one], "x", population="first", stratum="here"),
+        *trials_of([other], "x", population="first", measures=("node_strength",)),
+        *trials_of([one], "y", population="first", sections=("second",)),
+        *trials_of([one], "x", population="other", stratum="there"),
+        *trials_of(copying, "copies", population="copies"),
+    )
+
+
+def test_networks_of_several_conditions_and_populations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[tuple[list[str], Context]] = []
+    asked: list[dict[str, Any]] = []
+    heard: list[str] = []
+
+    def noted(population: Population, context: Context) -> pd.DataFrame:
+        measured.append((list(population.runs), context))
+        return measure_population(population, lambda p, name: pd.DataFrame({"runs": [len(p.runs)]}), context)
+
+    def train(*arguments: Any, **options: Any) -> Population:
+        asked.append(options)
+        return train_population(*arguments, **options)
+
+    monkeypatch.setattr(running, "train_population", train)
+    scale = Scale(crossing, 1, titles={"first": "the first networks"}, options="options")
+    experiment = replace(EXPERIMENT, scales={"small": scale}, measure=noted, sections=(second,))
+
+    def carry_out(data: Path) -> Results:
+        with ThreadPoolExecutor(1) as executor:
+            progress = lambda done, total, words: heard.append(f"{done}/{total} {words}")  # noqa: E731
+            return run(experiment, folder=tmp_path, executor=executor, data=data, progress=progress)
+
+    found = carry_out(tmp_path)
+    assert (found.trained, found.networks) == (4, 4)
+    assert 0 < found.seconds < 300
+    assert {options["data"] for options in asked} == {tmp_path}
+    assert [len(names) for names, _ in measured] == [2, 1, 1, 1]  # each condition's own
+    assert {(context.workers, context.data) for _, context in measured} == {(1, tmp_path)}
+    assert {path.parent.name for path in tmp_path.rglob("noted-*.parquet")} == {"tables"}
+    assert any(line.endswith("training the first networks") for line in heard)
+    assert "0/2 measuring x" in heard
+    assert {run.description.measures for run in found.measurements.populations["first"].runs.values()} == {
+        ("node_strength",)
+    }
+    places = {name: found.measurements.of(name, "x")["stratum"].tolist() for name in ("first", "other")}
+    assert places == {"first": ["here", ""], "other": ["there"]}
+
+    rows = found.conditions.set_index(["condition", found.conditions.groupby("condition").cumcount()])
+    x, y, copies = rows.loc[("x", 0)], rows.loc[("y", 0)], rows.loc[("copies", 0)]
+    assert (x["networks"], x["seeds"], y["networks"], copies["performance"]) == (2, 1, 1, "variance_explained")
+    assert x["lower"] == pytest.approx(x["minimum"] + (x["maximum"] - x["minimum"]) / 4)
+    accuracy = found.measurements.populations["other"].frame["accuracy"].iloc[0]
+    assert y["minimum"] == y["maximum"] == pytest.approx(accuracy)
+
+    measured.clear()
+    carry_out(tmp_path)
+    assert measured == []
+    carry_out(tmp_path / "elsewhere")  # other data are measured anew
+    assert len(measured) == 4
 
 
 def test_a_second_call_computes_nothing(results: Results, folder: Path) -> None:

@@ -86,8 +86,8 @@ def test_fluctuation_is_the_spread_of_the_strengths() -> None:
 
 
 def test_unknown_measures_are_refused_with_the_names_that_there_are() -> None:
-    words = r"named as in the catalogue; got 'strenght'\. Did you mean node_strength or neuron_strength\? There are: link_weights, node"
-    with pytest.raises(ConfigurationError, match=words):
+    words = r"got 'strenght'\. Did you mean node_strength or neuron_strength\? There are: link_weights, node"
+    with pytest.raises(ConfigurationError, match=f"named as in the catalogue; {words}"):
         measure(example_a(), ["strenght"])
 
 

@@ -170,6 +170,19 @@ def test_phases_compare_the_learning_rates() -> None:
     assert next(iter(verdicts(equal).values())) == "undecided"
 
 
+def test_what_phases_measure_to_the_digit() -> None:
+    steep_first, flat, late = [3.0, 3, 3, 1, 1, 1], [0.0] * 6, [1.0, 1, 1, 3, 3, 3]
+    rates, _, reversal, _ = phases_section((0.90, 1.2), (0.92, 1.0), [flat, steep_first, late]).claims
+    assert rates.verdict == "holds here"  # a difference is a difference, however small
+    assert "accuracy 0.020 [0.020, 0.020], first layer's gradient −0.200 [" in rates.numbers  # the greater rate's less
+    assert "at most 2.000 [2.000, 2.000], at the end −" in reversal.numbers  # three layers at either end
+    # What is steep at the beginning, before any update, is no phase.
+    *_, reversal, _ = phases_section((0.90, 1.5), (0.95, 1.7), [steep_first, late]).claims
+    assert reversal.verdict == "does not hold here"
+    only_up = phases_section((0.90, 2.0), (0.95, 2.2), [flat, late]).claims[-1]
+    assert only_up.verdict == "undecided"  # it rises, and never falls
+
+
 def test_the_best_depth_may_be_8() -> None:
     eight = depth_section(lambda width: 8, lambda d: 0.5 + d / 100, lambda d: 2 - d / 100)
     assert verdicts(eight)["The most accurate networks have 6 to 8 layers"] == "holds here"
@@ -306,6 +319,10 @@ def test_a_jump_that_comes_at_once_is_not_late() -> None:
 
 
 def descent(errors: Callable[[int], float], train: Callable[[int], float], seeds: int = 3) -> dict[str, str]:
+    return verdicts(descent_section(errors, train, seeds))
+
+
+def descent_section(errors: Callable[[int], float], train: Callable[[int], float], seeds: int = 3) -> Section:
     def rows(c: RunConfiguration) -> Iterator[dict[str, Any]]:
         width = (c.widths or (0,))[0]
         basins = ("sample_basin", "train_sample_basin", "weight_basin")
@@ -317,7 +334,16 @@ def descent(errors: Callable[[int], float], train: Callable[[int], float], seeds
             **{"gradient_1": 2 - math.log(width) / 10 + wiggled(c.seed), "rate_1": 0.9, "dead_1": 0.0},
         }
 
-    return verdicts(double_descent(measurements("double-descent", rows, seeds)))
+    return double_descent(measurements("double-descent", rows, seeds))
+
+
+def test_the_threshold_is_the_first_width_that_interpolates_and_the_peak_lies_behind_the_minimum() -> None:
+    errors = {2: 0.9, 4: 0.3, 6: 0.35, 8: 0.45, 12: 0.4}  # the greatest error of all, at width 2, is no peak
+    found = descent_section(lambda width: errors.get(width, 0.2), lambda width: 0.99 if width >= 8 else 0.9, seeds=2)
+    first, *others = (claim.numbers for claim in found.claims)
+    assert first.startswith("threshold at width 8; a first minimum at width 4, a peak at 8; rises by 0.150 [0.150, ")
+    assert "falls by 0.250 [0.250, 0.250] to " in first
+    assert all(numbers.startswith("from width 8 to ") for numbers in others)
 
 
 def test_double_descent_needs_a_peak_between_two_descents() -> None:

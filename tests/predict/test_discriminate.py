@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pandas as pd
 import pytest
 
 from axonometry.experiments import Context, Scale
-from axonometry.predict.classification import Discrimination, discriminate
+from axonometry.predict.classification import Discrimination, discriminate, macro_auc, out_of_fold
 from axonometry.predict.evaluation import EvaluationPlan
+from axonometry.predict.scores import resamples
 
 PLAN = EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=50)
 
@@ -36,6 +38,22 @@ def test_a_difference_is_the_first_less_the_second_resample_by_resample() -> Non
     )
     gap = first.minus(second)
     assert (gap.value, gap.low, gap.high, gap.n) == pytest.approx((0.3, 0.2, 0.2, 12))
+
+
+def test_resamples_are_of_whole_groups_by_the_plans_seed() -> None:
+    some = networks().assign(noise=np.random.default_rng(1).normal(size=12))
+    inputs = (some[["noise"]].to_numpy(), list(some["label"]), list(some["group"]))
+    for plan in (PLAN, replace(PLAN, seed=7)):
+        drawn = resamples(list(some["group"]), plan.resamples, plan.seed)
+        expected = macro_auc(list(some["label"]), out_of_fold(*inputs, plan), drawn)
+        np.testing.assert_array_equal(discriminate(some, ["noise"], plan).areas, expected)
+
+
+def test_features_of_another_name_are_predicted_anew(tmp_path: Path) -> None:
+    context = Context(Scale(lambda _: (), 1), 1, tmp_path)
+    for name in ("told", "copy", "told"):
+        discriminate(networks().assign(copy=networks()["told"]), [name], PLAN, cached=context.cached)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_only_the_features_that_are_named_are_seen(tmp_path: Path) -> None:

@@ -69,8 +69,7 @@ def _descends(widths: Widths, threshold: int) -> Claim:
     falling = f"the mean error falls from width to width, to {errors[peak]} at {peak}"
     numbers = f"threshold at width {threshold}; {falling if peak == before else turning}"
     words = "The test error descends, rises to a peak, and descends again"
-    each = (Claim.above(words, one) for one in (rise, fall))
-    claim = Claim.all_of(words, each, numbers=numbers, one_refutes=True)
+    claim = Claim.all_of(words, (Claim.above(words, one) for one in (rise, fall)), numbers=numbers)
     return claim if peak > before else replace(claim, verdict="does not hold here")
 
 
