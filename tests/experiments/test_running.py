@@ -136,7 +136,7 @@ def crossing(seeds: int) -> tuple[Trial, ...]:
     return (
         *trials_of([one], "x", population="first", stratum="here"),
         *trials_of([other], "x", population="first", measures=("node_strength",)),
-        *trials_of([one], "y", population="first", sections=("second",)),
+        *trials_of([one], "y", population="first", sections=("second", "elsewhere")),
         *trials_of([one], "x", population="other", stratum="there"),
         *trials_of(copying, "copies", population="copies"),
     )
@@ -164,6 +164,7 @@ def test_networks_of_several_conditions_and_populations(tmp_path: Path, monkeypa
             progress = lambda done, total, words: heard.append(f"{done}/{total} {words}")  # noqa: E731
             return run(experiment, folder=tmp_path, executor=executor, data=data, progress=progress)
 
+    (tmp_path / "other" / crossing(1)[0].configuration.identity).mkdir(parents=True)  # a run that was cut off at once
     found = carry_out(tmp_path)
     assert (found.trained, found.networks) == (4, 4)
     assert 0 < found.seconds < 300
