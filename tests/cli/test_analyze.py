@@ -131,6 +131,7 @@ def test_quantiles_norms_and_findings(run, tmp_path: Path) -> None:
     assert row["spectral_norm"] == pytest.approx(float(torch.linalg.matrix_norm(weight, 2)), rel=1e-5)
     assert [(one["kind"], one["tensor"], one["value"]) for one in found["findings"]] == [("dead", "fc.weight", 1)]
     assert found["summary"]["parameters"] == 64 * 32 + 5
+    assert "spectral_norm" in run("analyze", tmp_path / "a.safetensors", "--spectra").out
     text = run("analyze", tmp_path / "a.safetensors").out
     assert text.index("2,053 parameters") < text.index("Link weights of") < text.index("1 of 64 rows are 0")
 

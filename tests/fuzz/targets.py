@@ -95,7 +95,9 @@ def _checkpoint(whole: Path, folder: Path, rng: random.Random) -> list[str]:
         target.write_bytes(damaged(target.read_bytes(), rng))
     else:
         copy.write_bytes(damaged(source.read_bytes(), rng))
-    return ["analyze", str(copy), *rng.choice(([], ["--json"]))]
+    if rng.random() < 0.1:
+        return rng.choice((["summary", str(copy)], ["diff", str(copy), str(source)], ["diff", str(source), str(copy)]))
+    return ["analyze", str(copy), *rng.choice(([], ["--json"], ["--depth", "1"], ["--spectra"]))]
 
 
 # runs -----------------------------------------------------------------------------------------------------------------
@@ -229,7 +231,17 @@ WORDS = (
     ),
 )
 COMMANDS = (
-    *(["analyze"], ["basins"], ["modes"], ["runs"], ["runs", "train"], ["runs", "list"], ["runs", "show"]),
+    *(
+        ["analyze"],
+        ["summary"],
+        ["diff"],
+        ["basins"],
+        ["modes"],
+        ["runs"],
+        ["runs", "train"],
+        ["runs", "list"],
+        ["runs", "show"],
+    ),
     *(["runs", "verify"], ["runs", "measure"], ["predict", "fit"], ["predict", "evaluate"], ["predict", "apply"]),
     *(["paper"], ["paper", "ictai2021"], ["experiment"], ["experiment", "nope.py:x"], ["demo", "--report"], []),
 )

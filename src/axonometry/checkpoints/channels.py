@@ -11,7 +11,7 @@ from axonometry.checkpoints.element_types import Array, patterns
 
 LARGEST_SAFE = 1e15
 """Above it the square of a number is not added up in float32."""
-TOLERANCE, MOST_STEPS = 1e-6, 200
+TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def spectrum(array: Array, dtype: str, norm: float) -> Spectrum:
         dtype: Torch's name of its type.
         norm: Its Frobenius norm.
     """
-    from scipy.sparse.linalg import LinearOperator, eigsh
+    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
     matrix = floats(array, dtype).reshape(len(array), -1)
     matrix = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
@@ -118,6 +118,9 @@ def spectrum(array: Array, dtype: str, norm: float) -> Spectrum:
         return Spectrum(value, norm**2 / value**2 if value else math.nan)
     gram = LinearOperator((size, size), matvec=lambda x: matrix @ (matrix.T @ x), dtype=matrix.dtype)
     start = np.random.default_rng(0).standard_normal(size).astype(matrix.dtype)
-    (value,) = eigsh(gram, k=1, tol=TOLERANCE, v0=start, return_eigenvectors=False)
-    largest = math.sqrt(max(float(value), 0))
+    try:
+        (value,) = eigsh(gram, k=1, tol=TOLERANCE, v0=start, return_eigenvectors=False)
+        largest = math.sqrt(max(float(value), 0))
+    except ArpackError:  # no convergence: singular values that lie close together, or numbers near the type's ends
+        largest = float(np.linalg.norm(matrix.astype(np.float64), 2))
     return Spectrum(largest, max(1.0, norm**2 / largest**2) if largest else math.nan)

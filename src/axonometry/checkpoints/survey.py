@@ -125,7 +125,7 @@ def survey(
         spectra: Whether spectral norms are computed, which takes many more passes over a matrix.
     """
     for name in checkpoint.names if names is None else names:
-        array, dtype, scale = _numbers(checkpoint, name)
+        array, dtype, scale = numbers_of(checkpoint, name)
         found = tally(array, dtype)
         facts: dict[str, Any] = {"code": _at_the_ends(checkpoint, name, array, dtype)}
         if is_matrix(array.shape) and found.finite:
@@ -140,8 +140,8 @@ def survey(
         yield TensorFacts(name, array.shape, checkpoint.entries[name].dtype, scale, kept, **facts)
 
 
-def _numbers(checkpoint: Checkpoint, name: str) -> tuple[Array, str, str]:
-    """A tensor's numbers, the name of their type, and what was done to get them."""
+def numbers_of(checkpoint: Checkpoint, name: str) -> tuple[Array, str, str]:
+    """A tensor's numbers, the name of their type, and what was done to get them: scales, codes that were unpacked."""
     entry = checkpoint.entries[name]
     if is_packed(name, entry.dtype):
         return checkpoint.array(name), entry.dtype, NOT_DONE

@@ -147,7 +147,7 @@ def show_checkpoint(found: dict[str, Any]) -> None:
     _show_summary(found["summary"])
     rows = found.get("modules", found["link_weights"])
     heads = _heads(rows)
-    cells = [[row[head] for head in heads] for row in rows]
+    cells = [[row.get(head) for head in heads] for row in rows]
     terminal.show_table(heads, cells, _title(found), spare=[name for name in SPARE if name in heads])
     if found["findings"]:
         heads = ["finding", "tensor", "what", "threshold", "source", "reference"]
