@@ -1,4 +1,7 @@
-"""Run the measurements and print them as a table: ``python -m benchmarks [--write] [NAME...]``."""
+"""Run the measurements and print them as a table: ``python -m benchmarks [--write] [NAME...]``.
+
+``python -m benchmarks coverage`` examines which architectures can be captured instead.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ from benchmarks import (
     stacked,
     starting,
 )
+from benchmarks.coverage import command as coverage
 from benchmarks.timing import Row
 
 SECTIONS = {
@@ -51,6 +55,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 def main() -> int:
     """Measure, print, and write the page if asked to."""
+    if sys.argv[1:2] == ["coverage"]:
+        return coverage.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"what to measure, of: {', '.join(SECTIONS)}; all by default"

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.coverage import language, running, uses, vision
+from benchmarks.coverage import language, page, running, uses, vision
 from benchmarks.coverage.network import Network
 
 FILE = Path("build/coverage.jsonl")
+PAGE = Path(__file__).parent.parent.parent / "docs" / "coverage.md"
 PACKAGES = Path(sys.prefix) / "coverage"
 """Where packages may lie that only this command needs: ``pip install --no-deps --target .venv/coverage ...``."""
 LIBRARIES: dict[str, Callable[[], Iterator[Network]]] = {
@@ -32,6 +33,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--file", type=Path, default=FILE, help="outcomes, one a line; what is there is not repeated")
     parser.add_argument("--minutes", type=float, default=600, help="stop after these; run again to go on")
     parser.add_argument("--again", action="store_true", help="examine again what was not right")
+    parser.add_argument("--write", action="store_true", help="write docs/coverage.md from all outcomes")
     parser.add_argument("--list", action="store_true", help="list the networks")
     given = parser.parse_args(arguments)
     if PACKAGES.is_dir():
@@ -47,4 +49,6 @@ def main(arguments: list[str]) -> int:
         elif not running.examine_all(found, given.file, until=until):
             print("time is up: run the same command again to go on", file=sys.stderr)
             return 3
+    if given.write:
+        PAGE.write_text(page.page(running.outcomes(given.file).values()))
     return 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import axonometry as ax
-from axonometry.errors import AxonometryError
+from axonometry.errors import AxonometryError, CaptureError
 from axonometry.program.op_call import module_path
 from axonometry.program.readings.live import live_batches
 from axonometry.program.readings.observation_points import pre_activation_nodes
@@ -72,7 +72,9 @@ def examined(network: Network) -> Outcome:
         return outcome
     outcome.parameters = sum(p.numel() for p in module.parameters())
     try:
-        graph = ax.capture(module, *example.args, **example.kwargs, **example.options)
+        graph, example = _captured(module, example)
+        if "batch_axis" in example.options:
+            outcome.reason = "compares the samples of a batch: read as one sample, values not compared"
         _check(outcome, graph, module, example, eager)
     except AxonometryError as error:
         outcome.state, outcome.reason = "refused", one_line(error)
@@ -80,6 +82,18 @@ def examined(network: Network) -> Outcome:
         outcome.state, outcome.reason = "failed", one_line(error)
     outcome.seconds = round(time.process_time() - start, 2)
     return outcome
+
+
+def _captured(module: nn.Module, example: Example) -> tuple[Any, Example]:
+    """The graph; of a network that compares the samples of a batch, the graph of the batch as one sample."""
+    try:
+        return ax.capture(module, *example.args, **example.kwargs, **example.options), example
+    except CaptureError as error:
+        if "samples of a batch meet" not in str(error):
+            raise
+        tensors = sum(1 for _ in tensors_of([list(example.args), dict(example.kwargs)]))
+        example = replace(example, options={**example.options, "batch_axis": (None,) * tensors})
+        return ax.capture(module, *example.args, **example.kwargs, **example.options), example
 
 
 def one_line(error: BaseException) -> str:
@@ -101,6 +115,8 @@ class _Eager:
     outputs: list[Tensor]
     results: dict[str, list[Tensor]]
     used: set[str]
+    torchs: set[str]
+    random: bool
 
 
 def _eager(module: nn.Module, example: Example) -> _Eager:
@@ -113,6 +129,7 @@ def _eager(module: nn.Module, example: Example) -> _Eager:
 
         return keep
 
+    torchs = {name for name, child in module.named_modules() if type(child).__module__.startswith("torch.nn.")}
     handles = [child.register_forward_hook(hook(name)) for name, child in module.named_modules()]
     torch.manual_seed(0)
     try:
@@ -124,7 +141,11 @@ def _eager(module: nn.Module, example: Example) -> _Eager:
     named = {name: p for name, p in module.named_parameters() if p.requires_grad}
     gradients = torch.autograd.grad(total, list(named.values()), allow_unused=True) if isinstance(total, Tensor) else ()
     used = {name for name, g in zip(named, gradients, strict=False) if g is not None and bool(g.abs().max() > 1e-12)}
-    return _Eager([o.detach() for o in outputs], dict(results), used)
+    with torch.no_grad():
+        torch.manual_seed(1)
+        others = list(tensors_of(module(*example.args, **example.kwargs)))
+    random = not all(torch.equal(a, b) for a, b in zip(outputs, others, strict=False) if bool(a.isfinite().all()))
+    return _Eager([o.detach() for o in outputs], dict(results), used, torchs, random)
 
 
 def tensors_of(result: Any) -> Iterator[Tensor]:
@@ -150,7 +171,10 @@ def _check(outcome: Outcome, graph: Any, module: nn.Module, example: Example, ea
     forward, backward = graph @ x, graph.T @ y
     terms = max(forward.abs().dot(y.abs()), backward.abs().dot(x.abs()), 1e-9)
     outcome.adjoint = float(abs(forward.dot(y) - backward.dot(x)) / terms)
-    _compare(outcome, graph, example, eager)
+    if eager.random:
+        outcome.reason = "draws random numbers: values of two passes are not compared"
+    elif "batch_axis" not in example.options:
+        _compare(outcome, graph, example, eager)
 
 
 def _compare(outcome: Outcome, graph: Any, example: Example, eager: _Eager) -> None:
@@ -164,7 +188,7 @@ def _compare(outcome: Outcome, graph: Any, example: Example, eager: _Eager) -> N
     places = {name: module_path(node) for name, node in pre_activation_nodes(program).items()}
     for name, found in batch.pre_activations.items():
         wanted = [r for r in eager.results.get(places[name], ()) if r.numel() == found.numel()]
-        if places[name] and wanted and not _inside(places[name], eager):
+        if wanted and places[name] in eager.torchs and not _inside(places[name], eager):
             outcome.compared += 1
             if not any(_same(found, r) for r in wanted):
                 outcome.wrong.append(f"{name} (pre-activation)")

@@ -28,8 +28,8 @@ def outcomes(file: Path) -> dict[tuple[str, str], Outcome]:
 
 
 def keep_right(file: Path) -> None:
-    """Forget the outcomes of networks that were not right."""
-    kept = [outcome for outcome in outcomes(file).values() if outcome.right]
+    """Forget the outcomes of networks that were built and not right."""
+    kept = [outcome for outcome in outcomes(file).values() if outcome.right or outcome.state == "not built"]
     file.write_text("".join(json.dumps(asdict(outcome)) + "\n" for outcome in kept))
 
 

@@ -342,3 +342,39 @@ def experts_in_one_tensor() -> Toy:
     }
     groups = {"input": (2,), "router": (3,), "experts": (4, 1), "out": (1,)}
     return Toy("experts_in_one_tensor", net, zeros(2), groups, blocks, outputs=("out",), named=False)
+
+
+@toy
+def product_added_to_a_signal() -> Toy:
+    """``addmm(h, x, w)`` is a synapse and a skip."""
+    net = Net(
+        lambda n, x: n.out(torch.relu(torch.addmm(n.first(x).tanh(), x, n.weight, beta=2, alpha=-1))),
+        first=nn.Linear(2, 3),
+        weight=nn.Parameter(torch.zeros(2, 3)),
+        out=nn.Linear(3, 1),
+    )
+    blocks = {
+        ("first", "input"): linear(net.first),
+        ("weight", "input"): lambda x, f: x @ f(-net.weight),
+        ("weight", "first"): lambda x, f: x * f(number(2.0)),
+        ("out", "weight"): linear(net.out),
+    }
+    groups = {"input": (2,), "first": (3,), "weight": (3,), "out": (1,)}
+    return Toy("product_added_to_a_signal", net, zeros(2), groups, blocks, named=False)
+
+
+for name, both in (("logaddexp", torch.logaddexp), ("hypot", torch.hypot), ("atan2", torch.atan2)):
+    gated(name, lambda n, x, both=both: n.out(2 * both(n.left(x), n.right(x))))
+
+wired(
+    "strided_windows",
+    (4,),
+    lambda x: x.contiguous().as_strided((len(x), 3, 2), (4, 1, 1)),
+    lambda x, f: torch.stack([x[:, i : i + 2] for i in range(3)], 1),
+)
+wired(
+    "spectral_magnitude",
+    (4,),
+    lambda x: torch.fft.rfft(x).abs(),
+    lambda x, f: (x @ kept(f, cosine(4, 3)).T + x @ kept(f, -sine(4, 3)).T) * f(number(0.5)),
+)

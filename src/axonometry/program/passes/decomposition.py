@@ -26,15 +26,23 @@ from torch._decomp import decomposition_table
 from torch.export import ExportedProgram
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from axonometry.program.fx_utils import KEPT, depending, user_inputs
+from axonometry.program.fx_utils import KEPT, depending, insert, shape_of, user_inputs
 from axonometry.program.rules import find_rule
 
+aten = torch.ops.aten
+ADDED = {aten.addmm.default, aten.baddbmm.default}
 DEPTH = 3
 """How often what a call is defined by may be taken apart in turn."""
 
 
 def take_apart(exported: ExportedProgram) -> ExportedProgram:
     """Put what torch defines them by in the place of calls on signals that have no rule, in place."""
+    added = [node for node in exported.graph.nodes if node.target in ADDED]
+    if added:
+        signals = depending(exported, user_inputs(exported))
+        for node in added:
+            if node.args[0] in signals:
+                _add_behind(exported.graph, node)
     unknown = [node for node in exported.graph.nodes if _is_unknown(node)]
     if unknown:
         signals = depending(exported, user_inputs(exported))
@@ -44,6 +52,21 @@ def take_apart(exported: ExportedProgram) -> ExportedProgram:
                 if definition is not None:
                     _inline(exported.graph, node, definition)
     return exported
+
+
+def _add_behind(graph: fx.Graph, node: fx.Node) -> None:
+    """A product that is added to a signal, ``addmm(h, x, w)``, as a product and a sum, of which h is a skip."""
+    term: Any
+    term, *operands = node.args
+    with graph.inserting_before(node):
+        shape = (*shape_of(operands[0])[:-1], shape_of(operands[1])[-1])
+        product = insert(graph, aten.matmul.default, tuple(operands), shape=shape, like=node)
+        if node.kwargs.get("beta", 1) != 1:
+            term = insert(graph, aten.mul.Scalar, (term, node.kwargs["beta"]), shape=shape_of(term), like=node)
+        call = insert(graph, aten.add.Tensor, (term, product), shape=shape_of(node), like=node)
+        call.kwargs = {"alpha": node.kwargs.get("alpha", 1)}
+    node.replace_all_uses_with(call)
+    graph.erase_node(node)
 
 
 def _is_unknown(node: fx.Node) -> bool:

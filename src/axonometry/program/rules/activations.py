@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import torch
+
 from axonometry.program.op_call import Lowering, OpCall
 from axonometry.program.registry import op_rule, overloads
+from axonometry.program.rules.order import choice
 
 UNARY = """
 relu relu6 leaky_relu prelu _prelu_kernel elu selu celu gelu silu mish sigmoid tanh hardtanh hardswish
@@ -14,20 +17,36 @@ isinf isfinite i0 special_i0 special_i0e special_i1 special_i1e special_ndtri sp
 special_entr digamma lgamma mvlgamma polygamma logical_not bitwise_not
 softmax log_softmax _softmax _log_softmax _safe_softmax
 """.split()
-COMPARISONS = (
-    "gt ge lt le eq ne logical_and logical_or logical_xor bitwise_and bitwise_or pow fmod remainder atan2".split()
-)
+COMPARISONS = "gt ge lt le eq ne logical_and logical_or logical_xor bitwise_and bitwise_or pow fmod remainder".split()
 
 
 @op_rule(*overloads(*UNARY))
 def unary(call: OpCall) -> Lowering:
-    """One signal in, the same signal out."""
+    """One signal in, the same signal out; of the modulus of complex numbers, each of a pair has an equal share."""
+    value = call.args[0].meta["val"] if call.name == "abs" else None
+    if value is not None and value.is_complex():
+        return Lowering("wiring", lambda links, x: (x.real + x.imag) * links(0.5) if x.is_complex() else x * links(0.5))
     return call.carried()
 
 
 @op_rule(*overloads(*COMPARISONS))
 def pointwise(call: OpCall) -> Lowering:
-    """Elementwise functions of two arguments: read when both come from one signal."""
+    """Elementwise functions of two arguments: read when both come from one signal.
+
+    A comparison of two signals chooses, and has no links.
+    """
     if len(call.signals) == 1:
         return call.carried()
+    if not call.same_root() and call.node.meta["val"].dtype == torch.bool:
+        return choice(call)
     return call.composite()
+
+
+@op_rule(*overloads("logaddexp", "logaddexp2", "hypot", "atan2", "fmax", "fmin"))
+def shared(call: OpCall) -> Lowering:
+    """Norms, angles and soft extremes of two different signals: each has an equal share, as of a norm or a maximum."""
+    if len(call.signals) == 1:
+        return call.carried()
+    if call.same_root():
+        return call.composite()
+    return Lowering("wiring", lambda links, a, b: (a + b) * links(0.5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,10 +38,12 @@ def grid_sample(call: OpCall) -> Lowering:
         if links.identity:
             return operation(x, grid, *rest)
 
-        def transform(basis: Tensor) -> Tensor:
-            return operation(basis.squeeze(1), grid.expand(len(basis), *grid.shape[1:]), *rest)
+        def transform(one: Tensor, basis: Tensor) -> Tensor:
+            return operation(basis.squeeze(1), one.expand(len(basis), *one.shape[1:]), *rest)
 
-        return MappedMatrix(transform, links, x.shape, shape, axes)(x)
+        parts = zip(x.split(1), grid.split(1), strict=True)  # every sample of the call has a grid of its own
+        after = (1, *shape[1:])
+        return torch.cat([MappedMatrix(partial(transform, g), links, p.shape, after, axes)(p) for p, g in parts])
 
     def recorded(_: Tensor, real: Tensor, *rest: Any) -> LinearFunction:
         return lambda links, x, *_: _sampled(links, x, real.to(links.dtype), rest)

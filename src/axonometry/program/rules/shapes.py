@@ -59,6 +59,18 @@ def view(call: OpCall) -> Lowering:
     return Lowering("relabel", lambda links, x, shape: x.reshape(shape))
 
 
+@op_rule(*overloads("as_strided"))
+def strided(call: OpCall) -> Lowering:
+    """Entries that strides tell, of a tensor that lies in memory row by row."""
+    sizes, strides = call.args[1:3]
+    if not call.args[0].meta["val"].is_contiguous():
+        call.refuse("what its strides mean depends on how its argument lies in memory")
+    places = torch.full(sizes, int(call.argument(3) or 0))
+    for axis, (size, stride) in enumerate(zip(sizes, strides, strict=True)):
+        places += (torch.arange(size) * stride).reshape([-1 if a == axis else 1 for a in range(len(sizes))])
+    return Lowering("wiring", lambda links, x, *_: x.reshape(-1)[places.to(x.device)])
+
+
 @op_rule(aten.glu.default)
 def gated_linear_unit(call: OpCall) -> Lowering:
     """The product of one half with a function of the other links both."""
