@@ -12,7 +12,7 @@ import torch
 from benchmarks.coverage import torchvision_operators
 from benchmarks.coverage.network import Example, Network
 
-SIZES = "test atto femto pico zepto nano xxtiny xxt xtiny xxs xxsmall xx ti tiny wee xs mini little lite s small b base".split()
+SIZES = "test atto femto pico zepto nano xxtiny xxt xtiny xxs xx ti tiny wee xs mini little lite s small b base".split()
 SMALL = {"img_size": 64, "depth": 2, "embed_dim": 48, "num_heads": 3}
 LARGEST = 100_000_000
 """Parameters of a network that is small enough."""

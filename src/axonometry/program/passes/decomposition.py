@@ -56,8 +56,8 @@ def take_apart(exported: ExportedProgram) -> ExportedProgram:
 
 def _add_behind(graph: fx.Graph, node: fx.Node) -> None:
     """A product that is added to a signal, ``addmm(h, x, w)``, as a product and a sum, of which h is a skip."""
-    term: Any
-    term, *operands = node.args
+    given: tuple[Any, ...] = node.args
+    term, *operands = given
     with graph.inserting_before(node):
         shape = (*shape_of(operands[0])[:-1], shape_of(operands[1])[-1])
         product = insert(graph, aten.matmul.default, tuple(operands), shape=shape, like=node)

@@ -6,7 +6,7 @@ import torch
 
 from axonometry.program.op_call import Lowering, OpCall
 from axonometry.program.registry import op_rule, overloads
-from axonometry.program.rules.order import choice
+from axonometry.program.rules.order import choice_rule
 
 UNARY = """
 relu relu6 leaky_relu prelu _prelu_kernel elu selu celu gelu silu mish sigmoid tanh hardtanh hardswish
@@ -38,7 +38,7 @@ def pointwise(call: OpCall) -> Lowering:
     if len(call.signals) == 1:
         return call.carried()
     if not call.same_root() and call.node.meta["val"].dtype == torch.bool:
-        return choice(call)
+        return choice_rule(call)
     return call.composite()
 
 
