@@ -18,6 +18,7 @@ from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.neuron_statistics import NeuronStatistics, statistic_rows, streamed_statistics
 from axonometry.metrics.rows import Row
 from axonometry.metrics.streaming_moments import Bounds
+from axonometry.program.entry import of_graph
 from axonometry.program.readings.samples import Samples
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def _rows(shared: Shared) -> Iterable[Row]:
     cost="one forward pass over the samples",
     table=_rows,
 )
+@of_graph
 def neuron_activation(graph: NeuralGraph, samples: Samples, *, batch_size: int | None = None) -> NeuronStatistics:
     """The activation of every neuron over samples, in one pass and memory that does not grow with their number.
 

@@ -16,11 +16,13 @@ import numpy as np
 
 from axonometry.metrics.products import absolute_links
 from axonometry.program.channels import ChannelGraph
+from axonometry.program.entry import of_graph
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
 
 
+@of_graph
 def degree_assortativity(graph: NeuralGraph | ChannelGraph) -> float:
     r"""Correlation of the source's weighted out-degree with the target's weighted in-degree, over all links.
 

@@ -21,6 +21,7 @@ from torch import Tensor, fx
 from axonometry.errors import NonfiniteError, ValuesError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.rows import Row
+from axonometry.program.entry import of_graph
 from axonometry.program.op_call import module_path
 from axonometry.program.readings.live import LiveBatch, live_batches
 from axonometry.program.rules.attention import shares_of
@@ -62,6 +63,7 @@ def _rows(shared: Shared) -> Iterable[Row]:
     cost="one forward pass over the samples",
     table=_rows,
 )
+@of_graph
 def attention_strength(graph: NeuralGraph, samples: Samples, *, batch_size: int | None = None) -> AttentionStrength:
     """In- and out-strength of tokens over the links that attention makes, in one pass over the samples.
 

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from axonometry.errors import ConfigurationError, closest
 from axonometry.metrics.labels import has_labels
 from axonometry.metrics.rows import Row, moment_rows
+from axonometry.program.entry import of_graph
 from axonometry.program.readings.samples import Samples
 from axonometry.registering import note_home
 from axonometry.values import NodeValues
@@ -205,9 +206,10 @@ def needing_samples(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in CATALOGUE and CATALOGUE[name].needs_samples)
 
 
+@of_graph
 def measure(
     graph: NeuralGraph,
-    names: Iterable[str] | None = None,
+    names: str | Iterable[str] | None = None,
     convention: Convention = "links",
     *,
     samples: Samples | None = None,
@@ -216,8 +218,8 @@ def measure(
 
     Args:
         graph: The network at one snapshot.
-        names: Names out of the catalogue; by default all but those that cost seconds (``opt_in``), and those that need
-            samples or labels where there are any.
+        names: Names out of the catalogue, or one; by default all but those that cost seconds (``opt_in``), and those
+            that need samples or labels where there are any.
         convention: How links are counted, for the measures that know conventions.
         samples: What the network is run on, for the measures that need samples, as
             :func:`~axonometry.metrics.neuron_activation` takes them.
@@ -243,7 +245,7 @@ def measure(
     labelled = samples is not None and has_labels(graph, samples)
     if names is None:
         names = [name for name, spec in CATALOGUE.items() if _is_default(spec, samples, labelled=labelled)]
-    names = list(names)
+    names = [names] if isinstance(names, str) else list(names)
     _check(names, samples, labelled=labelled)
     shared = Shared(graph, convention, samples)
     rows = [

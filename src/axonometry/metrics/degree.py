@@ -15,6 +15,7 @@ from axonometry.errors import ConfigurationError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.rows import Row, spread_rows
 from axonometry.program.channels import ChannelGraph
+from axonometry.program.entry import of_graph
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def _channel_rows(shared: Shared) -> Iterable[Row]:
     cost="two products with the adjacency matrix",
     table=_rows,
 )
+@of_graph
 def weighted_degree(
     graph: NeuralGraph | ChannelGraph, direction: Direction = "both", *, signed: bool = False
 ) -> NodeValues:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from axonometry.metrics.catalogue import measured
+from axonometry.program.entry import of_graph
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     source="Barthélemy et al. 2005, on absolute weights (our choice)",
     cost="four products with the adjacency matrix",
 )
+@of_graph
 def disparity(graph: NeuralGraph) -> NodeValues:
     """Disparity of every neuron on the absolute weights of its links.
 

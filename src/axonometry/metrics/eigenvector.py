@@ -26,6 +26,7 @@ from axonometry.metrics.lanczos import Vector
 from axonometry.metrics.products import Flat, absolute_links
 from axonometry.metrics.rows import NETWORK, Row, spread_rows
 from axonometry.metrics.solver import Eigenpair, Solver
+from axonometry.program.entry import of_graph
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def _channel_rows(shared: Shared) -> Iterable[Row]:
     cost="tens of products with the adjacency matrix and its transpose",
     table=_rows,
 )
+@of_graph
 def eigenvector_centrality(
     graph: NeuralGraph | ChannelGraph, *, tol: float = 1e-6, start: NodeValues | None = None
 ) -> NodeValues:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.rows import Row
 from axonometry.metrics.strength import StrengthConvention, node_strength, shared_strengths
+from axonometry.program.entry import of_graph
 from axonometry.statistics import moments
 from axonometry.values import NodeValues
 
@@ -40,6 +41,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
     cost="that of node strength, once for both",
     table=_rows,
 )
+@of_graph
 def layer_fluctuation(
     graph_or_strengths: NeuralGraph | NodeValues, convention: StrengthConvention = "links"
 ) -> dict[str, float]:

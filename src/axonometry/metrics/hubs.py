@@ -18,6 +18,7 @@ from axonometry.errors import ConvergenceError
 from axonometry.metrics.lanczos import Vector
 from axonometry.metrics.products import absolute_links
 from axonometry.metrics.solver import Solver
+from axonometry.program.entry import of_graph
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from axonometry.program.channels import ChannelGraph
 
 
+@of_graph
 def hubs_and_authorities(graph: NeuralGraph | ChannelGraph, *, tol: float = 1e-6) -> tuple[NodeValues, NodeValues]:
     r"""Hubs and authorities of the directed graph of absolute weights.
 

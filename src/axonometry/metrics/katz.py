@@ -15,6 +15,7 @@ import numpy as np
 from axonometry.errors import ConvergenceError
 from axonometry.metrics.products import absolute_links
 from axonometry.metrics.solver import refuse_diverged
+from axonometry.program.entry import of_graph
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _MOST = 1000
 
 
+@of_graph
 def katz_centrality(
     graph: NeuralGraph | ChannelGraph, alpha: float = 0.1, beta: float = 1.0, *, tol: float = 1e-6
 ) -> NodeValues:

@@ -20,6 +20,7 @@ from torch import Tensor
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.conventions import check_convention
 from axonometry.metrics.rows import Row
+from axonometry.program.entry import of_graph
 from axonometry.statistics import moments
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
     cost="one pass over the weights",
     table=_rows,
 )
+@of_graph
 def link_weights(graph: NeuralGraph, convention: LinkConvention = "links") -> pd.DataFrame:
     r"""Moments of every synapse's link weights.
 

@@ -26,6 +26,7 @@ from axonometry.errors import ConfigurationError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.neuron_statistics import NeuronStatistics, statistic_rows, streamed_statistics
 from axonometry.metrics.rows import Row
+from axonometry.program.entry import of_graph
 from axonometry.program.primitives import one_hot as numbers_of
 from axonometry.program.readings.adjacency import run_program
 from axonometry.program.readings.live import LiveBatch
@@ -54,6 +55,7 @@ def _rows(shared: Shared) -> Iterable[Row]:
     cost="one forward pass over the samples; where links depend on them, a reading of the graph for each",
     table=_rows,
 )
+@of_graph
 def neuron_strength(
     graph: NeuralGraph, samples: Samples, mode: Mode = "inout", *, batch_size: int | None = None
 ) -> NeuronStatistics:

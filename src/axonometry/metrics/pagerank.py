@@ -16,6 +16,7 @@ import numpy as np
 from axonometry.errors import ConfigurationError, ConvergenceError
 from axonometry.metrics.products import absolute_links
 from axonometry.metrics.solver import refuse_diverged
+from axonometry.program.entry import of_graph
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _MOST = 1000
 
 
+@of_graph
 def pagerank(graph: NeuralGraph | ChannelGraph, damping: float = 0.85, *, tol: float = 1e-6) -> NodeValues:
     r"""PageRank of every neuron, or of every channel.
 

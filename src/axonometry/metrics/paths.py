@@ -25,6 +25,7 @@ from torch import Tensor
 
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.rows import Row, n_classes
+from axonometry.program.entry import of_graph
 from axonometry.program.readings.linear import linear_maps
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
     cost="one transposed linear pass for each output",
     table=_rows,
 )
+@of_graph
 def linear_map_spectrum(graph: NeuralGraph) -> dict[str, dict[str, float]]:
     """The statistics of the linear map from every group to the outputs.
 

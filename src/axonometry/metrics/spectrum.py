@@ -23,6 +23,7 @@ from torch import Tensor
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.lanczos import Vector, largest_eigenpair
 from axonometry.metrics.rows import NETWORK, Row, vector_rows
+from axonometry.program.entry import of_graph
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
@@ -70,6 +71,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
     cost="a small eigenvalue problem for every synapse and every block of the channel graph",
     table=_rows,
 )
+@of_graph
 def spectral_norms(graph: NeuralGraph, channels: ChannelGraph | None = None) -> SpectralNorms:
     """Largest singular value of every synapse's kernel and of every block of the channel graph.
 

@@ -19,6 +19,7 @@ import torch
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.conventions import check_convention
 from axonometry.metrics.rows import Row, moment_rows
+from axonometry.program.entry import of_graph
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _rows(shared: Shared) -> Iterable[Row]:
     cost="two products with the adjacency matrix, each about one forward pass",
     table=_rows,
 )
+@of_graph
 def node_strength(graph: NeuralGraph, convention: StrengthConvention = "links", *, rolled: bool = False) -> NodeValues:
     r"""Node strength of every neuron, in-strength plus out-strength.
 

@@ -16,6 +16,7 @@ from axonometry.program.checks.real import check_real, check_real_weights
 from axonometry.program.checks.samples import check_axes, check_mixing
 from axonometry.program.checks.trial import Inputs
 from axonometry.program.draws import Randomness
+from axonometry.program.entry import converted, of_captured
 from axonometry.program.example import BatchAxis, batch_axes, first_sample
 from axonometry.program.export import export
 from axonometry.program.graph import NeuralGraph
@@ -35,6 +36,7 @@ from axonometry.program.sharing.fingerprint import fingerprint
 from axonometry.program.untouched import computes_weights, unwrapped
 
 
+@of_captured
 def capture(
     module: nn.Module,
     *example_inputs: Any,
@@ -48,9 +50,10 @@ def capture(
     Args:
         module: Any feed-forward network that ``torch.export`` accepts. It is left exactly as it was: mode, hooks,
             gradients, buffers and random state. Hooks are not part of the network, except those of torch.nn.utils.
-        example_inputs: What ``module(*example_inputs, **keywords)`` takes. Of floating-point inputs only shapes and
-            dtypes matter. Integer and boolean ones, such as attention masks, decide the wiring as the example has them;
-            token ids that are looked up in an embedding are a group of one-hot vectors whatever their values.
+        example_inputs: What ``module(*example_inputs, **keywords)`` takes; arrays of NumPy become tensors. Of
+            floating-point inputs only shapes and dtypes matter. Integer and boolean ones, such as attention masks,
+            decide the wiring as the example has them; token ids that are looked up in an embedding are a group of
+            one-hot vectors whatever their values.
         pooling: ``mean`` reads pooling as wiring (a max-pooled value is the mean of its window); ``nodes`` makes pooled
             values neurons of their own, linked to their window by weights 1/k, as in the pixel graph of Vahedian et al.
         batch_axis: The inputs' axis that counts samples; 1 for recurrent networks that take time first. Where it is not
@@ -75,8 +78,9 @@ def capture(
         raise ConfigurationError("pooling is 'mean' or 'nodes'", repr(pooling), "Choose one of them")
     if randomness not in ("refuse", "fix"):
         raise ConfigurationError("randomness is 'refuse' or 'fix'", repr(randomness), "Choose one of them")
+    example = converted(module, (example_inputs, keywords))
     with CAPTURING:
-        return _graph_of(module, (example_inputs, keywords), pooling, batch_axis, randomness)
+        return _graph_of(module, example, pooling, batch_axis, randomness)
 
 
 def _graph_of(

@@ -17,6 +17,7 @@ from torch.nn.modules import transformer
 
 from axonometry.errors import CaptureError
 from axonometry.program.draws import Randomness, same_draws
+from axonometry.program.entry import by_name
 from axonometry.program.example import PACKED, BatchAxis, axis_of_first, first_sample
 from axonometry.program.fx_utils import is_users
 from axonometry.program.passes import PASSES
@@ -55,7 +56,8 @@ def export(
             exported = torch.export.export(module, inputs, named)
         except Exception as error:  # whatever the user's forward or the exporter raises
             failure = _failure(error)
-            raise failure from error
+            remedy = by_name(module, example_inputs) or failure.remedy
+            raise type(failure)(failure.rule, failure.came, remedy) from error
         exported.graph_module.meta.update(batch_axis=axis_of_first(batch_axis), randomness=randomness)
         program = reduce(lambda program, rewrite: rewrite(program), PASSES, exported)
         _forget_tensors(program)

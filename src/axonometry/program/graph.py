@@ -11,6 +11,7 @@ from torch import Tensor
 
 from axonometry.errors import ConfigurationError, ValuesError
 from axonometry.program.channels import ChannelGraph
+from axonometry.program.entry import of_snapshot
 from axonometry.program.ir import Coverage, Group, Kernel, Program, Statics, Synapse, Wire
 from axonometry.program.kernels import kernel_of
 from axonometry.program.links import Links, Map, absolute, presence, square
@@ -238,6 +239,7 @@ class NeuralGraph:
     def _mapped(self, f: Map) -> NeuralGraph:
         return NeuralGraph(self.program, self._source, (*self.maps, f))
 
+    @of_snapshot
     def at(self, state_dict: Mapping[str, Tensor]) -> NeuralGraph:
         """The same graph at another snapshot: other weights of the same network.
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from axonometry.errors import MissingExtraError, ValuesError, WeightsError
 from axonometry.program.arrivals import Pairs
+from axonometry.program.entry import of_graph
 from axonometry.program.ir import Synapse
 from axonometry.program.rolling import Plan, plan_of, wired
 
@@ -101,6 +102,7 @@ class ParameterGraph:
         return Data(x=self.x, edge_index=self.edge_index, edge_attr=self.edge_attr, layer=self.layer)
 
 
+@of_graph
 def parameter_graph(graph: NeuralGraph) -> ParameterGraph:
     """A network's channels and the kernels between them, as arrays with places in the parameters.
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from axonometry.errors import SamplesError
+from axonometry.program.entry import as_tensor
+from axonometry.program.readings.samples import Samples
 from axonometry.program.untouched import untouched, unwrapped
 
 _ROWS = 256
@@ -50,8 +53,13 @@ class Classifier:
 
 
 @contextmanager
-def examined(model: nn.Module, samples: Tensor, labels: Tensor) -> Iterator[Classifier]:
+def examined(model: nn.Module, samples: Samples, labels: Any = None) -> Iterator[Classifier]:
     """The classifier, checked, for as long as the block lasts; the model is then as it was, its buffers too.
+
+    Args:
+        model: The network.
+        samples: A tensor or an array; without labels, batches of inputs and labels, as a DataLoader has them.
+        labels: The class of each sample.
 
     Raises:
         SamplesError: Samples and labels do not fit each other or the network, or there are none.
@@ -61,6 +69,7 @@ def examined(model: nn.Module, samples: Tensor, labels: Tensor) -> Iterator[Clas
     (tensor([0, 1, 2]), tensor([ True,  True, False]), 3)
     """
     module = unwrapped(model)
+    samples, labels = _gathered(samples, labels)
     with untouched(module), _buffers_kept(module), torch.no_grad():
         samples, labels = _checked(module, samples, labels)
         logits = torch.cat([logits_of(module(part)) for part in samples.split(_rows_at_once(samples))])
@@ -111,6 +120,23 @@ def classes_of(logits: Float[Tensor, "*rows classes"]) -> Int[Tensor, "*rows"]:
     """
     largest, classes = logits.max(-1)
     return classes.masked_fill_(largest.isnan(), -1)
+
+
+def _gathered(samples: Samples, labels: Any) -> tuple[Tensor, Tensor]:
+    """Samples and their labels as one tensor each."""
+    if labels is None and not isinstance(samples, Tensor):
+        try:
+            pairs = [(as_tensor(batch[0]), as_tensor(batch[1])) for batch in samples]
+        except (TypeError, LookupError) as error:
+            rule, remedy = "samples without labels are batches of inputs and labels", "Pass a DataLoader of pairs"
+            raise SamplesError(rule, f"a {type(samples).__name__}", remedy) from error
+        if pairs and all(isinstance(part, Tensor) for pair in pairs for part in pair):
+            samples, labels = (torch.cat([pair[place] for pair in pairs]) for place in range(2))
+    samples, labels = as_tensor(samples), as_tensor(labels)
+    if not isinstance(samples, Tensor) or not isinstance(labels, Tensor):
+        came = f"a {type(samples).__name__} and a {type(labels).__name__}"
+        raise SamplesError("samples and labels are tensors", came, "Pass two tensors, or a DataLoader of both")
+    return samples, labels
 
 
 def _checked(module: nn.Module, samples: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

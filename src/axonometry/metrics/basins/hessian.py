@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ from axonometry.metrics.basins.rows import curvature_rows
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.lanczos import dense_eigenpair, largest_eigenpair
 from axonometry.metrics.rows import Row
+from axonometry.program.entry import of_module
+from axonometry.program.readings.samples import Samples
 
 _FEW = 64
 """Up to so many parameters the whole Hessian costs less than an iteration."""
@@ -74,15 +77,16 @@ def _rows(shared: Shared) -> Iterator[Row]:
     opt_in=True,
     table=_rows,
 )
+@of_module
 def sharpness(
-    model: nn.Module, samples: Tensor, labels: Tensor, *, scaled: bool = False, tol: float = 1e-3, seed: int = 0
+    model: nn.Module, samples: Samples, labels: Any = None, *, scaled: bool = False, tol: float = 1e-3, seed: int = 0
 ) -> Sharpness:
     """The largest eigenvalue of the Hessian of the mean cross entropy.
 
     Args:
         model: From a batch of samples to a row of logits each; it is measured in evaluation mode and left as it was.
         samples: A product costs about four passes over them: a few hundred are usually enough.
-        labels: The class of each, shape (P,).
+        labels: The class of each, shape (P,); none where samples are batches of both.
         scaled: Whether it is taken in the unit of a weight basin, over weights of two dimensions and more; all
             parameters otherwise.
         tol: The eigenvalue's relative accuracy.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from axonometry.errors import ConfigurationError, WeightsError
 from axonometry.metrics.basins.classifier import Classifier, classes_of, examined, logits_of
+from axonometry.program.readings.samples import Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +54,8 @@ def weight_line(
     model: nn.Module,
     a: Mapping[str, Tensor],
     b: Mapping[str, Tensor],
-    samples: Tensor,
-    labels: Tensor,
+    samples: Samples,
+    labels: Any = None,
     *,
     points: int = 11,
 ) -> WeightLine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from torch.func import functional_call
 
 from axonometry.errors import SamplesError, WeightsError
 from axonometry.metrics.basins.classifier import classes_of, examined, logits_of
+from axonometry.program.entry import of_module
+from axonometry.program.readings.samples import Samples
 
 _AROUND = 0.3
 """How far the grid reaches beyond the triangle, in its width and height [our choice]."""
@@ -109,11 +112,12 @@ def sample_plane(model: nn.Module, corners: Tensor, *, resolution: int = 61) -> 
     return SamplePlane(x, y, places, classes_of(both).reshape(shape), margin.reshape(shape))
 
 
+@of_module
 def weight_plane(
     model: nn.Module,
     states: Sequence[Mapping[str, Tensor]],
-    samples: Tensor,
-    labels: Tensor,
+    samples: Samples,
+    labels: Any = None,
     *,
     resolution: int = 21,
 ) -> WeightPlane:
@@ -163,7 +167,7 @@ def weight_plane(
             own = torch.nn.functional.one_hot(classifier.labels, classifier.n_classes).bool()
             predicted.append(classes_of(logits).cpu())
             margins.append((logits[own] - logits.masked_fill(own, -math.inf).amax(1)).double().cpu())
-        shape = (len(y), len(x), len(samples))
+        shape = (len(y), len(x), len(classifier.samples))
         labels = classifier.labels.cpu()
     return WeightPlane(x, y, places, torch.stack(predicted).reshape(shape), torch.stack(margins).reshape(shape), labels)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from axonometry.metrics.basins.classifier import examined
 from axonometry.metrics.basins.sample_noise import NoisySamples, Steps
 from axonometry.metrics.basins.search import Search
+from axonometry.program.entry import of_module
+from axonometry.program.readings.samples import Samples
 from axonometry.progress import Progress
 
 if TYPE_CHECKING:
@@ -62,10 +64,11 @@ class Radii:
         )
 
 
+@of_module
 def sample_radii(  # noqa: PLR0913 - of what, how it is looked for, and who is told
     model: nn.Module,
-    samples: Tensor,
-    labels: Tensor,
+    samples: Samples,
+    labels: Any = None,
     *,
     directions: int = 32,
     precision: float = 0.02,
@@ -97,10 +100,10 @@ def sample_radii(  # noqa: PLR0913 - of what, how it is looked for, and who is t
     >>> sample_radii(model, torch.tensor([[2.0]]), torch.tensor([0]), directions=4).radii.round(decimals=1)
     tensor([[inf, 2., inf, inf]], dtype=torch.float64)
     """
-    dimensions = max(1, samples[0].numel()) if len(samples) else 1
-    scale = math.sqrt(dimensions)
-    search = Search(0.5, precision, tried or (1e-3 * scale, 10 * scale), directions, seed)
     with examined(model, samples, labels) as classifier:
+        dimensions = max(1, classifier.samples[0].numel())
+        scale = math.sqrt(dimensions)
+        search = Search(0.5, precision, tried or (1e-3 * scale, 10 * scale), directions, seed)
         noisy = NoisySamples(classifier, directions, seed, directions=True)
         right = classifier.right.cpu().expand(directions, -1)
         tick = Steps(progress, len(search.grid) + search.halvings)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ from axonometry.metrics.basins.rows import basin_rows
 from axonometry.metrics.basins.search import Search, level, on_grid, refined
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.rows import Row
+from axonometry.program.entry import of_module
+from axonometry.program.readings.samples import Samples
 from axonometry.progress import Progress
 
 _UNIT = 256
@@ -50,10 +53,11 @@ def _rows(shared: Shared) -> Iterator[Row]:
     opt_in=True,
     table=_rows,
 )
+@of_module
 def sample_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is told
     model: nn.Module,
-    samples: Tensor,
-    labels: Tensor,
+    samples: Samples,
+    labels: Any = None,
     *,
     threshold: float = 0.5,
     precision: float = 0.02,
@@ -70,8 +74,8 @@ def sample_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is t
 
     Args:
         model: From a batch of samples to a row of logits each; it is measured in evaluation mode and left as it was.
-        samples: Floating point, shape (P, ...); they are moved to the model's device and type.
-        labels: The class of each, shape (P,).
+        samples: Floating point, shape (P, ...), moved to the model's device and type; or batches of samples and labels.
+        labels: The class of each, shape (P,); none where the batches have them.
         threshold: Accuracy that is looked for.
         precision: Relative width to which brackets are halved; the intervals say what the draws leave open.
         amplitudes: Least and greatest amplitude that is tried, in the unit of the samples.
@@ -94,12 +98,12 @@ def sample_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is t
     with examined(model, samples, labels) as classifier:
         noisy = NoisySamples(classifier, draws, seed)
         tick = Steps(progress, len(search.grid) + 3 * search.halvings)
-        grid = on_grid(noisy.right, len(samples), search, tick)
+        grid = on_grid(noisy.right, len(classifier.samples), search, tick)
         right = classifier.right.cpu()
         groupings = (
-            ("network", torch.zeros(len(samples), dtype=torch.int64)),
+            ("network", torch.zeros(len(classifier.samples), dtype=torch.int64)),
             ("classes", classifier.labels.cpu().unique(return_inverse=True)[1]),
-            ("samples", torch.arange(len(samples))),
+            ("samples", torch.arange(len(classifier.samples))),
         )
         network, classes, each = (
             refined(noisy.right, level(name, of, right, grid, search), search, tick) for name, of in groupings

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -28,6 +29,8 @@ from axonometry.metrics.basins.sample_noise import Steps, mixed_seed
 from axonometry.metrics.basins.search import Search, level, on_grid, refined
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.rows import Row
+from axonometry.program.entry import of_module
+from axonometry.program.readings.samples import Samples
 from axonometry.progress import Progress
 
 _KEPT = 2**26
@@ -53,10 +56,11 @@ def _rows(shared: Shared) -> Iterator[Row]:
     opt_in=True,
     table=_rows,
 )
+@of_module
 def weight_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is told
     model: nn.Module,
-    samples: Tensor,
-    labels: Tensor,
+    samples: Samples,
+    labels: Any = None,
     *,
     threshold: float = 0.5,
     precision: float = 0.02,
@@ -76,7 +80,7 @@ def weight_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is t
     Args:
         model: From a batch of samples to a row of logits each; it is measured in evaluation mode and left as it was.
         samples: What the model takes, shape (P, ...).
-        labels: The class of each, shape (P,).
+        labels: The class of each, shape (P,); none where the batches have them.
         threshold: Accuracy that is looked for.
         precision: Relative width to which brackets are halved; the intervals say what the draws leave open.
         amplitudes: Least and greatest amplitude that is tried, in standard deviations of each layer's weights.
@@ -105,13 +109,13 @@ def weight_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is t
     with examined(model, samples, labels) as classifier:
         noisy = NoisyWeights(classifier, draws, seed, biases=biases, stacked=stacked)
         tick = Steps(progress, len(search.grid) + 2 * search.halvings)
-        grid = on_grid(noisy.right, len(samples), search, tick)
+        grid = on_grid(noisy.right, len(classifier.samples), search, tick)
         right = classifier.right.cpu()
-        whole = torch.zeros(len(samples), dtype=torch.int64)
+        whole = torch.zeros(len(classifier.samples), dtype=torch.int64)
         by_class = classifier.labels.cpu().unique(return_inverse=True)[1]
         network = refined(noisy.right, level("network", whole, right, grid, search), search, tick)
         classes = refined(noisy.right, level("classes", by_class, right, grid, search), search, tick)
-        each = level("samples", torch.arange(len(samples)), right, grid, search)
+        each = level("samples", torch.arange(len(classifier.samples)), right, grid, search)
         return basin_of("weights", classifier, (network, classes, each), search)
 
 

@@ -36,6 +36,7 @@ from axonometry.metrics.modes.order import Array, by_rows, pair_counts
 from axonometry.metrics.modes.pre_activations import MEMORY, groups_of, parts, rows_of
 from axonometry.metrics.modes.results import MODES, TOLERANCE, Modes, NeuronModes
 from axonometry.metrics.rows import Row, rows_or_nan
+from axonometry.program.entry import of_graph
 from axonometry.program.readings.live import live_batches, refuse_nonfinite
 from axonometry.program.readings.samples import Samples
 
@@ -101,6 +102,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
     cost="one forward pass over the samples, and a sort of them for every neuron that does not rise strictly",
     table=_rows,
 )
+@of_graph
 def neuron_modes(
     graph: NeuralGraph,
     samples: Samples,

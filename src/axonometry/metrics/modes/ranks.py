@@ -38,6 +38,7 @@ from axonometry.metrics.labels import checked_labels, held, labels_in
 from axonometry.metrics.modes.order import Array, by_rows, mean_ranks
 from axonometry.metrics.modes.pre_activations import MEMORY, count, groups_of, parts
 from axonometry.metrics.rows import Row, n_classes, rows_or_nan
+from axonometry.program.entry import of_graph
 from axonometry.program.readings.linear import linear_maps
 from axonometry.program.readings.samples import Samples
 
@@ -150,6 +151,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
     cost="one forward pass over the samples, and a sort of them for every neuron",
     table=_rows,
 )
+@of_graph
 def rank_distribution(
     graph: NeuralGraph,
     samples: Samples,

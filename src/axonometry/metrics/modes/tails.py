@@ -31,6 +31,7 @@ from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.labels import checked_labels, held, labels_in
 from axonometry.metrics.rows import Row, n_classes, rows_or_nan
+from axonometry.program.entry import of_graph
 from axonometry.program.links import Links
 from axonometry.program.readings.adjacency import run_program
 from axonometry.program.readings.linear import linear_maps
@@ -118,6 +119,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
     cost="one transposed linear pass for each output, a forward pass and a product over the samples",
     table=_rows,
 )
+@of_graph
 def linear_truncation(
     graph: NeuralGraph, samples: Samples, labels: Int[Tensor, " samples"] | None = None
 ) -> pd.DataFrame:

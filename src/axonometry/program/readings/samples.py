@@ -12,6 +12,7 @@ from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves, tree_map
 
 from axonometry.errors import SamplesError
+from axonometry.program.entry import as_tensor
 from axonometry.program.ir import Program, Shape
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class InputAxis:
         Raises:
             SamplesError: The value does not fit.
         """
+        given = as_tensor(given, self.dtype)
         if not isinstance(given, Tensor):
             raise SamplesError(
                 "samples are tensors", f"{type(given).__name__} for the input {self.name!r}", "Convert it to a tensor"
@@ -127,6 +129,8 @@ def batches_of(
 
 def _given(samples: Samples, inputs: tuple[InputAxis, ...]) -> Iterator[tuple[Tensor, ...]]:
     """What was given, as one or many tuples of the module's inputs."""
+    if len(inputs) == 1 and not isinstance(samples, tuple):
+        samples = as_tensor(samples, inputs[0].dtype)
     if isinstance(samples, (Tensor, tuple, Mapping)) or (
         isinstance(samples, list) and len(samples) == len(inputs) > 1 and all(isinstance(x, Tensor) for x in samples)
     ):

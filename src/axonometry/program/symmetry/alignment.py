@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from axonometry.errors import WeightsError
+from axonometry.program.entry import of_graph
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry.atoms import Ids
 from axonometry.program.symmetry.classes import Permutation, Permutations
@@ -25,6 +26,7 @@ Arrays = Mapping[str, NDArray[np.float64]]
 Pairs = list[tuple[int, int]]
 
 
+@of_graph
 def align(
     graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor], *, seed: int = 0, sweeps: int = 100
 ) -> Permutation:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, fx
 
+from axonometry.program.entry import of_graph
 from axonometry.program.fx_utils import first_value
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry import layers, recurrent  # noqa: F401 (they register their rules)
@@ -17,6 +18,7 @@ from axonometry.program.symmetry.labels import Labels, fix, of_parameter
 from axonometry.program.symmetry.operations import find_label_rule
 
 
+@of_graph
 def permutations(graph: NeuralGraph) -> Permutations:
     """The exchanges of neurons that leave the outputs as they are.
 
