@@ -92,7 +92,7 @@ def damaged_json(text: str, rng: random.Random) -> str:
             holder[rng.choice(("", "unknown", "a\0", str(last) + " "))] = holder.pop(last)
         else:
             deep: Any = holder[last]
-            for _ in range(rng.choice((1, 3, 500))):
+            for _ in range(rng.choice((1, 3, 300))):  # two of them can still be written
                 deep = [deep]
             holder[last] = deep
     found = json.dumps(content)

@@ -101,10 +101,15 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
         yield from _children(value.items)
     elif isinstance(value, Mapping):
         for key, inside in value.items():
-            yield str(key), inside
+            yield _text(key), inside
     elif isinstance(value, (list, tuple)):
         for number, inside in enumerate(value):
             yield str(number), inside
+
+
+def _text(key: Any) -> str:
+    """A key as a name; half of a surrogate pair, which tables and files cannot hold, is written as its escape."""
+    return str(key).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _of_module(module: Unknown, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -117,7 +122,7 @@ def _of_module(module: Unknown, prefix: str = "") -> Iterator[tuple[str, Any]]:
             if _is_module(inside):
                 yield from _of_module(inside, f"{prefix}{name}.")
             elif isinstance(inside, STORED) and name not in passing:
-                yield f"{prefix}{name}", inside
+                yield _text(f"{prefix}{name}"), inside
 
 
 def _state(value: Unknown) -> Mapping[Any, Any]:
