@@ -53,7 +53,7 @@ from axonometry.program.passes.attention import is_attention
 from axonometry.program.primitives import one_hot
 from axonometry.program.program_facts import Pooling, ProgramFacts, synapse_name, unused
 from axonometry.program.registry import faulty_rule, overloads
-from axonometry.program.rules import find_rule
+from axonometry.program.rules import find_rule, refuse_odd_signals
 from axonometry.program.rules.kinds import rule_by_kind
 
 SHAPE_ONLY = set(overloads("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"))
@@ -157,6 +157,7 @@ def _lowering_of(call: OpCall) -> Lowering:
     rule = find_rule(call.operation) or rule_by_kind(call)
     if rule is None:
         call.refuse("it has no rule")
+    refuse_odd_signals(call)
     try:
         return rule(call)
     except AxonometryError:

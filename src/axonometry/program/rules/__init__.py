@@ -16,3 +16,4 @@ from axonometry.program.rules import (
     shapes as shapes,
     synapses as synapses,
 )
+from axonometry.program.rules.operands import refuse_odd_signals as refuse_odd_signals
