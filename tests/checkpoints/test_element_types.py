@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from axonometry.checkpoints.element_types import as_array, as_tensor, patterns, type_name, unpacked
+from axonometry.checkpoints.element_types import as_array, patterns, tensor_of_array, type_name, unpacked
 
 SMALL = (
     *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"),
@@ -37,7 +37,7 @@ def test_tensors_and_arrays_are_the_same_bits(name: str) -> None:
     tensor = raw.view(dtype).squeeze(-1).t()
     array, found = as_array(tensor)
     assert (found, array.shape) == (name, tuple(tensor.shape))
-    back = as_tensor(array, found)
+    back = tensor_of_array(array, found)
     assert back.dtype == dtype
     assert torch.equal(back.contiguous().view(torch.uint8), tensor.contiguous().view(torch.uint8))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import numpy as np
 
-from axonometry.checkpoints.element_types import Array, as_array, as_tensor, torch_type
+from axonometry.checkpoints.element_types import Array, as_array, tensor_of_array, torch_type
 from axonometry.errors import CheckpointError, corrupt_file
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class ArrayFile(File[Handle]):
         return array
 
     def _get(self, handle: Handle, name: str) -> Tensor:
-        return as_tensor(self._get_array(handle, name), self.contents.entries[name].dtype)
+        return tensor_of_array(self._get_array(handle, name), self.contents.entries[name].dtype)
 
     @abstractmethod
     def _get_array(self, handle: Handle, name: str) -> Array:

@@ -13,8 +13,8 @@ import numpy as np
 from axonometry.checkpoints.channels import floats, is_matrix
 from axonometry.checkpoints.checkpoint import Checkpoint
 from axonometry.checkpoints.element_types import Array
+from axonometry.checkpoints.entry_statistics import BLOCK
 from axonometry.checkpoints.survey import numbers_of
-from axonometry.checkpoints.tally import BLOCK
 
 LARGEST_SIDE = 4096
 """Of the smaller side of a matrix whose change's rank is counted."""

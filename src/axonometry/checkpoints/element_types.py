@@ -70,7 +70,7 @@ def as_bits(array: Array, name: str) -> Array:
     return plain if plain.dtype == held else plain.view(held)
 
 
-def as_tensor(array: Array, name: str) -> Tensor:
+def tensor_of_array(array: Array, name: str) -> Tensor:
     """The tensor of an array that is held as :func:`held_as` says."""
     import torch
 

@@ -71,7 +71,7 @@ def findings(facts: Iterable[TensorFacts], tied: Mapping[str, str] | None = None
 
 
 def _of_one(one: TensorFacts) -> Iterator[WeightFinding]:
-    t = one.tally
+    t = one.statistics
     if t.nonfinite:
         text = f"{t.nan:,} NaN and {t.infinite:,} infinite of {t.count:,}"
         yield WeightFinding(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from axonometry.checkpoints.element_types import Array
-from axonometry.checkpoints.tally import Tally, distance_from
+from axonometry.checkpoints.entry_statistics import EntryStatistics, distance_from
 
 FEWEST = 4096
 CRITICAL = 1.63
@@ -38,7 +38,7 @@ class InitialDistribution:
     threshold: float
 
 
-def initial_distribution(shape: tuple[int, ...], found: Tally) -> InitialDistribution | None:
+def initial_distribution(shape: tuple[int, ...], found: EntryStatistics) -> InitialDistribution | None:
     """The initialiser's distribution that a layer still has; None where it has none of them.
 
     Args:
@@ -69,7 +69,7 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(dict.fromkeys((shape[1] * kernel, shape[0] * kernel, shape[0] * math.prod(shape[1:-1]))))
 
 
-def _uniform(shape: tuple[int, ...], found: Tally) -> dict[str, Callable[[Array], Array]]:
+def _uniform(shape: tuple[int, ...], found: EntryStatistics) -> dict[str, Callable[[Array], Array]]:
     largest = max(abs(found.minimum), abs(found.maximum))
     fans = _fans(shape)
     bounds = {f"uniform within 1/√{fan}, torch's own": 1 / math.sqrt(fan) for fan in fans}
@@ -83,7 +83,7 @@ def _uniform_up_to(bound: float) -> Callable[[Array], Array]:
     return lambda x: np.clip((x / bound + 1) / 2, 0, 1)
 
 
-def _normal(shape: tuple[int, ...], found: Tally) -> dict[str, Callable[[Array], Array]]:
+def _normal(shape: tuple[int, ...], found: EntryStatistics) -> dict[str, Callable[[Array], Array]]:
     fans = _fans(shape)
     deviations = {f"normal of deviation {deviation:g}": deviation for deviation in _DEVIATIONS}
     deviations |= {f"normal of deviation √(2/{fan}), He's": math.sqrt(2 / fan) for fan in fans}

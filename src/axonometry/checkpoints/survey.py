@@ -12,9 +12,9 @@ import numpy as np
 from axonometry.checkpoints.channels import Channels, Spectrum, floats, is_matrix, rows_and_columns, spectrum
 from axonometry.checkpoints.checkpoint import Checkpoint
 from axonometry.checkpoints.element_types import Array, as_array, unpacked
+from axonometry.checkpoints.entry_statistics import PROBABILITIES, EntryStatistics, entry_statistics
 from axonometry.checkpoints.initial import InitialDistribution, initial_distribution
 from axonometry.checkpoints.scales import NOT_DONE, dequantised, is_coded, is_packed, scale_of
-from axonometry.checkpoints.tally import PROBABILITIES, Tally, tally
 from axonometry.errors import CheckpointError
 
 SAMPLED = 512
@@ -30,7 +30,7 @@ class TensorFacts:
         shape: Its shape, of the numbers.
         dtype: Torch's name of its type on disk.
         scale: What its codes were multiplied with or made numbers from; empty for plain numbers.
-        tally: Its statistics.
+        statistics: Its statistics.
         code: Share of its codes at the ends of their range; None where they are no codes of eight bits.
         rows: Of a matrix, its rows.
         columns: Of a matrix, its columns.
@@ -43,7 +43,7 @@ class TensorFacts:
     shape: tuple[int, ...]
     dtype: str
     scale: str
-    tally: Tally
+    statistics: EntryStatistics
     code: float | None = None
     rows: Channels | None = None
     columns: Channels | None = None
@@ -53,7 +53,7 @@ class TensorFacts:
 
     def row(self) -> dict[str, Any]:
         """The tensor as a row of a table: the columns of ``weight_table``, and quantiles, norms and zeros."""
-        t = self.tally
+        t = self.statistics
         found: dict[str, Any] = {
             "tensor": self.name,
             "shape": "x".join(map(str, self.shape)),
@@ -126,7 +126,7 @@ def survey(
     """
     for name in checkpoint.names if names is None else names:
         array, dtype, scale = numbers_of(checkpoint, name)
-        found = tally(array, dtype)
+        found = entry_statistics(array, dtype)
         facts: dict[str, Any] = {"code": _at_the_ends(checkpoint, name, array, dtype)}
         if is_matrix(array.shape) and found.finite:
             largest = max(abs(found.minimum), abs(found.maximum))

@@ -11,7 +11,7 @@ from torch import nn
 
 from axonometry.errors import CaptureError
 from axonometry.program.checks.meeting import meeting_place
-from axonometry.program.checks.trial import Branches, Inputs, Outcome, agrees_alone, switch_on, trial, two_samples
+from axonometry.program.checks.trial import Branches, ForwardResult, Inputs, agrees_alone, switch_on, trial, two_samples
 from axonometry.program.draws import AtTheirMeans, same_draws
 from axonometry.program.export import prepared
 
@@ -48,7 +48,7 @@ def check_chance(module: nn.Module, one: Inputs, axes: Sequence[int | None]) -> 
 
 def _other_seed(module: nn.Module, sample: Inputs) -> int | None:
     """A seed under which the module has another result; None where there is none."""
-    first: Outcome | None = None
+    first: ForwardResult | None = None
     for seed in range(SEEDS):
         try:
             with same_draws(seed) as drawn:
@@ -64,7 +64,7 @@ def _other_seed(module: nn.Module, sample: Inputs) -> int | None:
     return None
 
 
-def _differ(first: Outcome, second: Outcome) -> bool:
+def _differ(first: ForwardResult, second: ForwardResult) -> bool:
     if len(first.results) != len(second.results):
         return True
     pairs = list(zip(first.results, second.results, strict=True))

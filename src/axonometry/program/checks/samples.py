@@ -20,8 +20,8 @@ from axonometry.errors import CaptureError
 from axonometry.program.checks.meeting import NORM, meeting_place
 from axonometry.program.checks.trial import (
     Branches,
+    ForwardResult,
     Inputs,
-    Outcome,
     agrees_alone,
     outcomes_of,
     switch_on,
@@ -114,7 +114,7 @@ def _compare(module: nn.Module, one: Inputs, axes: Sequence[int | None], size: f
         return
 
 
-def _mixes(alone: Outcome, together: Outcome, place: int) -> bool:
+def _mixes(alone: ForwardResult, together: ForwardResult, place: int) -> bool:
     """Whether a result is another one; numbers that are returned beside tensors, such as a loss, do not count."""
     if len(alone.results) != len(together.results):
         return False
@@ -126,7 +126,7 @@ def _mixes(alone: Outcome, together: Outcome, place: int) -> bool:
     )
 
 
-def _statistics(alone: Outcome, together: Outcome) -> str:
+def _statistics(alone: ForwardResult, together: ForwardResult) -> str:
     """A buffer that gets other values in a batch than of its first sample alone, where that sample writes to it."""
     for name, (before, after) in alone.written.items():
         among = together.written.get(name, (before, before))[1]

@@ -2,8 +2,8 @@
 
 What is compared afterwards must not depend on chance, on parts that are switched off, or on an example of zeros. So
 draws are at their means, weights that are zero are not (the ``gamma = 0`` of an attention that starts as the identity),
-and the samples of a trial are the example with noise. ``Outcome`` has what the pass returned and wrote; the module is
-left as it was.
+and the samples of a trial are the example with noise. ``ForwardResult`` has what the pass returned and wrote; the
+module is left as it was.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Inputs = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ForwardResult:
     """What a forward pass returned, and the buffers that it left other than they were, by name."""
 
     results: tuple[Tensor, ...]
@@ -52,7 +52,7 @@ class Branches:
 
 def trial(
     module: nn.Module, inputs: Inputs, branches: Branches, modes: Sequence[AbstractContextManager[Any]] = ()
-) -> Outcome:
+) -> ForwardResult:
     """One forward pass; what it writes to buffers is told and undone.
 
     Args:
@@ -79,7 +79,7 @@ def trial(
         for _, part, held in buffers:
             part._buffers.clear()
             part._buffers.update(held)
-    return Outcome(results, written)
+    return ForwardResult(results, written)
 
 
 def _same(before: Tensor, after: Tensor) -> bool:
@@ -96,7 +96,7 @@ def _conditions(branches: Branches) -> Iterator[None]:
         torch.cond = cond
 
 
-def outcomes_of(module: nn.Module, several: Sequence[Inputs]) -> list[Outcome]:
+def outcomes_of(module: nn.Module, several: Sequence[Inputs]) -> list[ForwardResult]:
     """The outcomes of one input after the other, all draws at their means, and all on the branches of the first."""
     outcomes, taken = [], Branches()
     for inputs in several:

@@ -40,7 +40,7 @@ class Distribution:
 
 
 @dataclass(frozen=True)
-class Tally:
+class EntryStatistics:
     """Statistics of a tensor's finite entries; NaN where there are none.
 
     Attributes:
@@ -84,10 +84,10 @@ class Tally:
         return self.count - self.nonfinite
 
 
-def tally(array: Array, dtype: str, probabilities: Sequence[float] = PROBABILITIES) -> Tally:
+def entry_statistics(array: Array, dtype: str, probabilities: Sequence[float] = PROBABILITIES) -> EntryStatistics:
     """Count a tensor.
 
-    >>> found = tally(np.array([1.0, 2, 3, 10], np.float32), "float32")
+    >>> found = entry_statistics(np.array([1.0, 2, 3, 10], np.float32), "float32")
     >>> found.mean, found.quantiles[2], round(found.std, 4)
     (4.0, 2.5, 3.5355)
 
@@ -108,7 +108,7 @@ def tally(array: Array, dtype: str, probabilities: Sequence[float] = PROBABILITI
     return _of_wide(flat, probabilities)
 
 
-def _of_patterns(flat: Array, dtype: str, table: Array, probabilities: Sequence[float]) -> Tally:
+def _of_patterns(flat: Array, dtype: str, table: Array, probabilities: Sequence[float]) -> EntryStatistics:
     codes = flat.view(f"u{flat.itemsize}")
     counts = np.zeros(len(table), np.int64)
     for block in _blocks(codes):
@@ -130,7 +130,7 @@ def _of_patterns(flat: Array, dtype: str, table: Array, probabilities: Sequence[
     extremes = (float(values[0]), float(values[-1])) if n else (math.nan, math.nan)
     edges = Distribution(_middles(_known(dtype), values), weights)
     shape = _shape(mean, powers, extremes)
-    return Tally(
+    return EntryStatistics(
         len(flat), nan, infinite, zeros, *shape, *extremes, norm, _between(pick, n, probabilities), edges
     )  # fmt: skip
 
@@ -148,7 +148,7 @@ def _middles(known: Array, values: Array) -> Array:
     return (values + known[np.minimum(after, len(known) - 1)]) / 2
 
 
-def _of_wide(flat: Array, probabilities: Sequence[float]) -> Tally:
+def _of_wide(flat: Array, probabilities: Sequence[float]) -> EntryStatistics:
     nan = infinite = zeros = n = 0
     total, squares = 0.0, 0.0
     low, high = math.inf, -math.inf
@@ -176,7 +176,7 @@ def _of_wide(flat: Array, probabilities: Sequence[float]) -> Tally:
     shape = _shape(mean, powers.tolist(), extremes)
     there = ordered > 0
     edges = Distribution(_upper_edges(flat.dtype)[there], ordered[there])
-    return Tally(
+    return EntryStatistics(
         len(flat), nan, infinite, zeros, *shape, *extremes, math.sqrt(squares), _between(pick, n, probabilities), edges
     )  # fmt: skip
 
