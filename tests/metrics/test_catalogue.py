@@ -32,6 +32,7 @@ def test_every_measure_states_its_facts() -> None:
         *("eigenvector_centrality", "channel_centrality", "spectral_norm", "linear_map"),
         *("neuron_strength", "neuron_activation", "attention_strength"),
         *("neuron_modes", "rank_gradient", "linear_truncation", "sample_basin", "weight_basin", "sharpness"),
+        "proxies",
     ]
     for name, spec in CATALOGUE.items():
         assert spec.name == name

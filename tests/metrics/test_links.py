@@ -175,6 +175,6 @@ def test_weights_and_gradients_are_left_alone() -> None:
 
 
 def test_unknown_convention_is_refused() -> None:
-    words = r"one of the measure's own; got 'ictai'\. Choose from: links, ictai2021"
+    words = r"one of the measure's own; got 'ictai'\. Did you mean ictai2021\? Choose from: links, ictai2021"
     with pytest.raises(ConfigurationError, match=words):
         check_convention("ictai", ("links", "ictai2021"))

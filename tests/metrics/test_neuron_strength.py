@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -200,7 +201,7 @@ def test_what_cannot_be_said_is_refused() -> None:
     graph, samples = ax.capture(example_a(), torch.zeros(1, 2).double()), torch.zeros(3, 2).double()
     wrong: Any = "both"
     with pytest.raises(ConfigurationError, match="got 'both'"):
-        neuron_strength.__wrapped__(graph, samples, wrong)
+        inspect.unwrap(neuron_strength)(graph, samples, wrong)
     broken = graph.at({**graph.state, "2.weight": torch.full((2, 3), torch.inf).double()})
     with pytest.raises(SamplesError, match=r"sample 0, .* layer '2'"):
         neuron_strength(broken, samples + 1)

@@ -198,9 +198,9 @@ def test_a_fixed_optimiser_leaves_all_but_the_rates() -> None:
 def test_errors_name_the_key() -> None:
     with pytest.raises(ConfigurationError, match="something to draw `epochs` from; got no values"):
         draw([0], {"epochs": ()})
-    with pytest.raises(ConfigurationError, match="got `epoch`"):
+    with pytest.raises(ConfigurationError, match=r"no key `epoch`\. Did you mean epochs\?"):
         draw([0], {"epoch": (1, 2)})
-    with pytest.raises(ConfigurationError, match="got `sise`"):
+    with pytest.raises(ConfigurationError, match="no key `sise`"):
         ictai2021([0], sise="small")
     with pytest.raises(ConfigurationError, match="`epochs` is at least 1"):
         grid({"epochs": [1, 0]})

@@ -285,7 +285,7 @@ def _configuration(run: Trajectory) -> RunConfiguration:
     try:
         if run.configuration is not None:
             return RunConfiguration.from_dict(run.configuration)
-        wrong = "which has none"
+        wrong = "none"
     except ConfigurationError as error:
         wrong = str(error).rstrip(".")
     remedy = (

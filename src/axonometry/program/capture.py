@@ -78,8 +78,8 @@ def capture(
         raise ConfigurationError("pooling is 'mean' or 'nodes'", repr(pooling), "Choose one of them")
     if randomness not in ("refuse", "fix"):
         raise ConfigurationError("randomness is 'refuse' or 'fix'", repr(randomness), "Choose one of them")
-    example = converted(module, (example_inputs, keywords))
-    with CAPTURING:
+    with CAPTURING:  # another thread may have the module's weights exchanged while it is exported
+        example = converted(module, (example_inputs, keywords))
         return _graph_of(module, example, pooling, batch_axis, randomness)
 
 
