@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from axonometry.errors import CaptureError, SamplesError, ValuesError, WeightsError
+from axonometry.program.quiet import CAPTURING
 from axonometry.program.untouched import unwrapped
 
 P = ParamSpec("P")
@@ -36,10 +37,11 @@ def checked_module(module: Any) -> None:
         if type(part).__module__.startswith(QUANTISED):
             came = f"a quantised {type(part).__name__}{where}"
             raise CaptureError("weights are numbers, not packed codes", came, "Pass the module before quantize_dynamic")
-    for name, tensor in [*inner.named_parameters(), *inner.named_buffers()]:
-        if tensor.is_meta:
-            came = f"{name!r} on the meta device, without values"
-            raise CaptureError("a graph reads the weights' values", came, "Load the weights, or module.to_empty first")
+    with CAPTURING:  # while another thread exports the module, its weights are exchanged for ones without values
+        hidden = [name for name, t in [*inner.named_parameters(), *inner.named_buffers()] if t.is_meta]
+    if hidden:
+        came = f"{hidden[0]!r} on the meta device, without values"
+        raise CaptureError("a graph reads the weights' values", came, "Load the weights, or module.to_empty first")
 
 
 def _refuse_module(given: Any) -> NoReturn:
