@@ -121,12 +121,14 @@ def _outside(groups: tuple[Group, ...], values: NodeValues) -> NodeValues:
 
 def _whole_kernels(graph: NeuralGraph) -> list[Synapse]:
     """The synapses whose incoming strength is the whole kernel's sum at every position."""
-    return [s for s in graph.synapses if s.kind in CONVOLUTIONS and s.parameter in graph.state]
+    state = graph.state
+    return [s for s in graph.synapses if s.kind in CONVOLUTIONS and s.parameter in state]
 
 
 def _without(graph: NeuralGraph, synapses: list[Synapse]) -> NeuralGraph:
     """The same graph with these synapses' weights at zero."""
-    return graph.at({**graph.state, **{s.parameter: torch.zeros_like(graph.state[s.parameter]) for s in synapses}})
+    state = graph.state
+    return graph.at({**state, **{s.parameter: torch.zeros_like(state[s.parameter]) for s in synapses}})
 
 
 def _constant_maps(graph: NeuralGraph, synapses: list[Synapse]) -> NodeValues:

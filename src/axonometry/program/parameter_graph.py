@@ -19,11 +19,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from axonometry.errors import MissingExtraError, ValuesError, WeightsError
+from axonometry.errors import MissingExtraError, ValuesError
 from axonometry.program.arrivals import Pairs
 from axonometry.program.entry import of_graph
 from axonometry.program.ir import Synapse
 from axonometry.program.rolling import Plan, plan_of, wired
+from axonometry.program.snapshots import of_captured_shape
 
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph
@@ -67,19 +68,15 @@ class ParameterGraph:
         Raises:
             WeightsError: A parameter is missing, or has another shape.
         """
-        parts = []
-        for name in self.parameters:
-            if name not in state or tuple(state[name].shape) != self.shapes[name]:
-                came = str(tuple(state[name].shape)) if name in state else "no tensor of that name"
-                raise WeightsError(f"{name!r} has the shape {self.shapes[name]} in the captured network", came)
-            parts.append(state[name].detach().reshape(-1))
+        parts = [of_captured_shape(state, name, self.shapes[name]).reshape(-1) for name in self.parameters]
         vector = torch.cat(parts)
         return _looked_up(vector, self.x_place, self.x), _looked_up(vector, self.edge_place, self.edge_attr)
 
     def state(self, x: Tensor, edge_attr: Tensor) -> dict[str, Tensor]:
         """The parameters that have these features; the way back from what a network on the graph has changed.
 
-        Entries of parameters that are no feature, such as gains of norms, are not among the graph's parameters.
+        Gains of norms and other parameters that are no feature are not among them. An entry that stands on several
+        edges, as of a layer that is called twice, is taken from one of them: they have to agree.
         """
         vector = torch.zeros(sum(math.prod(shape) for shape in self.shapes.values()), dtype=edge_attr.dtype)
         for place, values in ((self.x_place, x), (self.edge_place, edge_attr)):
@@ -122,8 +119,8 @@ def parameter_graph(graph: NeuralGraph) -> ParameterGraph:
     >>> found.groups
     ('input', 'input', '0', '2', '2')
     """
-    nodes = _Nodes(graph)
-    plan = plan_of(graph)
+    plan, state = plan_of(graph), graph.state
+    nodes = _Nodes(graph, plan, state)
     blocks = [*_kernels(graph, nodes, plan)]
     height = max((block.size[0] for block in blocks), default=1)
     width = max((block.size[1] for block in blocks), default=1)
@@ -135,8 +132,8 @@ def parameter_graph(graph: NeuralGraph) -> ParameterGraph:
     beginning = edges.shape[1] - sum(len(weight) for _, weight in skips)
     constant[beginning:, (height // 2) * width + width // 2] = np.concatenate([np.zeros(0), *(w for _, w in skips)])
     places += [np.full((len(weight), taps), NOWHERE) for _, weight in skips]
-    edge_place, x_place = np.concatenate(places), _biases(graph, nodes, plan)
-    vector = torch.cat([graph.state[name].detach().reshape(-1).to(graph.dtype) for name in nodes.parameters])
+    edge_place, x_place = np.concatenate(places), _biases(nodes, plan)
+    vector = torch.cat([state[name].detach().reshape(-1).to(graph.dtype) for name in nodes.parameters])
     places_of_edges, places_of_x = torch.from_numpy(edge_place), torch.from_numpy(x_place)
     return ParameterGraph(
         edge_index=torch.from_numpy(edges),
@@ -148,14 +145,14 @@ def parameter_graph(graph: NeuralGraph) -> ParameterGraph:
         parameters=nodes.parameters,
         edge_place=places_of_edges,
         x_place=places_of_x,
-        shapes={name: tuple(graph.state[name].shape) for name in nodes.parameters},
+        shapes=nodes.shapes,
     )
 
 
 class _Nodes:
     """Numbers of the channels, and places of the parameters in one vector."""
 
-    def __init__(self, graph: NeuralGraph) -> None:
+    def __init__(self, graph: NeuralGraph, plan: Plan, state: Mapping[str, Tensor]) -> None:
         self.rolled = {group.name: group.rolled or group.name for group in graph.groups}
         sizes: dict[str, int] = {}
         for group in graph.groups:
@@ -164,20 +161,21 @@ class _Nodes:
         self.first = dict(zip(sizes, starts.tolist(), strict=False))
         self.groups = tuple(name for name, size in sizes.items() for _ in range(size))
         self.layer = np.repeat(np.arange(len(sizes)), list(sizes.values()))
-        synapses, plan = {synapse.name: synapse for synapse in graph.synapses}, plan_of(graph)
+        synapses = {synapse.name: synapse for synapse in graph.synapses}
         claimed = {
             c.parameter: synapses[c.claimed_by] for c in graph.coverage if c.role == "bias" and c.claimed_by in synapses
         }
-        fits = {name: plan.feeds[one.name].n_indices == graph.state[name].numel() for name, one in claimed.items()}
+        fits = {name: plan.feeds[one.name].n_indices == state[name].numel() for name, one in claimed.items()}
         self.biases = {name: one for name, one in claimed.items() if fits[name]}
         weights = [c.parameter for c in graph.coverage if c.role == "synapse"]
         self.parameters = (*weights, *self.biases)
-        lengths = [graph.state[name].numel() for name in self.parameters]
+        self.shapes = {name: tuple(state[name].shape) for name in self.parameters}
+        lengths = [math.prod(shape) for shape in self.shapes.values()]
         self.place = dict(zip(self.parameters, np.cumsum([0, *lengths]).tolist(), strict=False))
 
-    def of(self, group: str, channels: Tensor) -> Ids:
+    def of(self, group: str, channels: Ids) -> Ids:
         """Numbers of some channels of a group."""
-        return self.first[self.rolled[group]] + channels.cpu().numpy()
+        return self.first[self.rolled[group]] + channels
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,14 +209,16 @@ def _kernels(graph: NeuralGraph, nodes: _Nodes, plan: Plan) -> Iterator[_Kernels
             if nodes.rolled[synapse.target] != synapse.target and step in seen:  # another step of the same loop
                 continue
             seen.add(step)
-            yield _between(
-                entries, _size(graph, synapse), feeds, plan.reads[synapse.name, source], (nodes, synapse, source)
-            )
+            (sources, targets), place, flat = _meetings(entries, feeds, plan.reads[synapse.name, source])
+            edges = np.stack([nodes.of(source, sources), nodes.of(synapse.target, targets)])
+            yield _Kernels(edges, place, _size(synapse), flat)
 
 
-def _between(entries: Ids, size: tuple[int, int], feeds: Pairs, reads: Pairs, names: Any) -> _Kernels:
-    """The edges from a group into a synapse's sums, by pairs of channels that meet."""
-    nodes, synapse, source = names
+def _meetings(entries: Ids, feeds: Pairs, reads: Pairs) -> tuple[tuple[Ids, Ids], Ids, bool]:
+    """Pairs of channels of the source and of the target that meet, and the places of their entries.
+
+    The last value says whether a channel of the source arrives in several inputs of the weight.
+    """
     order = np.lexsort([reads.index.cpu().numpy(), reads.onto.cpu().numpy()])
     inputs, channels = reads.index.cpu().numpy()[order], reads.onto.cpu().numpy()[order]
     some, counts = np.unique(channels, return_counts=True)
@@ -228,11 +228,11 @@ def _between(entries: Ids, size: tuple[int, int], feeds: Pairs, reads: Pairs, na
     outputs = feeds.index.cpu().numpy()
     # (targets, sources, inputs of each, taps): a place in the vector, NOWHERE in other groups of a grouped convolution
     place = np.where(columns[None, :, :, None] >= 0, entries[outputs[:, None, None], columns[None]], NOWHERE)
-    sources = np.broadcast_to(nodes.of(source, torch.from_numpy(some))[None], place.shape[:2])
-    targets = np.broadcast_to(nodes.of(synapse.target, feeds.onto)[:, None], place.shape[:2])
+    sources = np.broadcast_to(some[None], place.shape[:2])
+    targets = np.broadcast_to(feeds.onto.cpu().numpy()[:, None], place.shape[:2])
     place = place.reshape(*place.shape[:2], -1)
     there = (place >= 0).any(-1)
-    return _Kernels(np.stack([sources[there], targets[there]]), place[there], size, each > 1)
+    return (sources[there], targets[there]), place[there], each > 1
 
 
 def _entries(graph: NeuralGraph, nodes: _Nodes, synapse: Synapse) -> Ids:
@@ -244,7 +244,7 @@ def _entries(graph: NeuralGraph, nodes: _Nodes, synapse: Synapse) -> Ids:
             "Remove the parametrization, or merge the weights, before the network is captured",
         )
     reading = graph.program.sites[synapse.name].lowering
-    shape = tuple(graph.state[synapse.parameter].shape)
+    shape = nodes.shapes[synapse.parameter]
     entries = nodes.place[synapse.parameter] + np.arange(math.prod(shape)).reshape(shape)
     if entries.ndim == 1:
         return entries.reshape(1, -1, 1)
@@ -260,7 +260,7 @@ def _entries(graph: NeuralGraph, nodes: _Nodes, synapse: Synapse) -> Ids:
     return whole
 
 
-def _size(graph: NeuralGraph, synapse: Synapse) -> tuple[int, int]:
+def _size(synapse: Synapse) -> tuple[int, int]:
     """Height and width of a kernel; of one with more axes, all but the last as one."""
     taps = [n for axis, n in enumerate(synapse.shape) if axis > 1]
     if not taps:
@@ -271,15 +271,16 @@ def _size(graph: NeuralGraph, synapse: Synapse) -> tuple[int, int]:
 def _skips(graph: NeuralGraph, nodes: _Nodes, plan: Plan) -> Iterator[tuple[Ids, Ids]]:
     for (target, source), block in wired(graph, plan, "sum").items():
         rows, columns = block.nonzero(as_tuple=True)
-        yield np.stack([nodes.of(source, columns), nodes.of(target, rows)]), block[rows, columns].double().cpu().numpy()
+        edges = np.stack([nodes.of(source, columns.cpu().numpy()), nodes.of(target, rows.cpu().numpy())])
+        yield edges, block[rows, columns].double().cpu().numpy()
 
 
-def _biases(graph: NeuralGraph, nodes: _Nodes, plan: Plan) -> Ids:
+def _biases(nodes: _Nodes, plan: Plan) -> Ids:
     """The places of every node's biases: one column, or as many as a layer has, such as two of a recurrent one."""
     columns = [np.full(len(nodes.groups), NOWHERE)]
     for name, synapse in nodes.biases.items():
         feeds = plan.feeds[synapse.name]
-        numbers = nodes.of(synapse.target, feeds.onto)
+        numbers = nodes.of(synapse.target, feeds.onto.cpu().numpy())
         free = [column for column in columns if (column[numbers] == NOWHERE).all()]
         if not free:
             columns.append(np.full(len(nodes.groups), NOWHERE))

@@ -30,15 +30,26 @@ def snapshot_of(program: Program, source: WeightSource, given: Mapping[str, Tens
     for name in dict.fromkeys([*shapes, *program.parameters]):
         if name in given:
             found[name] = tensor_of(name, given[name])
-            if name in shapes and tuple(found[name].shape) != shapes[name]:
-                raise WeightsError(
-                    f"{name!r} has the shape {shapes[name]} in the captured network",
-                    str(tuple(found[name].shape)),
-                    "Capture the network that this snapshot belongs to",
-                )
+            if name in shapes:
+                of_captured_shape(found, name, shapes[name])
         elif name in shapes and name not in program.constants:
             rule, came = "a snapshot holds every parameter and buffer of the network", f"none called {name!r}"
             raise WeightsError(rule, *elsewhere(name, came, given))
     missing = [name for name in program.constants if name not in found]
     now = source.now() if any(name in shapes for name in missing) else {}
     return Snapshot({**found, **{name: now[name] for name in missing if name in now}})
+
+
+def of_captured_shape(state: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+    """A tensor of a state, without gradients.
+
+    Raises:
+        WeightsError: There is none of that name, or it has another shape than in the captured network.
+    """
+    if name not in state or tuple(state[name].shape) != shape:
+        raise WeightsError(
+            f"{name!r} has the shape {shape} in the captured network",
+            str(tuple(state[name].shape)) if name in state else "no tensor of that name",
+            "Capture the network that these weights belong to",
+        )
+    return state[name].detach()

@@ -33,9 +33,9 @@ def given_graph(model: nn.Module, example_inputs: tuple[Any, ...], graph: Neural
         )
     if graph is None:
         return None
-    own, constants = state_tensors(model), graph.program.constants
+    own, state, constants = state_tensors(model), graph.state, graph.program.constants
     names = [name for name in dict.fromkeys(graph.program.names.values()) if name not in constants]
-    others = [name for name in names if name not in own or not _is_same(own[name], graph.state[name])]
+    others = [name for name in names if name not in own or not _is_same(own[name], state[name])]
     if others or graph.maps:
         raise ConfigurationError(
             "the graph is captured from the model as it is now",

@@ -70,6 +70,19 @@ def residual() -> Made:
 
 
 @network
+def padded_shortcut() -> Made:
+    """Two channels of zeros on either side of the shortcut's six: these stay, the six move with those they meet."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = F.relu(m.a(x))
+        h = F.relu(m.b(h) + F.pad(h[:, :, ::2, ::2], (0, 0, 0, 0, 2, 2)))
+        return m.o(F.relu(m.c(h) + h))
+
+    layers = {"a": nn.Conv2d(3, 6, 3, padding=1), "b": nn.Conv2d(6, 10, 3, 2, 1), "c": nn.Conv2d(10, 10, 3, padding=1)}
+    return Function(forward, **layers, o=nn.Conv2d(10, 2, 1)), images(size=8)
+
+
+@network
 def depthwise() -> Made:
     first = (nn.Conv2d(3, 6, 1), nn.Conv2d(6, 6, 3, groups=6), nn.ReLU(), nn.Conv2d(6, 4, 1), nn.ReLU())
     return nn.Sequential(*first, nn.Conv2d(4, 8, 3, groups=4), nn.ReLU(), nn.Conv2d(8, 2, 1)), images()

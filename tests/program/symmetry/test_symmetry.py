@@ -87,6 +87,7 @@ def test_the_classes_behind_a_flatten() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
+        ("padded_shortcut", [(6, False)]),
         ("depthwise", [(2, False)] * 4 + [(4, True), (6, False)]),
         ("grouped", [(3, False)] * 4 + [(4, True)]),
         ("group_norms", [(2, False)] * 4 + [(4, True), (6, False), (6, False)]),

@@ -48,10 +48,10 @@ class CapturedClassifier(nn.Module):
             raise SamplesError("a network classifies if it has one input and one output of several neurons", came)
         self._output = next(group.name for group in graph.groups if group.role == "output")
         self._plan = live_plan_of(graph, [self._output], pre_activations=False)
-        trained = set(graph.program.parameters)
+        trained, state = set(graph.program.parameters), graph.state
         self._places = {}  # a module takes no names with dots
         for place, name in enumerate(dict.fromkeys(graph.program.names.values())):
-            tensor, self._places[name] = graph.state[name].detach(), f"tensor_{place}"
+            tensor, self._places[name] = state[name].detach(), f"tensor_{place}"
             if name in trained and tensor.is_floating_point():
                 self.register_parameter(self._places[name], nn.Parameter(tensor))
             else:

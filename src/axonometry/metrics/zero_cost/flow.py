@@ -31,9 +31,10 @@ def synaptic_flow(graph: NeuralGraph) -> float:
     # θ dR/dθ, summed over the weights of one synapse, is what flows through it: what it adds to its neurons, times what
     # each of these passes on to the outputs. Skips have no parameter and are taken off again.
     bare = graph.at(_bare(graph)).abs()
-    wires = graph.at({name: torch.zeros_like(t) if name in _weights(graph) else t for name, t in _bare(graph).items()})
+    weights = {claim.parameter for claim in graph.coverage if claim.role == "synapse"}
+    wires = bare.at({name: torch.zeros_like(t) if name in weights else t for name, t in bare.state.items()})
     held, onwards = NodeValues(_held(bare)), _onwards(bare)
-    received, by_wires = bare @ held, wires.abs() @ held
+    received, by_wires = bare @ held, wires @ held
     through = [(received[name] - by_wires[name]) * u for name, u in onwards.items()]
     return _log(math.fsum(float(one.sum()) for one in through))
 
@@ -52,10 +53,6 @@ def path_norm(graph: NeuralGraph) -> float:
 
 def _log(value: float) -> float:
     return math.log(value) if value > 0 else -math.inf if value == 0 else math.nan
-
-
-def _weights(graph: NeuralGraph) -> list[str]:
-    return [claim.parameter for claim in graph.coverage if claim.role == "synapse"]
 
 
 def _bare(graph: NeuralGraph) -> dict[str, Tensor]:

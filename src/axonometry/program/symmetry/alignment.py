@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axonometry.errors import WeightsError
 from axonometry.program.entry import of_graph
 from axonometry.program.graph import NeuralGraph
+from axonometry.program.snapshots import of_captured_shape
 from axonometry.program.symmetry.atoms import Ids
 from axonometry.program.symmetry.classes import Permutation, Permutations
 from axonometry.program.symmetry.reading import permutations
@@ -24,12 +24,12 @@ from axonometry.program.symmetry.units import Axis, axes_below, exchangeable
 
 Arrays = Mapping[str, NDArray[np.float64]]
 Pairs = list[tuple[int, int]]
+SWEEPS = 100
+"""Most visits of all classes, should rounding make two matches trade places for ever."""
 
 
 @of_graph
-def align(
-    graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor], *, seed: int = 0, sweeps: int = 100
-) -> Permutation:
+def align(graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor], *, seed: int = 0) -> Permutation:
     """The exchange of neurons that brings ``b`` near ``a``.
 
     Maximises the sum over all parameters of <a, P b>, so that the distance ||a - P b|| becomes small. Blocks, such as
@@ -40,7 +40,6 @@ def align(
         a: Weights that stay.
         b: Weights whose neurons are exchanged.
         seed: Draws the order in which classes are visited.
-        sweeps: Most visits of all classes; it ends when a visit of all changes nothing.
 
     Returns:
         The permutation; ``ax.permute(b, graph, permutation)`` is the aligned network.
@@ -64,7 +63,7 @@ def align(
     matchings = [_Matching(found, *arrays) for _ in range(2)]
     matchings[1].solve_in_order()
     for matching in matchings:
-        matching.descend(np.random.default_rng(seed), sweeps)
+        matching.descend(np.random.default_rng(seed))
     return found.permutation(max(matchings, key=_Matching.similarity).source)
 
 
@@ -77,9 +76,9 @@ class _Matching:
         self.all = list(self.families(found.outermost))
         self.loose: set[Axis] = set()
 
-    def descend(self, random: np.random.Generator, sweeps: int) -> None:
+    def descend(self, random: np.random.Generator) -> None:
         """Match one family after the other until a visit of all changes nothing."""
-        for _ in range(sweeps):
+        for _ in range(SWEEPS):
             changed = [self.solve(self.all[i]) for i in random.permutation(len(self.all))]
             if not any(changed):
                 return
@@ -195,17 +194,9 @@ class _Matching:
 
 
 def _arrays(graph: NeuralGraph, state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    arrays = {}
-    for name in names:
-        expected = tuple(graph.state[name].shape)
-        if name not in state or tuple(state[name].shape) != expected:
-            raise WeightsError(
-                f"{name!r} has the shape {expected} in the captured network",
-                str(tuple(state[name].shape)) if name in state else "no tensor of that name",
-                "Align two states of the network that was captured",
-            )
-        arrays[name] = state[name].detach().double().cpu().numpy()
-    return arrays
+    captured = graph.state
+    tensors = {name: of_captured_shape(state, name, tuple(captured[name].shape)) for name in names}
+    return {name: tensor.double().cpu().numpy() for name, tensor in tensors.items()}
 
 
 def _best_match(similar: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

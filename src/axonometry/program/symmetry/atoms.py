@@ -77,6 +77,9 @@ class Atoms:
         """Places that move together, pair by pair; shapes broadcast."""
         a, b = np.broadcast_arrays(a, b)
         pairs = np.unique(np.stack([self.roots(a).ravel(), self.roots(b).ravel()]), axis=1)
+        fixed = (pairs == self.find(FIXED)).any(0)
+        self.fix(pairs[:, fixed])  # not joined: what is fixed in one block has nothing to do with what is in another
+        pairs = pairs[:, ~fixed]
         inside = [(atom, self.above(atom)) for atom in np.unique(pairs).tolist()] if self._above else []
         for p, q in pairs.T.tolist():
             self._join(p, q)

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axonometry.errors import WeightsError
 from axonometry.program.graph import NeuralGraph
+from axonometry.program.snapshots import of_captured_shape
 from axonometry.program.symmetry.atoms import Atoms, Ids
 from axonometry.program.symmetry.units import Axis, axes_below, exchangeable, unit_tree
 
@@ -161,16 +161,10 @@ def permute(state: Mapping[str, Tensor], graph: NeuralGraph, permutation: Permut
     >>> sorted(other["0.bias"].tolist()) == sorted(net[0].bias.tolist())
     True
     """
-    result = dict(state)
+    result, captured = dict(state), graph.state
     for (name, axis), order in permutation.order.items():
         if name not in state:
             continue
-        expected = tuple(graph.state[name].shape)
-        if tuple(state[name].shape) != expected:
-            raise WeightsError(
-                f"{name!r} has the shape {expected} in the captured network",
-                str(tuple(state[name].shape)),
-                "Permute the weights of the network whose permutation this is",
-            )
+        of_captured_shape(state, name, tuple(captured[name].shape))
         result[name] = result[name].index_select(axis, torch.from_numpy(order).to(result[name].device))
     return result

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from axonometry.program.symmetry.atoms import Atoms
+from axonometry.program.symmetry.atoms import FIXED, Atoms
 from axonometry.program.symmetry.contraction import contract, elementwise, reduced
 from axonometry.program.symmetry.labels import Labels, Layer, Shape, fix, joined_labels, moved, pinned
 
@@ -32,7 +33,7 @@ UNARY = """
 """.split()
 POOLS = """
     max_pool avg_pool adaptive_avg_pool adaptive_max_pool _adaptive_avg_pool lp_pool upsample interpolate
-    pad constant_pad_nd reflection_pad replication_pad
+    reflection_pad replication_pad
 """.split()
 REDUCTIONS = "sum mean amax amin var std logsumexp linalg_vector_norm norm prod any all".split()
 MANY = {"chunk", "split", "split_with_sizes", "unbind"}
@@ -114,6 +115,25 @@ def _reduced_axes(shape: Shape, value: Labels, arguments: Sequence[Any]) -> Sequ
         if shape in (left, tuple(n for axis, n in enumerate(value.shape) if axis not in gone)) and gone:
             return sorted(gone)
     return range(rank)
+
+
+@label_rule("pad", "constant_pad_nd")
+def pad_labels(
+    atoms: Atoms, shape: Shape, value: Labels, widths: Sequence[int], mode: Any = "constant", *_: Any
+) -> Labels | None:
+    """Entries around what is there. Along an axis that moves, as of channels added to a shortcut, they stay."""
+    before = {len(shape) - 1 - i // 2: n for i, n in enumerate(widths) if i % 2 == 0}
+    layers = []
+    for layer in value.layers:
+        padded = any(shape[axis] != value.shape[axis] for axis in layer.axes)
+        if padded and mode in ("reflect", "replicate", "circular"):
+            atoms.fix(layer.atoms)  # copies of entries along an axis that moves
+            continue
+        around = [(before.get(a, 0), shape[a] - value.shape[a] - before.get(a, 0)) for a in layer.axes]
+        if any(n < 0 for pair in around for n in pair):  # a negative width cuts off
+            return None
+        layers.append(Layer(layer.axes, np.pad(layer.atoms, around, constant_values=FIXED)))
+    return Labels(shape, tuple(layers))
 
 
 @label_rule("cat", "concat", "concatenate")

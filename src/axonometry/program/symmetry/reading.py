@@ -11,6 +11,7 @@ from torch import Tensor, fx
 from axonometry.program.entry import of_graph
 from axonometry.program.fx_utils import first_value
 from axonometry.program.graph import NeuralGraph
+from axonometry.program.ir import Program
 from axonometry.program.symmetry import layers, recurrent  # noqa: F401 (they register their rules)
 from axonometry.program.symmetry.atoms import Atoms, Ids
 from axonometry.program.symmetry.classes import Permutations
@@ -48,10 +49,12 @@ def permutations(graph: NeuralGraph) -> Permutations:
     atoms = Atoms()
     tensors: dict[str, tuple[Ids, ...]] = {}
     labels: dict[fx.Node, Any] = {}
-    needed = _needed(program.graph)
+    needed, state = _needed(program.graph), graph.state
     for node in program.graph.nodes:
         if node.op == "placeholder":
-            labels[node] = _placeholder(node, graph, atoms, tensors)
+            labels[node] = _placeholder(node, program, state, atoms)
+            if node in program.names and isinstance(labels[node], Labels) and labels[node].constant is None:
+                tensors[program.names[node]] = tuple(layer.atoms for layer in labels[node].layers)
         elif node.op == "get_attr":
             labels[node] = _constant(_attribute(program.module, str(node.target)))
         elif node in needed and node.op == "call_function":
@@ -60,20 +63,18 @@ def permutations(graph: NeuralGraph) -> Permutations:
             for end in node.all_input_nodes:
                 for one in _tensors(labels[end]):
                     fix(atoms, one)
-    return Permutations(atoms, tensors, _aliases(graph.state, tensors))
+    return Permutations(atoms, tensors, _aliases(state, tensors))
 
 
-def _placeholder(node: fx.Node, graph: NeuralGraph, atoms: Atoms, tensors: dict[str, tuple[Ids, ...]]) -> Any:
-    value, names = node.meta.get("val"), graph.program.names
+def _placeholder(node: fx.Node, program: Program, state: Mapping[str, Tensor], atoms: Atoms) -> Any:
+    value, names = node.meta.get("val"), program.names
     if not isinstance(value, Tensor):
         return value
     if node not in names:
         return Labels(tuple(value.shape))
-    if not value.is_floating_point() or names[node] in graph.program.constants:  # places, frequencies: they stay
-        return _constant(graph.state[names[node]])
-    labels = of_parameter(atoms, tuple(value.shape))
-    tensors[names[node]] = tuple(layer.atoms for layer in labels.layers)
-    return labels
+    if not value.is_floating_point() or names[node] in program.constants:  # places, frequencies: they stay
+        return _constant(state[names[node]])
+    return of_parameter(atoms, tuple(value.shape))
 
 
 def _needed(graph: fx.Graph) -> set[fx.Node]:
