@@ -11,7 +11,7 @@ from torch import nn
 
 from axonometry.errors import WeightsError
 from axonometry.program import capture
-from axonometry.program.state_names import elsewhere, renamed, tensor_of
+from axonometry.program.weights.state_names import elsewhere, renamed, tensor_of
 
 
 @pytest.fixture

@@ -21,19 +21,19 @@ from axonometry.program.example import BatchAxis, batch_axes, first_sample
 from axonometry.program.export import export
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.held import with_reasons, without_held
-from axonometry.program.input_channels import with_input_channels
 from axonometry.program.ir import Program, Step
 from axonometry.program.links import Links, existence
 from axonometry.program.lowering import lower
-from axonometry.program.module_weights import Snapshot
-from axonometry.program.program_facts import Pooling
+from axonometry.program.lowering.facts import Pooling
 from axonometry.program.quiet import CAPTURING
 from axonometry.program.readings.adjacency import run_program, statics_of
 from axonometry.program.registry import n_registered
+from axonometry.program.rolling.input_channels import with_input_channels
 from axonometry.program.sharing import store as sharing
 from axonometry.program.sharing.code_names import Opaque
 from axonometry.program.sharing.fingerprint import fingerprint
 from axonometry.program.untouched import computes_weights, unwrapped
+from axonometry.program.weights.module_weights import Snapshot
 
 
 @of_captured

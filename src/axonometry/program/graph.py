@@ -16,14 +16,14 @@ from axonometry.program.ir import Coverage, Group, Kernel, Program, Statics, Syn
 from axonometry.program.kernels import kernel_of
 from axonometry.program.links import Links, Map, absolute, presence, square
 from axonometry.program.matrices import networkx_graph, sparse_matrix
-from axonometry.program.module_weights import WeightSource
 from axonometry.program.operators import DENSE_UP_TO, Product, checked, checked_map, filled
 from axonometry.program.readings.adjacency import run_from_group, run_program
 from axonometry.program.readings.prepared import Prepared
 from axonometry.program.readings.tape import Tape, recording
 from axonometry.program.rolling import channel_graph
-from axonometry.program.snapshots import snapshot_of
 from axonometry.program.transposed import Transposed
+from axonometry.program.weights.module_weights import WeightSource
+from axonometry.program.weights.snapshots import snapshot_of
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from axonometry.program.checks.trial import Branches, Inputs, trial
 from axonometry.program.draws import AtTheirMeans, same_draws
 from axonometry.program.export import prepared
 from axonometry.program.ir import Coverage, Program
-from axonometry.program.module_weights import memory_of
+from axonometry.program.weights.module_weights import memory_of
 
 Way = Literal["absent", "none", "train"]
 INTERNAL = ("_parameters", "_buffers", "_modules")

@@ -20,11 +20,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from axonometry.errors import MissingExtraError, ValuesError
-from axonometry.program.arrivals import Pairs
 from axonometry.program.entry import of_graph
 from axonometry.program.ir import Synapse
 from axonometry.program.rolling import Plan, plan_of, wired
-from axonometry.program.snapshots import of_captured_shape
+from axonometry.program.rolling.arrivals import Pairs
+from axonometry.program.weights.snapshots import of_captured_shape
 
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph

@@ -23,8 +23,8 @@ from torch import Tensor, fx
 from axonometry.program.fx_utils import arguments_of
 from axonometry.program.ir import Program, Statics, Step
 from axonometry.program.links import Links
-from axonometry.program.module_weights import common_device
 from axonometry.program.op_call import LinearFunction
+from axonometry.program.weights.module_weights import common_device
 
 Mode = Literal["cut", "linear"]
 

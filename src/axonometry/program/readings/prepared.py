@@ -11,8 +11,8 @@ from torch import Tensor
 
 from axonometry.program.ir import Program, Statics
 from axonometry.program.links import Links, Map
-from axonometry.program.module_weights import common_device, common_dtype
 from axonometry.program.readings.adjacency import statics_of
+from axonometry.program.weights.module_weights import common_device, common_dtype
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from axonometry.program.dense import MappedMatrix
 from axonometry.program.links import Links
 from axonometry.program.op_call import Lowering, OpCall
 from axonometry.program.registry import op_rule, overloads
+from axonometry.program.rules.dense import MappedMatrix
 
 aten = torch.ops.aten
 

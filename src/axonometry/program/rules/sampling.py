@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional as F
 
-from axonometry.program.dense import MappedMatrix
 from axonometry.program.links import Links
 from axonometry.program.op_call import LinearFunction, Lowering, OpCall
 from axonometry.program.primitives import bags
 from axonometry.program.registry import op_rule, overloads
+from axonometry.program.rules.dense import MappedMatrix
 
 aten = torch.ops.aten
 

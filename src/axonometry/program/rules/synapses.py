@@ -14,7 +14,7 @@ from axonometry.program.op_call import LinearFunction, Lowering, OpCall
 from axonometry.program.primitives import look_up, routed
 from axonometry.program.registry import op_rule, overloads
 from axonometry.program.rules.attention import of_softmax
-from axonometry.program.transposable import is_constant, transposable_map
+from axonometry.program.rules.transposable import is_constant, transposable_map
 
 aten = torch.ops.aten
 LARGE = 2**18

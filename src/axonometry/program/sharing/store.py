@@ -20,9 +20,9 @@ from threading import Lock
 from torch import Tensor, fx, nn
 
 from axonometry.program.ir import Program
-from axonometry.program.module_weights import ModuleWeights, memory_of, tensors_of
 from axonometry.program.primitives import FUSED, equal_shares
 from axonometry.program.untouched import unwrapped
+from axonometry.program.weights.module_weights import ModuleWeights, memory_of, tensors_of
 
 MOST = 64
 """Architectures that are kept; the one that has not been asked for the longest goes first."""

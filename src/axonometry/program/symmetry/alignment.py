@@ -16,11 +16,11 @@ from torch import Tensor
 
 from axonometry.program.entry import of_graph
 from axonometry.program.graph import NeuralGraph
-from axonometry.program.snapshots import of_captured_shape
 from axonometry.program.symmetry.atoms import Ids
 from axonometry.program.symmetry.classes import Permutation, Permutations
 from axonometry.program.symmetry.reading import permutations
 from axonometry.program.symmetry.units import Axis, axes_below, exchangeable
+from axonometry.program.weights.snapshots import of_captured_shape
 
 Arrays = Mapping[str, NDArray[np.float64]]
 Pairs = list[tuple[int, int]]

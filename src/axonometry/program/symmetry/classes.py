@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from axonometry.program.graph import NeuralGraph
-from axonometry.program.snapshots import of_captured_shape
 from axonometry.program.symmetry.atoms import Atoms, Ids
 from axonometry.program.symmetry.units import Axis, axes_below, exchangeable, unit_tree
+from axonometry.program.weights.snapshots import of_captured_shape
 
 
 @dataclass(frozen=True)

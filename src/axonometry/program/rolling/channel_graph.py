@@ -21,14 +21,14 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from axonometry.program.arrivals import Arrivals, Pairs
 from axonometry.program.channels import ChannelGraph
-from axonometry.program.following import Follower
 from axonometry.program.fx_utils import shape_of
 from axonometry.program.ir import Group, Kernel, Program, Synapse
 from axonometry.program.links import Links, square
-from axonometry.program.module_weights import common_device
 from axonometry.program.op_call import Lowering
+from axonometry.program.rolling.arrivals import Arrivals, Pairs
+from axonometry.program.rolling.following import Follower
+from axonometry.program.weights.module_weights import common_device
 
 if TYPE_CHECKING:
     from axonometry.program.operators import CapturedGraph

@@ -17,10 +17,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, fx
 
-from axonometry.program.following import Follower, Place
 from axonometry.program.fx_utils import shape_of
 from axonometry.program.ir import Program
 from axonometry.program.links import Links, existence
+from axonometry.program.rolling.following import Follower, Place
 
 
 def with_input_channels(program: Program, state: Mapping[str, Tensor]) -> Program:

@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from torch import Tensor, fx
 
-from axonometry.program.coverage import account
 from axonometry.program.fx_utils import depending, paths_of, shape_of, user_inputs
 from axonometry.program.ir import Group, Program, Shape, Step, Synapse, SynapseSite, Wire
 from axonometry.program.links import Links
+from axonometry.program.lowering.coverage import account
+from axonometry.program.lowering.facts import ProgramFacts
 from axonometry.program.op_call import Lowering, module_path
-from axonometry.program.program_facts import ProgramFacts
 
 
 def assembled(facts: ProgramFacts) -> Program:

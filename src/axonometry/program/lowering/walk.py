@@ -44,14 +44,14 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from axonometry.errors import AxonometryError, CaptureError
-from axonometry.program.assembly import assembled
 from axonometry.program.fx_utils import is_float, user_inputs
 from axonometry.program.ir import Program
 from axonometry.program.links import Links
+from axonometry.program.lowering.assembly import assembled
+from axonometry.program.lowering.facts import Pooling, ProgramFacts, synapse_name, unused
 from axonometry.program.op_call import Lowering, OpCall, OpenSum, Signal, module_path
 from axonometry.program.passes.attention import is_attention
 from axonometry.program.primitives import one_hot
-from axonometry.program.program_facts import Pooling, ProgramFacts, synapse_name, unused
 from axonometry.program.registry import faulty_rule, overloads
 from axonometry.program.rules import find_rule, refuse_odd_signals
 from axonometry.program.rules.kinds import rule_by_kind

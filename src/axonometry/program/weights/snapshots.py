@@ -9,8 +9,8 @@ from torch import Tensor
 from axonometry.errors import WeightsError
 from axonometry.program.fx_utils import shape_of
 from axonometry.program.ir import Program
-from axonometry.program.module_weights import Snapshot, WeightSource
-from axonometry.program.state_names import elsewhere, renamed, tensor_of
+from axonometry.program.weights.module_weights import Snapshot, WeightSource
+from axonometry.program.weights.state_names import elsewhere, renamed, tensor_of
 
 
 def snapshot_of(program: Program, source: WeightSource, given: Mapping[str, Tensor]) -> Snapshot:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from axonometry.program.links import Links
-from axonometry.program.transposable import transposable_map
+from axonometry.program.rules.transposable import transposable_map
 
 BLOCK = 2**22
 """Entries of a matrix that are held at once."""

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx
 
-from axonometry.program.arrivals import Arrivals
 from axonometry.program.fx_utils import shape_of
 from axonometry.program.ir import Program, nodes_in
 from axonometry.program.links import Links, existence
-from axonometry.program.module_weights import common_device
 from axonometry.program.readings.adjacency import blank_value, statics_of
+from axonometry.program.rolling.arrivals import Arrivals
+from axonometry.program.weights.module_weights import common_device
 
 Place = tuple[Literal["synapse", "group"], str]
 
