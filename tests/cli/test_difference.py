@@ -32,7 +32,7 @@ def test_how_far_tensors_moved(run, tmp_path: Path, state: dict[str, torch.Tenso
     assert (row["changed"], row["flipped"], row["identical"]) == (0.5, 0.5, False)
     assert (found["identical"], rows["a.bias"]["relative"], rows["a.bias"]["cosine"]) == (2, 0.0, 1.0)
     text = run("diff", tmp_path / "a.safetensors", tmp_path / "b.pt").out
-    assert "1 tensors moved, 2 are identical" in text
+    assert ": 1 tensor moved, 2 are identical" in text
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -43,6 +43,18 @@ def test_a_change_of_low_rank_shows_its_rank(run, tmp_path: Path, dtype: torch.d
     save_file({"w": (weight.to(dtype).float() + low).to(dtype), "v": weight.to(dtype)}, tmp_path / "b.safetensors")
     rows = run("diff", tmp_path / "a.safetensors", tmp_path / "b.safetensors", "--ranks", "--json").json["tensors"]
     assert {row["tensor"]: row["rank"] for row in rows} == {"w": 8, "v": 0}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_change_larger_than_the_weights_has_the_rank_of_what_was_added(run, tmp_path: Path, seed: int) -> None:
+    """Its own rounding counts, too, and all the more where few rows and columns hold most of it."""
+    torch.manual_seed(seed)
+    weight = torch.rand(64, 576) * 0.08 - 0.04
+    added = torch.outer(torch.randn(64), torch.randn(576)) * 0.05
+    save_file({"w": weight}, tmp_path / "a.safetensors")
+    save_file({"w": weight + added}, tmp_path / "b.safetensors")
+    rows = run("diff", tmp_path / "a.safetensors", tmp_path / "b.safetensors", "--ranks", "--json").json["tensors"]
+    assert [row["rank"] for row in rows] == [1]
 
 
 def test_what_came_went_and_changed_its_form(run, tmp_path: Path, state: dict[str, torch.Tensor]) -> None:

@@ -163,11 +163,14 @@ def _moved(a: Array, kind_a: str, b: Array, kind_b: str) -> tuple[bool, float, f
 def _rank_of_change(a: Array, kind_a: str, b: Array, kind_b: str) -> int:
     """Singular values of the change above those that rounding to the coarser type makes.
 
-    Rounding moves each entry w by up to ε|w|, evenly: by ε|w|/√3 in the root mean square. A matrix m x n of such noise
-    has singular values up to about its deviation times √m + √n.
+    Rounding moves each entry w by up to ε|w|, evenly: by ε|w|/√3 in the root mean square. The two weights are rounded,
+    and so was what was added to one of them. A matrix of such noise has singular values up to about the length of its
+    largest row and that of its largest column together (Latała 2005): of a change that sits in few rows and columns,
+    more than a matrix of even noise of the same size.
     """
     x, y = (floats(one, kind).astype(np.float64).reshape(len(one), -1) for one, kind in ((a, kind_a), (b, kind_b)))
+    change = y - x
     rounding = max(_ROUNDING.get(kind, 2.0**-24) for kind in (kind_a, kind_b))
-    size = math.sqrt(float((x * x + y * y).mean()))
-    noise = rounding * size / math.sqrt(3) * (math.sqrt(x.shape[0]) + math.sqrt(x.shape[1]))
-    return int((np.linalg.svd(y - x, compute_uv=False) > 1.5 * noise).sum())
+    squares = x * x + y * y + change * change
+    lengths = math.sqrt(float(squares.sum(0).max())) + math.sqrt(float(squares.sum(1).max()))
+    return int((np.linalg.svd(change, compute_uv=False) > 1.5 * rounding * lengths / math.sqrt(3)).sum())

@@ -57,7 +57,7 @@ def diff_command(
 
 def _show(found: dict[str, Any]) -> None:
     rows = sorted((row for row in found["tensors"] if not row["identical"]), key=_size, reverse=True)
-    parts = [f"{len(rows)} tensors moved", f"{found['identical']} are identical"]
+    parts = [f"{len(rows)} tensor{'s' * (len(rows) != 1)} moved", f"{found['identical']} are identical"]
     parts += [f"{len(found[key])} {key}" for key in ("removed", "added", "reshaped") if found[key]]
     terminal.say(terminal.printable(f"{found['first']} → {found['second']}: {', '.join(parts)}"))
     if found["prefixes"] is not None:
