@@ -90,23 +90,26 @@ def _design(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _fitted(inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Coefficients of the penalised logistic regression: Newton's steps, halved until they lead down."""
     penalty = np.concatenate([[1e-9], [RIDGE_PARABOLA] * 2, np.full(inputs.shape[1] - 3, RIDGE_KNOTS)])
-
-    def loss(coefficients: np.ndarray) -> float:
-        log_odds = inputs @ coefficients
-        fit = weights @ (np.logaddexp(0, log_odds) - labels * log_odds)
-        return float(fit + penalty @ coefficients**2 / 2)
-
+    data = inputs, labels, weights, penalty
     found = np.zeros(inputs.shape[1])
-    reached = loss(found)
+    reached = _loss(found, *data)
     for _ in range(STEPS):
         chances = 1 / (1 + np.exp(-np.clip(inputs @ found, -500, 500)))
         slope = inputs.T @ (weights * (labels - chances)) - penalty * found
         curvature = (inputs.T * (weights * chances * (1 - chances))) @ inputs + np.diag(penalty)
         step = np.linalg.solve(curvature, slope)
-        while (next_loss := loss(found + step)) > reached and np.abs(step).max() > TOLERANCE:
+        while (next_loss := _loss(found + step, *data)) > reached and np.abs(step).max() > TOLERANCE:
             step = step / 2
         found = found + step
         if reached - next_loss <= TOLERANCE * max(1.0, reached):
             return found
         reached = next_loss
     return found
+
+
+def _loss(
+    coefficients: np.ndarray, inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray, penalty: np.ndarray
+) -> float:
+    log_odds = inputs @ coefficients
+    fit = weights @ (np.logaddexp(0, log_odds) - labels * log_odds)
+    return float(fit + penalty @ coefficients**2 / 2)
