@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what follows is for readers and type checkers; the table be
         Recorder as Recorder,
         Trajectory as Trajectory,
         load as load,
+        load_checkpoints as load_checkpoints,
         load_runs as load_runs,
     )
     from axonometry.trajectory.summary import temporal_summary as temporal_summary
@@ -39,7 +40,7 @@ _LISTED = {
         sample_basin sharpness spectral_norms weight_basin weighted_degree
     """,
     "checkpoints": "open_checkpoint",
-    "trajectory": "Recorder Trajectory load load_runs",
+    "trajectory": "Recorder Trajectory load load_checkpoints load_runs",
     "trajectory.summary": "temporal_summary",
     "predict": "AccuracyPredictor",
     "experiments": "Experiment",

@@ -60,7 +60,7 @@ def open_checkpoints(path: str | Path) -> dict[str, Checkpoint]:
         CheckpointError: There is nothing, or something is of another kind or corrupt.
     """
     path = existing(path)
-    if path.is_dir() and not _is_one(path):
+    if path.is_dir() and not is_one(path):
         files, _ = folders.files_of_weights(path)
         if len(files) > 1:
             opened = {file: _file(file) for file in folders.in_order(files)}
@@ -85,7 +85,7 @@ def existing(path: str | Path) -> Path:
     return path
 
 
-def _is_one(path: Path) -> bool:
+def is_one(path: Path) -> bool:
     """Whether a folder is a format of its own, or has an index."""
     return (path / ".metadata").is_file() or orbax_folder(path) is not None or any(path.glob(f"*{INDEX}"))
 

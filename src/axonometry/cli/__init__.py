@@ -10,7 +10,19 @@ from typing import Annotated
 
 import typer
 
-from axonometry.cli import analyze, basins, checkpoints, demo, difference, experiment, modes, predict, runs, terminal
+from axonometry.cli import (
+    analyze,
+    basins,
+    checkpoints,
+    demo,
+    difference,
+    experiment,
+    manifest,
+    modes,
+    predict,
+    runs,
+    terminal,
+)
 from axonometry.errors import AxonometryError
 from axonometry.papers import PAPERS
 from axonometry.version import __version__
@@ -25,6 +37,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo_command)
 app.command("analyze")(analyze.analyze_command)
 app.command("diff")(difference.diff_command)
+app.command("manifest")(manifest.manifest_command)
 app.command("summary")(checkpoints.summary_command)
 app.command("basins")(basins.basins_command)
 app.command("modes")(modes.modes_command)

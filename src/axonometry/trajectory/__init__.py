@@ -1,5 +1,6 @@
 """Networks over training time: recording a run, opening it, checking it."""
 
+from axonometry.trajectory.checkpoint_steps import load_checkpoints as load_checkpoints
 from axonometry.trajectory.folders import load_runs as load_runs
 from axonometry.trajectory.recorder import Recorder as Recorder
 from axonometry.trajectory.remeasure import remeasure as remeasure

@@ -56,6 +56,12 @@ def remeasure(
         RunError: The run kept no weights, is not finished, or is of another network than ``graph`` or of other samples.
     """
     measures = known_measures(measures)
+    if run.held is not None:
+        raise RunError(
+            f"measures are added to a run's own table, and {run.folder} is of checkpoints",
+            "",
+            "Name all of them when it is opened: load_checkpoints(folder, module, example, measures=[...])",
+        )
     lock = FolderLock(run.folder)
     try:
         run = run.reloaded()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,6 +59,19 @@ def load(
     return Trajectory(folder, steps_in(folder), description, module, example_inputs, graph)
 
 
+@dataclass(frozen=True)
+class HeldElsewhere:
+    """Measures and weights of a run that no recorder wrote.
+
+    Attributes:
+        measured: Computes the tidy table of all steps.
+        weights: The weights by step.
+    """
+
+    measured: Callable[[], pd.DataFrame]
+    weights: Mapping[int, Mapping[str, Tensor]]
+
+
 @dataclass(frozen=True, repr=False)
 class Trajectory:
     """A run as :func:`load` found it: all its complete steps at that moment.
@@ -67,6 +80,7 @@ class Trajectory:
         folder: Where it is.
         steps: The complete steps, ascending.
         description: The content of ``run.json``.
+        held: Where measures and weights come from instead of the folder's files.
     """
 
     folder: Path
@@ -75,6 +89,7 @@ class Trajectory:
     _module: nn.Module | None = None
     _example_inputs: tuple[Any, ...] = ()
     _graph: NeuralGraph | None = None
+    held: HeldElsewhere | None = None
 
     def __repr__(self) -> str:
         reach = f"{len(self.steps)} steps, {self.steps[0]} to {self.steps[-1]}" if self.steps else "no step"
@@ -126,6 +141,8 @@ class Trajectory:
 
     def reloaded(self) -> Trajectory:
         """The run as it is on disk now, with the network that it was loaded with."""
+        if self.held is not None:
+            return self
         return load(self.folder, self._module, *self._example_inputs, graph=self._graph)
 
     @cached_property
@@ -135,7 +152,7 @@ class Trajectory:
         Raises:
             RunError: A table is corrupt.
         """
-        return read_table(self.folder, self.steps).to_pandas()
+        return read_table(self.folder, self.steps).to_pandas() if self.held is None else self.held.measured()
 
     def scalars(self) -> pd.DataFrame:
         """The scalars, a row a step and a column a scalar; NaN where a step has none.
@@ -151,8 +168,10 @@ class Trajectory:
         return wide.reindex(index=pd.Index(self.steps, name="step", dtype="int64"), columns=rows["metric"].unique())
 
     @cached_property
-    def snapshots(self) -> Snapshots:
+    def snapshots(self) -> Mapping[int, Mapping[str, Tensor]]:
         """The weights at each step, read when asked for; empty where the run kept none."""
+        if self.held is not None:
+            return self.held.weights
         return Snapshots(self.folder, self.steps if self.description.keep_weights else ())
 
     def graph(self, step: int) -> NeuralGraph:
