@@ -40,7 +40,7 @@ def test_slow_tests_are_there_and_leave_some_of_every_package() -> None:
 def test_the_list_of_slow_tests_is_written_from_what_processes_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noted = ({"tests/a.py::one": 0.19, "tests/a.py::two[0.4]": 0.2}, {"fixture tests/a.py::runs": 2.0})
+    noted = ({"tests/a.py::one": 0.04, "tests/a.py::two[0.4]": 0.05}, {"fixture tests/a.py::runs": 2.0})
     for worker, seconds in enumerate(noted):
         (tmp_path / f"gw{worker}.json").write_text(json.dumps(seconds))
     monkeypatch.setattr(slow, "LIST", tmp_path / "slow.txt")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +20,6 @@ from axonometry.errors import AxonometryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,24 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def network() -> nn.Module:
     """4 inputs, 3 hidden, 2 outputs."""
+    return small_network()
+
+
+def small_network() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
 
 
 @pytest.fixture
-def runs(tmp_path: Path, network: nn.Module) -> Path:
-    """A folder with a whole run of three steps and one that was cut off after one."""
-    folder = tmp_path / "runs"
-    example = torch.zeros(1, 4)
+def runs(tmp_path: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A folder with a whole run of three steps and one that was cut off after one, to read and to change."""
+    return Path(shutil.copytree(made_once("cli-runs", _two_runs), tmp_path / "runs"))
+
+
+def _two_runs(folder: Path) -> None:
+    network, example = small_network(), torch.zeros(1, 4)
     with ax.Recorder(folder / "whole", network, example, configuration={"lr": 0.1}) as recorder:
         for step in range(3):
             recorder.record(step, accuracy=0.25 * (step + 1))
     with suppress(KeyboardInterrupt), ax.Recorder(folder / "cut", network, example) as recorder:
         recorder.record(0, accuracy=0.5)
         raise KeyboardInterrupt
-    return folder

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import expit
 
 KNOTS, FOLDS = 5, 10
 RIDGE_PARABOLA, RIDGE_KNOTS = 1.0, 0.5
@@ -40,8 +41,7 @@ def ratio_divergence(a: Float[np.ndarray, " a"], b: Float[np.ndarray, " b"]) -> 
     a, b = thinned(np.sort(a)), thinned(np.sort(b))
     if np.array_equal(a, b):
         return 0.0
-    # Both ways to draw the folds, so that a and b can change places.
-    return max(0.0, (_divergence(a, b, (0, 1)) + _divergence(a, b, (1, 0))) / 2)
+    return max(0.0, _divergence(a, b))
 
 
 def thinned(ordered: Float[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
@@ -55,16 +55,17 @@ def thinned(ordered: Float[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
     return ordered[np.linspace(0, len(ordered) - 1, LARGEST).round().astype(int)]
 
 
-def _divergence(a: np.ndarray, b: np.ndarray, seeds: tuple[int, int]) -> float:
+def _divergence(a: np.ndarray, b: np.ndarray) -> float:
     n, m = len(a), len(b)
     inputs, weights = _design(a, b)
     labels = np.repeat([1.0, 0.0], (n, m))
     count = min(FOLDS, n, m)
-    folds = np.concatenate([_folds(size, count, seed) for size, seed in zip((n, m), seeds, strict=True)])
-    log_odds = np.empty(n + m)
-    for fold in range(count):
-        seen = folds != fold
-        log_odds[~seen] = inputs[~seen] @ _fitted(inputs[seen], labels[seen], weights[seen])
+    # Both ways to draw the folds, so that a and b can change places.
+    draws = [np.concatenate([_folds(n, count, seed), _folds(m, count, 1 - seed)]) for seed in (0, 1)]
+    unseen = np.concatenate([folds[:, None] == np.arange(count) for folds in draws], axis=1)
+    whole = _fitted(inputs, labels, weights[:, None], np.zeros((inputs.shape[1], 1)))
+    found = _fitted(inputs, labels, weights[:, None] * ~unseen, np.repeat(whole, unseen.shape[1], axis=1))
+    log_odds = np.einsum("vp,pf,vf->v", inputs, found, unseen, optimize=True) / len(draws)
     return float(log_odds[:n].mean() - log_odds[n:].mean())
 
 
@@ -87,21 +88,34 @@ def _design(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([np.ones((len(z), 1)), columns], axis=1), weights * len(z)
 
 
-def _fitted(inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Coefficients of the penalised logistic regression: Newton's steps, halved until they lead down."""
+def _fitted(inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Coefficients of penalised logistic regressions: Newton's steps, halved until they lead down.
+
+    All regressions have the same inputs and labels, and differ in the weights of the values, so that a step of all is
+    three matrix products: 20 regressions, one for each fold, cost about as much as three by themselves.
+
+    Args:
+        inputs: One row a value, one column a coefficient.
+        labels: 1 for values of P, 0 for values of Q.
+        weights: One column a regression; 0 for what it does not see.
+        start: Where to begin: one column a regression.
+    """
     penalty = np.concatenate([[1e-9], [RIDGE_PARABOLA] * 2, np.full(inputs.shape[1] - 3, RIDGE_KNOTS)])
     data = inputs, labels, weights, penalty
-    found = np.zeros(inputs.shape[1])
-    reached = _loss(found, *data)
+    products = np.einsum("vp,vq->pqv", inputs, inputs).reshape(-1, len(inputs))
+    found, reached = start, _loss(start, *data)
     for _ in range(STEPS):
-        chances = 1 / (1 + np.exp(-np.clip(inputs @ found, -500, 500)))
-        slope = inputs.T @ (weights * (labels - chances)) - penalty * found
-        curvature = (inputs.T * (weights * chances * (1 - chances))) @ inputs + np.diag(penalty)
-        step = np.linalg.solve(curvature, slope)
-        while (next_loss := _loss(found + step, *data)) > reached and np.abs(step).max() > TOLERANCE:
-            step = step / 2
+        chances = expit(inputs @ found)
+        slope = inputs.T @ (weights * (labels[:, None] - chances)) - penalty[:, None] * found
+        curvature = (products @ (weights * chances * (1 - chances))).T.reshape(-1, len(penalty), len(penalty))
+        step = np.linalg.solve(curvature + np.diag(penalty), slope.T[:, :, None])[:, :, 0].T
+        next_loss = _loss(found + step, *data)
+        tolerance = TOLERANCE * np.maximum(1.0, reached)
+        while (up := next_loss > reached + tolerance).any():
+            step = np.where(up, step / 2, step)
+            next_loss = _loss(found + step, *data)
         found = found + step
-        if reached - next_loss <= TOLERANCE * max(1.0, reached):
+        if np.all(reached - next_loss <= tolerance):
             return found
         reached = next_loss
     return found
@@ -109,7 +123,8 @@ def _fitted(inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.n
 
 def _loss(
     coefficients: np.ndarray, inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray, penalty: np.ndarray
-) -> float:
+) -> np.ndarray:
+    """Of each regression; the penalty included."""
     log_odds = inputs @ coefficients
-    fit = weights @ (np.logaddexp(0, log_odds) - labels * log_odds)
-    return float(fit + penalty @ coefficients**2 / 2)
+    fit = np.einsum("vf,vf->f", weights, np.logaddexp(0, log_odds) - labels[:, None] * log_odds)
+    return fit + penalty @ coefficients**2 / 2
