@@ -133,6 +133,25 @@ def test_idx_files_anywhere(tmp_path: Path, packed: bool, place: str) -> None:
     assert np.array_equal(data.test_labels.numpy(), arrays[IDX[3]])
 
 
+@pytest.mark.parametrize(("name", "side", "frame"), [("fashion-mnist-14", 4, 1), ("cifar10-16", 16, 0)])
+def test_images_of_half_the_size(tmp_path: Path, name: str, side: int, frame: int) -> None:
+    """The mean of each 2 x 2 pixels, by hand, in a frame of zeros."""
+    whole = name.rpartition("-")[0]
+    (write_idx(tmp_path / whole, size=2 * side) if frame else write_cifar(tmp_path / whole))
+    large, small = load_dataset(whole, tmp_path), load_dataset(name, tmp_path)
+    assert small.name == name
+    for big, little in ((large.train_inputs, small.train_inputs), (large.test_inputs, small.test_inputs)):
+        means = big.numpy().reshape(*big.shape[:2], side, 2, side, 2).mean((3, 5))
+        inner = little[..., frame : frame + side, frame : frame + side]
+        np.testing.assert_allclose(inner.numpy(), means, rtol=1e-6)
+        assert little.shape[-2:] == (side + 2 * frame, side + 2 * frame)
+        assert float(little.sum()) == pytest.approx(float(inner.sum()), rel=1e-5)
+    assert torch.equal(large.train_labels, small.train_labels)
+    require(name, tmp_path)
+    with pytest.raises(DataError, match="read from local files"):
+        require(name)
+
+
 def test_the_environment_names_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_idx(tmp_path / "fashion-mnist")
     monkeypatch.setenv("AXONOMETRY_DATA", str(tmp_path))
@@ -284,7 +303,8 @@ def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_data_set() -> None:
-    assert tuple(DATASETS) == ("digits", "text", "modular-addition", "mnist", "fashion-mnist", "cifar10")
+    assert tuple(DATASETS)[:6] == ("digits", "text", "modular-addition", "mnist", "fashion-mnist", "cifar10")
+    assert tuple(DATASETS)[6:] == ("fashion-mnist-14", "cifar10-16", "mnist-1d")
     with pytest.raises(DataError, match=r"a data set is one of digits, text, .*; got 'imagenet'"):
         load_dataset("imagenet")
 

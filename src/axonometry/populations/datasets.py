@@ -1,4 +1,4 @@
-"""Data sets as tensors: local files in their official formats, and three that are always there."""
+"""Data sets as tensors: local files in their official formats, and those that need no file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from axonometry.errors import DataError, MissingExtraError
@@ -25,6 +26,7 @@ from axonometry.populations.image_files import (
 )
 from axonometry.populations.modular_addition import modular_addition
 from axonometry.populations.registry import Registry
+from axonometry.populations.signals import mnist_1d
 from axonometry.populations.text import VOCABULARY, text_windows
 
 DIRECTORY_VARIABLE = "AXONOMETRY_DATA"
@@ -123,9 +125,10 @@ def load_dataset(name: str, directory: str | Path | None = None, **options: Any)
 
     Args:
         name: A name in :data:`DATASETS`: ``"digits"``, ``"text"``, ``"modular-addition"``, ``"mnist"``,
-            ``"fashion-mnist"``, ``"cifar10"``, or a registered one.
+            ``"fashion-mnist"``, ``"cifar10"``, ``"fashion-mnist-14"``, ``"cifar10-16"``, ``"mnist-1d"``, or a
+            registered one.
         directory: Where the files are, in a folder of the data set's name or directly; ``$AXONOMETRY_DATA`` where
-            None. Only MNIST, Fashion-MNIST and CIFAR-10 need one.
+            None. Only MNIST, Fashion-MNIST and CIFAR-10 need one, in either size.
         options: What else the data depend on, such as the ``modulus`` of modular addition.
 
     Returns:
@@ -135,6 +138,10 @@ def load_dataset(name: str, directory: str | Path | None = None, **options: Any)
         The digits are scikit-learn's 1,797 images of 8 x 8 pixels. Ours is the split [our choice]: in the order of
         ``numpy.random.RandomState(0).permutation(1797)``, the first 1,437 are for training and the other 360 for
         testing, since the file's own order repeats 0 to 9.
+
+        ``fashion-mnist-14`` has 14 x 14 pixels, each the mean of 2 x 2, in a frame of zeros that makes them 16 x 16,
+        the least that the networks of paper 3 read. ``cifar10-16`` is halved likewise, without a frame. ``mnist-1d`` is
+        made from a seed by the package of that name (:mod:`axonometry.populations.signals`).
 
         The text is made of the documentation strings of Python's standard library (:mod:`axonometry.populations.text`):
         32 characters, and the next one is the class. It differs between versions of Python.
@@ -221,6 +228,33 @@ def _sums(**options: Any) -> Dataset:
     return Dataset("modular-addition", *train, *test, n_classes=modulus)
 
 
+def _signals() -> Dataset:
+    train, test = mnist_1d()
+    return Dataset("mnist-1d", *train, *test, n_classes=CLASSES)
+
+
+def halved(images: Tensor, frame: int = 0) -> Tensor:
+    """Images of half the height and width: each pixel the mean of four, in a frame of zeros.
+
+    Args:
+        images: Shape (N, C, H, W).
+        frame: Pixels of zeros on each side.
+
+    >>> halved(torch.tensor([[[[0.0, 1.0], [2.0, 5.0]]]]), frame=1)[0, 0].tolist()
+    [[0.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    return F.pad(F.avg_pool2d(images, 2), (frame,) * 4)
+
+
+def _smaller(source: Source, frame: int) -> Source:
+    def load(directory: Path) -> Dataset:
+        whole = source.load(directory=directory)
+        train, test = halved(whole.train_inputs, frame), halved(whole.test_inputs, frame)
+        return replace(whole, train_inputs=train, test_inputs=test)
+
+    return replace(source, load=load)
+
+
 def _images(name: str, layout: Layout, read: Callable[[Layout, Path], tuple[Split, Split]]) -> Source:
     def load(directory: Path) -> Dataset:
         train, test = read(layout, directory)
@@ -228,6 +262,8 @@ def _images(name: str, layout: Layout, read: Callable[[Layout, Path], tuple[Spli
 
     return Source(load, layout=layout)
 
+
+_FASHION, _CIFAR = _images("fashion-mnist", FASHION_MNIST, read_idx), _images("cifar10", CIFAR10, read_cifar)
 
 DATASETS = Registry(
     "a data set",
@@ -237,8 +273,11 @@ DATASETS = Registry(
         "text": Source(_text),
         "modular-addition": Source(_sums, ("modulus", "n_train", "seed")),
         "mnist": _images("mnist", MNIST, read_idx),
-        "fashion-mnist": _images("fashion-mnist", FASHION_MNIST, read_idx),
-        "cifar10": _images("cifar10", CIFAR10, read_cifar),
+        "fashion-mnist": _FASHION,
+        "cifar10": _CIFAR,
+        "fashion-mnist-14": _smaller(_FASHION, frame=1),
+        "cifar10-16": _smaller(_CIFAR, frame=0),
+        "mnist-1d": Source(_signals),
     },
     DataError,
 )

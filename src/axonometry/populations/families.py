@@ -20,6 +20,7 @@ from axonometry.populations.networks import LAST_HIDDEN, Convolutional, FullyCon
 from axonometry.populations.registry import Registry
 from axonometry.populations.resnet import ResNet
 from axonometry.populations.sequence_networks import CELLS, Attention, Recurrent
+from axonometry.populations.signal_networks import SignalConvolutional
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,9 @@ _FAMILIES: Mapping[str, Family] = {
     "lenet": Family(LeNet, _SCALED, stacks=True),
     "vgg-like": Family(VGGLike, _SCALED, stacks=True),
     "alexnet-like": Family(AlexNetLike, _SCALED, stacks=True),
-    **{f"resnet-{depth}": _cifar_resnet(depth) for depth in (20, 32, 44, 56)},
+    **{f"resnet-{depth}": _cifar_resnet(depth) for depth in (8, 14, 20, 32, 44, 56)},
     **{f"resnet-{depth}": _resnet(depth) for depth in (18, 34, 50)},
+    "signal-convolutional": Family(SignalConvolutional, stacks=True),
     "recurrent": Family(_recurrent, ("units", "layers", "cell"), usual={"units": 64, "layers": 1}, tokens=True),
     "attention": Family(_attention, _FREE, usual={"units": 32, "layers": 2}, tokens=True),
     "autoencoder": Family(_autoencoder, _FREE, usual={"layers": 3}, copies=True, stacks=True),
@@ -148,8 +150,8 @@ _FAMILIES: Mapping[str, Family] = {
 NETWORKS = Registry("`family`", Family, _FAMILIES)
 """Families of networks by the name that configurations use; ``NETWORKS.register(name, build)`` adds one.
 
-ResNet-20, 32, 44 and 56 are those for small images. ``build(input_shape, n_outputs)`` gives a network; keywords of it
-that are attributes of :class:`Architecture`, such as ``width`` or ``activation``, can be chosen in a configuration.
+ResNet-8, 14, 20, 32, 44 and 56 are those for small images. ``build(input_shape, n_outputs)`` gives a network; keywords
+of it that are attributes of :class:`Architecture`, such as ``width``, can be chosen in a configuration.
 
 >>> def perceptron(input_shape: Shape, n_outputs: int, *, units: int = 16) -> nn.Module:
 ...     return nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), units), nn.ReLU(), nn.Linear(units, n_outputs))

@@ -1,6 +1,7 @@
 """Networks that read an input as a sequence: recurrent ones, and small transformers.
 
-An image is read row by row: a sequence of H rows, each of C·W numbers. Tokens are looked up in an embedding.
+An image is read row by row: a sequence of H rows, each of C·W numbers. A signal is read in frames of four moments.
+Tokens are looked up in an embedding.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ CELLS: Mapping[str, Callable[..., nn.Module]] = {
 
 HEADS = 4
 """Heads of every self-attention."""
+FRAME = 4
+"""Moments of a signal that are read at a time [our choice]: 40 moments are ten steps."""
 
 
 class Rows(nn.Module):
@@ -36,13 +39,25 @@ class Rows(nn.Module):
         return images.transpose(1, 2).flatten(2)
 
 
+class Frames(nn.Module):
+    """A signal of shape (N, C, T) as a sequence of its frames, of shape (N, T / FRAME, C·FRAME).
+
+    >>> Frames()(torch.arange(8.0).reshape(1, 1, 8)).tolist()
+    [[[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]]
+    """
+
+    def forward(self, signals: Tensor) -> Tensor:
+        """The frames from the first to the last."""
+        return signals.unflatten(2, (-1, FRAME)).transpose(1, 2).flatten(2)
+
+
 class Recurrent(nn.Module):
     """Recurrent layers over a sequence, and a linear layer ``head`` on what the last of them says at the end.
 
     The parts are ``read`` (an embedding, for tokens), ``cell`` and ``head``.
 
     Args:
-        input_shape: (C, H, W) of images, (T,) of tokens.
+        input_shape: (C, H, W) of images, (C, T) of signals, (T,) of tokens.
         units: Units of every recurrent layer.
         n_classes: Number of logits.
         layers: Recurrent layers, one on the other.
@@ -84,7 +99,7 @@ class Attention(nn.Module):
     The parts are ``read`` (an embedding, or a linear layer on rows), ``places``, ``blocks``, ``norm`` and ``head``.
 
     Args:
-        input_shape: (C, H, W) of images, (T,) of tokens.
+        input_shape: (C, H, W) of images, (C, T) of signals, (T,) of tokens.
         units: Width of the stream between the blocks, a multiple of :data:`HEADS`.
         n_classes: Number of logits.
         layers: Blocks.
@@ -110,7 +125,7 @@ class Attention(nn.Module):
         super().__init__()
         read, width = _reader(input_shape, units, n_tokens)
         self.read = read if n_tokens else nn.Sequential(read, nn.Linear(width, units))
-        self.places = nn.Parameter(torch.zeros(input_shape[0] if n_tokens else input_shape[1], units))
+        self.places = nn.Parameter(torch.zeros(_steps(input_shape, n_tokens), units))
         self.blocks = nn.Sequential(*(TransformerBlock(units, activation) for _ in range(layers)))
         self.norm = nn.LayerNorm(units)
         self.head = nn.Linear(units, n_classes)
@@ -142,6 +157,13 @@ class TransformerBlock(nn.Module):
         return stream + added
 
 
+def _steps(input_shape: Shape, n_tokens: int | None) -> int:
+    """How long the sequence is."""
+    if n_tokens:
+        return input_shape[0]
+    return input_shape[1] // FRAME if len(input_shape) == 2 else input_shape[1]
+
+
 def _heads(x: Tensor) -> Tensor:
     """(N, T, units) as (N, HEADS, T, units / HEADS)."""
     return x.unflatten(2, (HEADS, -1)).transpose(1, 2)
@@ -151,7 +173,9 @@ def _reader(input_shape: Shape, units: int, n_tokens: int | None) -> tuple[Any, 
     """What makes a sequence of vectors of an input, and how long the vectors are."""
     if n_tokens:
         return nn.Embedding(n_tokens, units), units
+    if len(input_shape) == 2 and input_shape[1] % FRAME == 0:
+        return Frames(), input_shape[0] * FRAME
     if len(input_shape) != 3:
-        rule = "a sequence is read from the rows of images, or from tokens"
+        rule = f"a sequence is read from the rows of images, or from tokens, or from signals in frames of {FRAME}"
         raise ConfigurationError(rule, f"inputs of shape {input_shape}", "Give the data set its number of tokens")
     return Rows(), input_shape[0] * input_shape[2]

@@ -17,8 +17,9 @@ from axonometry.experiments import Estimate, Results, Scale, markdown, plain, re
 from axonometry.integrations.pruning import Design
 from axonometry.papers import load_paper
 from axonometry.papers.cikm2022 import predictions, sections
+from axonometry.papers.cikm2022.grids import Grid
 from axonometry.papers.cikm2022.predictions import ALONE, COMBINED, LEARNED, TRANSFERRED, Prediction
-from axonometry.papers.cikm2022.scales import SCALES, Grid, GridOptions, grid_trials
+from axonometry.papers.cikm2022.scales import SCALES, GridOptions, grid_trials
 from axonometry.populations import RunConfiguration, cikm2022 as paper_grid, draw_hard_grid
 from axonometry.predict import Evaluation, EvaluationPlan, RunTable, transfer
 from axonometry.report import Figure, Table

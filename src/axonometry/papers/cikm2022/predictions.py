@@ -9,7 +9,8 @@ from functools import cached_property
 import pandas as pd
 
 from axonometry.experiments import Context, Estimate, Measurements, estimate_of_row
-from axonometry.papers.cikm2022.scales import BOTH, LINEAR_MAP, MEASURES, Grid
+from axonometry.papers.cikm2022.grids import Grid
+from axonometry.papers.cikm2022.scales import BOTH, LINEAR_MAP, MEASURES
 from axonometry.populations import Population
 from axonometry.predict import Evaluation, EvaluationPlan, RunTable, evaluate, read_runs
 from axonometry.predict.analysis import importances, learning_curve, transfer
@@ -127,11 +128,11 @@ class Prediction:
         return len(self.table.features)
 
 
-def predictions(found: Measurements, kind: str) -> list[Prediction]:
-    """The populations of one kind of grid, those of one subject together."""
+def predictions(found: Measurements, *kinds: str) -> list[Prediction]:
+    """The populations of some kinds of grid, those of one subject together."""
     subjects: dict[str, list[Grid]] = {}
     for grid in _grids(found):
-        if grid.kind == kind:
+        if grid.kind in kinds:
             subjects.setdefault(grid.subject or grid.name, []).append(grid)
     return [Prediction(tuple(grids), found) for grids in subjects.values()]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 from axonometry.experiments import Scale, Trial, trials_of
 from axonometry.integrations.pruning import Design
-from axonometry.populations import RunConfiguration, cikm2022, draw_hard_grid
+from axonometry.papers.cikm2022.grids import EPOCHS, Grid
+from axonometry.papers.cikm2022.learning import medium_grids
+from axonometry.populations import cikm2022, draw_hard_grid
 from axonometry.predict.evaluation import EvaluationPlan
 
-EPOCHS = 10
-"""Length of every training of the small scale."""
 BOTH = "graph+curve"
 MEASURES = ("channel_degree", "channel_centrality", "spectral_norm", "node_strength")
 """What is read of the graphs, beside the movement of the weights."""
@@ -23,37 +23,12 @@ LINEAR_MAP = "linear_map"
 NEEDED: dict[str, dict[str, Any]] = {
     "paper": {"measures": MEASURES, "sections": ("architectures", "unseen")},
     "hard": {"measures": (*MEASURES, LINEAR_MAP), "sections": ("hard-grid", "unseen", "in-time")},
+    "learning": {"measures": MEASURES, "sections": ("hard-grid", "unseen", "in-time")},
 }
 """What is recorded of each kind of grid, and the sections that read it."""
 PLAN = EvaluationPlan(folds=5, inner_folds=4)
 DESIGN = Design(features=BOTH, epochs=5)
 """How pruners are compared."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """One population.
-
-    Attributes:
-        name: A short name, the folder of its runs.
-        title: What it is, in words.
-        architecture: What networks of it are called where architectures are compared; ResNets of all depths are one.
-        kind: The paper's grid, which gives much of the answer away, or the hard one.
-        draw: Makes the configurations, one a network; thousands of them take seconds.
-        subject: Populations of one subject are judged together; each by itself where it is empty.
-    """
-
-    name: str
-    title: str
-    architecture: str
-    kind: Literal["paper", "hard"]
-    draw: Callable[[], tuple[RunConfiguration, ...]]
-    subject: str = ""
-
-    @cached_property
-    def configurations(self) -> tuple[RunConfiguration, ...]:
-        """One network each."""
-        return self.draw()
 
 
 Grids = Callable[[int], tuple[Grid, ...]]
@@ -208,6 +183,14 @@ SCALES = {
         design=Design(BOTH, 2, trials=8, splits=2, studies=3, trees=5),
         few=20,
         sizes=(6, 12),
+    ),
+    "medium": _scale(
+        medium_grids,
+        160,
+        "About 1,000 small networks on 14 x 14 Fashion-MNIST, CIFAR-10 and MNIST-1D, most of which learn; an hour.",
+        (("width", "lenet", "lenet-double"), ("data set", "lenet", "cifar")),
+        sizes=(30, 50, 100),
+        few=100,
     ),
     "small": _scale(small_grids, 480, "About 1,000 small or narrow networks, two hours on two cores.", _OTHERS),
     "full": _scale(full_grids, 2000, "The paper's sizes, for GPUs.", _OTHERS),

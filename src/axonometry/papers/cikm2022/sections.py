@@ -33,7 +33,7 @@ def hard_grid(found: Measurements) -> Section:
     """Whether the graph sees more than the curve after one epoch, and whether adding it ever harms."""
     title = "Does the graph see more than the learning curve, where hyper-parameters do not give the answer away?"
     setup = "Optimiser, learning rate, decay, batch, initial scale, activation, data and label noise are all drawn."
-    return _predicted(title, setup, predictions(found, "hard"), hard_claims)
+    return _predicted(title, setup, predictions(found, "hard", "learning"), hard_claims)
 
 
 def _predicted(
@@ -116,7 +116,7 @@ def _figures(one: Prediction) -> Iterator[Block]:
     yield Prose(f"{one.n} runs.", one.title)
     yield from evaluation_blocks(one.median)
     yield from predicted_blocks(one.median)
-    if one.grids[0].kind == "hard" and one.large:
+    if one.grids[0].kind != "paper" and one.large:
         yield importance_figure(one.importances)
 
 
@@ -165,7 +165,7 @@ def _transfer_claim(kind: str, scores: pd.DataFrame) -> Claim:
 def in_time(found: Measurements) -> Section:
     """RQ3: what pruning on the prediction saves, in studies replayed over the recorded runs."""
     design: Design = found.options.design
-    one = predictions(found, "hard")[0]
+    one = predictions(found, "hard", "learning")[0]
     networks = (found.populations[one.grids[0].name], one.table)
     studies = found.context.cached(_studies, *networks, design, unkeyed=(found.context.progress,))
     cells = {
