@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 from axonometry.errors import ConfigurationError, closest
 from axonometry.files import parse_json
 from axonometry.populations.datasets import DATASETS
 from axonometry.populations.families import NETWORKS, Architecture
-from axonometry.populations.field_values import require_field, require_numbers, typed
+from axonometry.populations.field_values import require_field, require_numbers, typed_values
 from axonometry.populations.initialisers import INITIALISERS
 from axonometry.populations.objectives import OBJECTIVES
 from axonometry.populations.optimisers import OPTIMISERS
@@ -144,8 +145,10 @@ class RunConfiguration:
     stop_check_every: int | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            self._set(field.name, typed(field.name, str(field.type), getattr(self, field.name)))
+        given = {name: getattr(self, name) for name in _annotations()}
+        for name, value in typed_values(_annotations(), given).items():
+            if value is not given[name]:
+                self._set(name, value)
         require_field("dataset", "is not empty", self.dataset, self.dataset != "")
         _ = self.architecture
         require_field(
@@ -269,13 +272,12 @@ class RunConfiguration:
         """
         if not isinstance(values, Mapping):
             raise ConfigurationError("a configuration is a JSON object", type(values).__name__)
-        known = [field.name for field in fields(cls)]
+        known = _annotations()
         unknown = [str(key) for key in values if key not in known]
         if unknown:
             rule = f"a run's configuration has no key `{'`, `'.join(unknown)}`"
             raise ConfigurationError(rule, "", closest(unknown, known, f"It has the keys {', '.join(known)}"))
-        annotations = {field.name: str(field.type) for field in fields(cls)}
-        return cls(**{name: typed(name, annotations[name], value) for name, value in values.items()})
+        return cls(**typed_values(known, values))
 
     @classmethod
     def from_json(cls, text: str) -> RunConfiguration:
@@ -288,6 +290,12 @@ class RunConfiguration:
             return cls.from_dict(parse_json(text))
         except ValueError as error:
             raise ConfigurationError("a configuration is a JSON object", str(error)) from error
+
+
+@cache
+def _annotations() -> dict[str, str]:
+    """The types of the attributes, as they are written."""
+    return {field.name: str(field.type) for field in fields(RunConfiguration)}
 
 
 def is_run_configuration(values: Mapping[str, Any] | None) -> bool:
