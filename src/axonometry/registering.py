@@ -2,7 +2,7 @@
 
 A population is trained by new processes, which know what Axonometry brings and nothing else. Whoever hands them work
 sends along *where* names were registered, and they import it before they begin
-(:mod:`axonometry.populations.parts`). What was registered in a notebook's cell or behind a script's ``__name__``
+(:mod:`axonometry.importing`). What was registered in a notebook's cell or behind a script's ``__name__``
 guard has no such place: those processes then say which name they lack.
 """
 

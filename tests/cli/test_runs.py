@@ -193,8 +193,8 @@ def test_measure_of_runs_that_were_recorded_by_hand(run, runs: Path) -> None:
     outcome = run("runs", "measure", runs, "--measure", "disparity")
     assert (outcome.code, outcome.out) == (2, "")
     (line,) = outcome.err.strip().splitlines()
-    assert f"a run of a population has its configuration; got {runs / 'whole'}: " in line
-    assert "axonometry.trajectory.remeasure(run, measures, graph)" in line
+    assert f"the network of {runs / 'whole'} has to be named" in line
+    assert "--network FILE.py:NAME" in line
     assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
     inside = run("runs", "measure", runs / "whole", "--measure", "disparity")
     assert (inside.code, "Pass the folder that holds this run" in inside.err) == (2, True)

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from axonometry.experiments.cache import cached, source_of, table_key
+from axonometry.importing import module_of_file
 from axonometry.populations import Population
-from axonometry.populations.parts import module_of_file
 from axonometry.predict import RunTable
 from axonometry.trajectory import Trajectory
 from axonometry.trajectory.store import Description

@@ -25,7 +25,8 @@ from axonometry.errors import ConfigurationError, DataError, RunError
 from axonometry.populations import workers
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
-from axonometry.populations.population import Population, load_population, train_population
+from axonometry.populations.many import train_population
+from axonometry.populations.population import Population, load_population
 from axonometry.populations.protocols import draw, grid
 from axonometry.populations.training import train
 from axonometry.program.sharing import store as sharing
@@ -382,8 +383,9 @@ def test_a_damaged_run_is_named(tmp_path: Path) -> None:
 def test_runs_that_are_not_of_a_population(tmp_path: Path) -> None:
     with Recorder(tmp_path / "mine", torch.nn.Linear(2, 2), torch.zeros(1, 2)) as recorder:
         recorder.record(0, accuracy=0.5)
+    assert load_population(tmp_path).frame.to_dict("index") == {"mine": {"accuracy": 0.5}}
     with pytest.raises(ConfigurationError, match=r"a run of a population has its configuration; got .*mine: none"):
-        _ = load_population(tmp_path).frame
+        _ = load_population(tmp_path).configurations
 
 
 def test_graphs_of_all_runs_share_one_export(trained: Population, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from torch import Generator, Tensor, nn
 
 import axonometry as ax
 from axonometry.errors import ConfigurationError, DataError
+from axonometry.importing import import_parts, import_places
 from axonometry.populations import (
     ACTIVATIONS,
     DATASETS,
@@ -28,7 +29,6 @@ from axonometry.populations import (
     train,
     train_stacked,
 )
-from axonometry.populations.parts import import_parts, import_places
 from axonometry.populations.registry import Registry, as_it_is
 from axonometry.populations.stacked import why_alone
 from axonometry.populations.workers import Work

@@ -20,6 +20,7 @@ from axonometry.cli import (
     manifest,
     modes,
     predict,
+    report,
     runs,
     terminal,
 )
@@ -35,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.demo_command)
+app.command("report")(report.report_command)
 app.command("analyze")(analyze.analyze_command)
 app.command("diff")(difference.diff_command)
 app.command("manifest")(manifest.manifest_command)
@@ -95,7 +97,7 @@ def _version(asked: bool | None) -> None:
 
 def _import(places: list[str] | None) -> None:
     if places:
-        from axonometry.populations.parts import import_parts
+        from axonometry.importing import import_parts
 
         for place in places:
             import_parts(place)

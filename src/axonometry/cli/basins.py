@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.networks import module_at
-from axonometry.cli.options import Data, Json, Report
+from axonometry.cli.options import Data, Json, Network, Report
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.progress import Progress
 
@@ -31,7 +30,8 @@ def basins_command(
         ),
     ],
     *,
-    dataset: Annotated[str | None, typer.Option(help="Data set of a custom network.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set of custom networks and runs of an own loop.")] = None,
+    network: Network = None,
     samples: Annotated[int, typer.Option(min=1, help="Number of test samples.")] = 500,
     steps: Annotated[int, typer.Option(min=1, help="Number of recorded steps, evenly spaced.")] = 1,
     threshold: Annotated[float, typer.Option(help="Accuracy that defines the basin's edge, between 0 and 1.")] = 0.5,
@@ -53,9 +53,10 @@ def basins_command(
     with terminal.progress("Starting") as move:
         from axonometry.report.basins_study import Choices, Planes
 
-        choices = Choices(samples, steps, threshold, precision, draws, seed)
+        choices = Choices(samples, steps, threshold, precision, draws, seed, network)
         for place in networks:
-            parts = _custom(place, dataset, choices, data, move) if ":" in place else _runs(place, choices, data, move)
+            of = _custom if ":" in place else _runs
+            parts = of(place, dataset, choices, data, move)
             for basins_there, sections in parts:
                 name = basins_there[0].run
                 if name in planes:
@@ -73,6 +74,7 @@ def basins_command(
             from axonometry.report.basins import basins_page
 
             given = "" if dataset is None else f" --dataset {dataset}"
+            given += "" if network is None else f" --network {network}"
             command = f"axonometry basins {' '.join(networks)}{given} --samples {samples} --steps {steps}"
             command += f" --threshold {threshold:g} --seed {seed} --report {report}"
             basins_page(found, planes, command=command).write(report)
@@ -80,14 +82,16 @@ def basins_command(
 
 
 def _runs(
-    place: str, choices: Choices, data: Path | None, move: Progress
+    place: str, dataset: str | None, choices: Choices, data: Path | None, move: Progress
 ) -> Iterator[tuple[list[StepBasins], Callable[[], Planes]]]:
     """For every run in a folder: its basins, and a function that makes its planes."""
+    from axonometry.populations.datasets import load_dataset
     from axonometry.report.basins_study import basins_of_run, planes_of
     from axonometry.trajectory import load_runs
 
+    whose = data if dataset is None else load_dataset(dataset, data)
     for run in load_runs(place):
-        yield list(basins_of_run(run, choices, data, move)), partial(planes_of, run, choices, data)
+        yield list(basins_of_run(run, choices, whose, move)), partial(planes_of, run, choices, whose)
 
 
 def _custom(
@@ -96,10 +100,11 @@ def _custom(
     """The same of a custom network."""
     from axonometry.populations import datasets
     from axonometry.report.basins_study import Planes, basins_of_network, plane_of
+    from axonometry.trajectory.network import network_at
 
     if dataset is None:
         raise ConfigurationError("a custom network needs a data set", "", "Pass --dataset")
-    network, read = module_at(place), datasets.load_dataset(dataset, data)
+    network, read = network_at(place), datasets.load_dataset(dataset, data)
     task = network, read.test_inputs[: choices.samples], read.test_labels[: choices.samples]
     yield [basins_of_network((place, 0), task, choices, move)], lambda: Planes(*plane_of(*task), None, ())
 

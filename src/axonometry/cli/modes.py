@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.networks import MOST_STEPS, module_at, recorded_graphs
-from axonometry.cli.options import Data, Json, Report
+from axonometry.cli.networks import MOST_STEPS, recorded_graphs
+from axonometry.cli.options import Data, Json, Network, Report
+from axonometry.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ def modes_command(
     ],
     *,
     dataset: Annotated[str | None, typer.Option(help="Data set; that of the run by default.")] = None,
+    code: Network = None,
     samples: Annotated[int, typer.Option(min=2, help="Number of test samples.")] = 1000,
     steps: Annotated[int, typer.Option(min=1, help="Number of recorded steps, evenly spaced.")] = MOST_STEPS,
     report: Report = None,
@@ -44,7 +46,7 @@ def modes_command(
     with terminal.progress("Opening") as move:
         from axonometry.metrics.modes import modes_over_time
 
-        found = _opened(network, dataset, samples, steps, data)
+        found = _opened(network, _Task(code, dataset, samples, steps, data))
         table = modes_over_time(found.graphs, found.samples, found.labels, progress=move)
     if as_json:
         terminal.show_json({"network": network, **found.facts, "rows": terminal.records(table)})
@@ -52,7 +54,7 @@ def modes_command(
         _show(network, table, found)
     if report is not None:
         with terminal.progress(f"Writing {report}"):
-            _write(network, table, found, report)
+            _write(network + ("" if code is None else f" --network {code}"), table, found, report)
         terminal.note(f"Wrote {report}")
 
 
@@ -66,18 +68,33 @@ class _Found:
     facts: dict[str, Any]
 
 
-def _opened(network: str, dataset: str | None, samples: int, steps: int, data: Path | None) -> _Found:
+@dataclass(frozen=True)
+class _Task:
+    """What a command was asked for, besides the network."""
+
+    code: str | None
+    dataset: str | None
+    samples: int
+    steps: int
+    data: Path | None
+
+
+def _opened(network: str, task: _Task) -> _Found:
     from axonometry.populations.datasets import load_dataset
 
     if Path(network).is_dir():
-        run, graphs = recorded_graphs(Path(network), steps)
-        chosen = load_dataset(dataset or str((run.configuration or {})["dataset"]), data)
+        run, graphs = recorded_graphs(Path(network), task.steps, task.code)
+        name = task.dataset or (run.configuration or {}).get("dataset")
+        if not isinstance(name, str):
+            raise ConfigurationError(f"{network} does not say what its data set is", "", "Pass --dataset NAME")
+        chosen = load_dataset(name, task.data)
     else:
-        if dataset is None:
+        if task.dataset is None:
             raise typer.BadParameter("a custom network needs --dataset")
-        chosen = load_dataset(dataset, data)
+        chosen = load_dataset(task.dataset, task.data)
         graph = _captured(network, chosen.test_inputs[:1])
         graphs = {0: lambda: graph}
+    samples = task.samples
     inputs, labels = chosen.test_inputs[:samples], chosen.test_labels[:samples]
     outputs = [group for group in next(iter(graphs.values()))().groups if group.role == "output"]
     classifies = len(outputs) == 1 and outputs[0].shape == (chosen.n_classes,)
@@ -87,8 +104,9 @@ def _opened(network: str, dataset: str | None, samples: int, steps: int, data: P
 
 def _captured(place: str, example: Tensor) -> NeuralGraph:
     from axonometry.program import capture
+    from axonometry.trajectory.network import network_at
 
-    return capture(module_at(place).eval(), example)
+    return capture(network_at(place).eval(), example)
 
 
 def _show(network: str, table: pd.DataFrame, found: _Found) -> None:
@@ -136,4 +154,5 @@ def _write(network: str, table: pd.DataFrame, found: _Found, report: Path) -> No
         densities = rank_distribution(found.graphs[last](), found.samples, found.labels, bins=25).densities()
     options = f"--dataset {found.facts['dataset']} --samples {found.facts['samples']} --steps {len(found.graphs)}"
     command = f"axonometry modes {network} {options} --report {report}"
-    modes_page(table, densities, facts=found.facts, title=f"Modes of {network}", command=command).write(report)
+    title = f"Modes of {network.partition(' --network ')[0]}"
+    modes_page(table, densities, facts=found.facts, title=title, command=command).write(report)

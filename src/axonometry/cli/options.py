@@ -25,3 +25,12 @@ Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")]
 Report = Annotated[Path | None, typer.Option(callback=output, help="Output file for an HTML page.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the image data.", envvar="AXONOMETRY_DATA")]
 RunPaths = Annotated[list[Path], typer.Argument(help="Run folders, or folders of runs.")]
+Network = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="FILE.py:NAME",
+        help="The network of runs of an own loop: a module, or a class or function whose parameters are keys of the "
+        'configuration; "recorded" for where the run says it is. Its code is run.',
+    ),
+]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.options import Data, Json, RunPaths
+from axonometry.cli.options import Data, Json, Network, RunPaths
 from axonometry.errors import AxonometryError, ConfigurationError, RunError
 from axonometry.files import read_json
 
@@ -126,24 +126,29 @@ def show_run(run: Annotated[Path, typer.Argument(help="Run folder.")], *, as_jso
 
 @app.command("measure")
 def measure_runs(
-    folder: Annotated[Path, typer.Argument(help="Folder of runs, written by `axonometry runs train`.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of runs, with all subfolders.")],
     *,
     measure: Annotated[list[str], typer.Option(help="Measure to add; repeatable.")],
+    network: Network = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set of the samples, of runs of an own loop.")] = None,
     samples: Annotated[int, typer.Option(help="Number of test samples, for measures that need samples.", min=1)] = 1000,
+    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Add measures to recorded runs, computed from their weights. Measures that a run has are not computed again."""
     with terminal.progress("Starting") as move:
         from axonometry.populations import load_population
+        from axonometry.populations.datasets import load_dataset
         from axonometry.trajectory.choices import known_measures
 
         known_measures(measure)
-        population = load_population(folder)
+        population = load_population(folder, network=network)
         if not population.runs:
             alone = (folder / "run.json").exists()
             remedy = "Pass the folder that holds this run" if alone else "Check the path, or wait for them"
             raise RunError(f"no finished runs in {folder}", "", remedy)
-        population = population.measured(measure, progress=move, n_samples=samples)
+        whose = None if dataset is None else load_dataset(dataset, data)
+        population = population.measured(measure, progress=move, n_samples=samples, dataset=whose)
     if population.unfinished:
         terminal.note(f"Not measured, since they are not finished: {', '.join(population.unfinished)}")
     rows = [{"run": name, "measures": run.description.measures} for name, run in population.runs.items()]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from axonometry.errors import ConfigurationError
 from axonometry.experiments.experiment import Experiment
-from axonometry.populations.parts import module_of_file
+from axonometry.importing import module_of_file
 
 
 def load_experiment(place: str) -> Experiment:

@@ -16,13 +16,13 @@ from axonometry.populations.initialisers import (
     initialise as initialise,
 )
 from axonometry.populations.layers import ACTIVATIONS as ACTIVATIONS
+from axonometry.populations.many import train_population as train_population
 from axonometry.populations.networks import Convolutional as Convolutional, FullyConnected as FullyConnected
 from axonometry.populations.objectives import OBJECTIVES as OBJECTIVES, accuracy_and_loss as accuracy_and_loss
 from axonometry.populations.optimisers import OPTIMISERS as OPTIMISERS
 from axonometry.populations.population import (
     Population as Population,
     load_population as load_population,
-    train_population as train_population,
 )
 from axonometry.populations.protocols import (
     cikm2022 as cikm2022,

@@ -1,9 +1,8 @@
-"""Many networks: training a list of configurations into a folder, and reading such a folder."""
+"""Many networks: the runs of a folder, trained here or recorded in anybody's loop."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import isfinite, prod
@@ -13,22 +12,21 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from axonometry.errors import ConfigurationError, RunError
+from axonometry.errors import ConfigurationError, RunError, closest
 from axonometry.metrics.catalogue import needing_samples
 from axonometry.populations import datasets
 from axonometry.populations.accuracy_bins import AccuracyBin, bins_of
-from axonometry.populations.configuration import RunConfiguration
+from axonometry.populations.configuration import RunConfiguration, is_run_configuration
 from axonometry.populations.families import NETWORKS
-from axonometry.populations.loop import SCALARS, Stop
-from axonometry.populations.progress_tracker import ProgressTracker
-from axonometry.populations.stacked import alone_in_words, run_stacked, stacks
-from axonometry.populations.training import N_SAMPLES, dataset_of, is_complete, network_of
-from axonometry.populations.workers import Data, Work, failure, n_cores, run_locally
+from axonometry.populations.loop import SCALARS
+from axonometry.populations.recorded import last_scalars, recorded_choices
+from axonometry.populations.training import N_SAMPLES, dataset_of, network_of
 from axonometry.program import NeuralGraph, capture
 from axonometry.progress import Progress, silent
 from axonometry.trajectory import Trajectory, load, remeasure
 from axonometry.trajectory.choices import known_measures
-from axonometry.trajectory.recorder import MEASURES
+from axonometry.trajectory.folders import runs_in
+from axonometry.trajectory.network import graph_of_network, needs_network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,17 +34,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Population:
-    """Finished runs of one folder.
+    """Finished runs of one folder, trained here or recorded in an own loop.
 
     Attributes:
         folder: Where they are.
-        runs: The runs by name, which is the identity of their configuration.
+        runs: The runs by name, which is the identity of their configuration where they were trained here.
         unfinished: Names of the runs that are running or interrupted; training them again resumes them.
+        network: Where the code of the networks is, as :func:`axonometry.trajectory.network.network_of_run` takes it;
+            None where configurations of ours say what they are, or nobody said.
+        corrupt: Names of the runs that cannot be read, with what is wrong.
     """
 
     folder: Path
     runs: Mapping[str, Trajectory]
     unfinished: tuple[str, ...] = ()
+    network: str | None = None
+    corrupt: Mapping[str, str] = field(default_factory=dict)
     _graphs: dict[tuple[object, ...], NeuralGraph] = field(default_factory=dict, repr=False, compare=False)
     _inputs: dict[tuple[object, ...], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
@@ -63,11 +66,27 @@ class Population:
         return {name: _configuration(run) for name, run in self.runs.items()}
 
     @cached_property
+    def ours(self) -> bool:
+        """Whether all configurations are :class:`RunConfiguration`, as of networks that were trained here."""
+        return all(is_run_configuration(run.configuration) for run in self.runs.values())
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """The columns of :attr:`frame` that come from configurations, rather than from training."""
+        if self.ours:
+            return tuple(field.name for field in fields(RunConfiguration))
+        return tuple(recorded_choices(self.runs).rename(columns=self._renamed).columns)
+
+    @cached_property
     def frame(self) -> pd.DataFrame:
         """One row per run, named by it: its configuration's attributes, then the scalars of its last step.
 
-        The scalars are ``accuracy`` (of classification), ``variance_explained`` (of reconstruction) and ``loss`` on the
-        test images, ``train_loss`` and ``epoch``; ``train_accuracy``, ``train_variance_explained`` and
+        Of runs that were recorded in an own loop, the columns are the keys of their configurations
+        (:func:`axonometry.populations.recorded.recorded_choices`), then all their scalars; a key that is called like a
+        scalar has ``(configuration)`` behind it.
+
+        The scalars of ours are ``accuracy`` (of classification), ``variance_explained`` (of reconstruction) and
+        ``loss`` on the test images, ``train_loss`` and ``epoch``; ``train_accuracy``, ``train_variance_explained`` and
         ``train_eval_loss`` where the configuration asks for them.
 
         Raises:
@@ -75,7 +94,9 @@ class Population:
         """
         import pandas as pd
 
-        names = [field.name for field in fields(RunConfiguration)]
+        if not self.ours:
+            return pd.concat([recorded_choices(self.runs).rename(columns=self._renamed), self._scalars], axis=1)
+        names = list(self.choices)
         rows = [
             {field: getattr(self.configurations[name], field) for field in names} | _last_scalars(run)
             for name, run in self.runs.items()
@@ -88,8 +109,8 @@ class Population:
         """Names of the runs whose last loss is no finite number."""
         return tuple(name for name, loss in zip(self.runs, self.frame["loss"], strict=True) if not isfinite(loss))
 
-    def accuracy_bins(self, edges: Sequence[float]) -> tuple[AccuracyBin, ...]:
-        """The runs by final accuracy, in bins that do not overlap.
+    def accuracy_bins(self, edges: Sequence[float], score: str = "accuracy") -> tuple[AccuracyBin, ...]:
+        """The runs by final accuracy, or by another scalar, in bins that do not overlap.
 
         A bin holds its lower edge and not its upper one; the last bin holds both, so that an accuracy of 1 has a bin.
         The official code of paper 1 closes bins on both sides, and rounding makes most of them swallow the next one
@@ -97,11 +118,21 @@ class Population:
 
         Args:
             edges: Increasing; n + 1 of them make n bins. Runs outside are in none.
+            score: The scalar.
 
         Raises:
-            ConfigurationError: The edges do not increase.
+            ConfigurationError: The edges do not increase, or no run has the scalar.
         """
-        return bins_of(self.frame["accuracy"], edges)
+        if score not in self.frame:
+            known = ", ".join(str(name) for name in self.frame if name not in self.choices)
+            remedy = closest(score, map(str, self.frame), f"There are: {known}")
+            raise ConfigurationError("runs are binned by a scalar of theirs", repr(score), remedy)
+        return bins_of(self.frame[score], edges)
+
+    def has_graph(self, name: str) -> bool:
+        """Whether the graph of a run can be read: it kept weights, and its network is known."""
+        run = self.runs[name]
+        return bool(run.snapshots) and (self.network is not None or is_run_configuration(run.configuration))
 
     def graph(self, name: str, step: int | None = None) -> NeuralGraph:
         """The graph of one run at a recorded step, the last one where None.
@@ -121,7 +152,12 @@ class Population:
         return self._captured(name).at(run.snapshots[run.steps[-1] if step is None else step])
 
     def measured(
-        self, measures: Sequence[str], progress: Progress | None = None, *, n_samples: int = N_SAMPLES
+        self,
+        measures: Sequence[str],
+        progress: Progress | None = None,
+        *,
+        n_samples: int = N_SAMPLES,
+        dataset: datasets.Dataset | None = None,
     ) -> Population:
         """The population with further measures in its runs' tables, read from the weights that they kept.
 
@@ -130,20 +166,25 @@ class Population:
             progress: Called with runs measured, out of how many, and a few words.
             n_samples: How many of the first test inputs of a network's data set run through it, for measures of
                 samples.
+            dataset: Whose test inputs these are; each run's own where None.
 
         Raises:
-            ConfigurationError: A measure does not exist, or a run does not say what it is, as one recorded by hand.
+            ConfigurationError: A measure does not exist, or a run does not say what its data set is.
             DataError: A measure is of samples, and the data set is not there.
-            RunError: A run kept no weights, or has measures of other samples.
+            RunError: A run kept no weights, or has measures of other samples, or its network is not known.
         """
         lacks = [name for name, run in self.runs.items() if {*known_measures(measures)} - {*run.description.measures}]
-        if lacks:
-            dict(self.configurations)  # all of them before the first is measured
+        for name in lacks:  # all of them before the first is measured
+            if not self.has_graph(name) and self.runs[name].snapshots:
+                raise RunError(*needs_network(self.runs[name]))
         runs = {}
         for number, (name, run) in enumerate(self.runs.items()):
             (progress or silent)(number, len(self), f"measuring {name}")
             lacking = [measure for measure in measures if measure not in run.description.measures]
-            samples = self._samples(name, n_samples) if needing_samples(lacking) else None
+            needing = needing_samples(lacking)
+            samples = None
+            if needing:
+                samples = self._samples(name, n_samples) if dataset is None else dataset.test_inputs[:n_samples]
             runs[name] = remeasure(run, measures, self._captured(name), samples=samples) if lacking else run
         return replace(self, runs=runs)
 
@@ -156,8 +197,28 @@ class Population:
             self._inputs[key] = dataset_of(configuration, None).test_inputs[:n].clone()
         return self._inputs[key]
 
+    @cached_property
+    def _scalars(self) -> pd.DataFrame:
+        return last_scalars(self.runs)
+
+    @cached_property
+    def _renamed(self) -> dict[str, str]:
+        return {str(name): f"{name} (configuration)" for name in self._scalars}
+
     def _captured(self, name: str) -> NeuralGraph:
-        run, configuration = self.runs[name], self.configurations[name]
+        run = self.runs[name]
+        if self.network is not None:
+            kind = (run.groups, run.synapses, run.wires, run.description.operations)
+            if kind not in self._graphs:
+                self._graphs[kind] = graph_of_network(run, self.network)
+            return self._graphs[kind]
+        if not is_run_configuration(run.configuration):
+            raise RunError(*needs_network(run))
+        return self._built(name)
+
+    def _built(self, name: str) -> NeuralGraph:
+        """The graph of a network of ours, which its configuration describes."""
+        run, configuration = self.runs[name], _configuration(self.runs[name])
         shape, n_outputs = run.groups[0].shape, prod(next(g.shape for g in run.groups if g.role == "output"))
         # Tokens show in the graph as places and rows of the embedding's table; images have three axes.
         n_tokens = shape[-1] if NETWORKS.lookup(configuration.family).tokens and len(shape) == 2 else None
@@ -169,79 +230,15 @@ class Population:
         return self._graphs[key]
 
 
-def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
-    configurations: Iterable[RunConfiguration],
-    folder: str | Path,
-    *,
-    executor: Executor | None = None,
-    workers: int | None = None,
-    data: Data = None,
-    measures: Sequence[str] = MEASURES,
-    stop: Stop | None = None,
-    progress: Progress | None = None,
-) -> Population:
-    """Train one network per configuration, each into a folder of its own, named by the configuration's identity.
+def load_population(folder: str | Path, *, network: str | None = None, leave_out: bool = False) -> Population:
+    """Open all runs in a folder and its subfolders, by name in alphabetical order.
 
-    Finished runs are left as they are and interrupted runs resume from their last whole step, so that the same call
-    may be made again after any interruption. A configuration that is there twice is trained once. Two processes never
-    write one run, not even from two calls.
-
-    Where there is a CUDA device, and neither an executor nor a number of workers is given, networks of one kind are
-    trained there many at a time (:func:`axonometry.populations.train_stacked`). On CPUs that gains nothing, since one
-    network keeps a core busy: there, every core trains networks one after the other.
-
-    A run that fails, or whose process dies, is named at the end; the others continue. Ctrl-C ends all processes.
+    A run's name is the path from the folder to it.
 
     Args:
-        configurations: What to train.
-        folder: The population's folder; it is made if it is not there.
-        executor: Where to train: any executor whose workers see ``folder`` and the data; local processes where None.
-            These are new Python processes: a script has its own work under ``if __name__ == "__main__":``.
-        workers: Number of local processes; one per core where None, or the first GPU.
-        data: The data set of all the configurations, or the directory of the data sets' files; ``$AXONOMETRY_DATA``
-            where None. With an executor of your own a directory is better: a data set would travel with every run.
-        measures: What is measured at each record, names out of ``axonometry.metrics.CATALOGUE``.
-        stop: Called with each run after each of its records; where it says true the run ends there, stopped early.
-            It travels to the processes that train.
-        progress: Called in this process with the runs that have ended, out of how many, and a few words.
-
-    Returns:
-        The population of exactly these configurations, in their order.
-
-    Raises:
-        ConfigurationError: The number of workers makes no sense, or there is no such measure.
-        DataError: A data set's file is missing.
-        RunError: Runs failed; or a run's folder holds something else.
-    """
-    if workers is not None and workers < 1:
-        raise ConfigurationError("`workers` is at least 1", str(workers))
-    if workers is not None and executor is not None:
-        raise ConfigurationError(
-            "`workers` is the number of local processes", "an executor too", "Leave one of them out"
-        )
-    folder = Path(folder)
-    named = {configuration.identity: configuration for configuration in configurations}
-    missing = [c for name, c in named.items() if not is_complete(c, folder / name)]
-    for dataset in {} if isinstance(data, datasets.Dataset) else dict.fromkeys(c.dataset for c in missing):
-        datasets.require(dataset, None if data is None else str(data))
-    tracker = ProgressTracker(len(named), len(named) - len(missing), progress or silent)
-    work = Work(folder, data, tuple(measures), stop)
-    if executor is None and workers is None and torch.cuda.is_available():
-        run_stacked([one for one in missing if stacks(one)], work, tracker.ended, say=tracker.say)
-        alone = [one for one in missing if not stacks(one)]
-        if alone:
-            tracker.say(alone_in_words(alone))
-        run_locally(alone, work, tracker.ended, workers=n_cores())
-    elif executor is None:
-        run_locally(missing, work, tracker.ended, workers=workers or n_cores())
-    else:
-        _run_elsewhere(missing, work, executor, tracker)
-    tracker.require_success(folder)
-    return Population(folder, {name: load(folder / name) for name in named})
-
-
-def load_population(folder: str | Path) -> Population:
-    """Open the runs of a population's folder, by name in alphabetical order.
+        folder: Of runs that were trained here, or recorded in an own loop.
+        network: As in :class:`Population`.
+        leave_out: Whether runs that are corrupt are left out and named, rather than an error.
 
     Raises:
         RunError: There is no such folder, or a run is corrupt or of a newer format.
@@ -249,30 +246,19 @@ def load_population(folder: str | Path) -> Population:
     folder = Path(folder)
     if not folder.is_dir():
         raise RunError("a population is a folder of runs", f"{folder}, which is none", "Check the path")
-    runs = {path.parent.name: load(path.parent) for path in sorted(folder.glob("*/run.json"))}
+    runs, corrupt = {}, {}
+    for path in sorted(place for place in runs_in(folder) if place != folder):
+        name = path.relative_to(folder).as_posix()
+        try:
+            runs[name] = load(path)
+            _ = runs[name].metrics if leave_out else None
+        except RunError as error:
+            if not leave_out:
+                raise
+            runs.pop(name, None)
+            corrupt[name] = str(error)
     whole = {name: run for name, run in runs.items() if run.complete}
-    return Population(folder, whole, tuple(name for name in runs if name not in whole))
-
-
-def _run_elsewhere(
-    configurations: Sequence[RunConfiguration], work: Work, executor: Executor, tracker: ProgressTracker
-) -> None:
-    futures: dict[Future[None], RunConfiguration] = {}
-    try:
-        for configuration in configurations:
-            try:
-                futures[executor.submit(work, configuration)] = configuration
-            except BrokenExecutor as error:
-                tracker.ended(configuration, f"{type(error).__name__}: {error}")
-        for future in as_completed(futures):
-            try:
-                wrong = failure(future)
-            except CancelledError:
-                wrong = "its executor cancelled it"
-            tracker.ended(futures[future], wrong)
-    finally:
-        for future in futures:
-            future.cancel()
+    return Population(folder, whole, tuple(name for name in runs if name not in whole), network, corrupt)
 
 
 def _last_scalars(run: Trajectory) -> dict[str, float]:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from axonometry.errors import RunError
+from axonometry.importing import import_places
 from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
 from axonometry.populations.loop import Stop
-from axonometry.populations.parts import import_places
 from axonometry.populations.training import train
 from axonometry.registering import Place, registering_places
 from axonometry.trajectory.choices import known_measures

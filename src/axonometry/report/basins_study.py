@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from axonometry.errors import AxonometryError, ConfigurationError, WeightsError
+from axonometry.errors import AxonometryError, ConfigurationError, RunError, WeightsError
 from axonometry.metrics import (
     Basin,
     NoCrossingWarning,
@@ -23,11 +23,13 @@ from axonometry.metrics import (
 from axonometry.metrics.basins import SamplePlane, Sharpness, WeightPlane
 from axonometry.metrics.basins.classifier import examined
 from axonometry.populations import RunConfiguration
-from axonometry.populations.datasets import Dataset
+from axonometry.populations.configuration import is_run_configuration
+from axonometry.populations.datasets import Dataset, load_dataset
 from axonometry.populations.training import dataset_of, initial_network
 from axonometry.progress import Progress
 from axonometry.report.axes import evenly
 from axonometry.trajectory import Trajectory
+from axonometry.trajectory.network import needs_network, network_of_run
 
 FOR_SHARPNESS = 256
 """Samples for the Hessian: a product costs about four passes over them."""
@@ -46,6 +48,8 @@ class Choices:
         precision: Relative width of the brackets.
         draws: Draws of noise; None for the defaults, 16 on samples and 32 on weights.
         seed: Random seed of the draws.
+        network: Where the code of runs of an own loop is, as
+            :func:`axonometry.trajectory.network.network_of_run` takes it.
     """
 
     samples: int = 500
@@ -54,6 +58,7 @@ class Choices:
     precision: float = 0.02
     draws: int | None = None
     seed: int = 0
+    network: str | None = None
 
     def of(self, draws: int) -> dict[str, Any]:
         """The search, as keywords."""
@@ -125,7 +130,7 @@ def basins_of_run(
         RunError: The run kept no weights.
         WeightsError: The weights have diverged.
     """
-    network, samples, labels = _rebuilt(run, choices.samples, data)
+    network, samples, labels = _rebuilt(run, choices.samples, data, choices.network)
     last = len(run.steps) - 1
     for place in evenly(last + 1, choices.steps).tolist() if choices.steps > 1 else [last]:
         step = run.steps[place]
@@ -163,7 +168,7 @@ def basins_of_network(
 
 def planes_of(run: Trajectory, choices: Choices, data: Dataset | str | Path | None = None) -> Planes:
     """Planes through the basins of the last step; see :func:`basins_of_run` for what it raises."""
-    network, samples, labels = _rebuilt(run, min(choices.samples, FOR_PLANES), data)
+    network, samples, labels = _rebuilt(run, min(choices.samples, FOR_PLANES), data, choices.network)
     three = tuple(run.steps[int(place)] for place in evenly(len(run.steps), 3))
     states = [run.snapshots[step] for step in three]
     network.load_state_dict(states[-1])
@@ -185,14 +190,15 @@ def plane_of(network: nn.Module, samples: Tensor, labels: Tensor) -> tuple[Sampl
     return found, tuple(labels[corners].tolist())
 
 
-def _rebuilt(run: Trajectory, count: int, data: Dataset | str | Path | None) -> tuple[nn.Module, Tensor, Tensor]:
+def _rebuilt(
+    run: Trajectory, count: int, data: Dataset | str | Path | None, code: str | None
+) -> tuple[nn.Module, Tensor, Tensor]:
     """The run's network, with its initial weights, and the first test samples of its data set."""
     if not run.steps:
         raise AxonometryError(f"no complete step in {run.folder}", "", "Train the run further")
-    if run.configuration is None:
-        rule = f"{run.folder} has no configuration to rebuild its network from"
-        raise ConfigurationError(rule, "", "Call ax.sample_basin(model, samples, labels) in Python")
-    configuration = RunConfiguration.from_dict(run.configuration)
+    if code is not None or not is_run_configuration(run.configuration):
+        return _recorded(run, count, data, code)
+    configuration = RunConfiguration.from_dict(run.configuration or {})
     if configuration.objective != "cross-entropy":
         raise ConfigurationError(
             "basins need a classifier", f"the objective {configuration.objective}", "Choose another run"
@@ -203,6 +209,20 @@ def _rebuilt(run: Trajectory, count: int, data: Dataset | str | Path | None) -> 
         dataset.test_inputs[:count],
         dataset.test_labels[:count],
     )
+
+
+def _recorded(
+    run: Trajectory, count: int, data: Dataset | str | Path | None, code: str | None
+) -> tuple[nn.Module, Tensor, Tensor]:
+    """The network of a run of an own loop, from its code, and the first samples of a data set that is named."""
+    if code is None:
+        raise RunError(*needs_network(run))
+    if not isinstance(data, Dataset):
+        name = (run.configuration or {}).get("dataset")
+        if not isinstance(name, str):
+            raise ConfigurationError(f"{run.folder} does not say what its data set is", "", "Pass --dataset NAME")
+        data = load_dataset(name, data)
+    return network_of_run(run, code).eval(), data.test_inputs[:count], data.test_labels[:count]
 
 
 def _corners(network: nn.Module, samples: Tensor, labels: Tensor) -> Sequence[int]:

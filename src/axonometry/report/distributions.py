@@ -12,6 +12,7 @@ from axonometry.report import definitions, palette
 from axonometry.report.axes import as_float32, blank, escape, evenly, hover_title, wrapped
 from axonometry.report.figures import spans_decades
 from axonometry.report.page import Key, Panel
+from axonometry.report.score import ACCURACY, Score
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -110,18 +111,19 @@ def keys(
     )
 
 
-def by_bin(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:
+def by_bin(values: pd.DataFrame, *, y: str, log: bool = False, score: Score = ACCURACY) -> go.Figure:
     """One dot a network over its accuracy bin, with the bin's quartiles.
 
     Args:
         values: Columns bin (ordered categorical), network, value.
         y: Name and unit of the value.
         log: Whether the value's axis is logarithmic.
+        score: What the bins are of.
 
     Returns:
         The figure; traces are named after their bins.
     """
-    figure = blank("accuracy bin", y)
+    figure = blank(f"{score.words} bin", y)
     figure.update_yaxes(type="log" if log else "linear")
     names = list(values["bin"].cat.categories)
     for name, colour in zip(names, palette.steps("accuracy", len(names)), strict=True):
@@ -134,30 +136,32 @@ def by_bin(values: pd.DataFrame, *, y: str, log: bool = False) -> go.Figure:
     return figure
 
 
-def by_value(networks: pd.DataFrame, name: str) -> go.Figure:
+def by_value(networks: pd.DataFrame, name: str, score: Score = ACCURACY) -> go.Figure:
     """Accuracy, one dot a network, over the values of a choice in which the networks differ.
 
     More than :data:`MOST_CHOICES` numbers are an axis; fewer, and names, are drawn side by side.
 
     Args:
-        networks: A row a network; columns accuracy and ``name``.
+        networks: A row a network; the score's column and ``name``.
         name: The choice.
+        score: What is drawn.
 
     Returns:
         The figure; values of ``name`` ascend from left to right.
     """
     if numerous(networks[name]):
-        return _by_number(networks, name)
+        return _by_number(networks, name, score)
     order = sorted(networks[name].unique(), key=lambda value: (isinstance(value, str), value))
     lying = long(networks[name])
-    figure = blank("final accuracy on test data", "") if lying else blank("", "final accuracy on test data")
+    axis = f"final {score.axis}"
+    figure = blank(axis, "") if lying else blank("", axis)
     for value in order:
-        part = networks[networks[name] == value].sort_values("accuracy")
+        part = networks[networks[name] == value].sort_values(score.name)
         part = part.iloc[evenly(len(part), MOST_POINTS // len(order))]
-        words = f"accuracy %{{{'x' if lying else 'y'}:.2%}}"
+        words = f"{hover_title(score.words)} {score.hover('x' if lying else 'y')}"
         colour = palette.TOKENS["accent"][0]
-        _Dots(number(value), part["accuracy"], part.index, colour, words, lying).add_to(figure)
-    figure.update_layout({"xaxis" if lying else "yaxis": {"tickformat": ".0%", "showgrid": True}})
+        _Dots(number(value), part[score.name], part.index, colour, words, lying).add_to(figure)
+    figure.update_layout({"xaxis" if lying else "yaxis": {"tickformat": score.tickformat, "showgrid": True}})
     names = {"type": "category", "showgrid": False, "autorange": "reversed" if lying else True}
     figure.update_layout({"yaxis" if lying else "xaxis": names})
     return figure
@@ -175,19 +179,19 @@ def numerous(choices: pd.Series) -> bool:
     return choices.nunique() > MOST_CHOICES and pd.api.types.is_numeric_dtype(choices)
 
 
-def _by_number(networks: pd.DataFrame, name: str) -> go.Figure:
-    part = networks.sort_values("accuracy")
+def _by_number(networks: pd.DataFrame, name: str, score: Score) -> go.Figure:
+    part = networks.sort_values(score.name)
     part = part.iloc[evenly(len(part), MOST_POINTS)]
-    figure = blank(name.replace("_", " "), "final accuracy on test data")
+    figure = blank(name.replace("_", " "), f"final {score.axis}")
     figure.add_scatter(
         x=part[name],
-        y=as_float32(part["accuracy"]),
+        y=as_float32(part[score.name]),
         mode="markers",
         marker={"color": palette.TOKENS["accent"][0], "size": 5, "opacity": 0.6},
         text=[escape(str(network)) for network in part.index],
-        hovertemplate="<b>%{text}</b><br>%{x}<br>accuracy %{y:.2%}<extra></extra>",
+        hovertemplate=f"<b>%{{text}}</b><br>%{{x}}<br>{hover_title(score.words)} {score.hover('y')}<extra></extra>",
     )
-    figure.update_yaxes(tickformat=".0%")
+    figure.update_yaxes(tickformat=score.tickformat)
     if spans_decades(networks[name]):
         figure.update_xaxes(type="log", dtick=1)
     return figure

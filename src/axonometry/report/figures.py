@@ -12,6 +12,7 @@ import numpy as np
 
 from axonometry.report import palette
 from axonometry.report.axes import add_band, as_float32, blank, escape, evenly, hover_title, wrapped
+from axonometry.report.score import ACCURACY, Score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +41,7 @@ def against_accuracy(
     log: bool = False,
     step: str = "step",
     kinds: Mapping[object, str] | None = None,
+    score: Score = ACCURACY,
 ) -> go.Figure:
     """One dot a network at its last step, its path behind it, and an animation frame for each step.
 
@@ -49,14 +51,15 @@ def against_accuracy(
         log: Whether the value's axis is logarithmic.
         step: Name of a step, such as epoch.
         kinds: A kind of each network, at most as many as :data:`SYMBOLS`; shown as the shape of its dot.
+        score: What is in the column accuracy.
 
     Returns:
         The figure; its frames are named after the steps.
     """
     values = values.dropna(subset=["accuracy", "value"]).sort_values(["network", "step"])
     last = values.groupby("network").tail(1).sort_values("accuracy")
-    figure = blank("accuracy on test data", y)
-    figure.update_xaxes(tickformat=".0%")
+    figure = blank(score.axis, y)
+    figure.update_xaxes(tickformat=score.tickformat)
     if log:
         figure.update_yaxes(type="log", exponentformat="power")
     if values.empty:
@@ -84,7 +87,9 @@ def against_accuracy(
             **({"symbol": [symbols(kinds)[kinds[name]] for name in dots["network"]]} if kinds else {}),
         },
         text=[escape(f"{name} ({kinds[name]})" if kinds else str(name)) for name in dots["network"]],
-        hovertemplate="<b>%{text}</b><br>accuracy %{x:.2%}<br>" + hover_title(y) + " %{y:.4g}<extra></extra>",
+        hovertemplate=f"<b>%{{text}}</b><br>{hover_title(score.words)} {score.hover('x')}<br>"
+        + hover_title(y)
+        + " %{y:.4g}<extra></extra>",
     )
     drawn = values[values["network"].isin(dots["network"])]
     figure.frames = _frames(drawn, list(dots["network"]), trace=len(figure.data) - 1, step=step)

@@ -19,66 +19,80 @@ MOST_ROWS = 300
 
 
 def population_page(
-    population: Population, *, edges: Sequence[float] | None = None, title: str = "", command: str = ""
+    population: Population,
+    *,
+    edges: Sequence[float] | None = None,
+    title: str = "",
+    command: str = "",
+    score: str = "accuracy",
 ) -> Page:
     """The page of a population of one architecture.
 
     Args:
-        population: Finished runs.
+        population: Finished runs, trained here or recorded in an own loop.
         edges: Edges of the accuracy bins; round ones by default.
         title: Heading; by default the number of networks and the data set.
         command: The command that writes the page.
+        score: The scalar in the place of accuracy.
 
     Raises:
         AxonometryError: There is no run with a final accuracy, or the runs are of several architectures.
         RunError: A run is corrupt.
         MissingExtraError: plotly is not installed.
     """
-    found = study(population, edges=edges)
-    tabs = [Tab("Overview", _overview(found)), Tab("Over time", sections.measures_over_time(found))]
-    tabs.append(Tab("By accuracy", sections.by_accuracy(found)))
+    found = study(population, edges=edges, score=score)
+    tabs = [Tab("Overview", overview(found))]
+    times, bins = sections.measures_over_time(found), sections.by_accuracy(found)
+    tabs += [Tab("Over time", times)] if times else []
+    tabs += [Tab(f"By {found.score.words}", bins)] if bins else []
     if found.divergences:
         tabs.append(Tab("Divergence", sections.divergence_figures(found)))
-    tabs += [graph.network_tab(found.example), Tab("Networks", _networks(found))]
+    tabs += [graph.network_tab(found.example), Tab("Networks", (*networks_blocks(found), *absent_table(found.absent)))]
     tabs.append(definitions.tab(sections.defined(found)))
     dataset = found.common.get("dataset")
     return Page(
         title or f"{len(found.networks)} networks" + (f" trained on {dataset}" if dataset else ""),
         _subtitle(found),
         tuple(tabs),
-        _facts(found),
+        page_facts(found),
         command,
     )
 
 
 def story(found: Study) -> Figure:
-    """Layer fluctuation against accuracy, one dot a network, with the networks' paths in training."""
+    """Layer fluctuation against accuracy, one dot a network, with the networks' paths in training.
+
+    Of runs without fluctuation it is the measure that was recorded first.
+    """
     panels = []
+    metric, statistic = found.leading or ("layer_fluctuation", "value")
     choice, kinds = found.kinds
     shapes = " ".join(f"{figures.SYMBOLS[symbol]} {kind}" for kind, symbol in figures.symbols(kinds).items())
-    for group in found.groups:
-        values = found.with_accuracy("layer_fluctuation", group)
-        rho, n = association(found, "layer_fluctuation", group)
+    for group in found.measured_groups(metric, statistic):
+        values = found.with_accuracy(metric, group, statistic)
+        rho, n = association(found, metric, group, statistic)
         figure = figures.against_accuracy(
             values,
-            y=definitions.axis("layer_fluctuation"),
+            y=definitions.axis(metric, statistic),
             log=figures.spans_decades(values["value"]),
             step=found.step_name,
             kinds=kinds,
+            score=found.score,
         )
         remark = f"ρ = {rho:+.2f} over {n} networks" if n > 2 else f"n = {n}"
         panels.append(Panel(figure, group, f"{remark} · {choice}: {shapes}" if kinds else remark))
+    words, score = definitions.axis(metric, statistic).split(" (")[0], found.score.words
     caption = (
         f"Each dot is a network after its last {found.step_name}; the line is its path in training. Colour shows final "
-        "accuracy. Choose a layer above; press play for an animation over training. ρ is Spearman's rank correlation "
-        "of "
-        "fluctuation with accuracy over the networks." + _warning(found)
+        f"{score}. Choose a layer above; press play for an animation over training. ρ is Spearman's rank correlation "
+        f"of {'fluctuation' if metric == 'layer_fluctuation' else words} with {score} over the networks."
+        + _warning(found)
     )
     return Figure(
-        "Layer fluctuation against accuracy",
+        f"{words[0].upper()}{words[1:]} against {score}",
         tuple(panels),
         caption,
-        definitions.definition("layer_fluctuation"),
+        definitions.definition(metric),
         arrangement="switch",
         chosen=min(1, len(panels) - 1),
     )
@@ -113,23 +127,29 @@ def association(found: Study, metric: str, group: str, statistic: str = "value")
     return float(rho), len(ranks)
 
 
-def _overview(found: Study) -> tuple[Block, ...]:
-    accuracy = found.networks["accuracy"]
-    low, high = accuracy.quantile([0.1, 0.9])
+def overview(found: Study) -> tuple[Block, ...]:
+    """What a page shows first: numbers, the leading measure against accuracy, ranks, accuracy over time."""
+    values, score = found.networks[found.score.name], found.score
+    low, high = values.quantile([0.1, 0.9])
+    across = f"{100 * low:.0f}–{100 * high:.0f}%" if score.share else f"{score.text(low)}–{score.text(high)}"
     highlights = {
-        "networks": len(accuracy),
-        "median final accuracy": f"{accuracy.median():.1%}",
-        "10%–90% range of final accuracy": f"{100 * low:.0f}–{100 * high:.0f}%",
+        "networks": len(values),
+        f"median final {score.words}": score.text(values.median()),
+        f"10%–90% range of final {score.words}": across,
         **{name: value for name, value in graph.totals(found.example).items() if name in {"neurons", "links"}},
     }
-    return Facts(highlights, prominent=True), story(found), _ranks(found), sections.accuracy_over_time(found)
+    blocks: list[Block] = [Facts(highlights, prominent=True)]
+    blocks += [story(found)] if found.leading else []
+    blocks += [_ranks(found)] if found.measured_groups("layer_fluctuation") else []
+    return (*blocks, sections.accuracy_over_time(found))
 
 
 def _ranks(found: Study) -> Table:
     """Rank correlation of each layer's measures with accuracy."""
     rows = []
     medians = found.tracked_last("layer_fluctuation").groupby(["group", "bin"], observed=True)["value"].median()
-    for group in found.example.groups:
+    measured = found.measured_groups("layer_fluctuation")
+    for group in (group for group in found.example.groups if group.name in measured):
         rho, n = association(found, "layer_fluctuation", group.name)
         strength, _ = association(found, "node_strength", group.name, "mean")
         lowest, highest = (medians.get((group.name, name)) for name in (found.bins[0], found.bins[-1]))
@@ -144,13 +164,14 @@ def _ranks(found: Study) -> Table:
         "networks",
     )
     caption = (
-        "ρ is Spearman's rank correlation with final accuracy over the networks: 1 for an increasing, −1 for a "
-        "decreasing and 0 for no monotonic relation."
+        f"ρ is Spearman's rank correlation with final {found.score.words} over the networks: 1 for an increasing, −1 "
+        "for a decreasing and 0 for no monotonic relation."
     )
     return Table(columns, tuple(rows), "By layer, at the last step", caption)
 
 
-def _networks(found: Study) -> tuple[Block, ...]:
+def networks_blocks(found: Study) -> tuple[Block, ...]:
+    """Configurations, accuracy by choice, and the table of all networks."""
     table = found.networks
     scalars = [name for name in table if name not in (*found.configured, "bin")]
     columns = [*found.differing, *scalars]
@@ -158,7 +179,8 @@ def _networks(found: Study) -> tuple[Block, ...]:
     blocks: list[Block] = [Facts(found.common | found.software, "Common configuration")]
     blocks += sections.by_choice(found)
     count = f"{len(shown)} of {len(table)} over all accuracies" if len(shown) < len(table) else f"All {len(table)}"
-    caption = f"{count}, the most accurate first. Click a column head to sort."
+    first = "the most accurate" if found.score.name == "accuracy" else f"the greatest {found.score.words}"
+    caption = f"{count}, {first} first. Click a column head to sort."
     return (*blocks, Table.of(shown, title="Networks", caption=caption))
 
 
@@ -170,7 +192,18 @@ def _subtitle(found: Study) -> str:
     return f"{words[0].upper()}{words[1:]}. {differences}"
 
 
-def _facts(found: Study) -> dict[str, object]:
+def absent_table(absent: tuple[tuple[str, str], ...]) -> tuple[Block, ...]:
+    """The runs that a page does not show, by name; no table where it shows all.
+
+    Args:
+        absent: Each with why.
+    """
+    caption = f"{len(absent)} runs are not on this page."
+    return (Table(("run", "why"), absent, "Left out", caption),) if absent else ()
+
+
+def page_facts(found: Study) -> dict[str, object]:
+    """The foot of a page: what was trained, when, with which software; how many runs are not shown."""
     facts: dict[str, object] = {
         name: found.common[name] for name in ("dataset", "family", "size") if found.common.get(name)
     }
@@ -180,7 +213,7 @@ def _facts(found: Study) -> dict[str, object]:
     if any(away.values()):
         facts["not shown"] = ", ".join(f"{count} {words}" for words, count in away.items() if count)
     if found.left_out:
-        facts["left out"] = f"{found.left_out} without an accuracy"
+        facts["left out"] = f"{found.left_out} without an {found.score.words}"
     written = max(path.stat().st_mtime for path in found.example.folder.iterdir())
     facts["trained"] = f"{datetime.fromtimestamp(written):%Y-%m-%d}"
     return facts | {name: found.software[name] for name in ("axonometry", "torch") if name in found.software}

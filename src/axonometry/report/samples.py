@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from axonometry.metrics.links import LinkConvention
     from axonometry.populations import AccuracyBin, Population
     from axonometry.program import NeuralGraph
+    from axonometry.trajectory import Trajectory
 
 MOST_NETWORKS = 30
 """Networks of a bin whose weights are read, evenly spaced over the bin's accuracies."""
@@ -59,7 +60,8 @@ def of_bins(population: Population, bins: Mapping[str, AccuracyBin]) -> tuple[Sa
         chosen = [kept[i] for i in evenly(len(kept), MOST_NETWORKS)]
         read[label] = len(chosen)
         for name in chosen:
-            for place, values in of_graph(population.graph(name)).items():
+            of = of_graph(population.graph(name)) if population.has_graph(name) else of_snapshot(population.runs[name])
+            for place, values in of.items():
                 parts[place][label].append(values)
     return {p: {label: np.concatenate(found) for label, found in by.items()} for p, by in parts.items()}, read
 
@@ -80,6 +82,25 @@ def of_graph(
         for metric, values in measures.items()
         for group, tensor in values.items()
     }
+
+
+def of_snapshot(run: Trajectory, most: int = MOST_VALUES) -> dict[tuple[str, str], NDArray[np.float32]]:
+    """The link weights of a run at its last step, without its network: the parameters as they are.
+
+    Batch norm is not folded in, and node strengths, which need the links, are not there.
+
+    Args:
+        run: A run that kept its weights.
+        most: Values of a synapse, as for :func:`of_graph`.
+
+    Raises:
+        RunError: The run is corrupt.
+    """
+    weights = run.snapshots[run.steps[-1]]
+    synapses = {synapse.parameter: synapse.name for synapse in reversed(run.synapses)}
+    there = {name: weights[parameter] for parameter, name in synapses.items() if parameter in weights}
+    names = [synapse.name for synapse in run.synapses if synapse.name in there]
+    return {("link_weights", name): drawn_values(there[name], most) for name in names}
 
 
 def density_curves(samples: Samples) -> pd.DataFrame:

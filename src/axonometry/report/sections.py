@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from axonometry.metrics import CATALOGUE
 from axonometry.report import definitions, distributions, figures, samples
 from axonometry.report.chance import chance_table
 from axonometry.report.page import Block, Figure, Key, Panel
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
     from axonometry.report.study import Study
 
 OF_SAMPLES = (
@@ -19,33 +23,44 @@ OF_SAMPLES = (
 """Figures of networks that ran on samples: metric, statistic, title."""
 
 
+ALWAYS = ("layer_fluctuation", "node_strength", "link_weights")
+"""Measures whose definitions a page always has: its densities are of two of them."""
+SHOWN = (
+    ("layer_fluctuation", "value", "Layer fluctuation over time"),
+    ("node_strength", "mean", "Node strength over time"),
+)
+
+
 def defined(found: Study) -> list[str]:
     """The measures on the page, in the order of its definitions."""
-    live = [metric for metric, *_ in OF_SAMPLES if metric in found.example.description.measures]
-    return list(dict.fromkeys(["layer_fluctuation", "node_strength", "link_weights", *live]))
+    recorded = found.example.description.measures
+    return [name for name in dict.fromkeys([*ALWAYS, *recorded]) if name in ALWAYS or name in recorded]
 
 
 def accuracy_over_time(found: Study) -> Figure:
     """Accuracy over time by final accuracy."""
-    values = found.carried("accuracy")
-    figure = figures.over_time(values, y="accuracy on test data", percent=True, step=found.step_name)
-    caption = f"Test accuracy over training, by final accuracy. {_band(found)}"
-    return Figure("Accuracy over time", (Panel(figure),), caption, legend=legend(found), arrangement="wide")
+    values, score = found.carried(found.score.name), found.score
+    figure = figures.over_time(values, y=score.axis, percent=score.share, step=found.step_name)
+    subject = "Test accuracy" if score.name == "accuracy" else _capital(score.words)
+    caption = f"{subject} over training, by final {score.words}. {_band(found)}"
+    return Figure(
+        f"{_capital(score.words)} over time", (Panel(figure),), caption, legend=legend(found), arrangement="wide"
+    )
 
 
 def measures_over_time(found: Study) -> tuple[Block, ...]:
     """Loss, fluctuation, mean strength, spread of the weights, and measures of samples over time."""
-    blocks = [
-        _over_time(found, "layer_fluctuation", "value", found.groups, "Layer fluctuation over time"),
-        _over_time(found, "node_strength", "mean", found.groups, "Node strength over time"),
-        _over_time(found, "link_weights", "std", found.synapses, "Spread of the link weights over time"),
+    measured = [
+        _over_time(found, metric, statistic, found.measured_groups(metric, statistic), title)
+        for metric, statistic, title in (*SHOWN, *OF_SAMPLES, *_further(found))
+        if found.measured_groups(metric, statistic)
     ]
-    for metric, statistic, title in OF_SAMPLES:
-        measured = [group for group in found.groups if len(found.tracked(metric, group, statistic))]
-        if measured:
-            blocks.append(_over_time(found, metric, statistic, measured, title))
+    blocks: list[Block] = [*measured]
+    if found.synapses:
+        title = "Spread of the link weights over time"
+        blocks.insert(min(2, len(measured)), _over_time(found, "link_weights", "std", found.synapses, title))
     loss = found.carried("loss").dropna()
-    if len(loss):
+    if len(loss) and found.score.name != "loss":
         figure = figures.over_time(loss, y="loss on test data (nats)", step=found.step_name)
         blocks.append(
             Figure("Loss over time", (Panel(figure),), _band(found), legend=legend(found), arrangement="wide")
@@ -57,20 +72,15 @@ def by_accuracy(found: Study) -> tuple[Block, ...]:
     """Fluctuation, node strength and link weights by accuracy bin."""
     last = found.tracked_last("layer_fluctuation")
     panels = []
-    for group in found.groups:
+    for group in found.measured_groups("layer_fluctuation"):
         values = last[last["group"] == group]
         log = figures.spans_decades(values["value"])
-        panels.append(Panel(distributions.by_bin(values, y=definitions.axis("layer_fluctuation"), log=log), group))
+        panels.append(Panel(_by_bin(found, values, log=log), group))
     caption = "Each dot is a network at its last step; the box is the interquartile range of its bin, with the median."
     caption += f" Layer fluctuation in the {definitions.convention('layer_fluctuation')}."
-    fluctuation = Figure(
-        "Layer fluctuation by accuracy",
-        tuple(panels),
-        caption,
-        definitions.definition("layer_fluctuation"),
-        legend(found),
-    )
-    return (fluctuation, *_densities(found))
+    title, of = f"Layer fluctuation by {found.score.words}", definitions.definition("layer_fluctuation")
+    fluctuation = [Figure(title, tuple(panels), caption, of, legend(found))] if panels else []
+    return (*fluctuation, *_densities(found))
 
 
 def divergence_figures(found: Study) -> tuple[Block, ...]:
@@ -79,11 +89,11 @@ def divergence_figures(found: Study) -> tuple[Block, ...]:
     for metric, name in (("node_strength", "Node strength"), ("link_weights", "Link weights")):
         if any(of == metric for of, _ in found.divergences):
             caption = (
-                "Jeffreys divergence, in nats, between the densities of two accuracy bins: 0 for equal densities. "
-                f"Colours run from 0 to each layer's maximum. {_pooled(found)}"
+                f"Jeffreys divergence, in nats, between the densities of two {found.score.words} bins: 0 for equal "
+                f"densities. Colours run from 0 to each layer's maximum. {_pooled(found)}"
             )
             panels = distributions.divergence_panels(found.divergences, metric)
-            title = f"{name}: divergence between accuracy bins"
+            title = f"{name}: divergence between {found.score.words} bins"
             blocks += [Figure(title, panels, caption, definitions.divergence())]
             blocks += chance_table(found.chance, metric)
     return tuple(blocks)
@@ -103,11 +113,15 @@ def by_choice(found: Study) -> list[Block]:
     caption = "Each dot is a network; boxes are the interquartile range for the same choice, with the median."
     blocks: list[Block] = []
     if short:
-        panels = [Panel(distributions.by_value(found.networks, name), name.replace("_", " ")) for name in short]
-        blocks.append(Figure("Accuracy by choice", tuple(panels), caption))
+        panels = [
+            Panel(distributions.by_value(found.networks, name, found.score), name.replace("_", " ")) for name in short
+        ]
+        blocks.append(Figure(f"{_capital(found.score.words)} by choice", tuple(panels), caption))
     for name in long:
-        panel = Panel(distributions.by_value(found.networks, name))
-        blocks.append(Figure(f"Accuracy by {name.replace('_', ' ')}", (panel,), caption, arrangement="wide"))
+        panel = Panel(distributions.by_value(found.networks, name, found.score))
+        blocks.append(
+            Figure(f"{_capital(found.score.words)} by {name.replace('_', ' ')}", (panel,), caption, arrangement="wide")
+        )
     return blocks
 
 
@@ -134,19 +148,43 @@ def _over_time(found: Study, metric: str, statistic: str, groups: list[str], tit
 
 def _densities(found: Study) -> list[Block]:
     blocks: list[Block] = []
-    for metric, title in (("node_strength", "Node strength by accuracy"), ("link_weights", "Link weights by accuracy")):
+    for metric, name in (("node_strength", "Node strength"), ("link_weights", "Link weights")):
+        title = f"{name} by {found.score.words}"
         panels = distributions.density_panels(found.densities, found.bins, metric)
         if panels:
-            caption = f"Density of all values of a layer, pooled over the networks of an accuracy bin. {_pooled(found)}"
+            caption = (
+                f"Density of all values of a layer, pooled over the networks of {_one(found)} bin. {_pooled(found)}"
+            )
             blocks.append(Figure(title, panels, caption, definitions.definition(metric), legend(found, found.read)))
     return blocks
 
 
 def _band(found: Study) -> str:
-    words = "The line is the median over the networks of an accuracy bin, the band their interquartile range."
+    words = f"The line is the median over the networks of {_one(found)} bin, the band their interquartile range."
     return words + (" Networks whose training has ended keep their last value." if found.lengths_differ else "")
 
 
 def _pooled(found: Study) -> str:
     most = f"At most {samples.MOST_NETWORKS} networks of a bin, at their last step"
     return f"{most}, and at most {samples.MOST_VALUES:,} values of each layer."
+
+
+def _further(found: Study) -> list[tuple[str, str, str]]:
+    """Measures that a page has no figure of its own for: metric, statistic, title."""
+    shown = {metric for metric, *_ in (*SHOWN, *OF_SAMPLES)} | {"link_weights"}
+    names = [name for name in found.example.description.measures if name in CATALOGUE and name not in shown]
+    titles = {name: f"{_capital(CATALOGUE[name].title)} over time" for name in names}
+    return [(name, statistic, titles[name]) for name in names for statistic in ("value", "mean")]
+
+
+def _by_bin(found: Study, values: pd.DataFrame, *, log: bool) -> go.Figure:
+    return distributions.by_bin(values, y=definitions.axis("layer_fluctuation"), log=log, score=found.score)
+
+
+def _one(found: Study) -> str:
+    """The score's name behind its article."""
+    return f"{'an' if found.score.words[:1] in 'aeiou' else 'a'} {found.score.words}"
+
+
+def _capital(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}"

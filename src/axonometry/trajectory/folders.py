@@ -40,11 +40,17 @@ def run_folders(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise RunError(f"no such folder: {folder}", "", "Check the path")
+    found = runs_in(folder)
+    if not found:
+        raise RunError(f"no runs in {folder}", "", "Train some with: axonometry runs train")
+    return found
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The same, of a folder that may hold none."""
     found = []
     for place, subfolders, files in os.walk(folder):
         if DESCRIPTION in files:
             found.append(Path(place))
             subfolders.clear()  # a run holds no runs
-    if not found:
-        raise RunError(f"no runs in {folder}", "", "Train some with: axonometry runs train")
     return sorted(found)

@@ -32,6 +32,7 @@ from axonometry.trajectory.choices import (
     warn_of_extra_state,
 )
 from axonometry.trajectory.fields import short
+from axonometry.trajectory.network import noted_inputs, noted_network
 from axonometry.trajectory.optimizers import Stateful, load_states, optimizer_classes, optimizer_states, other_optimizer
 from axonometry.trajectory.place import RunPlace
 from axonometry.trajectory.state import own_copies, random_state, random_state_kept, set_random_state, write_state
@@ -86,6 +87,8 @@ class Recorder:
         planned_steps: How many steps the whole training will record, 11 for the initial network and ten epochs. A run
             that is closed with fewer counts as stopped early, and no prediction takes its accuracy for the final one.
         resume: Whether to resume the run that the folder holds, if it holds one.
+        network: Where the model's code is, as ``nets.py:Net``: a module, or a class or function whose parameters are
+            keys of the configuration. Commands rebuild the network from it where they are told to; it is checked now.
 
     Raises:
         ConfigurationError: A measure or a layer does not exist, a measure needs samples and there are none, or there is
@@ -109,6 +112,7 @@ class Recorder:
         samples: Samples | None = None,
         planned_steps: SupportsIndex | None = None,
         resume: bool = False,
+        network: str | None = None,
     ) -> None:
         self.folder = Path(folder)
         self._model = unwrapped(model)
@@ -121,7 +125,11 @@ class Recorder:
             self._graph, measures=measures, layers=layers, keep_weights=keep_weights, configuration=configuration
         )
         description = replace(
-            description, tensors=shapes(state_tensors(self._model)), planned_steps=planned(planned_steps)
+            description,
+            tensors=shapes(state_tensors(self._model)),
+            planned_steps=planned(planned_steps),
+            inputs=noted_inputs(example_inputs),
+            network=noted_network(self._model, network, configuration),
         )
         self._samples = samples
         with random_state_kept():

@@ -72,6 +72,9 @@ class Description:
         tensors: Shapes of the state dict's tensors; None in runs that were recorded before they were noted.
         operations: The calls that the forward pass consists of, in order; None likewise.
         optimizers: Classes of what was recorded to resume from, by name; None where nothing was, or likewise.
+        inputs: Type (dtype) and shape of each example input; None where one is not a tensor, or likewise.
+        network: Where the network's code is (place, as ``nets.py:Net``) and the SHA-256 of its file (sha256); None
+            where it is not known, or likewise.
     """
 
     groups: tuple[Group, ...]
@@ -91,6 +94,8 @@ class Description:
     tensors: dict[str, tuple[int, ...]] | None = None
     operations: tuple[str, ...] | None = None
     optimizers: dict[str, str] | None = None
+    inputs: tuple[dict[str, Any], ...] | None = None
+    network: dict[str, str] | None = None
 
 
 def describe(
@@ -213,7 +218,8 @@ def resumed(recorded: Description, now: Description, folder: Path) -> Descriptio
         )
     known = recorded.software if now.software[0] in recorded.software else recorded.software + now.software
     planned = recorded.planned_steps if now.planned_steps is None else now.planned_steps
-    noted = {name: getattr(recorded, name) or getattr(now, name) for name in ("tensors", "operations")}
+    later = ("tensors", "operations", "inputs", "network")
+    noted = {name: getattr(recorded, name) or getattr(now, name) for name in later}
     return replace(recorded, software=known, planned_steps=planned, **noted)
 
 
@@ -259,11 +265,13 @@ def _checked(content: dict[str, Any]) -> Description:
     if found.samples is not None:
         fitting(found.samples.get("count"), int, "samples.count")
         fitting(found.samples.get("sha256"), str, "samples.sha256")
+    for name in ("place", "sha256") if found.network is not None else ():
+        fitting((found.network or {}).get(name), str, f"network.{name}")
     return found
 
 
 _LATER = {
-    **dict.fromkeys(("samples", "planned_steps", "tensors", "operations", "optimizers")),
+    **dict.fromkeys(("samples", "planned_steps", "tensors", "operations", "optimizers", "inputs", "network")),
     "stopped": False,
 }
 """What fields that older runs lack stand for."""
