@@ -34,7 +34,7 @@ def report_command(
     """
     with terminal.progress("Opening runs") as move:
         from axonometry.populations import load_population
-        from axonometry.report.runs import architectures, runs_page
+        from axonometry.report.runs import by_architecture, runs_page
         from axonometry.report.study import scored
         from axonometry.trajectory.folders import run_folders
 
@@ -43,7 +43,7 @@ def report_command(
         known, absent = scored(population, score)
         move(0, len(known), f"Writing {report}")
         runs_page(population, edges=edge, command=_command(folder, report, score, network), score=score).write(report)
-    facts = {"runs": len(known), "architectures": len(architectures(population, list(known.index)))}
+    facts = {"runs": len(known), "architectures": len(by_architecture(population, list(known.index)))}
     if as_json:
         left_out = [{"run": name, "why": why} for name, why in absent]
         terminal.show_json({"report": report, "score": score, **facts, "left_out": left_out})

@@ -40,7 +40,7 @@ def runs_page(
         MissingExtraError: plotly is not installed.
     """
     known, absent = scored(population, score)
-    parts = architectures(population, list(known.index))
+    parts = by_architecture(population, list(known.index))
     if len(parts) == 1:
         page = population_page(population, edges=edges, command=command, score=score)
         return replace(page, tabs=(_remarked(page.tabs[0], population, parts[0]), *page.tabs[1:]))
@@ -57,7 +57,7 @@ def runs_page(
     return Page(f"{len(known)} networks", subtitle, (*tabs, definitions.tab(shown)), facts, command)
 
 
-def architectures(population: Population, names: Sequence[str]) -> list[list[str]]:
+def by_architecture(population: Population, names: Sequence[str]) -> list[list[str]]:
     """The runs by architecture, those of which there are most first.
 
     Args:
