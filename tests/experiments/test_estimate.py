@@ -19,7 +19,9 @@ def test_estimates_in_cells() -> None:
 def test_differences_are_taken_seed_by_seed() -> None:
     gap = paired_estimate({0: 0.2, 1: 0.3, 2: 0.4}, {2: 0.3, 1: 0.2})
     assert (gap.value, gap.n) == (pytest.approx(0.1), 2)
-    assert gap.high - gap.low == pytest.approx(0, abs=1e-9)
+    assert math.isnan(gap.low)  # both differences are 0.1: that is no interval of zero width
+    varied = paired_estimate({0: 0.2, 1: 0.3, 2: 0.45}, {2: 0.3, 1: 0.2})
+    assert varied.high - varied.low == pytest.approx(2 * 12.7062 * 0.025, rel=1e-4)
 
 
 def test_draws_that_are_no_numbers_do_not_count() -> None:

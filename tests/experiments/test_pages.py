@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from axonometry.experiments import (
     Claim,
@@ -86,10 +88,10 @@ def test_cells_of_markdown_are_escaped_and_have_four_digits() -> None:
 def test_markdown_says_the_numbers() -> None:
     text = markdown(results(), figures="pictures")
     for words in (
-        "- It grows (section). **Holds here.** 0.123 [0.100, 0.200].",
-        "- ρ grows (section). **Holds here.** ρ by half.",
+        "- It grows (section). **Holds.** 0.123 [0.100, 0.200].",
+        "- ρ grows (section). **Holds.** ρ by half.",
         "Not run in this call: skipped.",
-        "| It grows | **holds here** | 0.123 [0.100, 0.200] |",
+        "| It grows | **holds** | – | 0.123 [0.100, 0.200]. |",
         "![Growth](pictures/section-1.svg)",
         "![Growth](pictures/section-2.svg)",
         "| x | 0.123 [0.100, 0.200] |\n| y | 0.1235 |",
@@ -101,9 +103,9 @@ def test_the_page_begins_with_the_claims_and_their_numbers() -> None:
     page = results_page(results())
     tiles, claims, not_run, _, how = page.tabs[0].blocks
     assert isinstance(tiles, Facts)
-    assert tiles.items == {"networks": 4, "conditions": 2, "holds here": 2}
+    assert tiles.items == {"networks": 4, "conditions": 2, "holds": 2}
     assert isinstance(claims, Table)
-    assert claims.rows[0] == ("holds here", "It grows", "0.123 [0.100, 0.200]", "section")
+    assert claims.rows[0] == ("holds", "It grows", "0.123 [0.100, 0.200].", "–", "section")
     assert isinstance(not_run, Prose)
     assert not_run.text == "Not run in this call: skipped."
     assert isinstance(how, Prose)
@@ -111,12 +113,13 @@ def test_the_page_begins_with_the_claims_and_their_numbers() -> None:
     assert page.facts == {"scale": "tiny", "networks": 4, "seconds": 120}
     said = page.tabs[1].blocks[1]
     assert isinstance(said, Facts)
-    assert said.items["It grows"] == "Holds here. 0.123 [0.100, 0.200]."
+    assert said.items["It grows"] == "Holds. 0.123 [0.100, 0.200]."
 
 
 def test_json_says_everything() -> None:
     found = json.loads(json.dumps(plain(results())))
     estimate = {"value": 0.123456, "low": 0.1, "high": 0.2, "n": 9, "unit": "seeds"}
+    estimate |= {"within": [-math.inf, math.inf], "df": 0}
     said = {name: found[name] for name in ("experiment", "title", "scale", "networks", "trained", "seconds", "not_run")}
     assert said == {
         **{"experiment": "growing", "title": "What grows?", "scale": "tiny", "networks": 4, "trained": 3},
@@ -124,9 +127,9 @@ def test_json_says_everything() -> None:
     }
     (only,) = found["sections"]
     assert (only["name"], only["title"], only["setup"]) == ("section", "Does it grow?", "Little.")
-    assert only["claims"][1] == {
-        **{"words": "ρ grows", "verdict": "holds here", "evidence": [estimate], "numbers": "ρ by half"}
-    }
+    said = {"words": "ρ grows", "verdict": "holds", "evidence": [estimate], "numbers": "ρ by half", "power": ""}
+    assert only["claims"][1].items() >= said.items()
+    assert only["claims"][1]["p"] == pytest.approx(2 * stats.norm.sf(1.96 * 0.123456 / 0.023456), rel=1e-3)
     assert only["tables"][0]["rows"] == [["x", estimate], ["y", 0.123456]]
     assert "figures" not in only
     assert found["conditions"][0]["median"] == 0.3456

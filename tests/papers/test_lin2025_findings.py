@@ -118,7 +118,7 @@ def test_lmap_finds_where_they_part() -> None:
         lambda n: 0.1 if n >= 6000 else 0.0,
         lambda n, kind: [0.0, 2.0, 1.5 if kind == "tanh" and n == 60_000 else 1.9],
     )
-    assert list(verdicts(found).values()) == ["holds here"] * 5
+    assert list(verdicts(found).values()) == ["holds"] * 5
     (parting,) = [one.numbers for one in found.claims if "critical" in one.words]
     assert parting.endswith("L-Map: 6,000, 6,000, 6,000; linear network: 6,000, 6,000, 6,000")
 
@@ -130,16 +130,16 @@ def test_a_gap_that_closes_again_is_no_parting() -> None:
 
 def test_lmap_refutes_too() -> None:
     said = verdicts(lmap_section(lambda n: 0.1, lambda n, kind: [3.0, 2.0, 1.0 if kind == "identity" else 2.0]))
-    assert said["For small training sets all three are equally accurate"] == "does not hold here"
-    assert said["With 600 images the rank distributions of tanh and linear network coincide"] == "does not hold here"
+    assert said["For small training sets all three are equally accurate"] == "contradicted"
+    assert said["With 600 images the rank distributions of tanh and linear network coincide"] == "contradicted"
     steeper = "With 60,000 images the linear network's rank distribution is steeper"
-    assert said[steeper] == "does not hold here"
+    assert said[steeper] == "contradicted"
     assert said["The gradient rises while the network begins to learn, then falls"] == "undecided"
 
 
 def test_lmap_networks_that_never_part() -> None:
     found = lmap_section(lambda n: 0.0, lambda n, kind: [0.0, 1.0])
-    assert verdicts(found)["They part at the same critical number of images"] == "does not hold here"
+    assert verdicts(found)["They part at the same critical number of images"] == "contradicted"
     assert any("never, never, never" in one.numbers for one in found.claims)
 
 
@@ -162,10 +162,10 @@ def test_phases_compare_the_learning_rates() -> None:
     steep_first, flat = [3.0, 3, 3, 1, 1, 1], [0.0] * 6
     late = [1.0, 1, 1, 3, 3, 3]
     holds = phases_section((0.90, 1.2), (0.95, 1.0), [flat, steep_first, late])
-    assert list(verdicts(holds).values()) == ["holds here"] * 4
+    assert list(verdicts(holds).values()) == ["holds"] * 4
     # The faster one is more accurate with the higher gradient; early layers are never the steeper ones.
     fails = phases_section((0.90, 0.2), (0.95, 0.4), [[0.0, 0, 0, 1, 1, 1], [0.1, 0, 0, 2, 2, 2]])
-    assert list(verdicts(fails).values())[:3] == ["does not hold here"] * 3
+    assert list(verdicts(fails).values())[:3] == ["contradicted"] * 3
     equal = phases_section((0.90, 0.2), (0.90, 0.4), [flat, late])
     assert next(iter(verdicts(equal).values())) == "undecided"
 
@@ -173,19 +173,19 @@ def test_phases_compare_the_learning_rates() -> None:
 def test_what_phases_measure_to_the_digit() -> None:
     steep_first, flat, late = [3.0, 3, 3, 1, 1, 1], [0.0] * 6, [1.0, 1, 1, 3, 3, 3]
     rates, _, reversal, _ = phases_section((0.90, 1.2), (0.92, 1.0), [flat, steep_first, late]).claims
-    assert rates.verdict == "holds here"  # a difference is a difference, however small
+    assert rates.verdict == "holds"  # a difference is a difference, however small
     assert "accuracy 0.020 [0.020, 0.020], first layer's gradient −0.200 [" in rates.numbers  # the greater rate's less
     assert "at most 2.000 [2.000, 2.000], at the end −" in reversal.numbers  # three layers at either end
     # What is steep at the beginning, before any update, is no phase.
     *_, reversal, _ = phases_section((0.90, 1.5), (0.95, 1.7), [steep_first, late]).claims
-    assert reversal.verdict == "does not hold here"
+    assert reversal.verdict == "contradicted"
     only_up = phases_section((0.90, 2.0), (0.95, 2.2), [flat, late]).claims[-1]
     assert only_up.verdict == "undecided"  # it rises, and never falls
 
 
 def test_the_best_depth_may_be_8() -> None:
     eight = depth_section(lambda width: 8, lambda d: 0.5 + d / 100, lambda d: 2 - d / 100)
-    assert verdicts(eight)["The most accurate networks have 6 to 8 layers"] == "holds here"
+    assert verdicts(eight)["The most accurate networks have 6 to 8 layers"] == "holds"
 
 
 def test_a_gap_below_0_is_no_parting() -> None:
@@ -223,7 +223,7 @@ def depth_section(
 
 def test_depth_finds_the_optimum_and_the_trends() -> None:
     found = depth_section(lambda width: 6, lambda d: 0.5 + d / 100, lambda d: 2 - d / 100)
-    assert list(verdicts(found).values()) == ["holds here"] * 5 + ["undecided"]
+    assert list(verdicts(found).values()) == ["holds"] * 5 + ["undecided"]
     (optimum,) = [one.numbers for one in found.claims if "6 to 8" in one.words]
     assert "width 32, he: 6, 6, 6" in optimum
     assert "width 128, torch: 6, 6, 6" in optimum
@@ -234,7 +234,7 @@ def test_depth_refutes_too_and_leaves_untrained_networks_out() -> None:
     found = depth_section(
         lambda width: 1 if width == 32 else 30, lambda d: 2 - d / 100 if d < 100 else 9, lambda d: d / 100
     )
-    assert list(verdicts(found).values())[:4] == ["does not hold here"] * 4
+    assert list(verdicts(found).values())[:4] == ["contradicted"] * 4
 
 
 def test_flat_minima_compare_the_batches() -> None:
@@ -247,8 +247,8 @@ def test_flat_minima_compare_the_batches() -> None:
 
         return verdicts(flat_minima(measurements("flat-minima", rows)))
 
-    assert set(found(1.0).values()) == {"holds here"}
-    assert list(found(-1.0).values()) == ["does not hold here"] * 4 + ["holds here"] * 2
+    assert set(found(1.0).values()) == {"holds"}
+    assert list(found(-1.0).values()) == ["contradicted"] * 4 + ["holds"] * 2
 
 
 STEPS = (0, 10, 100, 300, 1000, 3000)
@@ -290,7 +290,7 @@ def test_grokking_finds_the_jump() -> None:
     assert (jump.memorised, jump.step, jump.gained) == (100, 1000, pytest.approx(0.7))
     assert around(found) == [100, 1000, 3000]
     section = grokking(found)
-    assert list(verdicts(section).values()) == ["holds here"] * 6 + ["undecided"]
+    assert list(verdicts(section).values()) == ["holds"] * 6 + ["undecided"]
     assert "left to the full scale" in section.setup
 
 
@@ -298,7 +298,7 @@ def test_a_network_that_does_not_grok_has_no_jump() -> None:
     found = grokking_measurements(0.25)
     assert math.isinf(Jump.of(first_network(found)).step)
     said = verdicts(grokking(found))
-    assert [v for words, v in said.items() if "jumps long after" in words] == ["does not hold here"] * (len(said) - 4)
+    assert [v for words, v in said.items() if "jumps long after" in words] == ["contradicted"] * (len(said) - 4)
     never = grokking_measurements(0.25, known_at=10_000)
     jump = Jump.of(first_network(never))
     assert math.isinf(jump.memorised)
@@ -315,7 +315,7 @@ def test_a_jump_that_comes_at_once_is_not_late() -> None:
     assert Jump.of(table).step == 400
     assert not Jump.of(table).late
     assert [int(some["step"].iloc[0]) for some in around_jump(table)] == [300, 300, 3000]
-    assert next(iter(verdicts(grokking(grokking_measurements(0.9, known_at=1000))).values())) == "does not hold here"
+    assert next(iter(verdicts(grokking(grokking_measurements(0.9, known_at=1000))).values())) == "contradicted"
 
 
 def descent(errors: Callable[[int], float], train: Callable[[int], float], seeds: int = 3) -> dict[str, str]:
@@ -352,8 +352,8 @@ def test_double_descent_needs_a_peak_between_two_descents() -> None:
 
     claim = "The test error descends, rises to a peak, and descends again"
     said = descent(twice, lambda width: 1.0 if width >= 8 else 0.9)
-    assert list(said.values()) == ["holds here"] * 4
-    assert descent(lambda width: 1 / width, lambda width: 1.0 if width >= 8 else 0.9)[claim] == "does not hold here"
+    assert list(said.values()) == ["holds"] * 4
+    assert descent(lambda width: 1 / width, lambda width: 1.0 if width >= 8 else 0.9)[claim] == "contradicted"
     overfit = descent(lambda width: abs(math.log(width / 8)) / 10, lambda width: 1.0 if width >= 8 else 0.9)
     assert overfit[claim] == "undecided"
     assert descent(twice, lambda width: 0.5) == {"The test error descends twice": "undecided"}

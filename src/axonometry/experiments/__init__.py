@@ -5,6 +5,7 @@ printed, or written as Markdown, JSON or an HTML page, without a line of the exp
 ``examples/experiment.py``.
 """
 
+from axonometry.experiments.claims import Claim as Claim, Verdict as Verdict, joint as joint
 from axonometry.experiments.experiment import (
     Context as Context,
     Experiment as Experiment,
@@ -19,12 +20,9 @@ from axonometry.experiments.page import results_page as results_page
 from axonometry.experiments.plain import plain as plain
 from axonometry.experiments.running import Results as Results, run as run
 from axonometry.experiments.section import (
-    Claim as Claim,
     Section as Section,
-    Verdict as Verdict,
     cross_table as cross_table,
     in_words as in_words,
-    joint as joint,
     listed as listed,
 )
 from axonometry.report.charts import IntervalChart as IntervalChart, LineChart as LineChart
@@ -36,4 +34,7 @@ from axonometry.statistics import (
     mean_estimate as mean_estimate,
     paired_estimate as paired_estimate,
     rank_correlation as rank_correlation,
+    ratio_estimate as ratio_estimate,
+    repeated_folds_estimate as repeated_folds_estimate,
+    share_estimate as share_estimate,
 )

@@ -69,7 +69,7 @@ class Scale:
     """
 
     trials: Callable[[int], Sequence[Trial]]
-    seeds: int
+    seeds: int = 10
     about: str = ""
     titles: Mapping[str, str] = field(default_factory=dict)
     options: Any = None

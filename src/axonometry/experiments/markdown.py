@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from axonometry.cell_text import number
+from axonometry.experiments.claims import RULE, Claim
 from axonometry.experiments.running import QUANTILES, Results
-from axonometry.experiments.section import RULE, Claim, Section
+from axonometry.experiments.section import Section
 from axonometry.files import write_text
 from axonometry.report.charts import LineChart
 from axonometry.report.page import Table
+
+SMALLEST = 0.001
+"""p that is written with its digits."""
 
 
 def write_markdown(results: Results, path: str | Path, *, command: str = "") -> None:
@@ -58,7 +63,7 @@ def markdown(results: Results, *, command: str = "", figures: str = "figures") -
 def summary_lines(results: Results) -> list[str]:
     """A line a claim: its verdict, its words, its numbers; and what was not run."""
     lines = [
-        f"{claim.words} ({name}). **{claim.verdict.capitalize()}.** {sentence(claim.numbers)}"
+        f"{claim.words} ({name}). **{claim.verdict.capitalize()}.** {' '.join(said(claim))}"
         for name, section in results.sections.items()
         for claim in section.claims
     ]
@@ -102,7 +107,13 @@ def conditions_table(results: Results) -> Table:
 
 def outcome(claim: Claim) -> str:
     """A claim's verdict and numbers, as sentences."""
-    return f"{claim.verdict.capitalize()}. {sentence(claim.numbers)}"
+    return " ".join((f"{claim.verdict.capitalize()}.", *said(claim)))
+
+
+def said(claim: Claim) -> list[str]:
+    """Sentences: a claim's numbers, what an undecided one would have shown, and where the paper makes it."""
+    where = f"In the paper: {claim.maintained}" if claim.maintained else ""
+    return [sentence(words) for words in (claim.numbers, claim.power, where) if words]
 
 
 def sentence(words: str) -> str:
@@ -115,12 +126,25 @@ def sentence(words: str) -> str:
     return f"{first.upper() if first.isascii() else first}{words[1:]}" + ("." if words else "")
 
 
+def adjusted_p(claim: Claim) -> str:
+    """The p that decides a claim, adjusted for all claims of its page; a dash where no number does.
+
+    >>> adjusted_p(Claim("", "holds", adjusted=0.0000123)), adjusted_p(Claim("", "undecided"))
+    ('< 0.001', '–')
+    """
+    if math.isnan(claim.adjusted):
+        return "–"
+    return "< 0.001" if claim.adjusted < SMALLEST else f"{claim.adjusted:.3f}"
+
+
 def _section(name: str, section: Section, figures: str) -> Iterator[str]:
     yield f"## {section.title}"
     yield section.setup
     if section.claims:
-        rows = ((claim.words, f"**{claim.verdict}**", claim.numbers) for claim in section.claims)
-        yield markdown_table(("claim", "verdict", "numbers"), rows)
+        rows = [
+            (claim.words, f"**{claim.verdict}**", adjusted_p(claim), " ".join(said(claim))) for claim in section.claims
+        ]
+        yield markdown_table(("claim", "verdict", "p, adjusted", "numbers"), rows)
     for file, chart in _charts(name, section):
         yield f"![{chart.title}]({figures}/{file})"
         yield f"*{chart.title}: {chart.y}.* {chart.caption} Bands are the intervals.".replace("  ", " ")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from axonometry.experiments.markdown import conditions_table, outcome
+from axonometry.experiments.claims import RULE
+from axonometry.experiments.markdown import adjusted_p, conditions_table, outcome, said
 from axonometry.experiments.running import Results
-from axonometry.experiments.section import RULE, Section, counts
+from axonometry.experiments.section import Section, counts
 from axonometry.report import definitions
 from axonometry.report.charts import IntervalChart, LineChart
 from axonometry.report.page import Block, Facts, Page, Prose, Tab, Table
@@ -38,11 +39,11 @@ def _summary(results: Results) -> Iterator[Block]:
     facts = {"networks": results.networks, "conditions": len(results.conditions)}
     yield Facts(facts | counts(results.claims), prominent=True)
     rows = tuple(
-        (claim.verdict, _bare(claim.words), _bare(claim.numbers), name)
+        (claim.verdict, _bare(claim.words), _bare(" ".join(said(claim))), adjusted_p(claim), name)
         for name, section in results.sections.items()
         for claim in section.claims
     )
-    yield Table(("verdict", "claim", "numbers", "section"), rows, "Claims", _bare(RULE))
+    yield Table(("verdict", "claim", "numbers", "p, adjusted", "section"), rows, "Claims", _bare(RULE))
     if results.not_run:
         yield Prose(f"Not run in this call: {', '.join(results.not_run)}.")
     yield conditions_table(results)

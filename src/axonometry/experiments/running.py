@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from axonometry.errors import ConfigurationError, closest
+from axonometry.experiments.claims import Claim, corrected
 from axonometry.experiments.experiment import Context, Experiment, Measurements, Trial, recorded
-from axonometry.experiments.section import Claim, Section
+from axonometry.experiments.section import Section
 from axonometry.populations import Population, train_population
 from axonometry.populations.objectives import EVALUATION_METRICS
 from axonometry.progress import Progress, prefixed, silent
@@ -120,6 +121,8 @@ def run(  # noqa: PLR0913 - what, how large, where, by whom, and who is told
     sections = {
         name: make(replace(found.for_section(name), context=context.saying(name))) for name, make in makers.items()
     }
+    claims = corrected({name: section.claims for name, section in sections.items()})
+    sections = {name: replace(section, claims=claims[name]) for name, section in sections.items()}
     conditions = _conditions(trials, populations, context)
     return Results(experiment, scale, sections, conditions, found, trained, time.monotonic() - start)
 

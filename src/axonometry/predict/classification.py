@@ -123,7 +123,7 @@ class Discrimination:
     @property
     def auc(self) -> Estimate:
         """The macro AUC."""
-        return estimate_of_draws(float(self.areas[0]), self.areas[1:], self.n)
+        return estimate_of_draws(float(self.areas[0]), self.areas[1:], self.n, within=(0.0, 1.0))
 
     def minus(self, other: Discrimination) -> Estimate:
         """The difference of the two AUCs, on the same resamples.
@@ -131,7 +131,8 @@ class Discrimination:
         Args:
             other: Of the same networks, by another set of features or at another time.
         """
-        return estimate_of_draws(float(self.areas[0] - other.areas[0]), self.areas[1:] - other.areas[1:], self.n)
+        gains = self.areas - other.areas
+        return estimate_of_draws(float(gains[0]), gains[1:], self.n, within=(-1.0, 1.0))
 
 
 def discriminate(

@@ -16,4 +16,14 @@ from axonometry.statistics.estimates import (
     estimate_of_row as estimate_of_row,
     mean_estimate as mean_estimate,
     paired_estimate as paired_estimate,
+    ratio_estimate as ratio_estimate,
+    repeated_folds_estimate as repeated_folds_estimate,
+    share_estimate as share_estimate,
 )
+from axonometry.statistics.power import (
+    POWER as POWER,
+    detectable as detectable,
+    p_value as p_value,
+    power_at as power_at,
+)
+from axonometry.statistics.ranges import REALS as REALS, Range as Range

@@ -53,7 +53,7 @@ def rank_correlation(x: Numbers, y: Numbers, strata: Sequence[object] | None = N
         a, b = _centred_ranks(x[drawn]), _centred_ranks(y[drawn])
         sums += [(a * b).sum(1), (a * a).sum(1), (b * b).sum(1)]
     ratios = _ratio(sums[0], np.sqrt(sums[1] * sums[2]))
-    return estimate_of_draws(float(ratios[-1]), ratios[:-1], sum(map(len, parts)))
+    return estimate_of_draws(float(ratios[-1]), ratios[:-1], sum(map(len, parts)), within=(-1.0, 1.0))
 
 
 def roc_area(low: Numbers, high: Numbers, *, seed: int = 0) -> Estimate:
@@ -70,7 +70,7 @@ def roc_area(low: Numbers, high: Numbers, *, seed: int = 0) -> Estimate:
     low, high = low[np.isfinite(low)], high[np.isfinite(high)]
     if not len(low) or not len(high):
         return Estimate(np.nan, np.nan, np.nan, len(low) + len(high), "networks")
-    return bootstrap_estimate([low, high], _area, seed=seed, unit="networks")
+    return bootstrap_estimate([low, high], _area, seed=seed, unit="networks", within=(0.0, 1.0))
 
 
 def rank_test(low: Numbers, high: Numbers) -> float:

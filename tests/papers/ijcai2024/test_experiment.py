@@ -284,9 +284,9 @@ def scored(low: float, high: float, when: str, others: float | None, measure: st
 @pytest.mark.parametrize(
     ("low", "high", "others", "words"),
     [
-        (0.51, 0.7, None, "holds here"),
-        (0.49, 0.7, 0.55, "holds here in part"),
-        (0.49, 0.59, None, "does not hold here"),
+        (0.51, 0.7, None, "holds"),
+        (0.49, 0.7, 0.55, "in part"),
+        (0.49, 0.59, None, "contradicted"),
         (0.49, 0.61, None, "undecided"),
         (0.5, 0.61, None, "undecided"),
     ],
@@ -306,7 +306,7 @@ def test_the_initial_weights_say_nothing_for_a_verdict(results: Results, monkeyp
 
     monkeypatch.setattr(Answer, "score", score)
     after, before = of_kind("size")(results.measurements).claims
-    assert (after.verdict, before.verdict) == ("does not hold here", "holds here")
+    assert (after.verdict, before.verdict) == ("contradicted", "holds")
     assert "training surely adds for none" in after.numbers
 
 

@@ -70,7 +70,7 @@ def _descends(widths: Widths, threshold: int) -> Claim:
     numbers = f"threshold at width {threshold}; {falling if peak == before else turning}"
     words = "The test error descends, rises to a peak, and descends again"
     claim = Claim.all_of(words, (Claim.above(words, one) for one in (rise, fall)), numbers=numbers)
-    return claim if peak > before else replace(claim, verdict="does not hold here")
+    return claim if peak > before else replace(claim, verdict="contradicted")
 
 
 def turns(errors: Mapping[int, float]) -> tuple[int, int]:

@@ -51,7 +51,7 @@ def _rates(end: pd.DataFrame) -> Claim:
     sides = [Claim.above(words, one).verdict for one in (better, steeper)]
     names = " less ".join(some["condition"].iloc[0] for some in pair)
     numbers = f"{names}: accuracy {better}, first layer's gradient {steeper}"
-    verdict: Verdict = "holds here" if sides[0] != sides[1] else "does not hold here"
+    verdict: Verdict = "holds" if sides[0] != sides[1] else "contradicted"
     return Claim(words, "undecided" if "undecided" in sides else verdict, (better, steeper), numbers)
 
 
