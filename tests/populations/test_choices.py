@@ -20,6 +20,7 @@ from axonometry.populations import (
     train_population,
     train_stacked,
 )
+from axonometry.populations.datasets import projected
 from axonometry.populations.families import build
 from axonometry.populations.loop import TRAIN_EVAL_LOSS, has_ended
 from axonometry.populations.modular_addition import modular_addition
@@ -315,6 +316,8 @@ EVERYTHING: dict[str, object] = {
     "record_steps": [1, 7, 20, 33],
     "stop_at_train_loss": 0.075,
     "stop_check_every": 3,
+    "schedule": "cosine",
+    "components": 15,
 }
 
 
@@ -330,6 +333,32 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, after: int) -> N
     assert resumed.metrics.equals(whole.metrics)
     for step in whole.steps:
         assert all(resumed.snapshots[step][name].equal(value) for name, value in whole.snapshots[step].items())
+
+
+def test_the_learning_rate_falls_as_a_cosine(tmp_path: Path) -> None:
+    """Plain SGD, update by update from the recorded weights: each moves by its own rate times the gradient."""
+    # 40 samples in one batch, and two updates: the rates are 0.5 (1 + cos 0) / 2 and 0.5 (1 + cos π/2) / 2.
+    chosen = {"optimiser": "sgd", "learning_rate": 0.5, "batch_size": 40, "n_train": 40, "record_steps": [1]}
+    run = trained(tmp_path, **chosen, widths=[4], schedule="cosine")
+    configuration = asked(**chosen, widths=[4])
+    data, network = used_images(configuration, spots()), initial_network(configuration, spots())
+    for step, rate in ((0, 0.5), (1, 0.25)):
+        network.load_state_dict(run.snapshots[step])
+        network.zero_grad()
+        F.cross_entropy(network(data.train_inputs), data.train_labels).backward()
+        for name, parameter in network.named_parameters():
+            moved = parameter.detach() - rate * parameter.grad
+            torch.testing.assert_close(run.snapshots[step + 1][name], moved, atol=1e-6, rtol=1e-5)
+    assert why_alone(asked(schedule="cosine")) == "its learning rate changes"
+
+
+def test_a_run_on_principal_components(tmp_path: Path) -> None:
+    run = trained(tmp_path, widths=[4], components=3)
+    assert run.snapshots[0]["fc1.weight"].shape == (4, 3)
+    # The same network on the same numbers, which are given to it as a data set.
+    data = projected(spots(), 3)
+    other = trained(tmp_path / "other", data, widths=[4])
+    assert all(run.snapshots[2][name].equal(value) for name, value in other.snapshots[2].items())
 
 
 def test_a_run_that_was_cut_off_behind_its_last_record_is_not_trained_further(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from axonometry.populations.families import NETWORKS
 from axonometry.populations.initialisers import INITIALISERS
 from axonometry.populations.layers import ACTIVATIONS, NORMALISATIONS
 from axonometry.populations.objectives import OBJECTIVES
-from axonometry.populations.optimisers import OPTIMISERS
+from axonometry.populations.optimisers import OPTIMISERS, SCHEDULES
 from axonometry.populations.sequence_networks import CELLS
 
 POSITIVE = st.floats(1e-6, 1e6)
@@ -74,6 +74,8 @@ def choices_of_a_run(draw: st.DrawFn) -> Any:
         "n_train_evaluated": draw(st.none() | st.integers(1, 900)),
         "stop_at_train_loss": stop_at,
         "stop_check_every": draw(st.none() | st.integers(1, 900)) if stop_at else None,
+        "schedule": draw(st.sampled_from(sorted(SCHEDULES))),
+        "components": draw(st.none() | st.integers(1, 900)),
     }
 
 
@@ -221,6 +223,8 @@ def test_wrong_types_are_named(name: str, value: object) -> None:
         ({"stop_at_train_loss": -0.1}, "`stop_at_train_loss` is at least 0; got -0.1"),
         ({"stop_check_every": 5}, "`stop_check_every` belongs to `stop_at_train_loss`; got 5"),
         ({"stop_at_train_loss": 1, "stop_check_every": 0}, "`stop_check_every` is at least 1; got 0"),
+        ({"schedule": "linear"}, "`schedule` is one of constant, cosine; got 'linear'"),
+        ({"components": 0}, "`components` is at least 1; got 0"),
     ],
 )
 def test_wrong_values_are_named(values: dict[str, object], message: str) -> None:
@@ -247,6 +251,8 @@ NEWEST = {
     "n_train_evaluated": 10,
     "stop_at_train_loss": 0.5,
     "stop_check_every": 3,
+    "schedule": "cosine",
+    "components": 4,
 }
 """The third version's fields, each with a value that is not its default."""
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import gzip
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from axonometry.errors import DataError, MissingExtraError
-from axonometry.populations.datasets import DATASETS, Dataset, load_dataset, require
+from axonometry.errors import ConfigurationError, DataError, MissingExtraError
+from axonometry.populations.datasets import DATASETS, Dataset, load_dataset, projected, require
 
 IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 CIFAR = (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin")
@@ -285,6 +286,29 @@ def test_the_digits_need_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
     # The split is part of every configuration's meaning: it stays what it is.
     assert data.train_labels.bincount().tolist() == [147, 147, 138, 150, 137, 153, 141, 139, 146, 139]
     assert data.test_labels.bincount().tolist() == [31, 35, 39, 33, 44, 29, 40, 40, 28, 41]
+
+
+def test_principal_components_are_those_of_the_training_images() -> None:
+    """Against a singular value decomposition; only the signs are chosen."""
+    digits = load_dataset("digits")
+    data = projected(digits, 6)
+    x = digits.train_inputs.flatten(1).double()
+    *_, vectors = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+    for ours, images in ((data.train_inputs, digits.train_inputs), (data.test_inputs, digits.test_inputs)):
+        expected = (images.flatten(1).double() - x.mean(0)) @ vectors[:6].T
+        torch.testing.assert_close(ours.double().abs(), expected.abs(), atol=1e-5, rtol=1e-5)
+    assert (data.name, data.shape, data.train_inputs.dtype) == ("digits", (6,), torch.float32)
+    assert data.train_labels is digits.train_labels
+    # Test images of another kind move nothing: they are in neither mean nor directions.
+    other = projected(replace(digits, test_inputs=1 - digits.test_inputs), 6)
+    assert other.train_inputs.equal(data.train_inputs)
+
+
+def test_components_that_are_not_there() -> None:
+    with pytest.raises(ConfigurationError, match="an input has at least `components` numbers; got 65 of 64"):
+        projected(load_dataset("digits"), 65)
+    with pytest.raises(ConfigurationError, match="principal components are of numbers; got tokens"):
+        projected(load_dataset("text"), 2)
 
 
 def test_the_digits_split_leaves_nothing_out() -> None:

@@ -168,6 +168,36 @@ def test_inputs_that_are_too_small() -> None:
         LeNet((1, 15, 16))
 
 
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_a_network_with_skips_adds_what_each_layer_makes(norm: str) -> None:
+    network = build("residual-mlp", (2, 3), 4, widths=(5, 5, 5), normalisation=norm).double().eval()
+    if norm == "batch":
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.running_mean.uniform_(-1, 1)
+                module.running_var.uniform_(1, 2)
+    s, x = network.state_dict(), torch.rand(7, 2, 3, dtype=torch.float64)
+
+    def layer(h: torch.Tensor, k: int) -> torch.Tensor:
+        h = h @ s[f"fc{k}.weight"].T + s[f"fc{k}.bias"]
+        if norm == "batch":
+            scale = (s[f"fc{k}_norm.running_var"] + 1e-5).sqrt()
+            h = (h - s[f"fc{k}_norm.running_mean"]) / scale * s[f"fc{k}_norm.weight"] + s[f"fc{k}_norm.bias"]
+        return h.clamp(min=0)
+
+    h = layer(x.flatten(1), 1)
+    h = h + layer(h, 2)
+    h = h + layer(h, 3)
+    torch.testing.assert_close(network(x), h @ s["fc4.weight"].T + s["fc4.bias"])
+    graph = capture(network.float(), torch.rand(2, 2, 3))
+    assert {entry.role for entry in graph.coverage} <= {"synapse", "bias", "normalisation"}
+
+
+def test_skips_need_layers_of_one_width() -> None:
+    with pytest.raises(ConfigurationError, match=r"a network with skips has hidden layers of one width; got \[5, 4\]"):
+        build("residual-mlp", (2, 3), 4, widths=(5, 4))
+
+
 def test_a_network_of_any_widths() -> None:
     assert kernels(FullyConnected((3, 2), (5,), 4)) == {"fc1.weight": (5, 6), "fc2.weight": (4, 5)}
 

@@ -11,7 +11,14 @@ from torch import nn
 from axonometry.errors import ConfigurationError
 from axonometry.populations import RunConfiguration, load_population, objectives, train, train_population, train_stacked
 from axonometry.populations.datasets import Dataset, load_dataset
-from axonometry.populations.objectives import evaluate_network, loss_of, n_outputs, reconstruction
+from axonometry.populations.objectives import (
+    accuracy_and_loss,
+    batch_statistics_accuracy,
+    evaluate_network,
+    loss_of,
+    n_outputs,
+    reconstruction,
+)
 from axonometry.populations.stacked import stacks
 
 QUICK = {"epochs": 1, "train_fraction": 0.1, "test_fraction": 0.2, "batch_size": 16}
@@ -68,6 +75,25 @@ def test_batches_change_nothing_and_the_mode_is_put_back(monkeypatch: pytest.Mon
     with pytest.raises(RuntimeError, match="shape"):
         reconstruction(network, torch.rand(3, 5))
     assert network.training
+
+
+def test_accuracy_by_the_statistics_of_each_batch() -> None:
+    """Against mean and variance taken by hand; the network and its running statistics stay as they are."""
+    torch.manual_seed(3)
+    network = nn.Sequential(nn.Linear(3, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.9), nn.Linear(6, 4)).eval()
+    network[1].weight.data.uniform_(-2, 2)
+    network[1].running_mean.uniform_(-3, 3)
+    inputs, labels = torch.randn(45, 3), torch.randint(4, (45,))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    right = 0
+    for some in (slice(0, 20), slice(20, 40)):  # the last five are no whole batch
+        h = network[0](inputs[some])
+        h = (h - h.mean(0)) / (h.var(0, unbiased=False) + 1e-5).sqrt() * network[1].weight
+        right += int((network[4](h.relu()).argmax(1) == labels[some]).sum())
+    assert batch_statistics_accuracy(network, inputs, labels, 20) == right / 40
+    assert not network.training
+    assert all(value.equal(before[name]) for name, value in network.state_dict().items())
+    assert right / 40 != accuracy_and_loss(network, inputs[:40], labels[:40])[0]
 
 
 def test_performance_is_called_by_its_name() -> None:

@@ -16,7 +16,7 @@ from axonometry.populations.families import NETWORKS, Architecture
 from axonometry.populations.field_values import require_field, require_numbers, typed_values
 from axonometry.populations.initialisers import INITIALISERS
 from axonometry.populations.objectives import OBJECTIVES
-from axonometry.populations.optimisers import OPTIMISERS
+from axonometry.populations.optimisers import OPTIMISERS, SCHEDULES
 from axonometry.populations.text import sha256_of_text
 
 AUGMENTATIONS = ("none", "crop-flip")
@@ -37,6 +37,7 @@ _SECOND = (
 _THIRD = (
     *("widths", "normalisation", "norm_momentum", "initial_factor", "n_train", "n_test", "modulus"),
     *("record_steps", "n_train_evaluated", "stop_at_train_loss", "stop_check_every"),
+    *("schedule", "components"),
 )
 
 
@@ -80,8 +81,8 @@ class RunConfiguration:
             input: the task is then reconstruction, and the labels are not looked at.
         data_sha256: For the text, which differs between versions of Python: the SHA-256 of it; this Python's where
             None. None for all other data sets.
-        widths: Units of each hidden layer of the family ``mlp``; () for one linear map.
-        normalisation: Of ``mlp``, in front of each activation: "none", "batch" or "layer".
+        widths: Units of each hidden layer of the families ``mlp``, () for one linear map, and ``residual-mlp``.
+        normalisation: Of these, in front of each activation: "none", "batch" or "layer".
         norm_momentum: How far batch norm's running mean and variance go to each batch's, as torch takes it.
         initial_factor: All initial parameters are multiplied by it, biases and normalisations too.
         n_train: Training samples that are used, drawn by the seed; all where None. Of modular addition the draw also
@@ -96,6 +97,10 @@ class RunConfiguration:
         stop_at_train_loss: The run ends where ``train_eval_loss`` is this low; 0 is never. ``n_train_evaluated`` is
             then 2,000 where it is left out.
         stop_check_every: Look at that loss after so many updates, between records too; at the records alone where None.
+        schedule: How the learning rate goes over the updates, a name in ``optimisers.SCHEDULES``: "constant", or
+            "cosine" from the whole rate down to 0.
+        components: Inputs are projected on so many principal components of the training images, as
+            ``datasets.projected``; the images themselves where None.
 
     Raises:
         ConfigurationError: A value has the wrong type or does not exist; the message names the key.
@@ -143,6 +148,8 @@ class RunConfiguration:
     n_train_evaluated: int | None = None
     stop_at_train_loss: float = 0.0
     stop_check_every: int | None = None
+    schedule: str = "constant"
+    components: int | None = None
 
     def __post_init__(self) -> None:
         given = {name: getattr(self, name) for name in _annotations()}
@@ -199,6 +206,8 @@ class RunConfiguration:
         having = [name for name, rule in OPTIMISERS.items() if rule.momentum]
         holds = self.momentum == 0 or self.optimiser in having
         require_field("momentum", f"belongs to {', '.join(having)}", self.momentum, holds)
+        known = self.schedule in SCHEDULES
+        require_field("schedule", f"is one of {', '.join(SCHEDULES)}", self.schedule, known)
 
     def _check_data(self) -> None:
         sha256, modulus = self.data_sha256, self.modulus

@@ -15,8 +15,8 @@ from axonometry.errors import ConfigurationError, closest
 from axonometry.populations.autoencoders import ConvolutionalAutoencoder, DenseAutoencoder
 from axonometry.populations.cifar_networks import AlexNetLike, LeNet, Shape, VGGLike
 from axonometry.populations.cifar_resnet import CifarResNet
-from axonometry.populations.layers import ACTIVATIONS, NORMALISATIONS
-from axonometry.populations.networks import LAST_HIDDEN, Convolutional, FullyConnected
+from axonometry.populations.layers import ACTIVATIONS, NORMALISATIONS, Normalisation
+from axonometry.populations.networks import LAST_HIDDEN, Convolutional, FullyConnected, ResidualMLP
 from axonometry.populations.registry import Registry
 from axonometry.populations.resnet import ResNet
 from axonometry.populations.sequence_networks import CELLS, Attention, Recurrent
@@ -76,9 +76,26 @@ def _mlp(
     norm_momentum: float,
     **choices: Any,
 ) -> nn.Module:
-    layer = NORMALISATIONS.get(normalisation)
-    norm = partial(layer, momentum=norm_momentum) if layer is nn.BatchNorm1d else layer
+    norm = _normalisation(normalisation, norm_momentum)
     return FullyConnected(input_shape, widths, n_outputs, normalisation=norm, **choices)
+
+
+def _residual_mlp(
+    input_shape: Shape,
+    n_outputs: int,
+    *,
+    widths: tuple[int, ...],
+    normalisation: str,
+    norm_momentum: float,
+    **choices: Any,
+) -> nn.Module:
+    norm = _normalisation(normalisation, norm_momentum)
+    return ResidualMLP(input_shape, widths, n_outputs, normalisation=norm, **choices)
+
+
+def _normalisation(name: str, momentum: float) -> Normalisation | None:
+    layer = NORMALISATIONS.get(name)
+    return partial(nn.BatchNorm1d, momentum=momentum) if layer is nn.BatchNorm1d else layer
 
 
 def _convolutional(
@@ -134,6 +151,7 @@ _FAMILIES: Mapping[str, Family] = {
     "fully-connected": Family(_fully_connected, _SIZED, _FULL_SIZES, {"layers": 2}, stacks=True),
     "convolutional": Family(_convolutional, _SIZED, _CONVOLUTIONAL_SIZES, {"layers": 2}, stacks=True),
     "mlp": Family(_mlp, _LAYERED, usual={"widths": (128, 128)}, stacks=True),
+    "residual-mlp": Family(_residual_mlp, _LAYERED, usual={"widths": (128, 128)}, stacks=True),
     "lenet": Family(LeNet, _SCALED, stacks=True),
     "vgg-like": Family(VGGLike, _SCALED, stacks=True),
     "alexnet-like": Family(AlexNetLike, _SCALED, stacks=True),
@@ -178,8 +196,9 @@ class Architecture:
             place of ``size``, and there is then no last hidden layer of 200 units. For autoencoders it is the first
             layer's; a third of the input's numbers where None.
         cell: Of recurrent networks, a name in ``sequence_networks.CELLS``.
-        widths: Of the family ``mlp``: units of each hidden layer, from the first; () for one linear map.
-        normalisation: Of the family ``mlp``: what stands in front of each activation; "none", "batch" or "layer".
+        widths: Of the families ``mlp`` and ``residual-mlp``: units of each hidden layer, from the first; of ``mlp`` ()
+            for one linear map, of the other one all the same.
+        normalisation: Of these families: what stands in front of each activation; "none", "batch" or "layer".
         norm_momentum: How far batch norm's running mean and variance go to each batch's, in (0, 1].
 
     Raises:

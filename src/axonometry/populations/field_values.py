@@ -25,7 +25,11 @@ _NUMBERS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("label_noise", "is at least 0 and below 1", lambda value: 0 <= value < 1),
     ("scale learning_rate initial_factor", "is above 0", lambda value: value > 0),
     ("seed momentum weight_decay max_steps stop_at_train_loss", "is at least 0", lambda value: value >= 0),
-    ("batch_size epochs n_train n_test n_train_evaluated stop_check_every", "is at least 1", lambda value: value >= 1),
+    (
+        "batch_size epochs n_train n_test n_train_evaluated stop_check_every components",
+        "is at least 1",
+        lambda value: value >= 1,
+    ),
     ("modulus", "is at least 2", lambda value: value >= 2),
 )
 

@@ -23,6 +23,7 @@ from axonometry.populations.configuration import RunConfiguration
 from axonometry.populations.datasets import Dataset
 from axonometry.populations.layers import draw_noise
 from axonometry.populations.objectives import EVALUATION_METRICS, evaluate_network, loss_of
+from axonometry.populations.optimisers import SCHEDULES
 from axonometry.populations.sampling import BatchSampler
 from axonometry.populations.schedule import Segment, optimiser_of, segments
 from axonometry.populations.seeds import generator
@@ -109,12 +110,20 @@ class TrainingLoop:
         for number, (inputs, labels) in self._reporting(batches):
             if configuration.dropout:
                 draw_noise(network, len(labels), generator(configuration.seed, "dropout", number))
+            self._set_rate(number)
             loss = loss_of(configuration.objective, network(inputs), inputs, labels)
             self._optimiser.zero_grad()
             loss.backward()
             self._optimiser.step()
             total += loss.detach()
         return float(total)
+
+    def _set_rate(self, number: int) -> None:
+        """The learning rate of an update, from its number alone, so that a run resumes at the same rate."""
+        rate = self._configuration.learning_rate
+        if rate is not None and self._configuration.schedule != "constant":
+            for group in self._optimiser.param_groups:
+                group["lr"] = rate * SCHEDULES[self._configuration.schedule](number / self._total)
 
     def _reporting(self, batches: Iterable[tuple[int, Batch]]) -> Iterator[tuple[int, Batch]]:
         """The batches, with a report about five times a second."""

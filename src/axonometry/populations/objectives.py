@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
 
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from axonometry.populations.datasets import Dataset
+from axonometry.populations.layers import Dropout
 from axonometry.populations.registry import Registry
 
 EVALUATION_METRICS = ("accuracy", "variance_explained")
@@ -132,6 +134,34 @@ def accuracy_and_loss(
         correct += int((logits.argmax(1) == labels[some]).sum())
         loss += float(loss_of(objective, logits, inputs[some], labels[some], "sum"))
     return correct / len(labels), loss / len(labels)
+
+
+def batch_statistics_accuracy(network: nn.Module, inputs: Tensor, labels: Tensor, batch: int) -> float:
+    """Accuracy of a network whose batch norms take mean and variance from each batch, as in training.
+
+    In evaluation mode they take running ones, which lag behind; the two accuracies differ by that lag alone where the
+    network has no dropout. The network is left as it is, running statistics too.
+
+    Args:
+        network: In any mode, which is put back.
+        inputs: In an order that mixes the classes; the last batch is left out where it is shorter.
+        labels: Their classes.
+        batch: Inputs a batch.
+
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    >>> _ = network[0].weight.data.copy_(torch.eye(2)), network[0].bias.data.fill_(9.0)
+    >>> inputs, labels = torch.tensor([[0.0, 50.0], [1.0, 42.0], [2.0, 30.0]]), torch.tensor([1, 1, 0])
+    >>> batch_statistics_accuracy(network, inputs, labels, 3), accuracy_and_loss(network, inputs, labels)[0]
+    (1.0, 0.6666...)
+    """
+    own = deepcopy(network).train()
+    for module in own.modules():
+        if isinstance(module, Dropout | nn.Dropout):
+            module.eval()
+    whole = len(labels) // batch * batch
+    with torch.inference_mode():
+        found = [own(some).argmax(1) for some in inputs[:whole].split(batch)]
+    return float((torch.cat(found) == labels[:whole]).double().mean())
 
 
 def reconstruction(network: nn.Module, inputs: Float[Tensor, "n ..."], objective: str = "bce") -> tuple[float, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import cos, pi
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -17,6 +18,11 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from axonometry.populations.registry import Registry
 
+SCHEDULES: Mapping[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: (1 + cos(pi * done)) / 2,
+}
+"""The factor on the learning rate, by the part of the updates that is done, from 0 to 1."""
 _BETAS, _ALPHA, _EPSILON = (0.9, 0.999), 0.99, 1e-8  # torch's defaults, which configurations leave as they are
 
 

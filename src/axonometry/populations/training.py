@@ -166,17 +166,19 @@ def dataset_of(configuration: RunConfiguration, data: Dataset | str | Path | Non
             require_text(configuration.data_sha256)
         source = DATASETS.lookup(configuration.dataset)
         options = {name: getattr(configuration, name) for name in source.options}
-        return _read(configuration.dataset, source, None if data is None else str(data), **options)
+        where = None if data is None else str(data)
+        return _read(configuration.dataset, source, where, configuration.components, **options)
     if data.name != configuration.dataset:
         rule = f"the configuration's data set is {configuration.dataset}"
         raise DataError(rule, data.name, "Pass the data set of that name, or name this one in the configuration")
-    return data
+    return data if configuration.components is None else datasets.projected(data, configuration.components)
 
 
 @lru_cache(maxsize=2)
-def _read(name: str, source: Source, directory: str | None, **options: int | None) -> Dataset:
+def _read(name: str, source: Source, directory: str | None, components: int | None, **options: int | None) -> Dataset:
     # The source is part of the key: a notebook may register another data set under the same name.
-    return datasets.load_dataset(name, directory, **options)
+    found = datasets.load_dataset(name, directory, **options)
+    return found if components is None else datasets.projected(found, components)
 
 
 def checked_dataset(configuration: RunConfiguration, dataset: Dataset, network: nn.Module) -> Dataset:

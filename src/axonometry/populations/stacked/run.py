@@ -165,6 +165,8 @@ def why_alone(configuration: RunConfiguration) -> str | None:
     drawn = configuration.dataset in DATASETS and "seed" in DATASETS[configuration.dataset].options
     if drawn or configuration.n_train is not None:
         return "its training samples are drawn by its seed"
+    if configuration.schedule != "constant":
+        return "its learning rate changes"
     if configuration.n_train_evaluated is not None:
         return "it may end where its training loss says so"
     return None
