@@ -55,7 +55,7 @@ class TensorSketch:
     nonfinite: int
 
 
-def sketches(
+def sketch_tensors(
     checkpoint: Checkpoint, names: Sequence[str], buckets: int, told: Callable[[str], None] | None = None
 ) -> dict[str, TensorSketch]:
     """The records of a checkpoint's tensors, one tensor in memory at a time.

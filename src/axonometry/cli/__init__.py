@@ -23,6 +23,7 @@ from axonometry.cli import (
     report,
     runs,
     terminal,
+    verify,
 )
 from axonometry.errors import AxonometryError
 from axonometry.papers import PAPERS
@@ -40,6 +41,7 @@ app.command("report")(report.report_command)
 app.command("analyze")(analyze.analyze_command)
 app.command("diff")(difference.diff_command)
 app.command("manifest")(manifest.manifest_command)
+app.command("verify")(verify.verify_command)
 app.command("summary")(checkpoints.summary_command)
 app.command("basins")(basins.basins_command)
 app.command("modes")(modes.modes_command)
