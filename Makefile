@@ -1,4 +1,4 @@
-# make demo   a page that shows how a population of networks learned, in report.html
+# make demo   pages that show how a population of networks learned, and how well that is predicted
 # make test   the test suite
 # make quick  the tests that take no training of seconds: the loop of daily work
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -17,7 +17,7 @@ MODULES := axonometry $(filter-out axonometry.cli,$(patsubst src/axonometry/%/__
 .PHONY: help setup demo test quick fuzz lint format bench docs clean
 
 help:
-	@echo "make demo    train a population of small networks and write report.html"
+	@echo "make demo    train a population of small networks and write report.html and prediction.html"
 	@echo "make test    run the tests; ARGUMENTS=... are handed to pytest"
 	@echo "make quick   run the tests that are not marked slow, for the loop of daily work"
 	@echo "make fuzz    read thousands of damaged files and command lines, about 10 minutes; ARGUMENTS=... are handed to it"
@@ -43,7 +43,7 @@ $(BIN)/.installed-dev: $(BIN)/.installed
 setup: $(BIN)/.installed-dev
 
 demo: $(BIN)/.installed
-	$(BIN)/axonometry demo --report report.html
+	$(BIN)/axonometry demo --report report.html --prediction prediction.html
 
 test: $(BIN)/.installed-dev
 	$(PYTEST)
@@ -71,5 +71,5 @@ docs: $(BIN)/.installed-dev
 	$(BIN)/pdoc --docformat google --output-directory build/docs $(MODULES)
 
 clean:
-	rm -rf build dist report.html .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf build dist report.html prediction.html .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +

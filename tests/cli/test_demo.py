@@ -34,6 +34,7 @@ def test_from_nothing_to_a_page(run, browser: Page, tmp_path: Path, monkeypatch:
     words = ["demo", "--folder", tmp_path / "runs", "--report", tmp_path / "page.html"]
     found = run(*words, "--json").json
     assert found["networks"] == 6 == sum(row["networks"] for row in found["bins"])
+    assert found["predicted"] == []  # too few to judge predictions on
     assert set(found["spearman"]) == {"input", "fc1", "fc2", "fc3", "fc4"}
     assert all(-1 <= rho <= 1 for rho in found["spearman"].values())
     complaints: list[str] = []

@@ -164,3 +164,33 @@ def test_a_network_that_the_recorder_noted_is_followed_when_it_is_asked_for(run,
     assert (changed.code, f"the file of {nets}:Net is as it was" in changed.err) == (2, True)
     nets.write_text(NETS)
     assert run(*words, "--network", "recorded").code == 0
+
+
+def test_prediction_of_own_runs_leaves_out_short_ones_by_name(run, own: Path, tmp_path: Path) -> None:
+    words = ("--features", "curve", "--epochs", 3, "--json")
+    outcome = run("predict", "evaluate", own / "runs", "--folds", 5, *words)
+    assert outcome.code == 0
+    assert (outcome.json["runs"], outcome.json["left_out"]) == (37, ["07", "08", "09"])
+    first, second = outcome.err.strip().splitlines()
+    assert first == ("2 of 40 runs are not finished and are left out: 07 (interrupted), 08 (stopped early).")
+    assert second == "1 of 38 runs are left out: 09 (0 epochs)."
+    fitted = run("predict", "fit", own / "runs", "--out", tmp_path / "own.predictor", *words)
+    assert (fitted.code, fitted.json["left_out"]) == (0, ["07", "08", "09"])
+    late = run("predict", "evaluate", own / "runs", "--epochs", 9)
+    assert (late.code, "a run to learn from has an accuracy and 9 whole epochs" in late.err) == (2, True)
+
+
+def test_apply_says_what_to_do(run, own: Path, tmp_path: Path) -> None:
+    file = tmp_path / "own.predictor"
+    assert run("predict", "fit", own / "runs", "--out", file, "--features", "curve", "--epochs", 3).code == 0
+    outcome = run("predict", "apply", file, own / "runs", "--stop-below", 1.1, "--json")
+    rows = {row["run"]: row for row in outcome.json}
+    assert outcome.code == 1  # no accuracy reaches 1.1, and one run is under way
+    assert [name for name, row in rows.items() if row["stop"]] == ["07"]
+    assert rows["07"]["state"] == "interrupted"
+    assert (rows["08"]["state"], rows["08"]["trained_on"]) == ("stopped", False)
+    assert [name for name, row in rows.items() if not row["trained_on"]] == ["07", "08"]
+    low = run("predict", "apply", file, own / "runs", "--stop-below", 0.0)
+    assert low.code == 0
+    assert "To be stopped, below 0: none." in low.out
+    assert "37 of 39 runs are among those that the predictor was fitted to." in low.err

@@ -34,11 +34,17 @@ def fit_predictor(
     epochs: Epochs = 5,
     as_json: Json = False,
 ) -> None:
-    """Fit a predictor to finished runs and write it to a file."""
+    """Fit a predictor to finished runs and write it to a file.
+
+    Runs that are not finished, too short or without an accuracy are left out and named.
+    """
+    left_out: list[str] = []
     with terminal.progress("Opening runs") as move:
         from axonometry.predict import AccuracyPredictor, read_runs
+        from axonometry.predict.feature_sets import parts_of
 
-        table = read_runs(_finished(runs), epochs=epochs, features=features, progress=move)
+        parts_of(features)
+        table = read_runs(_usable(runs, epochs, left_out), epochs=epochs, features=features, progress=move)
         move(len(table.features), len(table.features), "Fitting")
         predictor = AccuracyPredictor(features, epochs).fit(table)
         predictor.save(out)
@@ -48,7 +54,8 @@ def fit_predictor(
         for r2 in [horizon.ensemble.r2()]
     ]
     if as_json:
-        terminal.show_json({"predictor": out, "runs": len(table.features), "features": features, "epochs": rows})
+        facts = {"predictor": out, "runs": len(table.features), "features": features, "left_out": left_out}
+        terminal.show_json({**facts, "epochs": rows})
         return
     title = f"Fitted to {len(table.features)} runs: R2 on configurations that were not learned from"
     terminal.show_table(("epochs", "R2", "columns"), ([r["epochs"], r["r2"], r["columns"]] for r in rows), title)
@@ -65,12 +72,19 @@ def evaluate_features(
     report: Report = None,
     as_json: Json = False,
 ) -> None:
-    """Cross-validate feature sets and baselines on the same folds, grouped by configuration."""
+    """Cross-validate feature sets and baselines on the same folds, grouped by configuration.
+
+    Runs that are not finished, too short or without an accuracy are left out and named.
+    """
+    left_out: list[str] = []
     with terminal.progress("Opening runs") as move:
         from axonometry import predict
 
+        from axonometry.predict.feature_sets import parts_of
+
         needed = "+".join(features) if features else None
-        table = predict.read_runs(_finished(runs), epochs=epochs, features=needed, progress=move)
+        parts_of(needed or "curve")
+        table = predict.read_runs(_usable(runs, epochs, left_out), epochs=epochs, features=needed, progress=move)
         chosen = features or predict.available(table, epochs)
         plan = predict.EvaluationPlan(folds=folds, workers=workers)
         found = predict.evaluate(table, chosen, range(1, epochs + 1), plan=plan, progress=move)
@@ -87,6 +101,7 @@ def evaluate_features(
         terminal.show_json(
             {
                 "runs": len(table.features),
+                "left_out": left_out,
                 "threshold": found.threshold,
                 "scores": terminal.records(found.scores),
                 "differences": terminal.records(found.differences),
@@ -104,10 +119,18 @@ def apply_predictor(
     runs: RunPaths,
     *,
     level: Annotated[float, typer.Option(help="Confidence level.")] = 0.9,
+    stop_below: Annotated[
+        float | None,
+        typer.Option(help="An accuracy to reach: runs whose interval lies below it are to be stopped; exit code 1."),
+    ] = None,
     report: Report = None,
     as_json: Json = False,
 ) -> None:
-    """Predict the final accuracy of runs, finished or running."""
+    """Predict the final accuracy of runs, finished or running.
+
+    The table says which runs are finished and which the predictor was fitted to. With --stop-below it says which runs
+    under way are not worth going on with; the exit code is then 1 if there are some.
+    """
     with terminal.progress("Opening runs") as move:
         from axonometry.predict import AccuracyPredictor
 
@@ -125,10 +148,23 @@ def apply_predictor(
     if report is not None:
         terminal.note(f"Wrote {report}")
     frame = found.rename_axis("run").reset_index()
+    if stop_below is not None:  # a run that has ended cannot be stopped
+        frame["stop"] = (frame["high"] < stop_below) & frame["state"].isin(["running", "interrupted"])
     if as_json:
         terminal.show_json(terminal.records(frame))
-        return
-    terminal.show_frame(frame, f"Predicted final accuracy, with {level:.0%} intervals")
+    else:
+        terminal.show_frame(frame, f"Predicted final accuracy, with {level:.0%} intervals")
+        _remark(frame, stop_below)
+    if stop_below is not None and frame["stop"].any():
+        raise typer.Exit(terminal.FOUND)
+
+
+def _remark(frame: pd.DataFrame, stop_below: float | None) -> None:
+    if trained := int(frame["trained_on"].sum()):
+        terminal.note(f"{trained} of {len(frame)} runs are among those that the predictor was fitted to.")
+    if stop_below is not None:
+        names = ", ".join(frame.loc[frame["stop"], "run"]) or "none"
+        terminal.say(f"To be stopped, below {stop_below:g}: {names}.")
 
 
 def _opened(folders: list[Path]) -> list[Trajectory]:
@@ -140,7 +176,7 @@ def _opened(folders: list[Path]) -> list[Trajectory]:
 def _predictions(
     predictor: AccuracyPredictor, runs: list[Trajectory], level: float, progress: Progress
 ) -> pd.DataFrame:
-    """A row a run: how many epochs were looked at, prediction, low and high end."""
+    """A row a run: epochs looked at, prediction, low and high end, its state, and whether it was learned from."""
     from axonometry.predict import feature_table
     from axonometry.predict.features import KNOWN
 
@@ -148,7 +184,7 @@ def _predictions(
     table = feature_table(runs, epochs=epochs, per_group=each, features=features, under_way=True, progress=progress)
     found = predictor.predict_interval(table, level)
     found.insert(0, KNOWN, table[KNOWN].astype(int))
-    return found
+    return found.assign(state=[run.state for run in runs], trained_on=predictor.was_trained_on(table))
 
 
 def _started(folders: list[Path]) -> list[Trajectory]:
@@ -168,13 +204,16 @@ def _words(paths: list[Path]) -> str:
     return " ".join(shlex.quote(str(path)) for path in paths)
 
 
-def _finished(folders: list[Path]) -> list[Trajectory]:
-    """The finished runs; a note names those that are not."""
-    from axonometry.predict.selection import finished_runs
+def _usable(folders: list[Path], epochs: int, left_out: list[str]) -> list[Trajectory]:
+    """The finished runs of so many epochs; notes name the others, and so does the list."""
+    from axonometry.predict.selection import finished_runs, long_enough
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        finished = finished_runs(_opened(folders))
+        opened = _opened(folders)
+        usable = long_enough(finished_runs(opened), epochs)
     for one in said:
         terminal.note(str(one.message))
-    return finished
+    kept = {run.folder for run in usable}
+    left_out += [run.folder.name for run in opened if run.folder not in kept]
+    return usable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -89,6 +90,16 @@ class DesignMatrix:
         for epochs, rows in parts.items():
             result[rows] = found[epochs]
         return result
+
+
+def row_digests(values: Float[np.ndarray, "rows columns"]) -> list[str]:
+    """The first 16 hexadecimal digits of the SHA-256 of each row's numbers.
+
+    >>> row_digests(np.array([[0.5, 1.0], [0.5, 1.0], [0.5, np.nan]]))[:2]
+    ['79eefa853821e579', '79eefa853821e579']
+    """
+    rows = np.where(np.isnan(values), np.nan, np.asarray(values, dtype="<f8") + 0.0)  # one NaN, one zero
+    return [hashlib.sha256(np.ascontiguousarray(row).tobytes()).hexdigest()[:16] for row in rows]
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[Hashable], horizons: Sequence[HorizonModel]) -> None:

@@ -53,7 +53,11 @@ def save_predictor(predictor: Any, path: Path) -> None:
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(predictor)
-    state = {name: _plain(getattr(predictor, name)) for name in (*_STATE, "thresholds_") if hasattr(predictor, name)}
+    state = {
+        name: _plain(getattr(predictor, name))
+        for name in (*_STATE, "thresholds_", "digests_")
+        if hasattr(predictor, name)
+    }
     content = {
         "choices": {name: _plain(value) for name, value in predictor.get_params(deep=False).items()},
         "state": state,

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from axonometry.predict.design_matrix import DesignMatrix, epoch_by_epoch
+from axonometry.predict.design_matrix import DesignMatrix, epoch_by_epoch, row_digests
 from axonometry.predict.ensemble import fit_ensemble
 from axonometry.predict.features import Run, RunTable, feature_table, read_runs
 from axonometry.predict.folds import fold_numbers
@@ -72,6 +72,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         models_: By number of known epochs, what was fitted.
         columns_: Names of the columns; numbers for a table without.
         per_group_: Whether neuron groups have features of their own.
+        digests_: A digest of every training run's row, by which the run is known again.
         thresholds_: Of classification: the accuracies at which a new class begins.
         classes_: Of classification: the classes' numbers.
     """
@@ -117,6 +118,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         check_choices(choices)
         table, y, groups, self.per_group_ = training_data(runs, y, groups, choices)
         values, y = self._checked(table, y)
+        self.digests_ = row_digests(values)
         groups = check_groups(groups, len(y), self.folds)
         targets = self._targets(y)
         fold_of = fold_numbers(groups, self.folds, self.random_state)
@@ -225,6 +227,22 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
             right = np.digitize(np.asarray(y, dtype=float), self.thresholds_)
             return float(accuracy_score(right, self.predict(runs), sample_weight=sample_weight))
         return float(r2_score(y, self.predict(runs), sample_weight=sample_weight))
+
+    def was_trained_on(self, runs: Any) -> Bool[np.ndarray, " rows"]:
+        """Whether each run is one that the predictor was fitted to, as it was then.
+
+        Args:
+            runs: As for :meth:`predict`.
+
+        Returns:
+            False for all where the predictor was saved by a version that did not note them.
+
+        Raises:
+            PredictionError: As for :meth:`predict`.
+            RunError: A run is damaged.
+        """
+        known = set(getattr(self, "digests_", ()))
+        return np.array([digest in known for digest in row_digests(self._rows(runs).values)], dtype=bool)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted predictor to a file that holds numbers and texts alone.

@@ -36,6 +36,7 @@ def restored(content: Any, make: Callable[..., Any]) -> Any:
     predictor = make(**_choices(part(content, "choices")))
     state = part(content, "state")
     _restore_columns(predictor, state)
+    _restore_digests(predictor, state)
     low, high = (_bound(value) for value in part_list(state, "bounds_", 2))
     if not low < high:
         raise ValueError(f"bounds_ ascend, and do not go from {low} to {high}")
@@ -79,6 +80,14 @@ def _restore_columns(predictor: Any, state: Any) -> None:
     predictor.n_features_in_ = whole(part(state, "n_features_in_"), "n_features_in_", len(columns), len(columns))
     if named:
         predictor.feature_names_in_ = np.array(columns, dtype=object)
+
+
+def _restore_digests(predictor: Any, state: Any) -> None:
+    """The digests of training rows, which older files lack."""
+    digests = state.get("digests_", []) if isinstance(state, dict) else []
+    if not isinstance(digests, list) or not all(isinstance(one, str) and len(one) <= 64 for one in digests):
+        raise ValueError("digests_ are short texts")
+    predictor.digests_ = digests
 
 
 def _bound(value: Any) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from axonometry.errors import PredictionError
 from axonometry.trajectory import Trajectory
+from axonometry.trajectory.summary import snapshot_steps
 
 NAMED = 10
 """Runs that a message names; of more it tells the number."""
@@ -29,6 +30,41 @@ def finished_runs(runs: Sequence[Trajectory]) -> list[Trajectory]:
     if words:
         warnings.warn(words, stacklevel=3)
     return kept
+
+
+def long_enough(runs: Sequence[Trajectory], epochs: int) -> list[Trajectory]:
+    """The runs that have an accuracy and as many whole epochs as are looked at.
+
+    Args:
+        runs: Finished runs.
+        epochs: How many epochs.
+
+    Warns:
+        UserWarning: Others are left out; it names them and says what they lack.
+
+    Raises:
+        PredictionError: None has.
+    """
+    lacks = {run.folder.name: wrong for run in runs if (wrong := _lacking(run, epochs))}
+    if len(lacks) == len(runs):
+        came = ", ".join(f"{name} ({wrong})" for name, wrong in list(lacks.items())[:NAMED])
+        remedy = "Look at fewer epochs, and record the accuracy with: recorder.record(step, accuracy=...)"
+        raise PredictionError(f"a run to learn from has an accuracy and {epochs} whole epochs", came, remedy)
+    if lacks:
+        names = [f"{name} ({wrong})" for name, wrong in lacks.items()]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        words = f"{len(lacks)} of {len(runs)} runs are left out: {', '.join(names[:NAMED])}{more}."
+        warnings.warn(words, stacklevel=3)
+    return [run for run in runs if not _lacking(run, epochs)]
+
+
+def _lacking(run: Trajectory, epochs: int) -> str:
+    """What a run lacks to be learned from; empty where nothing."""
+    frame, steps = run.metrics, snapshot_steps(run)
+    if not ((frame["metric"] == "accuracy") & (frame["group"] == "")).any():
+        return "no accuracy"
+    known = next((epoch for epoch in range(1, epochs + 1) if epoch not in steps), epochs + 1) - 1
+    return f"{known} epochs" if known < epochs else ""
 
 
 def left_out(runs: Sequence[Trajectory]) -> str:
