@@ -79,7 +79,6 @@ def evaluate_features(
     left_out: list[str] = []
     with terminal.progress("Opening runs") as move:
         from axonometry import predict
-
         from axonometry.predict.feature_sets import parts_of
 
         needed = "+".join(features) if features else None
