@@ -13,6 +13,7 @@ import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
+from tests import types_at_run_time
 from tests.slow import Times, shared_fixtures, slow_names
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ settings.register_profile(
     "axonometry", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("axonometry")
+
+types_at_run_time.install()
 
 # Under pytest-xdist there is a process a core: a second thread each would take the other process's core.
 if "PYTEST_XDIST_WORKER" in os.environ:
