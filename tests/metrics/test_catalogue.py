@@ -32,7 +32,9 @@ def test_every_measure_states_its_facts() -> None:
         *("eigenvector_centrality", "channel_centrality", "spectral_norm", "linear_map"),
         *("neuron_strength", "neuron_activation", "attention_strength"),
         *("neuron_modes", "rank_gradient", "linear_truncation", "sample_basin", "weight_basin", "sharpness"),
-        "proxies",
+        *("proxies", "gradient_noise_scale", "gradient.node_strength", "gradient.layer_fluctuation"),
+        *("update.node_strength", "update.layer_fluctuation"),
+        *("second_moment.node_strength", "second_moment.layer_fluctuation", "update_ratio", "update_cosine"),
     ]
     for name, spec in CATALOGUE.items():
         assert spec.name == name
@@ -45,7 +47,7 @@ def test_one_tidy_table() -> None:
     frame = measure(graph)
     assert list(frame.columns) == ["group", "metric", "statistic", "value"]
     assert frame["value"].dtype == np.float64
-    without_samples = [name for name, spec in CATALOGUE.items() if not spec.needs_samples]
+    without_samples = [n for n, spec in CATALOGUE.items() if not (spec.needs_samples or spec.needs_training)]
     assert frame["metric"].drop_duplicates().tolist() == without_samples
     table = frame.set_index(["metric", "group", "statistic"])["value"]
     assert table["link_weights", "2", "std"] == pytest.approx(link_weights(graph)["std"][1])
@@ -155,7 +157,7 @@ def test_nothing_asked_gives_an_empty_table() -> None:
 def test_measures_of_samples_are_taken_where_there_are_samples() -> None:
     graph, samples = example_a(), torch.tensor([[1.0, 2.0], [0.5, -1.0]])
     frame = measure(graph, samples=samples)
-    without_labels = [name for name, spec in CATALOGUE.items() if not spec.needs_labels]
+    without_labels = [n for n, spec in CATALOGUE.items() if not (spec.needs_labels or spec.needs_training)]
     assert frame["metric"].drop_duplicates().tolist() == [n for n in without_labels if n != "attention_strength"]
     table = frame.set_index(["metric", "group", "statistic"])["value"]
     assert table["neuron_strength", "2", "maximum"] == pytest.approx(28.9)
@@ -174,7 +176,8 @@ def test_measures_of_classes_are_taken_from_batches_with_labels() -> None:
     graph, samples, labels = example_a(), torch.randn(9, 2), torch.arange(9) % 2
     frame = measure(graph, samples=[(samples[:4], labels[:4]), (samples[4:], labels[4:])])
     # a network without attention has no rows of it, and what costs seconds is not taken unless it is asked for
-    expected = [name for name, spec in CATALOGUE.items() if name != "attention_strength" and not spec.opt_in]
+    named = [name for name, spec in CATALOGUE.items() if spec.opt_in or spec.needs_training]
+    expected = [name for name in CATALOGUE if name != "attention_strength" and name not in named]
     assert frame["metric"].drop_duplicates().tolist() == expected
     table = frame.set_index(["metric", "group", "statistic"])["value"]
     assert table["rank_gradient", "0", "mean"] == pytest.approx(rank_distribution(graph, samples, labels)["0"].mean)

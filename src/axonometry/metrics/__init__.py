@@ -6,7 +6,15 @@ A new measure takes a file of its own with a function under :func:`measured`, an
 
 # Measures stand in the catalogue in the order of these lines.
 # isort: off
-from axonometry.metrics.catalogue import CATALOGUE, MetricSpec, Shared, measure, measured, register_measure
+from axonometry.metrics.catalogue import (
+    CATALOGUE,
+    MetricSpec,
+    Shared,
+    TrainingState,
+    measure,
+    measured,
+    register_measure,
+)
 from axonometry.metrics.links import link_samples, link_weights
 from axonometry.metrics.strength import node_strength
 from axonometry.metrics.fluctuation import layer_fluctuation
@@ -44,6 +52,7 @@ from axonometry.metrics.basins import (
     weight_plane,
 )
 from axonometry.metrics.zero_cost import proxies
+from axonometry.metrics.training import gradients, reweighted, second_moments
 
 # Not in the catalogue: measures of two distributions, or of graphs that recorders do not take.
 from axonometry.metrics.assortativity import degree_assortativity
@@ -70,6 +79,7 @@ __all__ = [
     "RankDistribution",
     "Shared",
     "SpectralNorms",
+    "TrainingState",
     "WeightLine",
     "attention_strength",
     "degree_assortativity",
@@ -79,6 +89,7 @@ __all__ = [
     "divergence_null",
     "eigenvector_centrality",
     "folding_pairs",
+    "gradients",
     "hubs_and_authorities",
     "jeffreys_divergence",
     "katz_centrality",
@@ -102,9 +113,11 @@ __all__ = [
     "proxies",
     "rank_distribution",
     "register_measure",
+    "reweighted",
     "sample_basin",
     "sample_plane",
     "sample_radii",
+    "second_moments",
     "sharpness",
     "spectral_norms",
     "weight_basin",

@@ -43,12 +43,28 @@ from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
     from axonometry.program import NeuralGraph
     from axonometry.program.channels import ChannelGraph
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Convention = Literal["links", "ictai2021"]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What training did at a step, besides the weights that came out: for measures of gradients and updates.
+
+    Attributes:
+        gradients: The gradients by parameter.
+        before: The weights before the last update.
+        second_moments: Adam's second moments by parameter.
+    """
+
+    gradients: Mapping[str, Tensor] | None = None
+    before: Mapping[str, Tensor] | None = None
+    second_moments: Mapping[str, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,11 +75,13 @@ class Shared:
         graph: The network at one snapshot.
         convention: How links are counted, for the measures that know conventions.
         samples: What the network is run on, for the measures that need samples.
+        training: What training did at this step, for the measures that need it.
     """
 
     graph: NeuralGraph
     convention: Convention = "links"
     samples: Samples | None = None
+    training: TrainingState | None = None
     _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -101,6 +119,7 @@ class MetricSpec:
         needs_labels: Whether it is of the samples' classes, too: samples are then batches of inputs and labels.
         cost: What it costs, in words.
         opt_in: Whether it is taken only where it is asked for by name, because it costs seconds.
+        needs_training: Whether it is of gradients or updates, which a recorder knows and weights on disk do not say.
 
     >>> spec = CATALOGUE["node_strength"]
     >>> spec.title, spec.units, spec.needs_samples
@@ -119,6 +138,7 @@ class MetricSpec:
     needs_labels: bool = False
     cost: str = ""
     opt_in: bool = False
+    needs_training: bool = False
 
 
 CATALOGUE: dict[str, MetricSpec] = {}
@@ -159,6 +179,7 @@ def measured(  # noqa: PLR0913 - each is a fact about the measure, by name
     needs_labels: bool = False,
     cost: str = "",
     opt_in: bool = False,
+    needs_training: bool = False,
 ) -> Callable[[Function], Function]:
     """Decorator: the function below is a measure, and these are its facts. The function itself stays as it is.
 
@@ -176,6 +197,7 @@ def measured(  # noqa: PLR0913 - each is a fact about the measure, by name
         needs_labels: Whether it needs their labels.
         cost: What it costs, in words.
         opt_in: Whether it is taken only where it is asked for by name.
+        needs_training: Whether it is of gradients or updates.
 
     Raises:
         ConfigurationError: There is another measure of that name.
@@ -190,7 +212,7 @@ def measured(  # noqa: PLR0913 - each is a fact about the measure, by name
 
     def add(function: Function) -> Function:
         rows = table or _table_of(function, needs_samples=needs_samples)
-        facts = (units, range, invariances, source, needs_samples, needs_labels, cost, opt_in)
+        facts = (units, range, invariances, source, needs_samples, needs_labels, cost, opt_in, needs_training)
         register_measure(MetricSpec(name, title, function, rows, *facts))
         return function
 
@@ -206,6 +228,15 @@ def needing_samples(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in CATALOGUE and CATALOGUE[name].needs_samples)
 
 
+def needing_training(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the measures that are of gradients or updates.
+
+    >>> needing_training(["node_strength", "update_ratio"])
+    ('update_ratio',)
+    """
+    return tuple(name for name in names if name in CATALOGUE and CATALOGUE[name].needs_training)
+
+
 @of_graph
 def measure(
     graph: NeuralGraph,
@@ -213,6 +244,7 @@ def measure(
     convention: Convention = "links",
     *,
     samples: Samples | None = None,
+    training: TrainingState | None = None,
 ) -> pd.DataFrame:
     """Several measures of one graph in one tidy table.
 
@@ -223,6 +255,8 @@ def measure(
         convention: How links are counted, for the measures that know conventions.
         samples: What the network is run on, for the measures that need samples, as
             :func:`~axonometry.metrics.neuron_activation` takes them.
+        training: Gradients, weights before the last update and second moments, for the measures of these; what is not
+            in it is NaN in the table.
 
     Returns:
         Columns group (for link weights, the synapse), metric, statistic, value; measures in the order of ``names``.
@@ -244,10 +278,17 @@ def measure(
 
     labelled = samples is not None and has_labels(graph, samples)
     if names is None:
-        names = [name for name, spec in CATALOGUE.items() if _is_default(spec, samples, labelled=labelled)]
+        fits = (name for name, spec in CATALOGUE.items() if _is_default(spec, samples, labelled=labelled))
+        names = [name for name in fits if training is not None or not CATALOGUE[name].needs_training]
     names = [names] if isinstance(names, str) else list(names)
     _check(names, samples, labelled=labelled)
-    shared = Shared(graph, convention, samples)
+    if training is None and (lacking := needing_training(names)):
+        raise ConfigurationError(
+            "this measure is of what training did at a step",
+            f"nothing for {', '.join(lacking)}",
+            "Record with it, or pass training=TrainingState(gradients=...)",
+        )
+    shared = Shared(graph, convention, samples, training)
     rows = [
         (group, name, statistic, value) for name in names for group, statistic, value in CATALOGUE[name].table(shared)
     ]

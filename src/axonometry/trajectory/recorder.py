@@ -32,6 +32,7 @@ from axonometry.trajectory.choices import (
     warn_of_extra_state,
 )
 from axonometry.trajectory.fields import short
+from axonometry.trajectory.marks import Marks
 from axonometry.trajectory.network import noted_inputs, noted_network
 from axonometry.trajectory.optimizers import Stateful, load_states, optimizer_classes, optimizer_states, other_optimizer
 from axonometry.trajectory.place import RunPlace
@@ -40,6 +41,8 @@ from axonometry.trajectory.tables import write_piece
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from axonometry.metrics import TrainingState
 
 MEASURES = ("link_weights", "node_strength", "layer_fluctuation")
 """Measures that are recorded by default: those of paper 1."""
@@ -131,7 +134,7 @@ class Recorder:
             inputs=noted_inputs(example_inputs),
             network=noted_network(self._model, network, configuration),
         )
-        self._samples = samples
+        self._samples, self._training = samples, Marks(measures)
         with random_state_kept():
             description = replace(description, samples=sample_set(self._graph, measures, samples))
         warn_of_extra_state(self._model)
@@ -173,7 +176,8 @@ class Recorder:
             self._require_resumed(optimizer)
         # One copy is measured, written and summed up: other threads may train on meanwhile (Hogwild).
         state = own_copies(state_tensors(self._model))
-        frame = self._measured(state)
+        frame = self._measured(state, self._training.taken(self._model))
+        self._training.keep(state)
         kinds = description.optimizers if optimizer is None else optimizer_classes(optimizer)
         self._resumed_with = None
         place.describe(complete=False, stopped=False, optimizers=kinds)
@@ -193,6 +197,20 @@ class Recorder:
         # Only now that the new step is whole may the old one's resume file go.
         if len(place.steps) > 1:
             store.resume_path(self.folder, place.steps[-2]).unlink(missing_ok=True)
+
+    def mark(self, optimizer: torch.optim.Optimizer | None = None) -> None:
+        """Keep the weights as they are before an update, for measures such as ``update_ratio`` at the next record.
+
+        Without a call, these measures are of all that changed since the last record.
+
+        Args:
+            optimizer: Whose second moments ``second_moment.node_strength`` is of, from now on.
+
+        >>> recorder.mark(optimizer)  # doctest: +SKIP
+        >>> optimizer.step()  # doctest: +SKIP
+        >>> recorder.record(step, loss=loss)  # before zero_grad(), for measures of gradients # doctest: +SKIP
+        """
+        self._training.mark(self._model, optimizer)
 
     @torch.inference_mode(False)
     def restore(self, optimizer: Stateful | Mapping[str, Stateful] | None = None) -> int | None:
@@ -278,10 +296,10 @@ class Recorder:
             remedy = "Pass what the run was recorded with, or record into another folder"
             raise RunError(f"the run in {self.folder} is resumed with its own optimizer", other, remedy)
 
-    def _measured(self, state: Mapping[str, Tensor]) -> pd.DataFrame | None:
+    def _measured(self, state: Mapping[str, Tensor], training: TrainingState | None) -> pd.DataFrame | None:
         measures = self._place.description.measures
         if not measures:
             return None
         with torch.no_grad(), torch.autocast(self._graph.device.type, enabled=False), random_state_kept():
-            frame = measure(self._graph.at(state), measures, samples=self._samples)
+            frame = measure(self._graph.at(state), measures, samples=self._samples, training=training)
         return frame if self._names is None else frame[frame["group"].isin(self._names)]

@@ -19,7 +19,7 @@ from axonometry.metrics.basins.captured import CapturedClassifier, labelled
 from axonometry.metrics.basins.rows import STATISTICS
 from axonometry.program import NeuralGraph
 
-OPT_IN = ("sample_basin", "weight_basin", "sharpness", "proxies")
+OPT_IN = ("sample_basin", "weight_basin", "sharpness", "proxies", "gradient_noise_scale")
 
 
 class Tied(nn.Module):
