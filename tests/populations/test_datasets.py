@@ -328,7 +328,7 @@ def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unknown_data_set() -> None:
     assert tuple(DATASETS)[:6] == ("digits", "text", "modular-addition", "mnist", "fashion-mnist", "cifar10")
-    assert tuple(DATASETS)[6:] == ("fashion-mnist-14", "cifar10-16", "mnist-1d")
+    assert tuple(DATASETS)[6:] == ("mnist-14", "fashion-mnist-14", "cifar10-16", "mnist-1d")
     with pytest.raises(DataError, match=r"a data set is one of digits, text, .*; got 'imagenet'"):
         load_dataset("imagenet")
 

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy import stats
 
-from axonometry.statistics.association import holm, rank_correlation, rank_test, roc_area
+from axonometry.statistics import Estimate
+from axonometry.statistics.association import (
+    holm,
+    rank_correlation,
+    rank_test,
+    roc_area,
+    sharper,
+    spearman_brown,
+)
 
 numbers = st.lists(st.integers(-20, 20).map(float), min_size=4, max_size=30)
 
@@ -95,3 +103,37 @@ def test_holm_steps_down() -> None:
 def test_rank_test_is_mann_whitneys() -> None:
     a, b = np.arange(10.0), np.arange(10.0) + 4
     assert rank_test(a, b) == pytest.approx(stats.mannwhitneyu(a, b).pvalue)
+
+
+@given(st.integers(0, 10**6))
+def test_sharper_is_the_difference_of_the_best_areas(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    first = draw.normal(size=(2, 6)).round(1), draw.normal(size=(2, 8)).round(1) + 0.5
+    second = draw.normal(size=(2, 6)), draw.normal(size=(2, 8))
+    best = [max(abs(roc_area(low, high).value - 0.5) for low, high in zip(*some)) for some in (first, second)]
+    found = sharper(first, second)
+    assert found.value == pytest.approx(best[0] - best[1])
+    assert found.low <= found.high
+    assert found.n == 14
+    assert sharper(second, first).value == pytest.approx(-found.value)
+
+
+def test_sharper_draws_the_same_networks_for_both() -> None:
+    draw = np.random.default_rng(0)
+    low, high = draw.normal(size=(1, 30)), draw.normal(size=(1, 30)) + 1
+    shifted = sharper((low, high), (low + 5, high + 5))  # the same order: each resample says 0
+    assert shifted.value == 0
+    assert shifted.high - shifted.low == pytest.approx(1 - 0.025 ** (1 / 60))
+
+
+def test_spearman_brown_is_what_two_halves_make_of_the_whole() -> None:
+    """With errors of variance e on a truth of 1, halves correlate 1 / (1 + e), their mean has 1 / (1 + e/2)."""
+    for error in (0.1, 1.0, 4.0):
+        half, whole = 1 / (1 + error), 1 / (1 + error / 2)
+        assert spearman_brown(Estimate(half, half, half, 9)).value == pytest.approx(whole)
+    draw = np.random.default_rng(0)
+    truth, noise = draw.normal(size=20_000), draw.normal(size=(2, 20_000))
+    halves = np.corrcoef(truth + noise[0], truth + noise[1])[0, 1]
+    measured = np.corrcoef(truth, truth + noise.mean(axis=0))[0, 1]
+    assert spearman_brown(Estimate(halves, halves, halves, 9)).value == pytest.approx(measured**2, abs=0.02)
+    assert spearman_brown(Estimate(0.5, -1.0, 1.0, 9)).low == -np.inf

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 PAPER = (
     "Repeat a paper's experiment: train, measure, say which of its claims hold here.\n\n"
-    "Every paper has the scales tiny (a minute on the digits), small (minutes to two hours on two cores) and "
-    "full (the paper's sizes). Runs that are there already are not trained again.\n\n"
+    "Every paper has the scales tiny (a minute on the digits), small (minutes to two hours on two cores), medium (up "
+    "to three hours: what docs/results stand on) and full (the paper's sizes). Runs that are there already are not "
+    "trained again; with --from, pages are made of kept results.\n\n"
     + "\n\n".join(f"{name}: {about}" for name, about in PAPERS.items())
 )
 EXPERIMENT = (
@@ -44,10 +45,14 @@ def experiment(
     seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds; that of the scale by default.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; for training one per core by default.")] = None,
     data: Data = None,
+    kept: Annotated[
+        Path | None,
+        typer.Option("--from", exists=True, help="Pages of results that --json printed; nothing is trained."),
+    ] = None,
 ) -> None:
     """Run an experiment and show what it found."""
     with terminal.progress("Starting") as move:
-        from axonometry.experiments import results_page, run, write_markdown
+        from axonometry.experiments import load_results, results_page, run, write_markdown
         from axonometry.experiments.loading import load_experiment
         from axonometry.papers import load_paper
 
@@ -55,17 +60,21 @@ def experiment(
         found = load_experiment(place) if kind == "experiment" else load_paper(place)
         where = folder or Path("runs") / found.name
         scale = scale or ("small" if "small" in found.scales else next(iter(found.scales)))
-        results = run(
-            found, scale, folder=where, only=only or (), seeds=seeds, data=data, workers=workers, progress=move
-        )
         chosen = {"scale": [scale], "only": only or (), "seeds": [seeds] if seeds else ()}
         options = [f"--{name} {value}" for name, values in chosen.items() for value in values]
         command = " ".join(["axonometry", kind, place, *options])
+        if kept is not None:
+            results = load_results(kept, found)
+            command = str(results.kept["command"])
+        else:
+            results = run(
+                found, scale, folder=where, only=only or (), seeds=seeds, data=data, workers=workers, progress=move
+            )
         if table is not None:
             write_markdown(results, table, command=f"{command} --table {table}")
         if report is not None:
             results_page(results, command=f"{command} --report {report}").write(report)
-    for line in _shown(results, as_json=as_json):
+    for line in _shown(results, command, as_json=as_json):
         terminal.note(line)
     for path in filter(None, (table, report)) if not as_json else ():
         terminal.note(f"Wrote {path}")
@@ -85,12 +94,12 @@ def command(metavar: str, words: str) -> Callable[..., None]:
     return made
 
 
-def _shown(results: Results, *, as_json: bool) -> Iterator[str]:
+def _shown(results: Results, command: str, *, as_json: bool) -> Iterator[str]:
     """Print the claims, or all as JSON; what is to be said beside them."""
     from axonometry.experiments import plain
 
     if as_json:
-        terminal.show_json(plain(results))
+        terminal.show_json(plain(results, command=command))
         return
     for name, section in results.sections.items():
         rows = [(claim.verdict, claim.words, claim.numbers) for claim in section.claims]

@@ -17,7 +17,7 @@ from axonometry.experiments.experiment import (
 )
 from axonometry.experiments.markdown import markdown as markdown, write_markdown as write_markdown
 from axonometry.experiments.page import results_page as results_page
-from axonometry.experiments.plain import plain as plain
+from axonometry.experiments.plain import load_results as load_results, plain as plain
 from axonometry.experiments.running import Results as Results, run as run
 from axonometry.experiments.section import (
     Section as Section,

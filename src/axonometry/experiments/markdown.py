@@ -76,7 +76,7 @@ def machine(results: Results) -> str:
     """How long a call took, how many networks it trained, and where."""
     import torch
 
-    return (
+    return str(results.kept.get("machine", "")) or (
         f"This call took {results.seconds / 60:.1f} minutes and trained {results.trained} of {results.networks} "
         f"networks, on {os.cpu_count()} cores ({platform.machine()}, {platform.system()}), "
         f"Python {platform.python_version()}, torch {torch.__version__}."
@@ -112,7 +112,7 @@ def outcome(claim: Claim) -> str:
 
 def said(claim: Claim) -> list[str]:
     """Sentences: a claim's numbers, what an undecided one would have shown, and where the paper makes it."""
-    where = f"In the paper: {claim.maintained}" if claim.maintained else ""
+    where = f"Made in: {claim.maintained}" if claim.maintained else ""
     return [sentence(words) for words in (claim.numbers, claim.power, where) if words]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ class Results:
         measurements: What the sections were read from.
         trained: Networks that this call trained; the others were there.
         seconds: Duration of the call.
+        kept: Of results that were read from a file: what the call said of its networks, machine and command.
     """
 
     experiment: Experiment
@@ -46,11 +47,14 @@ class Results:
     measurements: Measurements
     trained: int
     seconds: float
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def networks(self) -> int:
         """How many networks it comes from."""
-        return len({(trial.population, trial.configuration.identity) for trial in self.measurements.trials})
+        return self.kept.get("networks") or len(
+            {(trial.population, trial.configuration.identity) for trial in self.measurements.trials}
+        )
 
     def section(self, name: str) -> Section:
         """One of the sections.

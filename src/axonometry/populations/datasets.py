@@ -126,8 +126,8 @@ def load_dataset(name: str, directory: str | Path | None = None, **options: Any)
 
     Args:
         name: A name in :data:`DATASETS`: ``"digits"``, ``"text"``, ``"modular-addition"``, ``"mnist"``,
-            ``"fashion-mnist"``, ``"cifar10"``, ``"fashion-mnist-14"``, ``"cifar10-16"``, ``"mnist-1d"``, or a
-            registered one.
+            ``"fashion-mnist"``, ``"cifar10"``, ``"mnist-14"``, ``"fashion-mnist-14"``, ``"cifar10-16"``,
+            ``"mnist-1d"``, or a registered one.
         directory: Where the files are, in a folder of the data set's name or directly; ``$AXONOMETRY_DATA`` where
             None. Only MNIST, Fashion-MNIST and CIFAR-10 need one, in either size.
         options: What else the data depend on, such as the ``modulus`` of modular addition.
@@ -140,9 +140,9 @@ def load_dataset(name: str, directory: str | Path | None = None, **options: Any)
         ``numpy.random.RandomState(0).permutation(1797)``, the first 1,437 are for training and the other 360 for
         testing, since the file's own order repeats 0 to 9.
 
-        ``fashion-mnist-14`` has 14 x 14 pixels, each the mean of 2 x 2, in a frame of zeros that makes them 16 x 16,
-        the least that the networks of paper 3 read. ``cifar10-16`` is halved likewise, without a frame. ``mnist-1d`` is
-        made from a seed by the package of that name (:mod:`axonometry.populations.signals`).
+        ``mnist-14`` and ``fashion-mnist-14`` have 14 x 14 pixels, each the mean of 2 x 2, in a frame of zeros that
+        makes them 16 x 16, the least that the networks of paper 3 read. ``cifar10-16`` is halved likewise, without a
+        frame. ``mnist-1d`` is made from a seed by the package of that name (:mod:`axonometry.populations.signals`).
 
         The text is made of the documentation strings of Python's standard library (:mod:`axonometry.populations.text`):
         32 characters, and the next one is the class. It differs between versions of Python.
@@ -301,7 +301,8 @@ def _images(name: str, layout: Layout, read: Callable[[Layout, Path], tuple[Spli
     return Source(load, layout=layout)
 
 
-_FASHION, _CIFAR = _images("fashion-mnist", FASHION_MNIST, read_idx), _images("cifar10", CIFAR10, read_cifar)
+_MNIST, _FASHION = _images("mnist", MNIST, read_idx), _images("fashion-mnist", FASHION_MNIST, read_idx)
+_CIFAR = _images("cifar10", CIFAR10, read_cifar)
 
 DATASETS = Registry(
     "a data set",
@@ -310,9 +311,10 @@ DATASETS = Registry(
         "digits": Source(_digits),
         "text": Source(_text),
         "modular-addition": Source(_sums, ("modulus", "n_train", "seed")),
-        "mnist": _images("mnist", MNIST, read_idx),
+        "mnist": _MNIST,
         "fashion-mnist": _FASHION,
         "cifar10": _CIFAR,
+        "mnist-14": _smaller(_MNIST, frame=1),
         "fashion-mnist-14": _smaller(_FASHION, frame=1),
         "cifar10-16": _smaller(_CIFAR, frame=0),
         "mnist-1d": Source(_signals),

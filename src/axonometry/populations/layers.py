@@ -18,13 +18,14 @@ _ACTIVATIONS: Mapping[str, Factory] = {
     "leaky-relu": nn.LeakyReLU,
     "elu": nn.ELU,
     "gelu": nn.GELU,
+    "silu": nn.SiLU,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
     "linear": nn.Identity,  # what "identity" was called first: recorded runs have it
 }
 ACTIVATIONS: Registry[[Factory], Factory] = Registry("`activation`", as_it_is, _ACTIVATIONS)
-"""Activations by the name that configurations use; ``ACTIVATIONS.register(name, nn.SiLU)`` adds one."""
+"""Activations by the name that configurations use; ``ACTIVATIONS.register(name, nn.Mish)`` adds one."""
 
 Normalisation = Callable[[int], nn.Module]
 

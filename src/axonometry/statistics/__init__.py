@@ -5,6 +5,8 @@ from axonometry.statistics.association import (
     rank_correlation as rank_correlation,
     rank_test as rank_test,
     roc_area as roc_area,
+    sharper as sharper,
+    spearman_brown as spearman_brown,
 )
 from axonometry.statistics.descriptive import Moments as Moments, moments as moments
 from axonometry.statistics.estimates import (

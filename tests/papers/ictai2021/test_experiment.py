@@ -153,7 +153,7 @@ def test_the_full_scale_is_the_papers() -> None:
 def test_the_html_page_draws_its_estimates(results: Results, few: Ensemble) -> None:
     page = results_page(results, command="axonometry paper ictai2021")
     assert [tab.name for tab in page.tabs] == [
-        *("Summary", "Fluctuation", "Separation", "Densities", "One network", "Definitions")
+        *("Summary", "Fluctuation", "Reliability", "Separation", "Densities", "One network", "Definitions")
     ]
     figures = {block.title: block for tab in page.tabs for block in tab.blocks if isinstance(block, Figure)}
     everywhere, alike = figures["Fluctuation: a few networks"].panels[0].figure.data

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from axonometry.experiments import Results, Scale, markdown, plain, results_page, run
+from axonometry.experiments import Context, Results, Scale, markdown, plain, results_page, run
 from axonometry.metrics.neuron_strength import neuron_strength
 from axonometry.papers import load_paper
 from axonometry.papers.ijcai2024 import features as reading, sections
@@ -25,12 +25,13 @@ from axonometry.papers.ijcai2024.features import (
     MEASURES,
     features,
     live_values,
+    measure_conditions,
     measured_values,
     scaled_strength,
 )
 from axonometry.papers.ijcai2024.scales import DRAWN, SCALES, ComparisonOptions, condition_trials
 from axonometry.papers.ijcai2024.sections import HIGH, LOW, SETS, TOGETHER, Answer, of_kind
-from axonometry.populations import Architecture
+from axonometry.populations import Architecture, grid, train_population
 from axonometry.predict.classification import Discrimination
 from axonometry.predict.evaluation import EvaluationPlan
 from axonometry.program import capture
@@ -121,7 +122,7 @@ def test_every_set_is_scored_before_and_after(answers: dict[str, Answer]) -> Non
 def test_differences_are_those_of_the_scores(results: Results, answers: dict[str, Answer]) -> None:
     (table,) = results.section("size").tables
     baseline = answers["width"].scores[BASELINE, "after"].auc
-    for name, after, before, gained, against in table.rows:
+    for name, gained, after, before, against in table.rows:
         assert gained.value == pytest.approx(after.value - before.value)
         if name != BASELINE:
             assert against.value == pytest.approx(after.value - baseline.value)
@@ -295,7 +296,7 @@ def test_verdicts(
     results: Results, monkeypatch: pytest.MonkeyPatch, low: float, high: float, others: float | None, words: str
 ) -> None:
     monkeypatch.setattr(Answer, "score", lambda _, measure, when: scored(low, high, when, others, measure))
-    after, before = of_kind("size")(results.measurements).claims
+    _, after, before = of_kind("size")(results.measurements).claims
     assert after.words == "All five measures tell networks apart that differ in number of parameters"
     assert (after.verdict, before.verdict) == (words, words)
 
@@ -305,7 +306,7 @@ def test_the_initial_weights_say_nothing_for_a_verdict(results: Results, monkeyp
         return scored(0.4, 0.55, when, None, measure) if when == "after" else scored(0.9, 0.95, when, None, measure)
 
     monkeypatch.setattr(Answer, "score", score)
-    after, before = of_kind("size")(results.measurements).claims
+    _, after, before = of_kind("size")(results.measurements).claims
     assert (after.verdict, before.verdict) == ("contradicted", "holds")
     assert "training surely adds for none" in after.numbers
 
@@ -314,10 +315,11 @@ def test_the_page_says_all(results: Results, answers: dict[str, Answer]) -> None
     text = markdown(results, command="axonometry paper ijcai2024 --scale small")
     assert "trained 48 of 48 networks" in text
     assert "nan" not in text.replace("explanation", "")
-    assert f"| link weights | {answers['kind'].scores['link_weights', 'after'].auc} |" in text
+    kind = answers["kind"]
+    assert f"| link weights | {kind.gain('link_weights')} | {kind.scores['link_weights', 'after'].auc} |" in text
     assert "## Networks that differ in performance" in text
     assert "*Narrow or wide?* n = 12: `narrow` (narrow networks); `wide` (wide). Confounded: The width." in text
-    assert len(results.claims) == 4 * 2 + 1
+    assert len(results.claims) == 4 * 3 + 1
 
 
 def test_the_html_page_has_a_tab_a_kind(results: Results, answers: dict[str, Answer]) -> None:
@@ -343,3 +345,33 @@ def test_densities_are_densities(answers: dict[str, Answer]) -> None:
         assert np.trapezoid(rows["density"], rows["x"]) == pytest.approx(1, abs=0.02), place
     assert set(curves["metric"]) == {*MEASURES, CONTROL}
     assert reading.VALUES == 200
+
+
+def test_the_medium_scale_asks_the_harder_questions() -> None:
+    trials, comparisons = SCALES["medium"].trials(5), SCALES["medium"].options.comparisons
+    assert [one.name for one in comparisons] == ["smooth-activation", "near-width", "noisy-labels", "seed-alone"]
+    conditions: dict[str, list[Any]] = {}
+    for trial in trials:
+        conditions.setdefault(trial.condition, []).append(trial.configuration)
+        assert trial.configuration.dataset == "mnist-14"
+    assert {name for one in comparisons for name in one.conditions} == set(conditions)
+    assert {name: len(some) for name, some in conditions.items() if len(some) != 5} == {"seeds-14": 10}
+    alike = conditions["seeds-14"]
+    assert len({replace(one, seed=0).identity for one in alike}) == 1  # they differ by their seed alone
+    for name, some in conditions.items():
+        if name != "seeds-14":
+            assert [c.seed for c in some] == [c.seed for c in conditions["relu-14"]]
+
+
+def test_networks_of_one_draw_share_a_group_and_seeds_alone_do_not(tmp_path: Path) -> None:
+    common: dict[str, Any] = {"epochs": 1, "train_fraction": 0.1, "layers": 1, "units": 3}
+    context = Context(Scale(lambda _: (), 1), 1, tmp_path)
+
+    def grouped(**own: Any) -> list[str]:
+        population = train_population(grid(**{**common, **own}), tmp_path / str(len(own)), workers=1)
+        return sorted(measure_conditions(population, context)["group"])
+
+    rates = {"choices": {"learning_rate": (0.001, 0.01)}}
+    clean, noisy = grouped(**rates), grouped(**rates, label_noise=0.1)
+    assert clean == noisy == ["0.001"] * 2 + ["0.01"] * 2  # before and after training
+    assert len(set(grouped(choices={"seed": (0, 1, 2)}, units=4, layers=1))) == 3

@@ -26,7 +26,8 @@ How to read the results:
 """
 
 from axonometry.experiments import Experiment
-from axonometry.papers.ictai2021.ensembles import MEASURES, measure_ensembles
+from axonometry.papers.ictai2021.ensembles import MEASURES
+from axonometry.papers.ictai2021.halves import measure_with_halves, reliability
 from axonometry.papers.ictai2021.scales import SCALES
 from axonometry.papers.ictai2021.sections import densities, fluctuation, one_network, separation
 
@@ -36,7 +37,7 @@ EXPERIMENT = Experiment(
     about="Ensembles of networks are trained and compared by accuracy, layer by layer.",
     how=__doc__,
     scales=SCALES,
-    measure=measure_ensembles,
+    measure=measure_with_halves,
     defined=MEASURES,
-    sections=(fluctuation, separation, densities, one_network),
+    sections=(fluctuation, reliability, separation, densities, one_network),
 )

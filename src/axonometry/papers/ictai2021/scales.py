@@ -100,5 +100,6 @@ _ALL = {f"{d}-{f}-{s}-{x}": f"{s} {f} networks on {d}, nine initialisers of scal
 SCALES = {
     "tiny": Scale(tiny_ensembles, 30, "48 networks on the digits, a minute.", _ON_DIGITS),
     "small": Scale(small_ensembles, 400, "580 networks on MNIST, about ten minutes on two cores.", _ON_MNIST),
+    "medium": Scale(small_ensembles, 4000, "The same with 5,800 networks, about two hours on two cores.", _ON_MNIST),
     "full": Scale(full_ensembles, 1000, "36,000 networks on MNIST and CIFAR-10, for a cluster.", _ALL),
 }

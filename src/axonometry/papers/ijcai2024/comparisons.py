@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -91,17 +91,39 @@ _COMPARED: tuple[tuple[str, Kind, str, dict[str, str]], ...] = (
     ("performance", "performance", "The lowest or the highest third in accuracy?", {"performance": "performance"}),
 )
 COMPARISONS = tuple(Comparison(*one, CONFOUNDED[one[0]]) for one in _COMPARED)
-"""All comparisons, of the five kinds that the paper names."""
+"""Comparisons of the five kinds that the paper names."""
+_ALIKE = "Nothing on the links' side: both start from the same weights, as networks of one seed do."
+HARD_COMPARISONS = (
+    Comparison(
+        *("smooth-activation", "activation", "ReLU, GELU or SiLU?"),
+        {"relu-14": "ReLU", "gelu-14": "GELU", "silu-14": "SiLU"},
+        "Nothing on the links' side: the three start from the same weights. GELU and SiLU put out negative values.",
+    ),
+    Comparison(
+        *("near-width", "size", "56 or 64 units a layer?", {"width-56": "56 units", "relu-14": "64 units"}),
+        "Sums have an eighth fewer terms, and initial weights of later layers a larger scale.",
+    ),
+    Comparison(
+        "noisy-labels", "task", "MNIST, or a tenth false labels?", {"relu-14": "0 %", "noisy-14": "10 %"}, _ALIKE
+    ),
+    Comparison(
+        *("seed-alone", "performance", "The lowest or the highest third in accuracy, of seeds?", {"seeds-14": "seeds"}),
+        "Nothing: hyper-parameters are the same, so that initial weights and the order of images alone differ.",
+    ),
+)
+"""Questions at which statistics of the weights leave room: what is told apart differs little [our choice]."""
 
 
-def among(conditions: Collection[str]) -> tuple[Comparison, ...]:
+def among(conditions: Collection[str], comparisons: Iterable[Comparison] = COMPARISONS) -> tuple[Comparison, ...]:
     """The comparisons of some conditions: those that two or more are left of, or the one that it has.
 
     Args:
         conditions: Names of the conditions that there are.
+        comparisons: What could be compared.
     """
+    asked = tuple(comparisons)
     there = [
         replace(one, conditions={name: label for name, label in one.conditions.items() if name in conditions})
-        for one in COMPARISONS
+        for one in asked
     ]
-    return tuple(new for new, old in zip(there, COMPARISONS) if len(new.conditions) >= min(2, len(old.conditions)))
+    return tuple(new for new, old in zip(there, asked) if len(new.conditions) >= min(2, len(old.conditions)))

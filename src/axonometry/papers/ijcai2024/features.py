@@ -60,9 +60,9 @@ def measure_conditions(population: Population, context: Context) -> pd.DataFrame
     drawn = about[list(_DRAWN)]
     # As numbers; learners look at their order alone, so that they need no logarithm.
     choices = [pd.get_dummies(drawn[[name]], prefix_sep=".", dtype=float) for name in drawn]
-    grouped = table.assign(
-        group=drawn.astype(str).agg(", ".join, axis=1), performance=about[EVALUATION_METRICS[first.reconstructs]]
-    )
+    varied = drawn.loc[:, drawn.nunique() > 1]  # label noise that all networks have does not part them from others
+    named = varied.astype(str).agg(", ".join, axis=1) if len(varied.columns) else table["run"]
+    grouped = table.assign(group=named, performance=about[EVALUATION_METRICS[first.reconstructs]])
     return pd.concat([grouped, pd.concat(choices, axis=1).add_prefix(f"{CHOICES}.")], axis=1)
 
 

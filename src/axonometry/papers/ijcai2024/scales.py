@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from axonometry.experiments import Scale, Trial, trials_of
-from axonometry.papers.ijcai2024.comparisons import Comparison, among
-from axonometry.populations import draw, draw_hard_grid
+from axonometry.papers.ijcai2024.comparisons import HARD_COMPARISONS, Comparison, among
+from axonometry.populations import draw, draw_hard_grid, grid
 from axonometry.predict.evaluation import EvaluationPlan
 
 DRAWN: Mapping[str, tuple[Any, ...]] = {
@@ -20,6 +20,8 @@ DRAWN: Mapping[str, tuple[Any, ...]] = {
 }
 """The spread of hyper-parameters inside a condition. The same draws are made in every condition, so that conditions do
 not differ in them: the i-th network of each has the same ones, and the same seed."""
+ALIKE = {"optimiser": "adam", "learning_rate": 0.001}
+"""The hyper-parameters of networks that differ by their seed alone."""
 OVERVIEW = "against-weights"
 """The section that needs all conditions."""
 _NEVER = 10**9
@@ -66,20 +68,38 @@ CONDITIONS: Mapping[str, tuple[str, dict[str, Any]]] = {
 """Each in words, and the attributes of its networks; those that take longest last; ``performance`` is the hard grid."""
 
 
-def conditions(images: float, characters: float, epochs: int) -> dict[str, dict[str, Any]]:
+def conditions(
+    images: float,
+    characters: float,
+    epochs: int,
+    described: Mapping[str, tuple[str, dict[str, Any]]] = CONDITIONS,
+) -> dict[str, dict[str, Any]]:
     """All attributes of each condition's networks.
 
     Args:
         images: Part of MNIST and Fashion-MNIST that is learned from.
         characters: Part of the text's windows.
         epochs: Of every training.
+        described: In words, and their own attributes.
     """
     common = {"dataset": "mnist", "batch_size": 64, "epochs": epochs, "record_every": _NEVER, "test_fraction": 0.1}
     parts = {"text": characters}
     return {
         name: {**common, "train_fraction": parts.get(own.get("dataset", "mnist"), images), **own}
-        for name, (_, own) in CONDITIONS.items()
+        for name, (_, own) in described.items()
     }
+
+
+_SMALL_IMAGES = {**_DENSE, "dataset": "mnist-14"}
+HARD_CONDITIONS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "relu-14": ("dense, 2 hidden layers of 64, ReLU, 14 x 14 images", _SMALL_IMAGES),
+    "gelu-14": ("GELU", {**_SMALL_IMAGES, "activation": "gelu"}),
+    "silu-14": ("SiLU", {**_SMALL_IMAGES, "activation": "silu"}),
+    "width-56": ("56 units a layer", {**_SMALL_IMAGES, "units": 56}),
+    "noisy-14": ("a tenth of the labels false", {**_SMALL_IMAGES, "label_noise": 0.1}),
+    "seeds-14": ("alike but for the seed, judged on all test images", {**_SMALL_IMAGES, "test_fraction": 1.0}),
+}
+"""As :data:`CONDITIONS`; those of ``seeds-14`` have one choice of hyper-parameters, and there are twice as many."""
 
 
 DIGITS = {"dataset": "digits", "epochs": 1, "train_fraction": 0.2, "test_fraction": 0.5, "batch_size": 16}
@@ -99,6 +119,8 @@ def condition_trials(
     for name, fixed in attributes.items():
         if name == "performance":
             networks = draw_hard_grid(range(100_000, 100_000 + performance * seeds), **fixed)
+        elif name == "seeds-14":
+            networks = grid({"seed": range(200_000, 200_000 + 2 * seeds)}, **ALIKE, **fixed)
         else:
             networks = draw(range(seeds), DRAWN, **fixed)
         needed = dict.fromkeys(one.kind for one in comparisons if name in one.conditions)
@@ -109,16 +131,18 @@ def condition_trials(
 def _scale(
     attributes: Mapping[str, dict[str, Any]], performance: int, seeds: int, about: str, plan: EvaluationPlan
 ) -> Scale:
-    comparisons = among(attributes)
+    comparisons = among(attributes) or among(attributes, HARD_COMPARISONS)
     made = partial(condition_trials, attributes, comparisons, performance)
-    titles = {name: title for name, (title, _) in CONDITIONS.items()}
+    titles = {name: title for name, (title, _) in {**CONDITIONS, **HARD_CONDITIONS}.items()}
     return Scale(made, seeds, about, titles, ComparisonOptions(comparisons, plan))
 
 
 FEW, FOLDS = EvaluationPlan(folds=3, inner_folds=2, trees=5, resamples=200), EvaluationPlan(folds=5, inner_folds=4)
+_HARD = conditions(1 / 15, 1.0, 5, HARD_CONDITIONS)
 _SMALL, _FULL = conditions(images=1 / 15, characters=1 / 6, epochs=5), conditions(1.0, 1.0, epochs=10)
 SCALES = {
     "tiny": _scale(tiny_conditions(), 3, 10, "110 networks on the digits, a minute or two.", FEW),
     "small": _scale(_SMALL, 5, 30, "720 networks on 4,000 images, half an hour on two cores.", FOLDS),
+    "medium": _scale(_HARD, 1, 200, "The harder questions: 1,400 networks on 4,000 small images, an hour.", FOLDS),
     "full": _scale(_FULL, 5, 200, "4,800 networks on all images, for a cluster.", FOLDS),
 }

@@ -12,6 +12,7 @@ import pandas as pd
 
 from axonometry.experiments import (
     Claim,
+    Estimate,
     IntervalChart,
     Measurements,
     Section,
@@ -30,6 +31,7 @@ TOGETHER = "all five"
 """The paper's measures together."""
 SETS = (*MEASURES, TOGETHER, CONTROL, BASELINE)
 """What networks are told apart by."""
+PAPERS, OURS = "2209.05488 and 2404.11172", "no paper: asked beside it"
 LOW, HIGH = "lowest third", "highest third"
 WHEN = {"after": "after training", "before": "before training"}
 CHANCE, NEARLY = 0.5, 0.6
@@ -84,6 +86,10 @@ class Answer:
         columns = [str(name) for name in part if str(name).split(".")[0] in wanted]
         return discriminate(part, columns, self.found.options.plan, cached=self.found.context.cached)
 
+    def gain(self, measure: str) -> Estimate:
+        """AUC after less AUC before training, on the same resamples."""
+        return self.scores[measure, "after"].minus(self.scores[measure, "before"])
+
     @property
     def n(self) -> int:
         """Networks."""
@@ -113,7 +119,7 @@ def of_kind(kind: Kind) -> Callable[[Measurements], Section]:
         title, axis = f"Networks that differ in {KINDS[kind]}", "AUC, one class against the rest"
         figures: list[IntervalChart | Drawn] = []
         for table, answer in zip(tables, answers, strict=True):
-            figures.append(IntervalChart(table, table.columns[1:3], axis, CHANCE, (-0.03, 1.03), TOLD))
+            figures.append(IntervalChart(table, table.columns[2:4], axis, CHANCE, (-0.03, 1.03), TOLD))
             figures.append(partial(_figures, answer))
         return Section(title, _setup(found, answers), tuple(_claims(kind, answers)), tables, tuple(figures))
 
@@ -138,7 +144,11 @@ def _words(answer: Answer) -> str:
 
 
 def _claims(kind: Kind, answers: Iterable[Answer]) -> Iterator[Claim]:
-    """The paper's claim, and whether the initial weights say as much."""
+    """What training adds, the paper's claim, and whether the initial weights say as much."""
+    answers = list(answers)
+    gains = [answer.gain(measure) for answer in answers for measure in MEASURES]
+    numbers = ". ".join(map(_gained, answers))
+    yield Claim.above(f"Training tells them apart better ({KINDS[kind]})", gains, numbers=numbers).stated(OURS)
     words = {
         "after": f"All five measures tell networks apart that differ in {KINDS[kind]}",
         "before": f"The initial weights tell them apart already ({KINDS[kind]})",
@@ -146,7 +156,17 @@ def _claims(kind: Kind, answers: Iterable[Answer]) -> Iterator[Claim]:
     for when, claimed in words.items():
         aucs = [answer.scores[measure, when].auc for answer in answers for measure in MEASURES]
         numbers = ". ".join(_spread(answer, when) for answer in answers)
-        yield Claim.above(claimed, aucs, CHANCE, refuted_below=NEARLY, numbers=numbers)
+        made = Claim.above(claimed, aucs, CHANCE, refuted_below=NEARLY, numbers=numbers)
+        yield made.stated(*((PAPERS,) if when == "after" else (OURS,)), still=True if when == "after" else None)
+
+
+def _gained(answer: Answer) -> str:
+    """From the least to the greatest gain, and which are above 0."""
+    gains = {measure: answer.gain(measure) for measure in MEASURES}
+    low, high = min(gains, key=lambda name: gains[name].value), max(gains, key=lambda name: gains[name].value)
+    told = _which([name for name in MEASURES if gains[name].low > 0])
+    span = f"{gains[low].text()} ({in_words(low)}) to {gains[high].text()} ({in_words(high)})"
+    return f"{answer.comparison.title} (n = {answer.n}) Surely by {told}; AUC after less before {span}"
 
 
 def _spread(answer: Answer, when: str) -> str:
@@ -158,18 +178,18 @@ def _spread(answer: Answer, when: str) -> str:
     words = f"{answer.comparison.title} (n = {answer.n}) By {told}, {span}"
     if when == "before":
         return words
-    gained = [name for name in MEASURES if answer.scores[name, "after"].minus(answer.scores[name, "before"]).low > 0]
+    gained = [name for name in MEASURES if answer.gain(name).low > 0]
     known = f"; hyper-parameters alone {answer.scores[CHOICES, 'before'].auc.text()}" if CHOICES in answer.sets else ""
     return f"{words}; training surely adds for {_which(gained)}{known}"
 
 
 def _table(answer: Answer) -> Table:
-    header = ("told apart by", "AUC after training", "before training", "after − before", "after − weights' after")
+    header = ("told apart by", "after − before", "AUC after training", "before training", "after − weights' after")
     baseline, rows = answer.scores[BASELINE, "after"], []
     for measure in answer.sets:
         after, before = answer.scores[measure, "after"], answer.scores[measure, "before"]
         against = "–" if measure == BASELINE else after.minus(baseline)
-        rows.append((in_words(measure), after.auc, before.auc, after.minus(before), against))
+        rows.append((in_words(measure), after.minus(before), after.auc, before.auc, against))
     caption = f"n = {answer.n}. Differences are taken on the same resamples. Confounded: {answer.comparison.confounded}"
     return Table(header, tuple(rows), answer.comparison.title, caption)
 
@@ -205,7 +225,7 @@ def against_weights(found: Measurements) -> Section:
     table = Table(("comparison", "all five − weights"), tuple(gains.items()), "After training")
     title = "Do the measures tell more than statistics of all parameters?"
     setup = "AUC of the five measures together minus that of the weights, after training, on the same resamples."
-    claims = (Claim.above(words, list(gains.values()), numbers=numbers),)
+    claims = (Claim.above(words, list(gains.values()), numbers=numbers).stated(OURS),)
     chart = IntervalChart(table, table.columns[1:], "difference of AUC", 0.0)
     return Section(title, setup, claims, (table,), (chart,))
 
