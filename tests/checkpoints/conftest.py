@@ -1,3 +1,4 @@
 from tests.checkpoints.writers import written
+from tests.cli.conftest import run
 
-__all__ = ["written"]
+__all__ = ["run", "written"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from axonometry.checkpoints.checkpoint import DAMAGE, ArrayFile, Contents, Entry, corrupt_checkpoint
 from axonometry.checkpoints.element_types import Array, as_bits, type_name
+from axonometry.checkpoints.remote import RemotePath
 
 LARGEST_RATIO, LARGEST_UNPACKED = 500, 2**28
 """A compressed array may be this much larger than in the file, or have this many bytes; constant ones shrink a lot."""
@@ -22,7 +23,8 @@ class NpzFile(ArrayFile[zipfile.ZipFile]):
 
     def _open(self) -> zipfile.ZipFile:
         try:
-            return zipfile.ZipFile(self.path)
+            # An archive closes a file that it opened itself, and a path of another file system it cannot open.
+            return zipfile.ZipFile(self.path.open("rb") if isinstance(self.path, RemotePath) else self.path)
         except DAMAGE as error:
             corrupt_checkpoint(self.path, error)
 

@@ -11,6 +11,7 @@ from axonometry.checkpoints.checkpoint import Checkpoint, Contents, TensorSource
 from axonometry.checkpoints.element_types import Array
 from axonometry.checkpoints.formats import SUFFIXES, format_of
 from axonometry.checkpoints.orbax_folder import OrbaxFolder, orbax_folder
+from axonometry.checkpoints.remote import RemotePath, placed
 from axonometry.errors import CheckpointError
 from axonometry.files import read_json
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 INDEX = ".index.json"
+ON_DISK = ("onnx", "gguf", "pickle")
+"""Kinds of files that are mapped, or that a library opens by their name itself."""
 
 
 def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
@@ -78,7 +81,7 @@ def existing(path: str | Path) -> Path:
     Raises:
         CheckpointError: There is nothing.
     """
-    path = Path(path)
+    path = placed(path)
     if "\0" in str(path) or not path.exists():
         shown = str(path).replace("\0", "\\0")
         raise CheckpointError(f"no such file or folder: {shown}", "", "Check the path")
@@ -151,7 +154,12 @@ def _entry_of(path: Path, key: str) -> TensorSource:
 
 
 def _file(path: Path) -> TensorSource:
-    return format_of(path).open(path)
+    found = format_of(path)
+    if isinstance(path, RemotePath) and found.kind in ON_DISK:
+        raise CheckpointError(
+            f"files of {found.title} ({found.kind}) are read from this machine", str(path), "Download it first"
+        )
+    return found.open(path)
 
 
 def _folder(path: Path) -> tuple[TensorSource, list[str]]:
@@ -161,6 +169,8 @@ def _folder(path: Path) -> tuple[TensorSource, list[str]]:
 
         return DistributedFolder(path), []
     if (within := orbax_folder(path)) is not None:
+        if isinstance(path, RemotePath):
+            raise CheckpointError("folders of Orbax are read from this machine", str(path), "Download it first")
         return OrbaxFolder(within), []
     files, left_out = folders.files_of_weights(path)
     indices = sorted(path.glob(f"*{INDEX}"))

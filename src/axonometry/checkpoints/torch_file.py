@@ -161,7 +161,9 @@ class TorchFile(File[Container]):
 
     def _open(self) -> Container:
         try:
-            return (Archive if zipfile.is_zipfile(self.path) else OldFile)(self.path)
+            with self.path.open("rb") as file:
+                archive = zipfile.is_zipfile(file)
+            return (Archive if archive else OldFile)(self.path)
         except DAMAGE as error:
             corrupt_checkpoint(self.path, error)
 

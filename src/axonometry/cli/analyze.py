@@ -46,6 +46,15 @@ def analyze_command(
     fail_on: Annotated[
         list[str] | None, typer.Option(metavar="KIND", help="Exit code 1 on findings of this kind, or any.")
     ] = None,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Measures of the network as a graph, by config.json or --network.")
+    ] = False,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:NAME", help="Gives the network and an example; its code is run. Implies --graph."
+        ),
+    ] = None,
     report: Report = None,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +63,7 @@ def analyze_command(
     Checkpoints are read tensor by tensor and may be larger than memory. Code in them is not run. The exit
     code is 1 on a finding of a kind that --fail-on names, and 3 if a tensor of a file could not be read.
     """
-    choice = checkpoints.Choice(depth, layers or (), exclude or (), spectra)
+    choice = checkpoints.Choice(depth, layers or (), exclude or (), spectra, graph or network is not None, network)
     failing = checkpoints.failing_kinds(fail_on or ())
     found: list[dict[str, Any]] = []
     with terminal.progress("Opening") as move:

@@ -34,12 +34,16 @@ class Choice:
         layers: Patterns of names, of which one has to be met.
         exclude: Patterns of names, of which none may be met.
         spectra: Whether spectral norms are computed.
+        graph: Whether measures of the graph are computed.
+        network: Where the network is, as ``FILE.py:NAME``.
     """
 
     depth: int | None = None
     layers: Sequence[str] = ()
     exclude: Sequence[str] = ()
     spectra: bool = False
+    graph: bool = False
+    network: str | None = None
 
 
 def summary_command(
@@ -71,6 +75,7 @@ def _read(checkpoint: Checkpoint, move: Progress, choice: Choice) -> dict[str, A
     from axonometry.checkpoints.roles import summary
     from axonometry.checkpoints.scales import NOT_DONE
     from axonometry.checkpoints.survey import chosen_names, survey
+    from axonometry.cli.checkpoint_graph import graph_of
 
     names = chosen_names(checkpoint.names, choice.layers, choice.exclude)
     facts = []
@@ -89,6 +94,8 @@ def _read(checkpoint: Checkpoint, move: Progress, choice: Choice) -> dict[str, A
         "findings": [asdict(one) for one in findings(facts, checkpoint.tied)],
         "link_weights": rows,
     }
+    if choice.graph:
+        found["graph"] = asdict(graph_of(checkpoint, choice.network, move))
     return found if choice.depth is None else found | {"modules": _modules(rows, choice.depth)}
 
 
@@ -155,6 +162,10 @@ def show_checkpoint(found: dict[str, Any]) -> None:
         cells = [[one[key] for key in keys] for one in found["findings"]]
         title = f"Findings in {found['path']} (places to look, not verdicts)"
         terminal.show_table(heads, cells, title, spare=("source", "reference", "threshold"))
+    if "graph" in found:
+        from axonometry.cli.checkpoint_graph import show_graph
+
+        show_graph(found["graph"], found["path"])
     if found["left_out"]:
         terminal.note(f"Not read from {found['path']}: {', '.join(found['left_out'])}")
     if found["unread"]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, fx
 
-from axonometry.program.ir import Kernel, Program, Statics
+from axonometry.program.ir import Kernel, Program
 from axonometry.program.op_call import Lowering
 
 
-def kernel_of(program: Program, synapse: str, statics: Statics) -> Kernel:
+def kernel_of(program: Program, synapse: str, statics: Mapping[fx.Node, Any]) -> Kernel:
     """The synapse's weights at one snapshot, with what is folded into them."""
     site = program.sites[synapse]
     lowering = site.lowering

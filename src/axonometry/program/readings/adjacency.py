@@ -13,6 +13,7 @@ value added, so that signals go all the way: step 2 receives ``W2 (W0 x + h)``.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any, Literal
@@ -58,13 +59,13 @@ def statics_of(program: Program, state: Mapping[str, Tensor], *, differentiable:
 def run_program(  # noqa: PLR0913 - what a reading is
     program: Program,
     values: Mapping[str, Tensor],
-    statics: Statics,
+    statics: Mapping[fx.Node, Any],
     links: Links,
     *,
     source: str | None = None,
     mode: Mode = "cut",
     recorded: Mapping[fx.Node, Any] | None = None,
-    observe: Callable[[Step, Any], None] | None = None,
+    observe: Callable[[Step, Any], Any] | None = None,
 ) -> dict[str, Tensor]:
     """Read every step once, with each group's given value in place of what its neurons receive.
 
@@ -77,12 +78,12 @@ def run_program(  # noqa: PLR0913 - what a reading is
         mode: ``"cut"``: signals end at every group. ``"linear"``: each group sends on what it receives, its given value
             added, so that signals go all the way.
         recorded: Values of one sample, by node: links that depend on the sample are then those of this one.
-        observe: Called with each step and its result.
+        observe: Called with each step and its result; what it returns, if anything, takes the result's place.
 
     Returns:
         What each group receives; groups that receive nothing are left out.
     """
-    environment = dict(statics)
+    environment: ChainMap[fx.Node, Any] = ChainMap({}, statics)  # type: ignore[arg-type]  # what is read is not changed
     if recorded is not None:
         environment.update({node: recorded[node] for node in program.controlled if node in recorded})
     received: dict[str, Tensor] = {}
@@ -109,8 +110,8 @@ def run_program(  # noqa: PLR0913 - what a reading is
         args = fx.map_arg(step.args, value)
         kwargs = fx.map_arg(step.kwargs, value) if step.kwargs else {}
         result = _function(step, recorded)(links, *args, **kwargs)
-        if observe is not None:
-            observe(step, result)
+        if observe is not None and (other := observe(step, result)) is not None:
+            result = other
         if step.group is None:
             environment[step.node] = result
             continue

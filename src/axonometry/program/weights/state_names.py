@@ -8,6 +8,7 @@ everything fit, they are taken off; where it does not, the error names what stan
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,19 +16,20 @@ from torch import Tensor
 
 from axonometry.errors import WeightsError
 
+Value = TypeVar("Value")
 PREFIXES = ("", "module.", "model.", "module.model.", "model.module.")
 """What wrappers around a whole network put before the names."""
 WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 """Parts of names that wrappers around any module add."""
 
 
-def renamed(given: Mapping[str, Tensor], needed: Sequence[str]) -> Mapping[str, Tensor]:
+def renamed(given: Mapping[str, Value], needed: Sequence[str]) -> Mapping[str, Value]:
     """A snapshot under the names that are needed, where wrappers around the network alone make the difference.
 
     Sharding and checkpointing of activations add a part in the middle of names. Either side may be the wrapped one.
 
     Args:
-        given: The snapshot.
+        given: The snapshot, or anything else by its names.
         needed: Names that it must have.
 
     Returns:

@@ -1,0 +1,228 @@
+"""A checkpoint as a graph, its weights read one at a time: link weights, node strength, fluctuation, degree, heads.
+
+The network is captured without its weights (:mod:`~axonometry.checkpoints.hollow`) from an example of one sample; of a
+sequence of one token, so that counts are per token. Without the network each matrix is a graph of its own, from its
+columns to its rows: what normalisations fold into it, how often a kernel is used, which layers read which, skips and
+attention are then left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+
+from axonometry.checkpoints.channels import floats
+from axonometry.checkpoints.checkpoint import Checkpoint
+from axonometry.checkpoints.element_types import tensor_of_array
+from axonometry.checkpoints.survey import numbers_of
+from axonometry.errors import WeightsError
+from axonometry.program import capture
+from axonometry.program.fx_utils import shape_of
+from axonometry.program.kernels import kernel_of
+from axonometry.program.links import absolute
+from axonometry.program.op_call import module_path
+from axonometry.program.primitives import FUSED
+from axonometry.program.readings.streamed import StreamedStatics, streamed_strengths
+from axonometry.program.weights.state_names import elsewhere, renamed
+from axonometry.statistics import moments
+from axonometry.values import NodeValues
+
+if TYPE_CHECKING:
+    from axonometry.program import NeuralGraph
+
+Row = dict[str, Any]
+LEFT_OUT = (
+    "Without the network (--network FILE.py:NAME) each matrix is a layer of its own: folded normalisations, shared "
+    "kernels, skips, attention, and which layer reads which are left out."
+)
+
+
+@dataclass(frozen=True)
+class GraphTables:
+    """A checkpoint's measures as a graph.
+
+    Attributes:
+        groups: A row a neuron group: neurons, mean node strength and its spread (the fluctuation), mean weighted degree
+            of incoming and of outgoing links.
+        synapses: A row a synapse: the moments of its link weights.
+        heads: A row a head of attention: the absolute weights into its queries, keys and values, and out of its values.
+        note: What is left out; empty where nothing is.
+    """
+
+    groups: list[Row]
+    synapses: list[Row]
+    heads: list[Row]
+    note: str = ""
+
+
+def graph_tables(
+    checkpoint: Checkpoint, module: nn.Module, example: tuple[Any, ...], told: Callable[[str], None] | None = None
+) -> GraphTables:
+    """The measures of a network at a checkpoint's weights, in the memory of its largest tensors.
+
+    Args:
+        checkpoint: The weights.
+        module: The network, with any weights, or with none (:func:`~axonometry.checkpoints.hollow.hollow`).
+        example: What its forward takes.
+        told: Called with the name of each group and synapse that is done.
+
+    Raises:
+        WeightsError: The checkpoint is not of this network.
+        CaptureError: The network has no graph.
+    """
+    graph = capture(module, *example)
+    read = _reader(checkpoint, graph, module)
+    statics = StreamedStatics(graph.program, read)
+    signed = streamed_strengths(graph.program, statics, told=told)
+    received, sent = streamed_strengths(graph.program, statics, (absolute,), told=told)
+    strength = signed[0] + signed[1]
+    groups = [
+        _group_row(group.name, strength[group.name], received[group.name], sent[group.name]) for group in graph.groups
+    ]
+    return GraphTables(groups, list(_synapses(graph, statics, told)), list(_heads(graph, received, sent)))
+
+
+def layer_tables(checkpoint: Checkpoint, told: Callable[[str], None] | None = None) -> GraphTables:
+    """The same of each matrix alone: its rows are neurons with incoming links, its columns neurons with outgoing ones.
+
+    Args:
+        checkpoint: The weights.
+        told: Called with the name of each matrix that is done.
+    """
+    groups, synapses = [], []
+    for name, entry in checkpoint.entries.items():
+        if len(entry.shape) < 2 or 0 in entry.shape or name in checkpoint.tied:
+            continue
+        array, kind, _ = numbers_of(checkpoint, name)
+        weights = torch.from_numpy(np.ascontiguousarray(floats(array, kind))).float()
+        weights = weights.reshape(*weights.shape[:2], -1)
+        for side, axes in (("rows", (1, 2)), ("columns", (0, 2))):
+            strength, degree = weights.sum(axes), weights.abs().sum(axes)
+            nothing = torch.zeros_like(degree)
+            into = (degree, nothing) if side == "rows" else (nothing, degree)
+            groups.append(_group_row(f"{name} ({side})", strength, *into))
+        synapses.append({"synapse": name, **_moments(weights)})
+        if told is not None:
+            told(name)
+    return GraphTables(groups, synapses, [], LEFT_OUT)
+
+
+def _reader(checkpoint: Checkpoint, graph: NeuralGraph, module: nn.Module) -> Callable[[str], Tensor]:
+    """Gives tensors by the names that the program has for them, after a check that all are there in their shapes."""
+    program, own, saved = graph.program, graph.state, set(module.state_dict())
+    shapes = {name: shape_of(node) for node, name in program.names.items() if name not in program.constants}
+    keys = _keys(checkpoint, graph, module, list(shapes))
+    for name, shape in shapes.items():
+        if name not in keys:
+            if name not in saved:  # a buffer that was computed when the module was built, and is in no state dict
+                continue
+            rule = "a checkpoint has every parameter and saved buffer of the network"
+            raise WeightsError(rule, *elsewhere(name, f"none called {name!r}", dict.fromkeys(checkpoint)))
+        found = checkpoint.entries[keys[name]].shape
+        if tuple(found) != tuple(shape):
+            remedy = "Pass the network that these weights belong to"
+            raise WeightsError(f"{name!r} has the shape {tuple(shape)} in the network", str(tuple(found)), remedy)
+
+    def read(name: str) -> Tensor:
+        if name not in keys:
+            return own[name]
+        array, kind, _ = numbers_of(checkpoint, keys[name])
+        return tensor_of_array(array, kind)
+
+    return read
+
+
+def _keys(checkpoint: Checkpoint, graph: NeuralGraph, module: nn.Module, needed: list[str]) -> dict[str, str]:
+    """By name in the program, the name in the checkpoint: wrappers' prefixes taken off, tied parameters by any name."""
+    alike: dict[int, list[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        alike.setdefault(id(parameter), []).append(name)
+    others = {name: names for names in alike.values() for name in names if len(names) > 1}
+    given = {name: name for name in checkpoint}
+    wanted = [next((one for one in others.get(name, ()) if one in given), name) for name in needed]
+    saved = set(module.state_dict())
+    wanted = [name for name in wanted if name in given or name in saved]
+    found = renamed(given, wanted)
+    alias = {name: next((one for one in (name, *others.get(name, ())) if one in found), name) for name in needed}
+    return {name: found[one] for name, one in alias.items() if one in found}
+
+
+def _group_row(name: str, strength: Tensor, received: Tensor, sent: Tensor) -> Row:
+    told = moments(strength, median=False)
+    return {
+        "group": name,
+        "neurons": strength.numel(),
+        "strength": told.mean,
+        "fluctuation": told.std,
+        "lowest": told.minimum,
+        "highest": told.maximum,
+        "degree_in": float(received.double().mean()),
+        "degree_out": float(sent.double().mean()),
+    }
+
+
+def _synapses(graph: NeuralGraph, statics: StreamedStatics, told: Callable[[str], None] | None) -> Iterator[Row]:
+    """The moments of each synapse's effective weights; of those that share a parameter, the first."""
+    seen: set[str] = set()
+    for synapse in graph.synapses:
+        if synapse.parameter in seen:
+            continue
+        seen.add(synapse.parameter)
+        kernel = kernel_of(graph.program, synapse.name, statics)
+        yield {"synapse": synapse.name, "into": synapse.target, **_moments(kernel.weight, kernel.gain)}
+        if told is not None:
+            told(synapse.name)
+
+
+def _moments(weight: Tensor, gain: Tensor | None = None) -> Row:
+    found = moments(weight, gain=gain, median=False)
+    keys = ("count", "nonfinite", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")
+    return {key: getattr(found, key) for key in keys}
+
+
+def _heads(graph: NeuralGraph, received: NodeValues, sent: NodeValues) -> Iterator[Row]:
+    """Absolute weights into each head's queries, keys and values, and out of its values; heads may share keys."""
+    groups = {step.node: step.group for step in graph.program.steps if step.group is not None}
+    for node in graph.program.graph.nodes:
+        if node.target not in FUSED or node not in graph.program.varying:
+            continue
+        names = [_source(operand, groups) for operand in node.args[:3]]
+        size = shape_of(node.args[2])[-1]
+        into = [_by_head(received, name, size) for name in names]
+        out = _by_head(sent, names[2], size)
+        if any(one is None for one in (*into, out)):
+            continue
+        for head in range(len(into[0] or ())):
+            row: Row = {"attention": module_path(node) or "attention", "head": head}
+            for word, values in zip(("query_in", "key_in", "value_in", "value_out"), (*into, out), strict=True):
+                assert values is not None
+                row[word] = values[head * len(values) // len(into[0] or ())]
+            yield row
+
+
+def _source(operand: Any, groups: dict[fx.Node, str]) -> str:
+    """The group whose values an operand of attention is, through what moves and scales them; empty for none."""
+    near = [operand] if isinstance(operand, fx.Node) else []
+    seen: set[fx.Node] = set()
+    while near:
+        node = near.pop(0)
+        if node in groups:
+            return groups[node]
+        near += [one for one in node.all_input_nodes if one not in seen]
+        seen.update(near)
+    return ""
+
+
+def _by_head(values: NodeValues, name: str, size: int) -> list[float] | None:
+    """Sums over the neurons of each head, which has so many per token."""
+    if name not in values or values[name].shape[-1] % size:
+        return None
+    found = values[name].double()
+    tokens = math.prod(found.shape[:-1])
+    return [float(one) / tokens for one in found.reshape(tokens, -1, size).sum((0, 2))]
