@@ -20,6 +20,7 @@ from benchmarks import (
     basins,
     capturing,
     centrality,
+    checkpoints,
     divergence,
     live,
     loops,
@@ -47,6 +48,7 @@ SECTIONS = {
     "modes": modes.measured,
     "stacked": stacked.lenets,
     "starting": starting.starting,
+    "checkpoints": checkpoints.checkpoints,
     "basins": basins.lenet,
     "weight-noise": basins.stacking,
 }

@@ -35,7 +35,7 @@ _NOTHING = 1e-12
 
 
 @dataclass(frozen=True)
-class Place:
+class PathPlace:
     """How a step lies among others.
 
     Attributes:
@@ -79,7 +79,7 @@ def usual_detour(distances: Array, kept: Sequence[int]) -> float:
     return float(np.quantile(_detours(distances, a, t, b), 0.75, method="lower"))
 
 
-def places(distances: Array, kept: Sequence[int], steps: Iterable[int] | None = None) -> list[Place]:
+def path_places(distances: Array, kept: Sequence[int], steps: Iterable[int] | None = None) -> list[PathPlace]:
     """How each step lies among the others that are kept, in their order.
 
     Args:
@@ -91,9 +91,9 @@ def places(distances: Array, kept: Sequence[int], steps: Iterable[int] | None = 
     return [_place(distances, [one for one in kept if one != step], step) for step in asked]
 
 
-def _place(distances: Array, others: Sequence[int], t: int) -> Place:
+def _place(distances: Array, others: Sequence[int], t: int) -> PathPlace:
     if len(others) < 2:
-        return Place(t, np.nan, 0.0, t, t, np.nan)
+        return PathPlace(t, np.nan, 0.0, t, t, np.nan)
     a, b = np.asarray(others[:-1]), np.asarray(others[1:])
     off = (distances[t, a] + distances[t, b] - distances[a, b]) / 2
     own = int(np.clip(np.searchsorted(others, t) - 1, 0, len(a) - 1))
@@ -104,7 +104,7 @@ def _place(distances: Array, others: Sequence[int], t: int) -> Place:
     misplaced = float((off[own] - off[best]) / (abs(off[own]) + abs(off[best]) + chance + noise))
     inside = others[0] < t < others[-1]
     detour, there = (float(_detours(distances, a[[one]], t, b[[one]])[0]) for one in (own, best))
-    return Place(t, detour if inside else np.nan, misplaced, int(a[best]), int(b[best]), there)
+    return PathPlace(t, detour if inside else np.nan, misplaced, int(a[best]), int(b[best]), there)
 
 
 def _detours(distances: Array, a: Array, t: Array | int, b: Array) -> Array:
@@ -132,7 +132,7 @@ def misfits(distances: Array, steps: Sequence[int]) -> tuple[list[int], list[int
     out: list[int] = []
     usual = usual_detour(distances, kept)
     while len(kept) > 3:
-        wrong = [place.step for place in places(distances, kept) if not place.fits(usual)]
+        wrong = [place.step for place in path_places(distances, kept) if not place.fits(usual)]
         if not wrong:
             break
         worst = max(wrong, key=lambda step: _lengthened(distances, kept, step))
@@ -141,7 +141,7 @@ def misfits(distances: Array, steps: Sequence[int]) -> tuple[list[int], list[int
         if 2 * len(out) >= len(steps):
             return [], list(steps)
     for step in list(out):  # what looked wrong only as long as others were there
-        if places(distances, kept, [step])[0].fits(usual):
+        if path_places(distances, kept, [step])[0].fits(usual):
             kept = sorted([*kept, step])
             out.remove(step)
     return kept, out

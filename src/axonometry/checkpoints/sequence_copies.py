@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from axonometry.checkpoints.element_types import Array
-from axonometry.checkpoints.path_geometry import places
+from axonometry.checkpoints.path_geometry import path_places
 from axonometry.checkpoints.sequence_records import SMALLEST_COPY, Records, SequenceFinding, digest, some
 
 MOST_ALIKE = 8
@@ -32,7 +32,7 @@ def copies(records: Records, road: Sequence[int], distances: Array) -> tuple[lis
     single = [group[0] for group in alike.values() if len(group) == 1]
     kept, findings = list(single), []
     for group in (group for group in alike.values() if len(group) > 1):
-        found = [(round(place.misplaced, 3), place.step) for place in places(distances, single, group)]
+        found = [(round(place.misplaced, 3), place.step) for place in path_places(distances, single, group)]
         original = min(found)[1] if len(single) > 1 and max(group) - min(group) >= len(group) else group[0]
         kept.append(original)
         name = records.steps[original].item.name

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from axonometry.checkpoints.element_types import Array
-from axonometry.checkpoints.path_geometry import Place, misfits, places, squared_distances, usual_detour
+from axonometry.checkpoints.path_geometry import PathPlace, misfits, path_places, squared_distances, usual_detour
 from axonometry.checkpoints.sequence_copies import shared_tensors
 from axonometry.checkpoints.sequence_records import Records, SequenceFinding, some
 
@@ -25,7 +25,7 @@ CALM = 1.8
 """A matrix with a smaller detour is in its place; it is not looked for elsewhere."""
 
 
-def scaled(records: Records, moving: dict[str, float]) -> Array:
+def scaled_records(records: Records, moving: dict[str, float]) -> Array:
     """Records of all steps side by side, each tensor in the unit of its usual move, larger ones with more weight."""
     parts = [
         records.values(name) * math.sqrt(math.sqrt(records.steps[0].tensors[name].size) / square)
@@ -72,7 +72,7 @@ class Placing:
         return self.records.steps[step].item.name
 
     def _of(self, names: Sequence[str]) -> Array:
-        return squared_distances(scaled(self.records, {name: self.moving[name] for name in names}))
+        return squared_distances(scaled_records(self.records, {name: self.moving[name] for name in names}))
 
     def _wrong_part(self, step: int, kept: Sequence[int]) -> tuple[str, ...]:
         """The tensors of a step that do not fit, where the others do and have no better place; none where none do."""
@@ -80,11 +80,11 @@ class Placing:
         wrong: list[str] = []
         for name in self.moving:
             distances = squared_distances(self.records.values(name))
-            (place,) = places(distances, kept, [step])
+            (place,) = path_places(distances, kept, [step])
             (right if place.fits(usual_detour(distances, kept)) else wrong).append(name)
         if not wrong or len(right) < PART * len(self.moving):
             return ()
-        (place,) = places(self._of(right), kept, [step])
+        (place,) = path_places(self._of(right), kept, [step])
         return tuple(wrong) if place.misplaced <= 0 and place.fits() else ()
 
     def _wrong_matrices(self, kept: Sequence[int]) -> dict[int, tuple[str, ...]]:
@@ -95,20 +95,20 @@ class Placing:
                 continue
             distances = squared_distances(self.records.values(name))
             usual = usual_detour(distances, kept)
-            if all(place.detour <= CALM or place.fits(usual) for place in places(distances, kept)[1:-1]):
+            if all(place.detour <= CALM or place.fits(usual) for place in path_places(distances, kept)[1:-1]):
                 continue
             for step in misfits(distances, kept)[1]:
                 found.setdefault(step, []).append(name)
         told = {}
         for step, names in found.items():
             distances = self._of(names)
-            (place,) = places(distances, kept, [step])
+            (place,) = path_places(distances, kept, [step])
             if 2 * len(found) <= len(kept) and not place.fits(usual_detour(distances, kept)) and place.detour > CALM:
                 told[step] = tuple(names)
         return told
 
     def _partly(self, step: int, kept: Sequence[int], names: Sequence[str]) -> SequenceFinding:
-        (place,) = places(self._of(names), kept, [step])
+        (place,) = path_places(self._of(names), kept, [step])
         which = f"{len(names)} of {len(self.moving)} tensors that move, {some(names)}"
         way = self._way(place)
         if self._is_concentrated(step, kept, names):
@@ -120,7 +120,7 @@ class Placing:
         return SequenceFinding("shard", self._name(step), text, tuple(names))
 
     def _wholly(self, step: int, kept: Sequence[int]) -> SequenceFinding:
-        (place,) = places(self.distances, kept, [step])
+        (place,) = path_places(self.distances, kept, [step])
         way = self._way(place)
         if self._is_concentrated(step, kept, tuple(self.moving)):
             return SequenceFinding("damaged", self._name(step), f"a few values far off: {way}")
@@ -135,7 +135,7 @@ class Placing:
         text = f"{way}; to the nearest step, {self._name(near)}, it is {far:.3g} times as far as from first to last"
         return SequenceFinding("foreign", self._name(step), text)
 
-    def _way(self, place: Place) -> str:
+    def _way(self, place: PathPlace) -> str:
         if math.isnan(place.detour):
             return "it does not fit at this end of the sequence"
         return f"the way over it is {place.detour:.3g} times the way without it"

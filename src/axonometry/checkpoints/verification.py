@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from axonometry.checkpoints.element_types import Array
-from axonometry.checkpoints.path_geometry import places, squared_distances
+from axonometry.checkpoints.path_geometry import path_places, squared_distances
 from axonometry.checkpoints.sequence import Item, sequence
 from axonometry.checkpoints.sequence_copies import copies
-from axonometry.checkpoints.sequence_places import Placing, scaled
+from axonometry.checkpoints.sequence_places import Placing, scaled_records
 from axonometry.checkpoints.sequence_records import (
     Records,
     SequenceFinding,
@@ -85,7 +85,7 @@ def verify_sequence(paths: Sequence[str | Path], *, progress: Progress | None = 
     findings += [finding for _, finding in wounds]
     road = [step for step in road if step not in {step for step, _ in wounds}]
     moving = _moving(records, road)
-    distances = squared_distances(scaled(records, moving))
+    distances = squared_distances(scaled_records(records, moving))
     road, told = copies(records, road, distances)
     findings += told
     findings += Placing(records, road, moving, distances).findings()
@@ -113,7 +113,7 @@ def _steps(
     at = {step.item: number for number, step in enumerate(records.steps)}
     found, before = [], None
     every = list(range(len(records.steps)))
-    shown = {place.step: place for place in places(distances, every)} if len(every) > 2 else {}
+    shown = {place.step: place for place in path_places(distances, every)} if len(every) > 2 else {}
     for item in items:
         number, moved, detour = at.get(item), math.nan, math.nan
         if number is not None:

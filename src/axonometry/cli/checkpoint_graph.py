@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from axonometry.checkpoints.graph_measures import GraphTables
 
 
-def graph_of(checkpoint: Checkpoint, place: str | None, move: Progress) -> GraphTables:
+def measured_graph(checkpoint: Checkpoint, place: str | None, move: Progress) -> GraphTables:
     """The measures of the network that is named, or that the folder says; of each matrix alone where nothing does."""
     from axonometry.checkpoints.graph_measures import graph_tables, layer_tables
     from axonometry.checkpoints.hub_network import hub_network

@@ -75,7 +75,7 @@ def _read(checkpoint: Checkpoint, move: Progress, choice: Choice) -> dict[str, A
     from axonometry.checkpoints.roles import summary
     from axonometry.checkpoints.scales import NOT_DONE
     from axonometry.checkpoints.survey import chosen_names, survey
-    from axonometry.cli.checkpoint_graph import graph_of
+    from axonometry.cli.checkpoint_graph import measured_graph
 
     names = chosen_names(checkpoint.names, choice.layers, choice.exclude)
     facts = []
@@ -95,7 +95,7 @@ def _read(checkpoint: Checkpoint, move: Progress, choice: Choice) -> dict[str, A
         "link_weights": rows,
     }
     if choice.graph:
-        found["graph"] = asdict(graph_of(checkpoint, choice.network, move))
+        found["graph"] = asdict(measured_graph(checkpoint, choice.network, move))
     return found if choice.depth is None else found | {"modules": _modules(rows, choice.depth)}
 
 
