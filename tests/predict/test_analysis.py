@@ -106,13 +106,13 @@ def test_the_threshold_of_a_transfer_is_the_median_of_what_is_predicted() -> Non
 
 def test_a_learning_curve_learns_from_so_many_configurations_outside_the_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     runs, tasks = table(36, per_group=3), []
-    predict = FitTask.predict
+    forecast = FitTask.forecast
 
     def spy(self: FitTask) -> np.ndarray:
         tasks.append(self)
-        return predict(self)
+        return forecast(self)
 
-    monkeypatch.setattr(FitTask, "predict", spy)
+    monkeypatch.setattr(FitTask, "forecast", spy)
     told: list[tuple[int, int, str]] = []
     found = learning_curve(
         runs, (4, 6), ("degree",), plan=QUICK, progress=lambda done, total, words: told.append((done, total, words))

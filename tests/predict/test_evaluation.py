@@ -152,7 +152,9 @@ def test_processes_change_nothing() -> None:
 
 
 def test_what_a_table_has_the_columns_of() -> None:
-    assert available(table(8), 1) == ["degree", "graph", "snapshot", "last-accuracy", "curve", "graph+curve"]
+    assert available(table(8), 1) == [
+        *("degree", "graph", "snapshot", "measures", "last-accuracy", "curve", "graph+curve")
+    ]
 
 
 def test_too_few_runs_and_missing_columns_are_refused() -> None:

@@ -27,6 +27,10 @@ COLUMNS = (
     "train_loss@1",
     "configuration.learning_rate",
     "configuration.optimiser=sgd",
+    "changes.growth.depth50@1",
+    "changes.growth.depth50@2",
+    "parametric.power@1",
+    "parametric.power@2",
 )
 
 
@@ -70,6 +74,11 @@ def test_what_a_name_says(name: str, expected: FeatureName | None) -> None:
         ("curve", 1, [12, 13, 16]),
         ("curve", 2, [12, 13, 14, 15, 16]),
         ("hyperparameters", 1, [17, 18]),
+        ("changes", 1, [19]),
+        ("changes", 2, [20]),
+        ("parametric", 2, [22]),
+        ("movement", 2, [9]),
+        ("measures", 2, [1, 2, 3, 4, 5, 6, 7, 8]),
     ],
 )
 def test_the_columns_of_each_set_after_so_many_epochs(features: str, epochs: int, expected: list[int]) -> None:
@@ -88,7 +97,7 @@ def test_sets_that_are_joined_are_a_view_each_and_one_of_all() -> None:
 
 def test_nothing_that_is_known_later_is_in_any_set() -> None:
     for features in FEATURE_SETS:
-        for name in columns_for(COLUMNS, features, 1)[0]:
+        for name in columns_for((*COLUMNS, "movement.conv1.weight.step@1"), features, 1)[0]:
             parsed = FeatureName.parse(name)
             assert parsed is not None
             assert parsed.epoch <= 1
@@ -135,6 +144,8 @@ def test_everything_is_read_for_none() -> None:
         "channel_centrality",
         "movement",
         "parameter",
+        "changes",
+        "parametric",
         "accuracy",
         "loss",
         "train_loss",

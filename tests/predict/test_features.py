@@ -138,7 +138,8 @@ def test_without_groups_the_groups_are_spread_in_their_order(run: ax.Trajectory)
 def test_everything_at_once_is_every_family(run: ax.Trajectory) -> None:
     row = run_features(run, 1, per_group=True)
     families = {name.split("@")[0].split(".")[0] for name in row}
-    assert families == {"epochs", "channel_degree", "movement", "parameter", "accuracy", "loss", "configuration"}
+    recorded = {"epochs", "channel_degree", "movement", "parameter", "accuracy", "loss", "configuration"}
+    assert families == recorded | {"changes", "parametric"}
     parts = [run_features(run, 1, per_group=True, features=name) for name in ("graph", "weights", "curve")]
     assert {name for part in parts for name in part} <= set(row)
 

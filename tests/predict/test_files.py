@@ -84,8 +84,8 @@ def test_a_truncated_file_is_refused(saved: bytes, tmp_path: Path, length: int) 
 
 
 def test_a_newer_format_is_named(saved: bytes, tmp_path: Path) -> None:
-    with pytest.raises(PredictionError, match="format 2; this software reads format 1"):
-        opened(saved.replace(b"predictor 1 ", b"predictor 2 ", 1), tmp_path)
+    with pytest.raises(PredictionError, match="format 3; this software reads formats 1 to 2"):
+        opened(saved.replace(b"predictor 2 ", b"predictor 3 ", 1), tmp_path)
 
 
 def test_other_types_are_refused_though_the_checksum_fits(tmp_path: Path) -> None:

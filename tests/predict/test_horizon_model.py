@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from axonometry.errors import PredictionError
 from axonometry.predict.ensemble import fit_ensemble
 from axonometry.predict.folds import cv_plus
 from axonometry.predict.horizon_model import HorizonModel, view_indices
+from axonometry.predict.spread import relative_cv_plus
 
 VALUES = np.random.default_rng(0).normal(size=(30, 4))
 
@@ -37,7 +40,9 @@ def test_an_interval_is_the_prediction_and_its_two_ends(model: HorizonModel) -> 
     found = model.interval(VALUES[:5], 0.8)
     np.testing.assert_array_equal(found[:, :1], model.predict(VALUES[:5]))
     by_fold = model.ensemble.by_fold(model.look(VALUES[:5]))
-    np.testing.assert_array_equal(found[:, 1:], cv_plus(model.ensemble, by_fold, 0.8))
+    np.testing.assert_array_equal(found[:, 1:], relative_cv_plus(model.ensemble, by_fold, 0.8))
+    older = replace(model, relative=False).interval(VALUES[:5], 0.8)
+    np.testing.assert_array_equal(older[:, 1:], cv_plus(model.ensemble, by_fold, 0.8))
     assert (found[:, 1] < found[:, 2]).all()
 
 

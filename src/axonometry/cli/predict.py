@@ -68,6 +68,7 @@ def evaluate_features(
     features: Annotated[list[str] | None, typer.Option(help="Feature set, or several joined by +; repeatable.")] = None,
     epochs: Epochs = 5,
     folds: Annotated[int, typer.Option(min=2, help="Number of cross-validation folds.")] = 10,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats of the folds, each fitted anew; 10 are usual.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
     report: Report = None,
     as_json: Json = False,
@@ -85,12 +86,13 @@ def evaluate_features(
         parts_of(needed or "curve")
         table = predict.read_runs(_usable(runs, epochs, left_out), epochs=epochs, features=needed, progress=move)
         chosen = features or predict.available(table, epochs)
-        plan = predict.EvaluationPlan(folds=folds, workers=workers)
+        plan = predict.EvaluationPlan(folds=folds, repeats=repeats, workers=workers)
         found = predict.evaluate(table, chosen, range(1, epochs + 1), plan=plan, progress=move)
         if report is not None:
             from axonometry.report.prediction import evaluation_page
 
             asked = "".join(f" --features {shlex.quote(name)}" for name in features or ())
+            asked = f" --repeats {repeats}{asked}" if repeats > 1 else asked
             command = f"axonometry predict evaluate {_words(runs)} --epochs {epochs} --folds {folds}{asked}"
             facts = {"runs": len(table.features), "configurations": table.groups.nunique(), "folds": folds}
             evaluation_page(found, command=f"{command} --report {report}", facts=facts).write(report)
@@ -104,12 +106,14 @@ def evaluate_features(
                 "threshold": found.threshold,
                 "scores": terminal.records(found.scores),
                 "differences": terminal.records(found.differences),
+                "coverage": terminal.records(found.coverage),
             }
         )
         return
     for score in ("r2", "auc"):
         shown = found.scores[found.scores["score"] == score].drop(columns="score")
         terminal.show_frame(shown, f"{score} of {len(table.features)} runs, with 95% intervals")
+    terminal.show_frame(found.coverage, "Share inside the 90% intervals, by predicted third, with exact 95% intervals")
 
 
 @app.command("apply")

@@ -219,6 +219,6 @@ def _some_groups(table: RunTable, outside: np.ndarray, size: int, *, seed: int) 
     return outside & table.groups.isin(drawn).to_numpy()
 
 
-def _frame(table: RunTable, inside: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
+def _frame(table: RunTable, inside: np.ndarray, forecast: np.ndarray) -> pd.DataFrame:
     truth = table.final_accuracy.to_numpy(dtype=float)[inside]
-    return pd.DataFrame({"run": table.features.index[inside], "truth": truth, "predicted": predicted})
+    return pd.DataFrame({"run": table.features.index[inside], "truth": truth, "predicted": forecast[:, 0]})

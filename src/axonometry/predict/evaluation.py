@@ -11,15 +11,21 @@ import pandas as pd
 from jaxtyping import Float
 
 from axonometry.errors import PredictionError
+from axonometry.predict.coverage import coverage_by_third, widened
 from axonometry.predict.ensemble import StackedEnsemble, fit_ensemble
 from axonometry.predict.feature_sets import FEATURE_SETS, columns_for
 from axonometry.predict.features import RunTable
-from axonometry.predict.folds import fold_numbers
+from axonometry.predict.folds import fold_numbers, needed_for
+from axonometry.predict.repeated import repeated_tables
 from axonometry.predict.scores import resamples, scores
+from axonometry.predict.spread import relative_cv_plus
 from axonometry.progress import Progress
 
-EVALUATED = (*FEATURE_SETS, "graph+curve")
+EVALUATED = (*FEATURE_SETS, "changes+curve", "graph+curve", "hyperparameters+curve")
 """What is compared unless the user says otherwise."""
+
+INTERVAL = 0.9
+"""Level of the predictions' intervals."""
 
 Values = Float[np.ndarray, "_ _"]
 
@@ -63,7 +69,8 @@ class Evaluation:
     Attributes:
         scores: A row a feature set, number of known epochs and score: value, low, high.
         differences: The same for the score minus the reference's on the same resamples.
-        predictions: A row a run, feature set, number of known epochs and repeat: fold, truth, predicted.
+        predictions: A row a run, feature set, number of known epochs and repeat: fold, truth, predicted, and the ends
+            of its 90 % interval, low and high; NaN where too few runs were learned from.
         threshold: From which final accuracy on a run is good.
     """
 
@@ -71,6 +78,11 @@ class Evaluation:
     differences: pd.DataFrame
     predictions: pd.DataFrame
     threshold: float
+
+    @property
+    def coverage(self) -> pd.DataFrame:
+        """How many final accuracies lie inside their 90 % intervals, by predicted third."""
+        return coverage_by_third(self.predictions)
 
 
 def evaluate(
@@ -124,8 +136,8 @@ def evaluate(
     for job, new, predicted in zip(jobs, inside, run_fit_tasks(work, plan.workers), strict=True):
         if progress is not None:
             progress(len(rows) + 1, len(jobs), f"{job.features}, epoch {job.epochs}")
-        frame = pd.DataFrame({"run": table.features.index[new], "truth": truth[new], "predicted": predicted})
-        rows.append(frame.assign(**asdict(job)))
+        frame = pd.DataFrame(predicted, columns=["predicted", "low", "high"])
+        rows.append(frame.assign(run=table.features.index[new], truth=truth[new], **asdict(job)))
     predictions = pd.concat(rows, ignore_index=True)
     return score_predictions(predictions, table, plan)
 
@@ -172,7 +184,16 @@ class FitTask:
 
     def predict(self) -> Float[np.ndarray, " rows"]:
         """Predictions of the rows."""
-        return self.fit().predict(self.test)[:, 0]
+        return self.forecast()[:, 0]
+
+    def forecast(self) -> Float[np.ndarray, "rows 3"]:
+        """Predictions of the rows with the ends of their intervals, NaN where there are too few runs for the level."""
+        ensemble = self.fit()
+        by_fold = ensemble.by_fold(self.test)
+        enough = len(self.targets) >= needed_for(INTERVAL)
+        missing = np.full((by_fold.shape[1], 2), np.nan)
+        ends = relative_cv_plus(ensemble, by_fold, INTERVAL) if enough else missing
+        return np.hstack([by_fold.mean(axis=0)[:, :1], ends])
 
 
 def view_values(table: RunTable, features: str, epochs: int) -> list[Values]:
@@ -204,17 +225,21 @@ def fit_task(
     return FitTask(train, targets[known], tuple(table.groups[known]), test, plan)
 
 
-def run_fit_tasks(tasks: Iterable[FitTask], workers: int) -> Iterator[Float[np.ndarray, " rows"]]:
-    """The predictions in order, each as soon as it is there."""
+def run_fit_tasks(tasks: Iterable[FitTask], workers: int) -> Iterator[Float[np.ndarray, "rows 3"]]:
+    """The predictions with their intervals in order, each as soon as it is there."""
     if workers == 1:
-        return (task.predict() for task in tasks)
+        return (task.forecast() for task in tasks)
     from sklearn.utils.parallel import Parallel, delayed
 
-    return iter(Parallel(workers, return_as="generator")(delayed(FitTask.predict)(task) for task in tasks))
+    return iter(Parallel(workers, return_as="generator")(delayed(FitTask.forecast)(task) for task in tasks))
 
 
 def score_predictions(predictions: pd.DataFrame, table: RunTable, plan: EvaluationPlan) -> Evaluation:
     """Predictions of all rows of a table with their scores and intervals.
+
+    Of one repeat, intervals are percentiles of resamples of groups, which say how much the runs that were predicted
+    matter. Of several, they are those of :mod:`axonometry.predict.repeated`: each repeat fits all models anew, so that
+    what was learned from matters too. None has a width of zero.
 
     Args:
         predictions: Columns run, features, epochs, repeat, predicted.
@@ -233,6 +258,9 @@ def score_predictions(predictions: pd.DataFrame, table: RunTable, plan: Evaluati
     {'r2': 0.83, 'rmse': 0.1, 'tau': 1.0, 'accuracy': 0.9, 'auc': 1.0}
     """
     threshold = float(table.final_accuracy.median()) if plan.threshold is None else plan.threshold
+    if "fold" in predictions and predictions["repeat"].nunique() > 1:
+        tables = repeated_tables(predictions, threshold, plan.reference, plan.level)
+        return Evaluation(*tables, predictions, threshold)
     counts = resamples(list(table.groups), plan.resamples, plan.seed)
     truth = table.final_accuracy.to_numpy(dtype=float)
     found: dict[tuple[str, int], Mapping[str, np.ndarray]] = {}
@@ -247,7 +275,8 @@ def score_predictions(predictions: pd.DataFrame, table: RunTable, plan: Evaluati
         for place, of in found.items()
         if (plan.reference, place[1]) in found and place[0] != plan.reference
     }
-    return Evaluation(_table(found, plan.level), _table(differences, plan.level), predictions, threshold)
+    opened = _open(_table(found, plan.level), table.groups.nunique(), plan.level)
+    return Evaluation(opened, _table(differences, plan.level), predictions, threshold)
 
 
 def _table(found: Mapping[tuple[str, int], Mapping[str, np.ndarray]], level: float) -> pd.DataFrame:
@@ -259,6 +288,16 @@ def _table(found: Mapping[tuple[str, int], Mapping[str, np.ndarray]], level: flo
         for score, values in of.items()
     ]
     return pd.DataFrame(rows, columns=["features", "epochs", "score", "value", "low", "high"])
+
+
+def _open(rows: pd.DataFrame, n: int, level: float) -> pd.DataFrame:
+    """The intervals of scores, none of zero width."""
+    columns = (rows[name].tolist() for name in ("score", "value", "low", "high"))
+    ends = [
+        (low, high) if score == "rmse" else widened(value, low, high, n, level=level)
+        for score, value, low, high in zip(*columns, strict=True)
+    ]
+    return rows.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
 
 
 def _percentiles(values: np.ndarray, tail: float) -> tuple[float, float]:

@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from axonometry.errors import PredictionError, closest
 
 CONFIGURATION, MOVEMENT, PARAMETER = "configuration", "movement", "parameter"
+CHANGES, PARAMETRIC = "changes", "parametric"
 ACCURACY = "accuracy"
 CURVE = (ACCURACY, "loss", "train_loss")
 DEGREE = ("channel_degree", "weighted_degree")
+CHANGED = ("node_strength", "channel_degree")
+"""Measures of the graph whose changes are features, where they were recorded."""
 CENTRALITY = ("channel_centrality", "eigenvector_centrality")
 
 FEATURE_SETS = {
@@ -27,8 +30,12 @@ FEATURE_SETS = {
     "graph": "all that is measured on the graph, epoch by epoch, its changes, and how the weights moved",
     "snapshot": "all that is measured on the graph, in the last snapshot alone",
     "weights": "statistics of each parameter in the last snapshot (Unterthiner et al. 2020)",
+    "changes": "how far the layers have come since the start, by relative depth: 63 numbers, the same of any network",
+    "movement": "how the weights moved, epoch by epoch",
+    "measures": "all that is measured on the graph, epoch by epoch, without how the weights moved",
     "last-accuracy": "the last validation accuracy",
     "curve": "validation accuracy and loss and training loss, epoch by epoch",
+    "parametric": "where four families of curves see the validation accuracy end (power, exponential, ...)",
     "hyperparameters": "the configuration",
 }
 """The feature sets, and what each looks at. Names joined by + look at all of theirs, as ``graph+curve`` does."""
@@ -108,6 +115,10 @@ def families_of(name: str | None, held: Iterable[str]) -> set[str]:
         "graph": held | {MOVEMENT},
         "snapshot": held,
         "weights": {PARAMETER},
+        "changes": {CHANGES},
+        "movement": {MOVEMENT},
+        "measures": held,
+        "parametric": {PARAMETRIC},
         "last-accuracy": {ACCURACY},
         "curve": set(CURVE),
         "hyperparameters": {CONFIGURATION},
@@ -146,7 +157,7 @@ def columns_for(columns: Iterable[str], name: str, epochs: int) -> list[list[str
 
 
 def _belongs(column: FeatureName, part: str, epochs: int) -> bool:
-    graph = column.family not in {CONFIGURATION, PARAMETER, *CURVE}
+    graph = column.family not in {CONFIGURATION, PARAMETER, CHANGES, PARAMETRIC, *CURVE}
     now = column.epoch == epochs
     return {
         "degree": column.family in DEGREE,
@@ -154,6 +165,10 @@ def _belongs(column: FeatureName, part: str, epochs: int) -> bool:
         "graph": graph,
         "snapshot": graph and now and not column.change and column.family != MOVEMENT,
         "weights": column.family == PARAMETER and now,
+        "changes": column.family == CHANGES and now,
+        "movement": column.family == MOVEMENT,
+        "measures": graph and column.family != MOVEMENT,
+        "parametric": column.family == PARAMETRIC and now,
         "last-accuracy": column.family == ACCURACY and now,
         "curve": column.family in CURVE,
         "hyperparameters": column.family == CONFIGURATION,

@@ -11,7 +11,21 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from axonometry.errors import PredictionError
-from axonometry.predict.feature_sets import CENTRALITY, CONFIGURATION, CURVE, DEGREE, MOVEMENT, PARAMETER, families_of
+from axonometry.predict.changes import change_values
+from axonometry.predict.feature_sets import (
+    ACCURACY,
+    CENTRALITY,
+    CHANGED,
+    CHANGES,
+    CONFIGURATION,
+    CURVE,
+    DEGREE,
+    MOVEMENT,
+    PARAMETER,
+    PARAMETRIC,
+    families_of,
+)
+from axonometry.predict.parametric import parametric_values
 from axonometry.predict.selection import finished_runs
 from axonometry.progress import Progress
 from axonometry.trajectory import Trajectory, load
@@ -144,14 +158,47 @@ def run_features(run: Trajectory, epochs: int, *, per_group: bool, features: str
         wanted -= {MOVEMENT} if features else {MOVEMENT, PARAMETER}
     if features is None:
         wanted -= {*DEGREE, *CENTRALITY} - set(run.description.measures)
-    values: dict[SummaryKey, float] = {}
-    if measures := sorted(wanted - {CONFIGURATION, MOVEMENT, PARAMETER, *CURVE}):
-        values |= temporal_values(run, measures, epochs=epochs)
-    if wanted & {MOVEMENT, PARAMETER} and epochs > 0:
-        values |= weight_values(run, epochs, parameters=PARAMETER in wanted, movement=MOVEMENT in wanted)
-    values = values if per_group else _over_groups(values)
-    row = {KNOWN: float(epochs)} | {key.name: value for key, value in values.items()} | _curve(run, epochs, wanted)
+        wanted -= set() if {MOVEMENT, *CHANGED} & _read_for(run, wanted) else {CHANGES}
+    values = _graph_values(run, epochs, _read_for(run, wanted))
+    shown = {key: value for key, value in values.items() if key.measure in wanted}
+    shown = shown if per_group else _over_groups(shown)
+    row = {KNOWN: float(epochs)} | {key.name: value for key, value in shown.items()} | _curve(run, epochs, wanted)
+    for known in range(1, epochs + 1):
+        row |= change_values(values, known) if CHANGES in wanted else {}
+        row |= parametric_values(_accuracies(run, known), _planned(run), known) if PARAMETRIC in wanted else {}
     return row | (_configuration(run.configuration or {}) if CONFIGURATION in wanted else {})
+
+
+def _read_for(run: Trajectory, wanted: set[str]) -> set[str]:
+    """The families that are read for those that are wanted: changes are of others."""
+    if CHANGES not in wanted:
+        return wanted
+    weights = {MOVEMENT} if run.description.keep_weights and 0 in snapshot_steps(run) else set()
+    return wanted | weights | (set(CHANGED) & set(run.description.measures))
+
+
+def _graph_values(run: Trajectory, epochs: int, read: set[str]) -> dict[SummaryKey, float]:
+    """What is measured on the graph, the movement of the weights and their statistics, with groups."""
+    values: dict[SummaryKey, float] = {}
+    if measures := sorted(read - {CONFIGURATION, MOVEMENT, PARAMETER, CHANGES, PARAMETRIC, *CURVE}):
+        values |= temporal_values(run, measures, epochs=epochs)
+    if read & {MOVEMENT, PARAMETER} and epochs > 0:
+        values |= weight_values(run, epochs, parameters=PARAMETER in read, movement=MOVEMENT in read)
+    return values
+
+
+def _planned(run: Trajectory) -> int | None:
+    """How many epochs the run shall have, where it says so."""
+    epochs = (run.configuration or {}).get("epochs")
+    return epochs if isinstance(epochs, int) and not isinstance(epochs, bool) and epochs > 0 else None
+
+
+def _accuracies(run: Trajectory, epochs: int) -> dict[int, float]:
+    """The validation accuracy by epoch, from that of the initial network on, where it was recorded."""
+    steps = {step: epoch for epoch, step in snapshot_steps(run).items() if epoch <= epochs}
+    frame = run.metrics
+    rows = frame[(frame["metric"] == ACCURACY) & (frame["group"] == "") & frame["step"].isin(steps)]
+    return {steps[step]: float(value) for step, value in zip(rows["step"], rows["value"], strict=True)}
 
 
 def fill_one_hot(frame: pd.DataFrame) -> pd.DataFrame:

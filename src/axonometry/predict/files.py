@@ -26,8 +26,10 @@ from axonometry.predict.learners import Learner
 from axonometry.predict.rank_gauss import RankGaussTransformer
 from axonometry.predict.restoring import REMEDY, restored
 
-FORMAT = 1
-"""The version of the format that this software writes and reads.
+FORMAT = 2
+"""The version of the format that this software writes; it reads the older ones too.
+
+Format 1 had CV+ intervals of one width; a predictor of that format predicts them still. Format 2 has the same content.
 
 To change the format: raise the number, keep reading the old one where that can be done (``_content`` knows which it
 is), add a file of the old format to the tests, and say in CHANGELOG.md what changed.
@@ -78,15 +80,16 @@ def load_predictor(path: Path, make: Callable[..., Any]) -> Any:
     Raises:
         PredictionError: It is not a saved predictor, corrupt, of another format, or holds more than numbers and texts.
     """
-    content = _content(path)
+    content, version = _content(path)
     try:
-        return restored(content, make)
+        return restored(content, make, relative=version > 1)
     except (PredictionError, KeyError, TypeError, ValueError, OverflowError) as error:
         refused = _refused(path, f"content that does not fit together ({str(error).rstrip('.')[:300]})")
         raise refused from error
 
 
-def _content(path: Path) -> Any:
+def _content(path: Path) -> tuple[Any, int]:
+    """What a file holds, and the version of its format."""
     import skops.io
 
     try:
@@ -99,15 +102,15 @@ def _content(path: Path) -> Any:
     words = head.split(b" ")
     if len(words) != 3 or words[0] != _MAGIC or not words[1].isdigit():
         raise _refused(path, "another kind of file")
-    if int(words[1]) != FORMAT:
-        raise _refused(path, f"format {int(words[1])}; this software reads format {FORMAT}")
+    if not 1 <= int(words[1]) <= FORMAT:
+        raise _refused(path, f"format {int(words[1])}; this software reads formats 1 to {FORMAT}")
     if hashlib.sha256(body).hexdigest().encode() != words[2]:
         raise _refused(path, "a file that was changed or cut off after it was written")
     try:
         _check_members(body)
         if unsafe := skops.io.get_untrusted_types(data=body):
             raise _refused(path, f"the types {', '.join(unsafe)}, which a predictor has no use for")
-        return skops.io.loads(body, trusted=[])
+        return skops.io.loads(body, trusted=[]), int(words[1])
     except PredictionError:
         raise
     except Exception as error:  # skops raises what zip, JSON and its own readers raise; all of it means: not our file

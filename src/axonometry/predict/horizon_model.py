@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from axonometry.predict.ensemble import StackedEnsemble
 from axonometry.predict.feature_sets import columns_for
 from axonometry.predict.folds import cv_plus
+from axonometry.predict.spread import relative_cv_plus
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,13 @@ class HorizonModel:
     Attributes:
         views: Places of the columns that each view looks at.
         ensemble: What was learned.
+        relative: Whether intervals are as wide as runs of such a prediction are uncertain
+            (:func:`axonometry.predict.spread.relative_cv_plus`), rather than those of CV+ alone, as version 0.1 had.
     """
 
     views: tuple[Int[np.ndarray, " _"], ...]
     ensemble: StackedEnsemble
+    relative: bool = True
 
     def look(self, values: Float[np.ndarray, "rows columns"]) -> list[Float[np.ndarray, "rows _"]]:
         """The columns of each view."""
@@ -34,13 +38,14 @@ class HorizonModel:
         return self.ensemble.predict(self.look(values))
 
     def interval(self, values: Float[np.ndarray, "rows columns"], level: float) -> Float[np.ndarray, "rows 3"]:
-        """The first target of new rows, with the low and high end of its CV+ interval.
+        """The first target of new rows, with the low and high end of its interval.
 
         Raises:
             PredictionError: There were too few training rows for the level.
         """
         by_fold = self.ensemble.by_fold(self.look(values))
-        return np.hstack([by_fold.mean(axis=0)[:, :1], cv_plus(self.ensemble, by_fold, level)])
+        ends = relative_cv_plus if self.relative else cv_plus
+        return np.hstack([by_fold.mean(axis=0)[:, :1], ends(self.ensemble, by_fold, level)])
 
     @property
     def n_columns(self) -> int:

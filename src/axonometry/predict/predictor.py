@@ -159,7 +159,9 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
     def predict_interval(self, runs: Any, level: float = 0.9) -> pd.DataFrame:
-        """The final accuracy of each run with its CV+ interval (:func:`axonometry.predict.folds.cv_plus`).
+        """The final accuracy of each run with its interval (:func:`axonometry.predict.spread.relative_cv_plus`).
+
+        It is as wide as runs of such a prediction are uncertain: narrow for dead runs, wide in the middle.
 
         Args:
             runs: As for :meth:`predict`.

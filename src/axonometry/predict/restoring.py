@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,13 @@ MOST = 10**6
 """What a choice may be."""
 
 
-def restored(content: Any, make: Callable[..., Any]) -> Any:
+def restored(content: Any, make: Callable[..., Any], *, relative: bool = True) -> Any:
     """The predictor that a file's content describes.
 
     Args:
         content: Dictionaries, lists, texts, numbers and arrays of numbers.
         make: The class ``AccuracyPredictor``, called with the choices that the file holds.
+        relative: Which intervals it predicts, see :class:`HorizonModel`.
 
     Raises:
         PredictionError: Parts do not go together.
@@ -48,7 +50,8 @@ def restored(content: Any, make: Callable[..., Any]) -> Any:
             raise ValueError("thresholds_ ascend")
         targets = len(predictor.thresholds_) + 1
         predictor.classes_ = np.arange(targets)
-    predictor.models_ = _horizons(part(content, "horizons"), predictor, targets)
+    models = _horizons(part(content, "horizons"), predictor, targets)
+    predictor.models_ = {epochs: replace(model, relative=relative) for epochs, model in models.items()}
     return predictor
 
 

@@ -35,8 +35,14 @@ TITLES = {
 }
 HOW = (
     "Every run is predicted from runs of other configurations (grouped folds), all feature sets in the same folds. "
-    "Bars are 95% confidence intervals from bootstrap samples of configurations. R² is 0 for predicting the mean and 1 "
+    "Bars are 95% confidence intervals: of one repeat from bootstrap samples of configurations, of several corrected "
+    "for the training runs that folds share. R² is 0 for predicting the mean and 1 "
     "without error; AUC is 0.5 for guessing."
+)
+COVERAGE = (
+    "Runs by their prediction, a third each: the share whose final accuracy lies inside its 90% interval, with an "
+    "exact 95% interval of that share, and the mean width. An interval that is right on average may be far too wide "
+    "for dead runs and too narrow for good ones."
 )
 MOST_RUNS = 1000
 
@@ -77,6 +83,8 @@ def evaluation_blocks(evaluation: Evaluation) -> tuple[Block, ...]:
     ]
     if len(evaluation.differences):
         blocks.append(_differences(evaluation))
+    if len(covered := evaluation.coverage):
+        blocks.append(Table.of(covered, title="Coverage of 90% intervals by predicted third", caption=COVERAGE))
     blocks.append(Table.of(found, title="All scores", caption=HOW))
     return tuple(blocks)
 
