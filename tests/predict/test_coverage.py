@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, binomtest
 
-from axonometry.predict.coverage import coverage_by_third, exact_share, widened
+from axonometry.predict.coverage import coverage_by_third, exact_share, opened_ends
 
 
 def frame(n: int = 9) -> pd.DataFrame:
@@ -55,9 +55,9 @@ def test_only_the_first_repeat_counts_and_runs_without_an_interval_do_not() -> N
 
 @pytest.mark.parametrize(("value", "low", "high"), [(1.0, 1 - 0.308, 1.0), (0.0, 0.0, 0.308), (0.5, 0.5, 0.808)])
 def test_no_interval_of_zero_width(value: float, low: float, high: float) -> None:
-    assert widened(value, value, value, 10) == pytest.approx((low, high), abs=1e-3)
+    assert opened_ends(value, value, value, 10) == pytest.approx((low, high), abs=1e-3)
 
 
 def test_other_intervals_stay() -> None:
-    assert widened(0.5, 0.4, 0.6, 10) == (0.4, 0.6)
-    assert np.isnan(widened(0.5, float("nan"), 0.6, 10)[0])
+    assert opened_ends(0.5, 0.4, 0.6, 10) == (0.4, 0.6)
+    assert np.isnan(opened_ends(0.5, float("nan"), 0.6, 10)[0])

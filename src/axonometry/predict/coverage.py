@@ -64,7 +64,7 @@ def exact_share(count: int, n: int, level: float = 0.95) -> tuple[float, float, 
     return count / n, low, high
 
 
-def widened(value: float, low: float, high: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
+def opened_ends(value: float, low: float, high: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
     """The ends of an interval, opened where they are one: resamples of what never fails never fail either.
 
     A score that is the same in every resample is treated as a share of n that is 0 or all: the interval reaches as far
@@ -77,7 +77,7 @@ def widened(value: float, low: float, high: float, n: int, *, level: float = 0.9
         n: Independent samples.
         level: Of the interval.
 
-    >>> [round(end, 3) for end in widened(1.0, 1.0, 1.0, 24)], widened(0.8, 0.7, 0.9, 24)
+    >>> [round(end, 3) for end in opened_ends(1.0, 1.0, 1.0, 24)], opened_ends(0.8, 0.7, 0.9, 24)
     ([0.858, 1.0], (0.7, 0.9))
     """
     if not np.isfinite(low + high) or high - low > 1e-9:

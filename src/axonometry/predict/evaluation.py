@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from axonometry.errors import PredictionError
-from axonometry.predict.coverage import coverage_by_third, widened
+from axonometry.predict.coverage import coverage_by_third, opened_ends
 from axonometry.predict.ensemble import StackedEnsemble, fit_ensemble
 from axonometry.predict.feature_sets import FEATURE_SETS, columns_for
 from axonometry.predict.features import RunTable
@@ -294,7 +294,7 @@ def _open(rows: pd.DataFrame, n: int, level: float) -> pd.DataFrame:
     """The intervals of scores, none of zero width."""
     columns = (rows[name].tolist() for name in ("score", "value", "low", "high"))
     ends = [
-        (low, high) if score == "rmse" else widened(value, low, high, n, level=level)
+        (low, high) if score == "rmse" else opened_ends(value, low, high, n, level=level)
         for score, value, low, high in zip(*columns, strict=True)
     ]
     return rows.assign(low=[low for low, _ in ends], high=[high for _, high in ends])

@@ -14,7 +14,7 @@ from math import sqrt
 import numpy as np
 import pandas as pd
 
-from axonometry.predict.coverage import widened
+from axonometry.predict.coverage import opened_ends
 from axonometry.predict.scores import scores
 
 BOUNDS = {"r2": (-np.inf, 1.0), "rmse": (0.0, np.inf), "tau": (-1.0, 1.0), "accuracy": (0.0, 1.0), "auc": (0.0, 1.0)}
@@ -112,6 +112,6 @@ def _rows(
     for name, (least, most) in BOUNDS.items():
         value, low, high = corrected_interval(values[name].to_numpy(dtype=float), facts.folds, facts.level)
         if bounded:
-            low, high = widened(value, max(low, least), min(high, most), facts.n, level=facts.level)
+            low, high = opened_ends(value, max(low, least), min(high, most), facts.n, level=facts.level)
         rows.append((*place, name, value, low, high))
     return rows
