@@ -1,4 +1,4 @@
-"""Lin et al. 2025 (arXiv 2501.02436): six questions about neuron modes, linear maps and attraction basins.
+"""Lin et al. 2025 (arXiv 2501.02436): nine questions about neuron modes, linear maps and attraction basins.
 
 Networks are ordinary runs (``scales``), measured from their snapshots (``measuring``); a section reads the table and
 says which of the paper's claims hold here. The set-ups are an account's of the paper's version 5 where it has them; the
@@ -24,18 +24,20 @@ from axonometry.papers.lin2025.depth import depth
 from axonometry.papers.lin2025.double_descent import double_descent
 from axonometry.papers.lin2025.flat_minima import flat_minima
 from axonometry.papers.lin2025.grokking import grokking
+from axonometry.papers.lin2025.late_layers import late_layers
 from axonometry.papers.lin2025.lmap import lmap
 from axonometry.papers.lin2025.measuring import measure_networks
-from axonometry.papers.lin2025.phases import phases
+from axonometry.papers.lin2025.phases import phases, third_phase
+from axonometry.papers.lin2025.running_statistics import running_statistics
 from axonometry.papers.lin2025.scales import SCALES
 
 EXPERIMENT = Experiment(
     "lin2025",
-    "Lin et al. 2025: neuron modes and attraction basins in six experiments",
+    "Lin et al. 2025: neuron modes and attraction basins in nine experiments",
     SCALES,
     measure_networks,
-    (lmap, phases, depth, flat_minima, grokking, double_descent),
-    about="Networks are trained in six set-ups; what the paper says of their modes and basins is judged.",
+    (lmap, phases, late_layers, third_phase, running_statistics, depth, flat_minima, grokking, double_descent),
+    about="Networks are trained in eight set-ups; what the paper says of their modes and basins is judged.",
     how=__doc__,
     defined=("neuron_modes", "rank_gradient", "linear_truncation"),
 )

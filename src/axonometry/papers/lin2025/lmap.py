@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from axonometry.experiments import Claim, LineChart, Section
-from axonometry.papers.lin2025.reading import chart, ends, groups, in_pairs, mean, means, paired, rises, section
+from axonometry.papers.lin2025.reading import chart, ends, groups, in_pairs, mean, means, paired, section, turning
 
 MARGIN = 0.02
 """Accuracies that differ by less are called equal [our choice]."""
@@ -19,7 +19,7 @@ WANTED = (600, 60_000)
 BySize = Mapping[int, pd.DataFrame]
 
 
-@section
+@section("version 5", still=True, settled_by="2,048 neurons and 10 seeds at scale full: 3 hours of a core")
 def lmap(table: pd.DataFrame) -> Section:
     """What the networks say of the paper's claims."""
     kinds, one = groups(table, "activation"), table.iloc[0]
@@ -94,7 +94,7 @@ def _gradients(tanh: BySize, linear: BySize) -> tuple[Claim, Claim]:
 
 def _rise(table: pd.DataFrame) -> Claim:
     """Whether the gradient has its maximum between the first and the last moment."""
-    rise, fall = rises(table)
+    rise, fall = turning(table, "gradient_1")
     peaks = [f"{one.sort_values('gradient_1')['step'].iloc[-1]:,}" for one in groups(table, "seed").values()]
     n = f"tanh, {table['n_train'].iloc[0]:,} images"
     numbers = f"{n}: rises by {rise} to its maximum, then falls by {fall}; maximum at updates {', '.join(peaks)}"

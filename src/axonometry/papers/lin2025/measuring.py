@@ -19,12 +19,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from axonometry.errors import ConvergenceError, WeightsError
 from axonometry.experiments import Context, measure_population
 from axonometry.metrics import basins, modes
 from axonometry.populations import Population, RunConfiguration
+from axonometry.populations.datasets import Dataset
+from axonometry.populations.objectives import batch_statistics_accuracy
 from axonometry.populations.sampling import used_images
 from axonometry.populations.training import dataset_of, initial_network
 from axonometry.program import NeuralGraph
@@ -35,12 +39,16 @@ SAMPLE_DRAWS, WEIGHT_DRAWS = 4, 8
 """Draws of noise a sample; networks with noise."""
 LARGEST = 10.0
 """The greatest amplitude of noise that is tried; a basin that is larger counts as this."""
+BATCH = 500
+"""Samples in a batch whose own statistics batch norm takes, where they are taken."""
 TITLES = {"mnist": "MNIST", "digits": "the digits", "modular-addition": "modular addition"}
 VARIED = (
     *("n_train", "activation", "initialiser", "optimiser", "learning_rate", "weight_decay", "batch_size"),
-    *("max_steps", "label_noise", "objective", "stop_at_train_loss"),
+    *("max_steps", "label_noise", "objective", "stop_at_train_loss", "family", "norm_momentum", "components"),
 )
 """Attributes of a configuration that sections compare by, or say of their set-up."""
+MOMENTS = 12
+"""How many of the looks at a network that may grok it is measured at."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class MeasuredSnapshot:
         ranked: Test samples that are put in order, with their classes.
         test: Test samples that basins are taken on, likewise.
         train: Training samples, with the labels that are trained on.
+        data: All that it is trained and tested on.
     """
 
     graph: Callable[[], NeuralGraph]
@@ -73,6 +82,7 @@ class MeasuredSnapshot:
     ranked: tuple[Tensor, Tensor]
     test: tuple[Tensor, Tensor]
     train: tuple[Tensor, Tensor]
+    data: Dataset
 
 
 def rank_gradients(snapshot: MeasuredSnapshot) -> dict[str, float]:
@@ -92,6 +102,21 @@ def truncation(snapshot: MeasuredSnapshot) -> dict[str, float]:
     table = modes.linear_truncation(snapshot.graph(), *snapshot.ranked)
     mapped, accuracy = table.iloc[0], table["accuracy"].iloc[-1]
     return {"ranked_accuracy": accuracy, "mapped_accuracy": mapped["accuracy"], "mapped_error": mapped["error"]}
+
+
+def cut_accuracies(snapshot: MeasuredSnapshot) -> dict[str, float]:
+    """Accuracy of the network that is real up to each hidden layer and linear behind it; behind the input for 0."""
+    table = modes.linear_truncation(snapshot.graph(), *snapshot.ranked)
+    return {f"cut_{layer}": accuracy for layer, accuracy in enumerate(table["accuracy"].iloc[:-1])}
+
+
+def batch_accuracies(snapshot: MeasuredSnapshot) -> dict[str, float]:
+    """Accuracies where batch norm takes its statistics from each batch, of the size of the training's."""
+    halves = {"test": snapshot.ranked, "train": snapshot.train}
+    return {
+        f"batch_{half}_accuracy": batch_statistics_accuracy(snapshot.model, *some, min(BATCH, len(some[1])))
+        for half, some in halves.items()
+    }
 
 
 def sample_tolerance(snapshot: MeasuredSnapshot, half: str = "") -> dict[str, float]:
@@ -114,6 +139,24 @@ def weight_tolerance(snapshot: MeasuredSnapshot, half: str = "") -> dict[str, fl
     return {f"{half}weight_basin": min(found.network.amplitude, LARGEST)}
 
 
+def random_features_error(snapshot: MeasuredSnapshot) -> dict[str, float]:
+    """Test error of least squares on random ReLU features, with as many parameters as the network.
+
+    Features relu(x A + b), A and b standard normal, A over the root of the number of inputs; of all solutions the one
+    of least norm. Nothing is trained, so that a peak of it where there are as many features as samples owes nothing to
+    an optimiser.
+    """
+    data = snapshot.data
+    features = max(1, sum(p.numel() for p in snapshot.model.parameters()) // data.n_classes)
+    train, test = (some.flatten(1).double() for some in (data.train_inputs, data.test_inputs))
+    source = torch.Generator().manual_seed(features)
+    weights = torch.randn(train.shape[1], features, generator=source, dtype=torch.float64) / train.shape[1] ** 0.5
+    bias = torch.randn(features, generator=source, dtype=torch.float64)
+    mapped, wanted = (train @ weights + bias).relu(), one_hot(data.train_labels, data.n_classes).double()
+    outputs = (test @ weights + bias).relu() @ (torch.linalg.pinv(mapped) @ wanted)
+    return {"features_error": float((outputs.argmax(1) != data.test_labels).double().mean())}
+
+
 def sharpnesses(snapshot: MeasuredSnapshot) -> dict[str, float]:
     """Largest eigenvalue of the Hessian of the cross entropy on training samples, plain and in weight-basin units."""
     found = {}
@@ -129,11 +172,14 @@ BASINS = (sample_tolerance, weight_tolerance)
 MODES_AND_BASINS = (rank_gradients, kept_orders, *BASINS, partial(sample_tolerance, half="train_"))
 MEASURES: Mapping[str, tuple[Callable[[MeasuredSnapshot], Mapping[str, float]], ...]] = {
     "lmap": (rank_gradients, truncation),
-    "phases": (rank_gradients, kept_orders),
+    "phases": (rank_gradients,),
+    "third-phase": (rank_gradients,),
+    "late-layers": (cut_accuracies,),
+    "running-statistics": (batch_accuracies,),
     "depth": BASINS,
     "flat-minima": (*BASINS, partial(weight_tolerance, half="train_"), sharpnesses),
     "grokking": MODES_AND_BASINS,
-    "double-descent": MODES_AND_BASINS,
+    "double-descent": (*MODES_AND_BASINS, random_features_error),
 }
 """What is measured of the networks of each section."""
 
@@ -145,7 +191,7 @@ def measure_networks(population: Population, context: Context) -> pd.DataFrame:
         population: Networks of the scale.
         context: Its options are :class:`Sizes`.
     """
-    sections = {trial.configuration: trial.sections[0] for trial in context.scale.trials(context.seeds)}
+    sections = {trial.configuration: trial.sections for trial in context.scale.trials(context.seeds)}
 
     def network(population: Population, name: str) -> pd.DataFrame:
         return measure_network(population, name, sections[population.configurations[name]], context)
@@ -155,13 +201,13 @@ def measure_networks(population: Population, context: Context) -> pd.DataFrame:
         return measure_population(population, network, context)
 
 
-def measure_network(population: Population, name: str, section: str, context: Context) -> pd.DataFrame:
+def measure_network(population: Population, name: str, sections: tuple[str, ...], context: Context) -> pd.DataFrame:
     """A network's rows: a row a recorded step.
 
     Args:
         population: Where it is.
         name: Of its run.
-        section: In :data:`MEASURES`.
+        sections: In :data:`MEASURES`.
         context: Its options are :class:`Sizes`; and the directory of the data.
     """
     run, configuration, sizes = population.runs[name], population.configurations[name], context.options
@@ -171,10 +217,12 @@ def measure_network(population: Population, name: str, section: str, context: Co
     some = [(x[:n], y[:n]) for (x, y), n in ((test, sizes.ranked), (test, sizes.noised), (train, sizes.noised))]
     columns = {"accuracy": "test_accuracy", "train_accuracy": "train_accuracy", "train_eval_loss": "train_loss"}
     curve, found = run.scalars()[list(columns)].rename(columns=columns), {}
-    for step in measured_steps(run.steps, section) if math.isfinite(curve["train_loss"].iloc[-1]) else ():
+    moments = {of: measured_steps(run.steps, of) for of in sections if math.isfinite(curve["train_loss"].iloc[-1])}
+    for step in sorted(set().union(*moments.values())):
         model.load_state_dict(run.snapshots[step])
-        snapshot = MeasuredSnapshot(partial(population.graph, name, step), model, *some)
-        found[step] = {key: value for take in MEASURES[section] for key, value in take(snapshot).items()}
+        snapshot = MeasuredSnapshot(partial(population.graph, name, step), model, *some, data)
+        takes = (take for of, steps in moments.items() if step in steps for take in MEASURES[of])
+        found[step] = {key: value for take in takes for key, value in take(snapshot).items()}
     rows = curve.join(pd.DataFrame.from_dict(found, orient="index")).rename_axis(index="step").reset_index()
     about = described(configuration) | {"data": TITLES.get(data.name, data.name)}
     return rows.assign(**about, ranked=len(some[0][1]), noised=len(some[1][1]))
@@ -189,12 +237,15 @@ def described(configuration: RunConfiguration) -> dict[str, Any]:
 def measured_steps(steps: tuple[int, ...], section: str) -> tuple[int, ...]:
     """The recorded steps at which a network is measured.
 
-    The end alone where nothing over time is asked; of networks that may grok, which are looked at often, the start,
-    every fourth step and the end.
+    The end alone where nothing over time is asked; of networks that may grok, which are looked at often, the start, the
+    end and others in between, evenly spaced in the logarithm of their number.
 
-    >>> measured_steps((0, 1, 2, 3, 4, 5), "depth"), measured_steps((0, 1, 2, 3, 4, 5), "grokking")
-    ((5,), (0, 4, 5))
+    >>> measured_steps((0, 1, 2, 3, 4, 5), "depth"), measured_steps(tuple(range(0, 5000, 50)), "grokking")
+    ((5,), (0, 50, 100, 150, 250, 350, 600, 900, 1400, 2100, 3250, 4950))
     """
-    if section in ("depth", "flat-minima", "double-descent"):
+    if section in ("depth", "flat-minima", "double-descent", "late-layers"):
         return steps[-1:]
-    return tuple(sorted({*steps[::4], steps[-1]})) if section == "grokking" else steps
+    if section != "grokking" or len(steps) <= MOMENTS:
+        return steps
+    places = np.geomspace(1, len(steps) - 1, MOMENTS - 1).round().astype(int)
+    return (steps[0], *(steps[place] for place in np.unique(places)))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,20 +25,28 @@ from axonometry.experiments import (
     run,
 )
 from axonometry.papers.lin2025 import EXPERIMENT, measuring
-from axonometry.papers.lin2025.measuring import MEASURES, Sizes, measure_networks
+from axonometry.papers.lin2025.measuring import MEASURES, MeasuredSnapshot, Sizes, measure_networks
 from axonometry.papers.lin2025.scales import SCALES, spread
 from axonometry.populations import RunConfiguration, train_population
-from axonometry.populations.datasets import load_dataset
+from axonometry.populations.datasets import load_dataset, projected
+from axonometry.program import capture
 from axonometry.trajectory.verify import verify
 
 SIZES = Sizes(noised=15, ranked=40)
 KEPT = {
     "lmap": ("tanh, 600 images", "linear, 600 images"),
     "phases": ("SGD 0.03", "SGD 0.2"),
-    "depth": ("1 layer of 16, he", "4 layers of 16, he"),
-    "flat-minima": ("batch of 16", "batch of 1000"),
+    "third-phase": ("batch of 500",),
+    "running-statistics": (
+        "8 layers, momentum 0.01",
+        "8 layers, momentum 0.1",
+        "8 layers, momentum 1",
+        "2 layers, momentum 0.1",
+    ),
+    "depth": ("2 layers of 16, batch norm", "8 layers of 16, batch norm and skips"),
+    "flat-minima": ("batch of 16, rate 0.003", "batch of 1000, rate 0.003"),
     "grokking": ("addition modulo 23",),
-    "double-descent": ("width 2", "width 64"),
+    "double-descent": tuple(f"{loss}, width {n}" for loss in ("squared error", "cross entropy") for n in (2, 8, 256)),
 }
 """Conditions of the tiny scale whose networks are trained here, shorter and smaller still."""
 
@@ -47,9 +56,13 @@ def short(trial: Trial) -> Trial:
     old = trial.configuration
     steps = 40 if "flat-minima" in trial.sections else 8
     widths = tuple(2 + width // 16 for width in old.widths or ())
+    # Lengths that the sections tell conditions by stay apart: networks of eight layers get six.
+    widths = widths[:6] if len(widths) > 6 else widths
     n = {"n_train": 30, "n_test": 19, "modulus": 7} if old.modulus else {"n_train": 60, "n_test": 60}
     records = (2, 4) if old.record_steps else ()
     new = replace(old, **n, widths=widths, max_steps=steps, record_steps=records, batch_size=min(20, old.batch_size))
+    if "flat-minima" in trial.sections:
+        new = replace(new, stop_at_train_loss=2.25)
     return replace(trial, configuration=new)
 
 
@@ -88,11 +101,11 @@ def results(folder: Path) -> Results:
 def test_the_scales_are_whole(scale: str) -> None:
     trials = SCALES[scale].trials(2)
     assert len({trial.configuration for trial in trials}) == len(trials)
-    assert {trial.sections[0] for trial in trials} == set(EXPERIMENT.section_names) == set(MEASURES)
+    assert {name for trial in trials for name in trial.sections} == set(EXPERIMENT.section_names) == set(MEASURES)
     assert {trial.configuration.seed for trial in trials} == {0, 1}
     for trial in trials:
         assert max((0, *(trial.configuration.record_steps or ()))) <= (trial.configuration.max_steps or 0)
-        assert trial.configuration.n_train_evaluated == 2000
+        assert trial.configuration.n_train_evaluated in {1000, 2000}
     # Conditions are the same with every seed, and a name is one condition's.
     assert len({trial.condition for trial in trials}) == len(trials) / 2
     alike = {(trial.condition, replace(trial.configuration, seed=0)) for trial in trials}
@@ -100,11 +113,14 @@ def test_the_scales_are_whole(scale: str) -> None:
 
 
 def test_the_sizes_of_the_scales() -> None:
-    small = SCALES["small"].trials(1)
-    depths = {len(t.configuration.widths or ()) for t in small if t.sections == ("depth",)}
-    assert {1, 30, 100} <= depths
-    assert len(small) == 14 + 4 + 27 + 5 + 3 + 11
-    assert [SCALES[name].seeds for name in ("tiny", "small", "full")] == [2, 3, 5]
+    medium = SCALES["medium"].trials(1)
+    depths = {len(t.configuration.widths or ()) for t in medium if t.sections == ("depth",)}
+    assert {2, 32, 100} <= depths
+    assert len(medium) == 8 + 5 + 1 + 4 + 24 + 9 + 2 + 15
+    assert [SCALES[name].seeds for name in ("tiny", "small", "medium", "full")] == [2, 3, 10, 10]
+    # What takes long has a part of the seeds, and never one alone.
+    seeds = {n: [t.configuration.seed for t in SCALES["medium"].trials(n) if "grokking" in t.sections] for n in (2, 10)}
+    assert {n: sorted(set(found)) for n, found in seeds.items()} == {2: [0, 1], 10: [0, 1, 2]}
     assert spread(6000, 3, 10) == (10, 245, 6000)
     assert all(t.configuration.dataset in {"digits", "modular-addition"} for t in SCALES["tiny"].trials(1))
 
@@ -139,6 +155,52 @@ def test_what_is_measured_agrees_with_ranks_that_are_counted_one_by_one(tmp_path
     assert (last["ranked"], last["noised"], last["layers"], last["width"], last["data"]) == (40, 15, 1, 6, "the digits")
 
 
+def test_random_features_are_least_squares_of_least_norm() -> None:
+    """Against numpy's own solver, on features that are made one by one."""
+    data = projected(load_dataset("digits"), 5)
+    data = replace(data, train_inputs=data.train_inputs[:40], train_labels=data.train_labels[:40])
+    model = torch.nn.Linear(5, 120)  # 720 parameters, 72 a class: more than samples
+    some = (data.test_inputs, data.test_labels)
+    snapshot = MeasuredSnapshot(lambda: capture(model, data.test_inputs[:1]), model, some, some, some, data)
+    source = torch.Generator().manual_seed(72)
+    a, b = (torch.randn(*shape, generator=source, dtype=torch.float64).numpy() for shape in ((5, 72), (72,)))
+
+    def features(inputs: torch.Tensor) -> np.ndarray:
+        rows = inputs.double().numpy()
+        return np.array([[max(0.0, float(row @ a[:, k]) / 5**0.5 + b[k]) for k in range(72)] for row in rows])
+
+    solved = np.linalg.lstsq(features(data.train_inputs), np.eye(10)[data.train_labels.numpy()], rcond=None)[0]
+    wrong = (features(data.test_inputs) @ solved).argmax(1) != data.test_labels.numpy()
+    assert measuring.random_features_error(snapshot) == {"features_error": pytest.approx(wrong.mean())}
+
+
+def test_accuracy_behind_a_cut_is_that_of_the_matrix_behind_it(tmp_path: Path) -> None:
+    """The layers behind the cut multiplied out by hand, folded batch norm with them."""
+    configuration = RunConfiguration(
+        family="mlp", widths=(7, 6, 5), normalisation="batch", n_train=200, n_test=60, max_steps=30, record_steps=(),
+        n_train_evaluated=100, batch_size=50, learning_rate=0.03,
+    )  # fmt: skip
+    population = train_population([configuration], tmp_path, workers=1)
+    scale = Scale(lambda _: [Trial(configuration, "tiny", sections=("late-layers",))], 1, options=SIZES)
+    last = measure_networks(population, Context(scale, 1, tmp_path / "tables")).iloc[-1]
+    s, data = population.runs[configuration.identity].snapshots[30], load_dataset("digits")
+    x, labels = data.test_inputs[:40].flatten(1).double(), data.test_labels[:40]
+
+    def layer(h: torch.Tensor, k: int) -> torch.Tensor:
+        h = h @ s[f"fc{k}.weight"].double().T + s[f"fc{k}.bias"]
+        norm = {name: s[f"fc{k}_norm.{name}"].double() for name in ("running_mean", "running_var", "weight", "bias")}
+        h = (h - norm["running_mean"]) / (norm["running_var"] + 1e-5).sqrt()
+        return h * norm["weight"] + norm["bias"]
+
+    for cut in range(4):
+        h = x
+        for k in (1, 2, 3):
+            h = layer(h, k)
+            h = h.relu() if k <= cut else h
+        outputs = h @ s["fc4.weight"].double().T + s["fc4.bias"]
+        assert last[f"cut_{cut}"] == pytest.approx(float((outputs.argmax(1) == labels).double().mean()))
+
+
 def test_every_measure_is_taken_at_its_moments(results: Results) -> None:
     table = results.measurements.table
     for trial in results.measurements.trials:
@@ -146,7 +208,8 @@ def test_every_measure_is_taken_at_its_moments(results: Results) -> None:
         section, steps = trial.sections[0], set(rows.index)
         assert rows[["test_accuracy", "train_accuracy", "train_loss"]].notna().all(axis=None)
         column = "sample_basin" if section in {"depth", "flat-minima"} else "gradient_1"
-        wanted = {"depth": {8}, "double-descent": {8}, "flat-minima": {max(steps)}, "grokking": {0, 8}}
+        column = "batch_test_accuracy" if section == "running-statistics" else column
+        wanted = {"depth": {8}, "double-descent": {8}, "flat-minima": {max(steps)}}
         assert set(rows.index[rows[column].notna()]) == wanted.get(section, steps)
     one = table[table["condition"] == "addition modulo 23"].iloc[-1]
     for column in ("rate_1", "dead_1", "weight_basin", "train_sample_basin", "sample_basin_mean"):
@@ -154,6 +217,9 @@ def test_every_measure_is_taken_at_its_moments(results: Results) -> None:
     classes = table.filter(regex="^sample_basin_class_").loc[table["data"] == "the digits"]
     assert classes.notna().any().sum() == len(load_dataset("digits").test_labels[:15].unique())
     assert table["sharpness"].notna().sum() == table["train_weight_basin"].notna().sum() == 4
+    cut = table[table["cut_6"].notna()]
+    assert (cut["step"].tolist(), len(cut.filter(regex="^cut_").dropna(axis=1).columns)) == ([8] * 4, 7)
+    assert table["features_error"].notna().sum() == 12
 
 
 def test_networks_are_ordinary_runs(results: Results, folder: Path) -> None:
@@ -171,7 +237,7 @@ def test_networks_are_ordinary_runs(results: Results, folder: Path) -> None:
 
 def test_all_sections_are_read_and_written(results: Results, tmp_path: Path) -> None:
     assert tuple(results.sections) == EXPERIMENT.section_names
-    assert (results.networks, results.trained, results.not_run) == (22, 22, ())
+    assert (results.networks, results.trained, results.not_run) == (40, 40, ())
     text = markdown(results, command="axonometry paper lin2025 --scale short")
     page = results_page(results).write(tmp_path / "page.html").read_text(encoding="utf-8")
     for section in results.sections.values():
@@ -196,7 +262,7 @@ def test_networks_that_diverge_are_named_and_left_out(results: Results, folder: 
     assert results.trained
 
     def wild(seeds: int) -> list[Trial]:
-        trials = [trial for trial in few(1) if trial.sections == ("phases",)]
+        trials = [trial for trial in few(1) if "phases" in trial.sections]
         broken = replace(trials[1].configuration, learning_rate=1e30)
         return [*trials, Trial(broken, "wild", sections=("phases",))]
 
