@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import Any
 
 import pytest
@@ -96,6 +97,91 @@ def test_the_winner_of_max_pooling_carries() -> None:
         torch.testing.assert_close(found.variance[name], expected.double().var(0, correction=0), rtol=1e-3, atol=1e-8)
     by_mean = batch.activations["conv1"] * graph.strengths()[1]["conv1"]  # what the reading without data says
     assert not torch.allclose(found.mean["conv1"].float(), by_mean.mean(0), rtol=0.1)
+
+
+class Reads(nn.Module):
+    """A linear layer of what a function makes of the input."""
+
+    def __init__(self, function: Any, n: int) -> None:
+        super().__init__()
+        self.function, self.out = function, nn.Linear(n, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.function(x).flatten(1))
+
+
+TO = torch.tensor([2, 0, 2, 3, 2])
+
+
+def reduced(how: str, *, included: bool, fill: float = 0.0, listed: bool = False) -> Any:
+    def function(x: Tensor) -> Tensor:
+        base = x.new_full((len(x), 4), fill)
+        if listed:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch calls it beta
+                return base.index_reduce(1, TO, x, how, include_self=included)
+        return base.scatter_reduce(1, TO.expand(len(x), 5), x, how, include_self=included)
+
+    return function
+
+
+CHOSEN = {
+    "largest of the written": reduced("amax", included=False),
+    "smallest of the written": reduced("amin", included=False),
+    "largest, with what was there": reduced("amax", included=True),
+    "largest, where all was larger": reduced("amax", included=True, fill=9.0),
+    "smallest, with what was there": reduced("amin", included=True),
+    "by a list": reduced("amax", included=False, listed=True),
+    "over a signal": lambda x: x[:, :4].scatter_reduce(1, TO.expand(len(x), 5), 2 * x, "amax"),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_what_is_chosen_among_those_sent_to_a_place_carries(name: str) -> None:
+    network, samples = Reads(CHOSEN[name], 4).double(), torch.randn(6, 5).double()
+    graph = ax.capture(network, samples)
+    found = neuron_strength(graph, samples, "out", batch_size=4).mean["input"]
+    leaf = samples.clone().requires_grad_()
+    gradient = torch.autograd.grad(network(leaf).sum(), leaf)[0]
+    torch.testing.assert_close(found, (samples * gradient).mean(0))
+
+
+def test_of_several_that_are_as_large_the_first_carries() -> None:
+    network, sample = Reads(reduced("amax", included=False), 4).double(), torch.ones(1, 5).double()
+    found = neuron_strength(ax.capture(network, sample), sample, "out").mean["input"]
+    weights = network.out.weight.sum(0)
+    torch.testing.assert_close(found, torch.stack([weights[2], weights[0], 0 * weights[0], weights[3], 0 * weights[0]]))
+
+
+def test_the_largest_rows_of_a_bag_carry() -> None:
+    class Bag(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.out = nn.EmbeddingBag(9, 3, mode="max"), nn.Linear(3, 2)
+
+        def forward(self, ids: Tensor) -> Tensor:
+            return self.out(self.table(ids))
+
+    network, ids = Bag().double(), torch.tensor([[1, 4, 7, 2]])
+    graph = ax.capture(network, ids)
+    name = next(synapse.target for synapse in graph.synapses if synapse.parameter == "table.weight")
+    found = neuron_strength(graph, ids, "out").mean[name]
+    rows = network.table.weight[ids[0]].detach()
+    largest = (rows == rows.amax(0)).double()
+    torch.testing.assert_close(found.reshape(4, 3), rows * largest * network.out.weight.sum(0))
+
+
+def test_where_a_grid_of_the_input_points_to_carries() -> None:
+    def sampled(x: Tensor) -> Tensor:
+        return F.grid_sample(x[:, :1], x[:, 1:].permute(0, 2, 3, 1).tanh(), align_corners=False)
+
+    network, samples = Reads(sampled, 12).double(), torch.randn(3, 3, 3, 4).double()
+    found = neuron_strength(ax.capture(network, samples), samples, "out").mean["input"]
+    image = samples[:, :1].clone().requires_grad_()
+    result = network(torch.cat([image, samples[:, 1:]], 1))
+    expected = image * torch.autograd.grad(result.sum(), image)[0]
+    torch.testing.assert_close(found[:1], expected.mean(0).detach())
+    assert not found[1:].any()  # the grid chooses, and has no links
 
 
 class Attention(nn.Module):

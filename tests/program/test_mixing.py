@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import axonometry as ax
 from axonometry.errors import CaptureError
+from axonometry.program.readings.live import live_batches
 
 from .oracles import Net
 
@@ -219,3 +220,86 @@ def test_networks_whose_samples_stay_apart(name: str) -> None:
     assert torch.equal(torch.get_rng_state(), random)
     for key, value in network.state_dict().items():
         assert torch.equal(value, before[key]), key
+
+
+# ------------------------------------------------------------------------------------------------ the live reading
+
+
+def centres_what_is_large(n: Any, x: Tensor) -> Tensor:
+    h = n.a(x)
+    return n.o(torch.where(x.abs().amax(1, keepdim=True) > 50, h - h.mean(0), h))
+
+
+def turns_large_batches(n: Any, x: Tensor) -> Tensor:
+    return torch.cond(x.abs().sum() > 100, lambda v: v - v.mean(0), lambda v: v * 1.0, (n.o(n.a(x)),))
+
+
+HIDDEN = {
+    "where": (net(centres_what_is_large), "mean at .*test_mixing"),
+    "cond": (net(turns_large_batches), "sum at .*test_mixing"),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_samples_that_meet_in_a_branch_that_the_example_did_not_reach(name: str) -> None:
+    network, words = HIDDEN[name]
+    graph = ax.capture(network, torch.zeros(1, 3))
+    small, large = torch.rand(4, 3), 100 * torch.rand(4, 3) + 60
+    (batch,) = live_batches(graph, small)
+    torch.testing.assert_close(batch.pre_activations["o"], network.o(network.a(small)).detach())
+    with pytest.raises(CaptureError, match=f"got {words}.*where the samples of a batch meet"):
+        next(live_batches(graph, large))
+    with pytest.raises(CaptureError, match="where the samples of a batch meet"):
+        ax.neuron_strength(graph, [(large[:2],), (large[2:],)])
+    assert len(list(live_batches(graph, large[:1]))) == 1  # one alone meets no other
+
+
+def test_a_batch_norm_without_running_statistics_that_the_example_did_not_reach() -> None:
+    def normed(n: Any, x: Tensor) -> Tensor:
+        h = n.conv(x)
+        large = x.abs().amax((1, 2, 3), keepdim=True) > 50
+        return n.o(torch.where(large, n.norm(h), h))
+
+    norm = nn.BatchNorm2d(3, track_running_stats=False)
+    network = net(normed, conv=nn.Conv2d(2, 3, 3), norm=norm, o=nn.Conv2d(3, 1, 1))
+    graph = ax.capture(network, IMAGE)
+    (batch,) = live_batches(graph, torch.rand(3, 2, 4, 4))
+    assert batch.size == 3
+    with pytest.raises(CaptureError, match="a batch norm without running statistics at module 'norm'"):
+        next(live_batches(graph, 100 * torch.rand(3, 2, 4, 4) + 60))
+
+
+CLEAN = {
+    "plain": (nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), torch.randn(5, 3)),
+    "dropout": (nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2)), torch.randn(5, 3)),
+    "batch norm": (nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU()), torch.randn(5, 2, 4, 4)),
+    "tokens": (nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 2)), torch.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 0]])),
+    "recurrent": (nn.Sequential(nn.LSTM(3, 4, batch_first=True)), torch.randn(5, 6, 3)),
+}
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_what_does_not_mix_is_read_and_left_as_it_was(name: str) -> None:
+    network, samples = CLEAN[name]
+    network.train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    graph = ax.capture(network, samples)
+    assert sum(batch.size for batch in live_batches(graph, samples, batch_size=2)) == len(samples)
+    assert network.training
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_samples_along_another_axis_and_inputs_that_all_share() -> None:
+    class Added(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.o = nn.Linear(3, 3), nn.Linear(3, 2)
+
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return self.o(self.a(x) + y)
+
+    network = Added()
+    x, y = torch.randn(7, 4, 3), torch.randn(7, 1, 3)  # time, samples, features; one for all
+    graph = ax.capture(network, x, y, batch_axis=(1, None))
+    (batch,) = live_batches(graph, (x, y))
+    torch.testing.assert_close(batch.pre_activations["o"], network(x, y).transpose(0, 1).detach())

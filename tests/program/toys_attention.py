@@ -165,3 +165,47 @@ def tied_embedding() -> Toy:
     groups = {"input": (T, 5), "tokens": (T, 3), "head": (T, 5)}
     ids = torch.tensor([[1, 4, 0, 2]])
     return Toy("tied_embedding", net, (ids,), groups, blocks)
+
+
+class Bags(nn.Module):
+    """Bags of token ids; of four in a row, or from three on in a second one."""
+
+    def __init__(self, mode: str, starts: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self.table, self.out, self.starts = nn.EmbeddingBag(5, 3, mode=mode), nn.Linear(3, 2), starts
+
+    def forward(self, ids: Tensor) -> Tensor:
+        bags = self.table(ids.flatten(), torch.tensor(self.starts)) if self.starts else self.table(ids)
+        return self.out(bags)
+
+
+def bags(name: str, mode: str, starts: tuple[int, ...] = ()) -> None:
+    """Sums of the rows of each bag; of a mean, and of the largest, each has an equal share."""
+
+    def build() -> Toy:
+        from axonometry.testing import randomise
+
+        net = randomise(Bags(mode, starts))
+        ends = [*starts[1:], T] if starts else [T]
+
+        def read(x: Tensor, f: WeightMap) -> Tensor:
+            x = x.reshape(len(x), T, 3)
+            parts = zip(starts or [0], ends, strict=True)
+            shares = [(x[:, a:b].sum(1), f(number(1.0 if mode == "sum" else 1 / (b - a)))) for a, b in parts]
+            whole = linear(net.out)(torch.stack([total * share for total, share in shares], 1), f)
+            return whole if starts else whole[:, 0]
+
+        shape = (T, 3)
+        blocks: dict[tuple[str, str], Block] = {
+            ("table", "input"): lambda x, f: (x.reshape(len(x), T, 5) @ f(net.table.weight)).reshape(-1, *shape),
+            ("out", "table"): read,
+        }
+        groups = {"input": (T, 5), "table": shape, "out": (len(ends), 2) if starts else (2,)}
+        return Toy(name, net, (torch.tensor([[1, 4, 0, 2]]),), groups, blocks, named=False)
+
+    register(name, build)
+
+
+bags("bag_summed", "sum")
+bags("bag_averaged", "mean")
+bags("bag_of_the_largest", "max")

@@ -378,3 +378,93 @@ wired(
     lambda x: torch.fft.rfft(x).abs(),
     lambda x, f: (x @ kept(f, cosine(4, 3)).T + x @ kept(f, -sine(4, 3)).T) * f(number(0.5)),
 )
+
+# ------------------------------------------------------------------------------------------------- short windows
+
+
+HANN = (0.0, 0.5, 1.0, 0.5)
+"""A window of four, whose first entry is no link."""
+
+
+def windowed(x: Tensor) -> Tensor:
+    window = torch.tensor(HANN, dtype=x.dtype)
+    return torch.stft(x, 4, 2, window=window, center=False, return_complex=True)
+
+
+def of_windows(part: Callable[[float], float]) -> Tensor:
+    """(frequencies, times, places): what x[place] counts for at each frequency of the windows at 0 and 2."""
+    matrix = torch.zeros(3, 2, 6, dtype=torch.float64)
+    for k in range(3):
+        for t in range(2):
+            for j in range(4):
+                matrix[k, t, 2 * t + j] = HANN[j] * exact(part(2 * math.pi * j * k / 4))
+    return matrix.flatten(0, 1)
+
+
+wired(
+    "stft_real",
+    (6,),
+    lambda x: windowed(x).real,
+    lambda x, f: (x @ kept(f, of_windows(math.cos)).T).reshape(-1, 3, 2),
+)
+wired(
+    "stft_parts",
+    (6,),
+    lambda x: torch.view_as_real(windowed(x)),
+    lambda x, f: torch.stack(
+        [(x @ kept(f, of_windows(p)).T).reshape(-1, 3, 2) for p in (math.cos, lambda z: -math.sin(z))], -1
+    ),
+)
+
+
+def overlapped(x: Tensor) -> Tensor:
+    window = torch.tensor(HANN, dtype=x.dtype)
+    return torch.istft(torch.view_as_complex(x.contiguous()), 4, 2, window=window)
+
+
+def overlap() -> Tensor:
+    """(times out, frequency, time, part): windowed inverses that are added where they overlap, over squared sums."""
+    matrix, squares = torch.zeros(8, 3, 3, 2, dtype=torch.float64), torch.zeros(8, dtype=torch.float64)
+    for t in range(3):
+        for j in range(4):
+            squares[2 * t + j] += HANN[j] ** 2
+            for k in range(3):
+                weight = HANN[j] * (1 if k in (0, 2) else 2) / 4
+                matrix[2 * t + j, k, t, 0] += weight * exact(math.cos(2 * math.pi * j * k / 4))
+                matrix[2 * t + j, k, t, 1] -= weight * exact(math.sin(2 * math.pi * j * k / 4))
+    return (matrix / squares.clamp(min=1e-9)[:, None, None, None])[2:-2].flatten(1)
+
+
+wired("istft", (3, 3, 2), overlapped, lambda x, f: x.flatten(1) @ kept(f, overlap()).T)
+
+# ----------------------------------------------------------------------------------------------- between the places
+
+
+GRID = torch.tensor([[[[-1.0, -1.0], [0.5, -1.0]], [[0.0, 0.5], [1.0, 3.0]]]])
+"""Of an image of 3 x 3: its corner; between two columns; between two rows; outside."""
+
+
+def sampled(x: Tensor, f: WeightMap) -> Tensor:
+    half = f(number(0.5))
+    first = torch.stack([x[..., 0, 0], x[..., 0, 1] * half + x[..., 0, 2] * half], -1)
+    second = torch.stack([x[..., 1, 1] * half + x[..., 2, 1] * half, torch.zeros_like(x[..., 0, 0])], -1)
+    return torch.stack([first, second], -2)
+
+
+def by_grid(x: Tensor, **choices: str) -> Tensor:
+    return F.grid_sample(x, GRID.to(x).expand(len(x), 2, 2, 2), align_corners=True, **choices)
+
+
+wired("grid_sample", (2, 3, 3), by_grid, sampled)
+wired(
+    "grid_sample_of_the_nearest",
+    (2, 3, 3),
+    lambda x: F.grid_sample(x, GRID.to(x).expand(len(x), 2, 2, 2), mode="nearest", align_corners=True),
+    lambda x, f: torch.stack(  # torch rounds a half to the even column or row
+        [
+            torch.stack([x[..., 0, 0], x[..., 0, 2]], -1),
+            torch.stack([x[..., 2, 1], torch.zeros_like(x[..., 0, 0])], -1),
+        ],
+        -2,
+    ),
+)

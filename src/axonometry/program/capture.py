@@ -152,7 +152,9 @@ def _program_of(
 def _counted(draft: Program, state: dict[str, Tensor]) -> Program:
     """The program with its links counted: one pass in which every coefficient is one."""
     received, raw = _structure(draft, state, torch.float32)
-    if max(float(value.max()) for value in received.values()) >= 2**24:  # where float32 stops counting by ones
+    if (
+        max(float(value.max()) for value in received.values() if value.numel()) >= 2**24
+    ):  # where float32 stops counting by ones
         received, raw = _structure(draft, state, torch.float64)
     totals = {name: round(float(value.sum(dtype=torch.float64))) for name, value in received.items()}
     neurons = {group.name: group.n_neurons for group in draft.groups}
@@ -177,7 +179,7 @@ def _structure(
 
     def observe(step: Step, value: Any) -> None:
         if step.node in sites:
-            raw[step.node] = float(value.sum(dtype=torch.float64)) / value.numel()
+            raw[step.node] = float(value.sum(dtype=torch.float64)) / max(value.numel(), 1)
 
     with torch.no_grad():
         return run_program(draft, ones, statics, links, observe=observe), raw

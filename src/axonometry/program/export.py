@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import reduce, wraps
 from typing import Any
 
@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
 from torch.nn.modules import transformer
+from torch.utils._pytree import tree_flatten, tree_leaves
 
 from axonometry.errors import CaptureError
+from axonometry.program.decisions import DecidedByExample, Decisions, as_run_alone
 from axonometry.program.draws import Randomness, same_draws
 from axonometry.program.entry import by_name
 from axonometry.program.example import PACKED, BatchAxis, axis_of_first, first_sample
@@ -24,6 +26,7 @@ from axonometry.program.passes import PASSES
 from axonometry.program.quiet import quiet
 from axonometry.program.untouched import untouched, unwrapped
 
+DECIDED = "a program has no control flow that depends on data"
 DETECTION = "_detect_is_causal_mask"
 EXPERTS = "_experts_implementation"
 WITHOUT_STATISTICS = CaptureError(
@@ -52,16 +55,71 @@ def export(
     module = unwrapped(module)
     inputs, named = first_sample((example_inputs, dict(keywords or {})), batch_axis)
     with prepared(module), same_draws():
-        try:
-            exported = torch.export.export(module, inputs, named)
-        except Exception as error:  # whatever the user's forward or the exporter raises
-            failure = _failure(error)
-            remedy = by_name(module, example_inputs) or failure.remedy
-            raise type(failure)(failure.rule, failure.came, remedy) from error
+        exported = _exported(module, inputs, named, (example_inputs, keywords))
+        leaves, spec = tree_flatten(exported.example_inputs)
+        plain = tuple((isinstance(leaf, Tensor), None if isinstance(leaf, Tensor) else leaf) for leaf in leaves)
+        exported.graph_module.meta.update(example=(plain, spec))
         exported.graph_module.meta.update(batch_axis=axis_of_first(batch_axis), randomness=randomness)
         program = reduce(lambda program, rewrite: rewrite(program), PASSES, exported)
         _forget_tensors(program)
         return program
+
+
+def _exported(module: nn.Module, inputs: Any, named: Any, given: Any) -> ExportedProgram:
+    """What torch exports; where it cannot, what it exports with decisions on integer inputs taken as in the example.
+
+    Raises:
+        CaptureError: It cannot either.
+    """
+    exported: ExportedProgram | Exception
+    try:
+        exported = torch.export.export(module, inputs, named)
+    except Exception as error:  # noqa: BLE001 - whatever the user's forward or the exporter raises
+        exported = error
+    if isinstance(exported, ExportedProgram) and not _is_sized_by_values(exported):
+        return exported
+    decided = _as_decided(module, inputs, named)
+    found = next((result for result in (decided, exported) if isinstance(result, ExportedProgram)), None)
+    if found is not None:
+        return found
+    # where code does something else because it is exported, what stops it otherwise is the reason
+    errors = [result for result in (exported, decided) if isinstance(result, Exception)]
+    cause = next((one for one in errors if _failure(one).rule == DECIDED), errors[0])
+    failure = _failure(cause)
+    raise type(failure)(failure.rule, failure.came, by_name(module, given[0]) or failure.remedy) from cause
+
+
+def _is_sized_by_values(exported: ExportedProgram) -> bool:
+    """Whether a size follows from values, as of what a mask leaves."""
+    values = (leaf for node in exported.graph.nodes for leaf in tree_leaves(node.meta.get("val")))
+    return any(isinstance(size, torch.SymInt) for leaf in values if isinstance(leaf, Tensor) for size in leaf.shape)
+
+
+def _as_decided(module: nn.Module, inputs: Any, named: Any) -> ExportedProgram | Exception:
+    """The export in which the example's integers answer what the forward pass asks; the error where it fails."""
+    forward, taken = module.forward, [Decisions()]
+    given = [leaf for leaf in tree_leaves((inputs, named)) if isinstance(leaf, Tensor)]
+    leaves = [leaf.cpu().clone() for leaf in given]
+
+    @wraps(forward)
+    def decided(*args: Any, **keywords: Any) -> Any:
+        traced = [leaf for leaf in tree_leaves((args, keywords)) if isinstance(leaf, Tensor)]
+        with as_run_alone(), DecidedByExample(traced, leaves) as mode:
+            results = forward(*args, **keywords)
+        taken.append(mode.decisions)
+        return results
+
+    vars(module)["forward"] = decided
+    try:
+        exported = torch.export.export(module, inputs, named)
+    except Exception as error:  # noqa: BLE001 - returned: the first failure may be the one to tell
+        return error
+    finally:
+        vars(module)["forward"] = forward
+    places = {id(leaf): place for leaf, place in zip(given, taken[-1].inputs, strict=True)} if taken[-1] else {}
+    kept = [leaf for leaf in tree_leaves(exported.example_inputs) if isinstance(leaf, Tensor)]  # names in another order
+    exported.graph_module.meta["decisions"] = replace(taken[-1], inputs=tuple(places.get(id(leaf)) for leaf in kept))
+    return exported
 
 
 def _forget_tensors(program: ExportedProgram) -> None:
@@ -145,7 +203,7 @@ def _failure(error: Exception) -> CaptureError:
         return WITHOUT_STATISTICS
     if "data-dependent" in text.lower() or "DataDependent" in type(error).__name__:
         return CaptureError(
-            "a program has no control flow that depends on data",
+            DECIDED,
             f"a decision on a tensor's value{where}",
             "Write it with torch.cond or torch.where, or capture the submodules on either side",
         )

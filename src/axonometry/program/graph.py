@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, ValuesError
 from axonometry.program.channels import ChannelGraph
@@ -22,7 +22,8 @@ from axonometry.program.readings.prepared import Prepared
 from axonometry.program.readings.tape import Tape, recording
 from axonometry.program.rolling import channel_graph
 from axonometry.program.transposed import Transposed
-from axonometry.program.weights.module_weights import WeightSource
+from axonometry.program.untouched import unwrapped
+from axonometry.program.weights.module_weights import ModuleWeights, WeightSource
 from axonometry.program.weights.snapshots import snapshot_of
 from axonometry.values import NodeValues
 
@@ -94,6 +95,11 @@ class NeuralGraph:
             WeightsError: The module is no longer the one that was captured, but for its weights.
         """
         return self._source.now()
+
+    @property
+    def module(self) -> nn.Module | None:
+        """The captured module, unwrapped, where its weights are read; None of a graph of stored weights."""
+        return unwrapped(self._source.module) if isinstance(self._source, ModuleWeights) else None
 
     @property
     def dtype(self) -> torch.dtype:

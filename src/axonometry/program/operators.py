@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, ValuesError
 from axonometry.program.ir import Group, Kernel, Program, Statics, Synapse, Wire
@@ -103,6 +103,10 @@ class CapturedGraph(LinearGraph, Protocol):
     @property
     def program(self) -> Program:
         """The captured network without its weights."""
+
+    @property
+    def module(self) -> nn.Module | None:
+        """The module whose weights are read; None of stored weights."""
 
     @property
     def state(self) -> Mapping[str, Tensor]:

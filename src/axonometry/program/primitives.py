@@ -35,10 +35,25 @@ def bags(rows: Tensor, offsets: Tensor, mode: int, include_last_offset: bool) ->
     tensor([[1.],
             [4.]])
     """
-    numbers = torch.arange(len(rows), device=rows.device)
-    return torch.nn.functional.embedding_bag(
-        numbers, rows, offsets, mode=("sum", "mean", "max")[mode], include_last_offset=include_last_offset
-    )
+    owners = owners_of(rows, offsets, include_last_offset)
+    empty = rows.new_zeros(len(offsets) - include_last_offset, rows.shape[1])
+    if mode == 2:
+        return empty.scatter_reduce(0, owners[:, None].expand(rows.shape), rows, "amax", include_self=False)
+    total = empty.index_add(0, owners, rows)
+    if mode == 0:
+        return total
+    members = torch.zeros_like(empty[:, 0]).index_add(0, owners, torch.ones_like(rows[:, 0]))
+    return total / members.clamp(min=1)[:, None]
+
+
+def owners_of(rows: Tensor, offsets: Tensor, include_last_offset: bool) -> Tensor:
+    """The number of each row's bag.
+
+    >>> owners_of(torch.zeros(4, 1), torch.tensor([0, 3]), False)
+    tensor([0, 0, 0, 1])
+    """
+    starts = offsets[:-1] if include_last_offset else offsets
+    return torch.searchsorted(starts.contiguous(), torch.arange(len(rows), device=rows.device), right=True) - 1
 
 
 def routed(left: Tensor, right: Tensor, table: Tensor, place: int) -> Tensor:

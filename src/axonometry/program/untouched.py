@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 CONTAINERS = (list, dict, set)
+COLLECTING = ("transformers.utils.", "timm.models._features")
 OBSERVERS = ("_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -30,7 +31,8 @@ def unwrapped(module: nn.Module) -> nn.Module:
 def untouched(module: nn.Module) -> Iterator[None]:
     """Evaluation mode without the user's hooks; afterwards everything is as it was, also after an error.
 
-    Pre-hooks of torch.nn.utils stay: pruning and weight norm compute weights in them.
+    Pre-hooks of torch.nn.utils stay: pruning and weight norm compute weights in them. So do hooks by which a library's
+    own forward passes collect what they return.
     """
     submodules = list(module.modules())
     before = [(m, _copied(m)) for m in submodules]
@@ -40,7 +42,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
         for m in submodules:
             m.training = False
             for kind in OBSERVERS:
-                vars(m)[kind] = OrderedDict()
+                vars(m)[kind] = OrderedDict((k, h) for k, h in getattr(m, kind).items() if collects_results(h))
             vars(m)["_forward_pre_hooks"] = OrderedDict(
                 (key, hook) for key, hook in m._forward_pre_hooks.items() if computes_weights(hook)
             )
@@ -74,3 +76,8 @@ def _put_back(module: nn.Module, attributes: dict[str, tuple[Any, Any]]) -> None
 def computes_weights(hook: Callable[..., Any]) -> bool:
     """Whether a forward pre-hook is one of torch.nn.utils, which computes weights from other tensors."""
     return type(hook).__module__.startswith("torch.nn.utils")
+
+
+def collects_results(hook: Callable[..., Any]) -> bool:
+    """Whether a hook is the network's own: the backbones of Transformers and timm return what hooks have collected."""
+    return str(getattr(hook, "__module__", "")).startswith(COLLECTING)

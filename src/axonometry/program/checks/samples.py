@@ -101,17 +101,33 @@ def check_mixing(module: nn.Module, one: Inputs, axes: Sequence[int | None]) -> 
 
 def _compare(module: nn.Module, one: Inputs, axes: Sequence[int | None], size: float) -> None:
     for *samples, both in two_samples(one, axes, size):
-        try:
-            *alone, together = outcomes_of(module, (*samples, both))
-        except Exception:  # noqa: BLE001 - a module that takes one sample only, or no such numbers
-            continue
-        for place in (0, 1):
-            if _mixes(alone[place], together, place):
-                _refuse(meeting_place(module, (samples[place], both), place), len(axes))
-        buffer = _statistics(alone[0], together)
-        if buffer:
-            _refuse(f"the buffer {buffer!r}, to which statistics of the batch are written", len(axes))
-        return
+        if compare_two(module, (samples[0], samples[1]), both, len(axes)):
+            return
+
+
+def compare_two(module: nn.Module, samples: tuple[Inputs, Inputs], both: Inputs, n_inputs: int) -> bool:
+    """Whether the module runs on two samples, by themselves and as one batch, with the same results.
+
+    Args:
+        module: The module, prepared as for the export.
+        samples: Two samples.
+        both: The batch of them.
+        n_inputs: How many tensors it takes.
+
+    Raises:
+        CaptureError: It has other results in the batch.
+    """
+    try:
+        *alone, together = outcomes_of(module, (*samples, both))
+    except Exception:  # noqa: BLE001 - a module that takes one sample only, or no such numbers
+        return False
+    for place in (0, 1):
+        if _mixes(alone[place], together, place):
+            _refuse(meeting_place(module, (samples[place], both), place), n_inputs)
+    buffer = _statistics(alone[0], together)
+    if buffer:
+        _refuse(f"the buffer {buffer!r}, to which statistics of the batch are written", n_inputs)
+    return True
 
 
 def _mixes(alone: ForwardResult, together: ForwardResult, place: int) -> bool:

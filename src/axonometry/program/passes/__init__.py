@@ -14,6 +14,7 @@ from axonometry.program.passes.decomposition import take_apart as take_apart
 from axonometry.program.passes.embeddings import find_lookups as find_lookups
 from axonometry.program.passes.in_place import functional as functional
 from axonometry.program.passes.losses import leave_out_losses as leave_out_losses
+from axonometry.program.passes.memory import lay_out as lay_out
 from axonometry.program.passes.pooling_order import pool_last as pool_last
 from axonometry.program.passes.recurrence import unroll as unroll
 from axonometry.program.passes.routing import route as route
@@ -22,6 +23,7 @@ from axonometry.program.passes.templates import name_templates as name_templates
 
 Pass = Callable[[ExportedProgram], ExportedProgram]
 PASSES: tuple[Pass, ...] = (
+    lay_out,
     functional,
     take_branches,
     name_templates,
@@ -35,8 +37,8 @@ PASSES: tuple[Pass, ...] = (
     route,
     find_attention,
 )
-"""Calls return instead of writing; one side of each branch is left; types and shapes are written into the calls that
-take them from a value; losses are left out; draws are at their means; calls have a rule where torch can tell them by
-others; linear layers written as products and sums are one call; recurrent layers are linear maps and gates;
-nonlinearities stand in front of max-pooling; embeddings multiply one-hot vectors; experts are met in a product with all
-of them; attention knows its masks."""
+"""What strides tell lies in memory row by row; calls return instead of writing; one side of each branch is left; types
+and shapes are written into the calls that take them from a value; losses are left out; draws are at their means; calls
+have a rule where torch can tell them by others; linear layers written as products and sums are one call; recurrent
+layers are linear maps and gates; nonlinearities stand in front of max-pooling; embeddings multiply one-hot vectors;
+experts are met in a product with all of them; attention knows its masks."""

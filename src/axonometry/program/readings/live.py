@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from axonometry.errors import NonfiniteError, SamplesError
 from axonometry.program.fx_utils import arguments_of
 from axonometry.program.ir import Shape, Statics
+from axonometry.program.readings.agreement import refuse_mixing, refuse_other_decisions
 from axonometry.program.readings.live_plan import LivePlan, default_batch_size, live_plan_of
 from axonometry.program.readings.observation_points import WITHOUT_VIEWS, activation_nodes, pre_activation_nodes
 from axonometry.program.readings.parallel import MAX_THREADS, parallel_map
@@ -102,7 +103,9 @@ def live_batches(
         The batches in order.
 
     Raises:
-        SamplesError: There are no samples, or they do not have the captured input's shape or dtype.
+        SamplesError: There are no samples, or they do not have the captured input's shape or dtype, or their integers
+            decide otherwise than the example's.
+        CaptureError: The first two samples of the first batch meet in the module.
         ValuesError: A group does not exist, or the graph is a mapped one.
     """
     reading = _reading(graph, groups, nodes, pre_activations=pre_activations)
@@ -131,7 +134,7 @@ def over_live_batches(
         **choices: ``groups``, ``nodes`` and ``pre_activations``, as for :func:`live_batches`.
 
     Raises:
-        SamplesError: As for :func:`live_batches`, or what the function raised for the first batch for which it did.
+        AxonometryError: As for :func:`live_batches`, or what the function raised for the first batch for which it did.
     """
     reading = _reading(graph, **choices)
     cut = _cut(reading, samples, batch_size)
@@ -149,13 +152,14 @@ def over_live_batches(
 class _Reading:
     """All that batches have in common."""
 
+    graph: CapturedGraph
     plan: LivePlan
     statics: Statics
     device: torch.device
 
 
 def _reading(graph: CapturedGraph, *wanted: Any, **choices: Any) -> _Reading:
-    return _Reading(live_plan_of(graph, *wanted, **choices), graph.weights, graph.device)
+    return _Reading(graph, live_plan_of(graph, *wanted, **choices), graph.weights, graph.device)
 
 
 def _cut(reading: _Reading, samples: Samples, batch_size: int | None) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
@@ -165,6 +169,9 @@ def _cut(reading: _Reading, samples: Samples, batch_size: int | None) -> Iterato
         raise SamplesError("a batch has at least one sample", str(batch_size), "Leave batch_size out")
     start = 0
     for inputs in batches_of(samples, reading.plan.inputs, batch_size, reading.device):
+        if not start:
+            refuse_mixing(reading.graph, reading.plan, inputs)
+        refuse_other_decisions(reading.plan, inputs, start)
         yield start, inputs
         start += _size(reading.plan, inputs)
     if not start:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from axonometry.program.draws import call_arguments
 from axonometry.program.links import Links
 from axonometry.program.op_call import Lowering, OpCall
 from axonometry.program.registry import op_rule, overloads
@@ -43,6 +44,48 @@ def transform(call: OpCall) -> Lowering:
         return MappedMatrix(map_, links, x.shape, shape, axes, pairs=(complex_input, complex_result))(x)
 
     return Lowering("wiring", read)
+
+
+@op_rule(*overloads("stft", "istft"))
+def short_time_transform(call: OpCall) -> Lowering:
+    """Transforms of windows that overlap along time, and their inverse: one matrix from times to frequencies of times.
+
+    Of a signal of 4 and windows of 2 without padding, the frequency 1 of the window at 1 is x[1] - x[2].
+    """
+    operation, inverse, shape = call.operation, call.name == "istft", call.shape()
+    given = call_arguments(operation, call.args, dict(call.node.kwargs))
+    if call.is_signal(given.get("window")):
+        call.refuse("its window depends on the input")
+    pairs = is_complex(call, given["self"]), not inverse or is_complex(call, call.node)
+    parts = not inverse and not is_complex(call, call.node)  # real and imaginary parts along a last axis
+    after = shape[:-1] if parts else shape
+    if inverse:
+        after = (*shape[:-1], 1, shape[-1])
+
+    def read(links: Links, x: Tensor, *args: Any, **named: Any) -> Tensor:
+        settings = {**call_arguments(operation, (None, *args), named), **({} if inverse else {"return_complex": True})}
+        del settings["self"]
+        if settings.get("window") is not None:
+            settings["window"] = settings["window"].to(links.dtype)
+        x = _complex(x) if pairs[0] else x
+        if links.identity:
+            # a copy: torch takes the gradient through strides, wrongly where x is expanded or part of another
+            found = operation(x.clone(memory_format=torch.contiguous_format), **settings)
+        else:
+            before = x.shape if inverse else (*x.shape[:-1], 1, x.shape[-1])
+            axes = [len(after) - 2, len(after) - 1]
+            map_ = partial(_of_windows, operation, settings, inverse)
+            found = MappedMatrix(map_, links, before, after, axes, pairs=pairs)(x.reshape(before)).reshape(
+                shape[:-1] if parts else shape
+            )
+        return torch.view_as_real(found) if parts else found
+
+    return Lowering("wiring", read)
+
+
+def _of_windows(operation: Callable[..., Tensor], settings: dict[str, Any], inverse: bool, basis: Tensor) -> Tensor:
+    """Of a stack of single entries, each by itself."""
+    return operation(basis.flatten(0, -3) if inverse else basis.flatten(0, -2), **settings)
 
 
 def _shifted(operation: Callable[..., Tensor], axes: list[int], rest: tuple[Any, ...], x: Tensor) -> Tensor:

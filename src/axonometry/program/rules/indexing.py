@@ -217,28 +217,63 @@ def written_aside(call: OpCall) -> Lowering:
 def reduced_by_index(call: OpCall) -> Lowering:
     """Sums; means by their counts; of the largest or a product each member has its share, as in pooling.
 
-    The largest is read as the mean of the members, a product links each factor with weight 1.
+    The largest, or smallest, is without data the mean of the members; with data it is the first that is as large. A
+    product links each factor with weight 1.
     """
     base, dim, index, source, how = call.args[:5]
     if call.is_signal(index):
         call.refuse("it writes to places that depend on the input, and these have no fixed links")
+    operation, by_list = call.operation, call.name == "index_reduce"
     included = bool(call.node.kwargs.get("include_self", call.argument(5, True)))
     signals = [call.is_signal(base), call.is_signal(source)]
     shared = how in ("mean", "amax", "amin")
 
+    def members(index: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:
+        places = _spread(index, written.shape, dim) if by_list else index
+        return places, written[tuple(slice(n) for n in places.shape)]
+
     def read(links: Links, base: Tensor, _: int, index: Tensor, source: Tensor, *__: Any, **___: Any) -> Tensor:
         given, written = _values(links, base, signals[0]), _values(links, source, signals[1])
-        places = index if call.name == "scatter_reduce" else _spread(index, written.shape, dim)
-        written = written[tuple(slice(n) for n in places.shape)]
+        places, written = members(index, written)
         reached = torch.zeros_like(given).scatter_add(dim, places, torch.ones_like(written))
         kept = given if included else given * (reached == 0)
         total = kept.scatter_add(dim, places, written)
         if not shared:
             return total
-        members = reached + 1 if included else reached.clamp(min=1)
-        return total * links(members.reciprocal())
+        return total * links((reached + 1 if included else reached.clamp(min=1)).reciprocal())
 
-    return Lowering("wiring", read)
+    def recorded(base: Tensor, _: int, index: Tensor, source: Tensor, *__: Any, **___: Any) -> LinearFunction:
+        best = operation(base, dim, index, source, how, include_self=included)
+        places, written = members(index, source)
+        keeps, passes = winners(base, written, best, places, dim, included=included)
+
+        def of_winners(
+            links: Links, base: Tensor, _: int, __: Tensor, source: Tensor, *___: Any, **____: Any
+        ) -> Tensor:
+            given, written = _values(links, base, signals[0]), _values(links, source, signals[1])
+            return (given * keeps).scatter_add(dim, places, members(index, written)[1] * passes)
+
+        return of_winners
+
+    return Lowering("wiring", read, data_dependent=recorded if how in ("amax", "amin") else None)
+
+
+def winners(
+    base: Tensor, written: Tensor, best: Tensor, places: Tensor, dim: int, *, included: bool
+) -> tuple[Tensor, Tensor]:
+    """Which of what was there stays, and which of what is written passes: one for each place, of several the first.
+
+    Of [5, 3, 5] written to one place over a 4, the first 5.
+    """
+    count = written.shape[dim]
+    order = [-1 if axis == dim % written.dim() else 1 for axis in range(written.dim())]
+    numbers = torch.arange(count, device=written.device).reshape(order).expand(written.shape)
+    reached = torch.zeros_like(base, dtype=torch.bool).scatter(dim, places, True)
+    keeps = ~reached | ((base == best) & included)
+    wins = (written == best.gather(dim, places)) & ~keeps.gather(dim, places)
+    first = torch.full(base.shape, count, device=base.device)
+    first = first.scatter_reduce(dim, places, numbers.where(wins, count), "amin")
+    return keeps, wins & (numbers == first.gather(dim, places))
 
 
 def _spread(index: Tensor, shape: torch.Size, dim: int) -> Tensor:

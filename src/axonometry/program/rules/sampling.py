@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from axonometry.program.links import Links
 from axonometry.program.op_call import LinearFunction, Lowering, OpCall
-from axonometry.program.primitives import bags
+from axonometry.program.primitives import bags, owners_of
 from axonometry.program.registry import op_rule, overloads
 from axonometry.program.rules.dense import MappedMatrix
+from axonometry.program.rules.indexing import winners
 
 aten = torch.ops.aten
 
@@ -94,19 +95,22 @@ def _window(indices: fx.Node, rank: int) -> list[int] | None:
 
 @op_rule(bags)
 def bag(call: OpCall) -> Lowering:
-    """Sums of rows, or their means; of the largest each row has its share."""
-    shape = call.shape()
+    """Sums of rows, or their means; of the largest each row has its share, with data the row that is the largest."""
+    shape, largest = call.shape(), call.argument(2) == 2
     if call.is_signal(call.args[1]):
         call.refuse("the bounds of its bags depend on the input")
 
     def read(links: Links, rows: Tensor, offsets: Tensor, mode: int, last: bool) -> Tensor:
-        starts = offsets[:-1] if last else offsets
-        numbers = torch.arange(len(rows), device=rows.device)
-        owner = torch.searchsorted(starts.contiguous(), numbers, right=True) - 1
+        owner = owners_of(rows, offsets, last)
         total = torch.zeros(shape, dtype=rows.dtype, device=rows.device).index_add(0, owner, rows)
         if mode == 0:
             return total
         members = torch.bincount(owner, minlength=shape[0]).clamp(min=1).to(links.dtype)
         return total * links(members.reciprocal())[:, None]
 
-    return Lowering("wiring", read)
+    def recorded(rows: Tensor, offsets: Tensor, mode: int, last: bool) -> LinearFunction:
+        best, places = bags(rows, offsets, mode, last), owners_of(rows, offsets, last)[:, None].expand(rows.shape)
+        _, passes = winners(torch.zeros_like(best), rows, best, places, 0, included=False)
+        return lambda links, rows, *_: torch.zeros_like(best).to(rows).scatter_add(0, places, rows * passes)
+
+    return Lowering("wiring", read, data_dependent=recorded if largest else None)
