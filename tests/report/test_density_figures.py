@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from axonometry.metrics import divergence_null
 from axonometry.report.density_figures import figures_by_measure
 from axonometry.report.samples import Samples, centre
 
@@ -34,6 +35,9 @@ def test_a_figure_a_measure_and_one_of_how_far_apart_its_samples_are() -> None:
     assert [key.name for key in strength.legend] == ["low", "high"]
     assert [key.name for key in mine.legend] == ["low"]  # what is constant has no density
     assert strength.caption.startswith("Pooled.")
+    null = divergence_null(normal(1), normal(2), draws=10).high
+    assert f"Relabelled halves of a pair stay below (97.5 %) fc1: {null:.2g}; fc2: " in apart.caption
+    assert "Relabelled" not in figures[3].caption  # of a constant sample there is no divergence
     assert strength.definition != mine.definition == ""
     ends = strength.panels[1].figure.layout.xaxis.range
     assert 6 < ends[1] < 12  # a hundredth of the wider peak lies at three of its widths

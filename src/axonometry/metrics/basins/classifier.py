@@ -11,11 +11,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from axonometry.errors import SamplesError
+from axonometry.errors import SamplesError, WeightsError
 from axonometry.program.entry import as_tensor
 from axonometry.program.readings.samples import Samples
 from axonometry.program.untouched import untouched, unwrapped
 
+DIVERGED = "The training has diverged: measure an earlier step"
 _ROWS = 256
 """Samples in one pass on a CPU: what flows between two layers should stay in its cache."""
 _ROWS_ON_DEVICE = 8192
@@ -31,7 +32,7 @@ class Classifier:
         model: From a batch of samples to logits, a row a sample.
         samples: Where the network is.
         labels: The class of each sample.
-        predicted: The class that the network gives to each sample without noise; -1 where a logit is NaN.
+        predicted: The class that the network gives to each sample without noise.
         n_classes: Number of logits.
     """
 
@@ -53,16 +54,18 @@ class Classifier:
 
 
 @contextmanager
-def examined(model: nn.Module, samples: Samples, labels: Any = None) -> Iterator[Classifier]:
+def examined(model: nn.Module, samples: Samples, labels: Any = None, *, diverged: bool = False) -> Iterator[Classifier]:
     """The classifier, checked, for as long as the block lasts; the model is then as it was, its buffers too.
 
     Args:
         model: The network.
         samples: A tensor or an array; without labels, batches of inputs and labels, as a DataLoader has them.
         labels: The class of each sample.
+        diverged: Whether a network may have diverged, as where NaN is a result.
 
     Raises:
         SamplesError: Samples and labels do not fit each other or the network, or there are none.
+        WeightsError: A parameter is NaN or infinite, or a logit is NaN: the training has diverged.
 
     >>> with examined(nn.Identity(), torch.eye(3), torch.tensor([0, 1, 1])) as classifier:
     ...     classifier.predicted, classifier.right, classifier.n_classes
@@ -78,7 +81,21 @@ def examined(model: nn.Module, samples: Samples, labels: Any = None) -> Iterator
         if int(labels.max()) >= logits.shape[1]:
             came = f"the label {int(labels.max())} and {logits.shape[1]} logits"
             raise SamplesError("labels number the logits, from 0", came, "Number the classes as the network does")
-        yield Classifier(module, samples, labels, classes_of(logits), logits.shape[1])
+        predicted = classes_of(logits)
+        if not diverged:
+            _refuse_diverged(module, predicted)
+        yield Classifier(module, samples, labels, predicted, logits.shape[1])
+
+
+def _refuse_diverged(module: nn.Module, predicted: Tensor) -> None:
+    """A network that has diverged has no basin: it is wrong about every sample, which would read as one of size 0."""
+    odd = [name for name, p in module.named_parameters() if p.is_floating_point() and not bool(p.isfinite().all())]
+    if odd:
+        came = f"NaN or infinity in {odd[0]!r}" + (f" and {len(odd) - 1} more" if len(odd) > 1 else "")
+        raise WeightsError("a basin is of finite weights", came, DIVERGED)
+    if bool((predicted < 0).any()):
+        came = f"NaN for sample {int((predicted < 0).nonzero()[0])} and {int((predicted < 0).sum()) - 1} more"
+        raise WeightsError("a basin is of finite logits", came, DIVERGED)
 
 
 def _rows_at_once(samples: Tensor) -> int:

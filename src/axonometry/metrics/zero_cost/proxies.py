@@ -102,7 +102,7 @@ def proxies(graph: NeuralGraph, batch: tuple[Tensor, Tensor], loss: Loss = F.cro
     if len(samples) < 2:
         raise SamplesError("proxies compare samples", str(len(samples)), "Give at least two")
     with (
-        examined(CapturedClassifier(graph), samples, labels) as classifier,
+        examined(CapturedClassifier(graph), samples, labels, diverged=True) as classifier,
         torch.enable_grad(),
         sdpa_kernel(SDPBackend.MATH),
     ):
