@@ -10,6 +10,7 @@ from torch import nn
 
 import axonometry as ax
 from axonometry.errors import RunError
+from axonometry.trajectory import folders
 from axonometry.trajectory.folders import run_folders
 
 EXAMPLE = torch.zeros(1, 3)
@@ -65,3 +66,13 @@ def test_a_run_is_running_while_its_recorder_is_open(tmp_path: Path) -> None:
         assert repr(run) == f"Trajectory({tmp_path / 'run'}, 1 steps, 0 to 0, running)"
     assert run.state == "interrupted", "as it was described when it was loaded"
     assert run.reloaded().state == "finished"
+
+
+def test_a_walk_through_folders_without_runs_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "MOST_FOLDERS", 5)
+    for number in range(4):
+        (tmp_path / str(number)).mkdir()
+    assert folders.runs_in(tmp_path) == []
+    (tmp_path / "3" / "inner").mkdir()
+    with pytest.raises(RunError, match="at most 5 folders that are none; got more in"):
+        folders.runs_in(tmp_path)

@@ -9,6 +9,9 @@ from axonometry.errors import RunError
 from axonometry.trajectory.run import Trajectory, load
 from axonometry.trajectory.store import DESCRIPTION
 
+MOST_FOLDERS = 10_000
+"""Folders without a run that are walked through, in about a second."""
+
 
 def load_runs(folder: str | Path) -> tuple[Trajectory, ...]:
     """Open all runs in a folder and its subfolders, finished or not, by path in alphabetical order.
@@ -47,10 +50,19 @@ def run_folders(folder: Path) -> list[Path]:
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """The same, of a folder that may hold none."""
-    found = []
+    """The same, of a folder that may hold none.
+
+    Raises:
+        RunError: There are more than :data:`MOST_FOLDERS` folders that are no runs, as in a whole file system.
+    """
+    found, others = [], 0
     for place, subfolders, files in os.walk(folder):
         if DESCRIPTION in files:
             found.append(Path(place))
             subfolders.clear()  # a run holds no runs
+            continue
+        others += 1
+        if others > MOST_FOLDERS:
+            rule = f"runs are looked for among at most {MOST_FOLDERS:,} folders that are none"
+            raise RunError(rule, f"more in {folder}", "Name the folder that holds the runs")
     return sorted(found)
