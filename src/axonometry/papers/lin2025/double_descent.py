@@ -65,10 +65,7 @@ def double_descent(table: pd.DataFrame) -> Section:
     errors = {
         f"{name}: test": (some, "test_error") for name, some in (("squared error", squared), ("cross entropy", entropy))
     }
-    errors |= {
-        "squared error: training": (squared, "train_error"),
-        "random features: test": (squared, "features_error"),
-    }
+    errors["random features: test"] = (squared, "features_error")
     charts = (
         chart("Error over the width", ("hidden neurons", "error"), "width", errors),
         *(
