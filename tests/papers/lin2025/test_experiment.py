@@ -46,7 +46,7 @@ KEPT = {
     "depth": ("2 layers of 16, batch norm", "8 layers of 16, batch norm and skips"),
     "flat-minima": ("batch of 16, rate 0.003", "batch of 1000, rate 0.003"),
     "grokking": ("addition modulo 23",),
-    "double-descent": tuple(f"{loss}, width {n}" for loss in ("squared error", "cross entropy") for n in (2, 8, 256)),
+    "double-descent": tuple(f"{loss}, width {n}" for loss in ("squared error", "cross entropy") for n in (2, 32, 256)),
 }
 """Conditions of the tiny scale whose networks are trained here, shorter and smaller still."""
 

@@ -164,7 +164,10 @@ def turns(errors: Mapping[int, float]) -> tuple[int, int]:
     >>> turns({2: 0.5, 4: 0.3, 8: 0.4, 16: 0.2}), turns({2: 0.5, 4: 0.3, 8: 0.25, 16: 0.4})
     ((4, 8), (4, 8))
     """
-    return max(combinations(list(errors)[:-1], 2), key=lambda pair: errors[pair[1]] - errors[pair[0]])
+    order = list(errors)
+    return max(
+        combinations(order[:-1] if len(order) > 2 else order, 2), key=lambda pair: errors[pair[1]] - errors[pair[0]]
+    )
 
 
 def _beyond(widths: Widths, threshold: int, words: str) -> Claim:

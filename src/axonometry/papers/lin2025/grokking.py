@@ -45,7 +45,7 @@ Around = Mapping[str, tuple[pd.DataFrame, ...]]
 def grokking(table: pd.DataFrame) -> Section:
     """What the networks say of the paper's claims."""
     table = table.assign(basin_gap=table["train_sample_basin_mean"] - table["sample_basin_mean"])
-    names = [name for name in table if name.startswith("gradient_")]
+    names = [name for name in table.columns.tolist() if name.startswith("gradient_")]
     table = table.assign(**{name.replace("gradient", "steep"): table[name].abs() for name in names})
     conditions = groups(table, "condition")
     around = {name: around_jump(some) for name, some in conditions.items()}

@@ -220,7 +220,7 @@ def measure_network(population: Population, name: str, sections: tuple[str, ...]
     moments = {of: measured_steps(run.steps, of) for of in sections if math.isfinite(curve["train_loss"].iloc[-1])}
     for step in sorted(set().union(*moments.values())):
         model.load_state_dict(run.snapshots[step])
-        snapshot = MeasuredSnapshot(partial(population.graph, name, step), model, *some, data)
+        snapshot = MeasuredSnapshot(partial(population.graph, name, step), model, some[0], some[1], some[2], data)
         takes = (take for of, steps in moments.items() if step in steps for take in MEASURES[of])
         found[step] = {key: value for take in takes for key, value in take(snapshot).items()}
     rows = curve.join(pd.DataFrame.from_dict(found, orient="index")).rename_axis(index="step").reset_index()

@@ -25,7 +25,8 @@ def running_statistics(table: pd.DataFrame) -> Section:
     """When accuracy comes with running statistics, and when with those of each batch."""
     one = table.iloc[0]
     table = table.assign(lag=table["batch_test_accuracy"] - table["test_accuracy"])
-    settings = {(int(n), float(m)): some for (n, m), some in table.groupby(["layers", "norm_momentum"])}
+    alike = [some for _, some in table.groupby(["layers", "norm_momentum"])]
+    settings = {(int(some["layers"].iloc[0]), float(some["norm_momentum"].iloc[0])): some for some in alike}
     deep = max(layers for layers, _ in settings)
     delays = {name: {seed: delay(own) for seed, own in groups(some, "seed").items()} for name, some in settings.items()}
     between = pd.concat([at_the_crossing(own) for own in groups(settings[deep, 0.1], "seed").values()])

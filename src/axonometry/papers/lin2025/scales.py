@@ -150,8 +150,8 @@ def mnist(seed: int, full: bool) -> Trials:
     own = {"n_train": 10_000 if full else 2000, "stop_at_train_loss": 0.1}
     yield from depth_trials(widths, depths, 3000 if full else 800, **data | own)
     batches = {batch: max(400, 1500 * 16 // batch) * (10 if full else 1) for batch in (16, 128, 1000)}
-    own = {"stop_at_train_loss": 0.02, "n_train": 60_000 if full else 2000, "widths": (128, 128)}
-    yield from flat_minima_trials(batches, (3e-4, 1e-3, 3e-3), **data | own)
+    flat: dict[str, Any] = {"stop_at_train_loss": 0.02, "n_train": 60_000 if full else 2000, "widths": (128, 128)}
+    yield from flat_minima_trials(batches, (3e-4, 1e-3, 3e-3), **data | flat)
     modulus, steps = (97, 30_000) if full else (59, 2000)
     yield addition(modulus, round(0.6 * modulus**2), steps, 25, seed=seed, widths=(256,), learning_rate=3e-3)
     for decay, steps in ((0.3, 100_000), (0.01, 100_000)) if full else ((0.3, 4000),):
