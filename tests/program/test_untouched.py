@@ -234,3 +234,25 @@ def test_products_carry_no_gradient_and_share_no_memory_with_the_weights() -> No
     for tensor in [*strength.values(), *graph.biases().values()]:
         tensor.zero_()
     assert torch.equal(net[0].weight, before)
+
+
+def test_hooks_by_which_a_library_collects_results_are_part_of_the_network() -> None:
+    class Backbone(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.o, self.kept = torch.nn.Linear(3, 4), torch.nn.Linear(4, 2), []
+
+            def collect(_: object, __: object, result: torch.Tensor) -> None:
+                self.kept.append(result)
+
+            collect.__module__ = "transformers.utils.output_capturing"
+            self.a.register_forward_hook(collect)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.kept.clear()
+            self.a(x)
+            return self.o(self.kept[0])
+
+    network = Backbone()
+    graph = capture(network, torch.zeros(1, 3))
+    assert [(synapse.name, synapse.n_links) for synapse in graph.synapses] == [("a", 12), ("o", 8)]
