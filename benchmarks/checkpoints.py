@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,9 +48,14 @@ for layer, weight in zip(layers, load_file("{file}").values()):
     layer.weight.data = weight.float()
 weightwatcher.WeightWatcher(model=torch.nn.Sequential(*layers)).analyze()
 """
+LENS = """
+import runpy, sys
+sys.argv = [sys.argv[1], "analyze", sys.argv[2]]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 CHILD = """
 import resource, subprocess, sys
-subprocess.run(sys.argv[1:], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 """
@@ -72,8 +78,8 @@ def _one_file(folder: Path) -> Iterator[Row]:
     detail = f"{ours:.2f} s of processor time, {start:.2f} s of it the start, against {summed:.2f} s"
     yield _times(what, (ours - start) / summed, 3, detail)
     yield _memory(memory, 300)
-    if importlib.util.find_spec("weightlens") is not None:
-        theirs, other = _process("-m", "weightlens", "analyze", str(file))
+    if (lens := shutil.which("weightlens")) is not None:
+        theirs, other = _process("-c", LENS, lens, str(file))
         detail = f"{ours:.2f} s against {theirs:.2f} s of processor time; {other:,.0f} MB"
         yield _times("the same, against weightlens", ours / theirs, 1 / 3, detail)
     if importlib.util.find_spec("weightwatcher") is not None:

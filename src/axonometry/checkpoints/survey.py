@@ -17,6 +17,8 @@ from axonometry.checkpoints.initial import InitialDistribution, initial_distribu
 from axonometry.checkpoints.scales import NOT_DONE, dequantised, is_coded, is_packed, scale_of
 from axonometry.errors import CheckpointError
 
+BINS = 48
+"""Steps of a tensor's histogram."""
 SAMPLED = 512
 """Entries of each matrix that are kept, to find copies among layers."""
 
@@ -37,6 +39,7 @@ class TensorFacts:
         spectrum: Of a matrix, its size as a map, where it was asked for.
         drawn: Of a matrix, the initialiser's distribution that it still has.
         sample: Of a matrix, some entries, centred and of norm 1.
+        histogram: How many entries are between the minimum and the maximum, in steps of equal width.
     """
 
     name: str
@@ -50,6 +53,7 @@ class TensorFacts:
     spectrum: Spectrum | None = None
     drawn: InitialDistribution | None = None
     sample: Array | None = None
+    histogram: tuple[int, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """The tensor as a row of a table: the columns of ``weight_table``, and quantiles, norms and zeros."""
@@ -127,7 +131,7 @@ def survey(
     for name in checkpoint.names if names is None else names:
         array, dtype, scale = numbers_of(checkpoint, name)
         found = entry_statistics(array, dtype)
-        facts: dict[str, Any] = {"code": _at_the_ends(checkpoint, name, array, dtype)}
+        facts: dict[str, Any] = {"code": _at_the_ends(checkpoint, name, array, dtype), "histogram": _histogram(found)}
         if is_matrix(array.shape) and found.finite:
             largest = max(abs(found.minimum), abs(found.maximum))
             facts["rows"], facts["columns"] = rows_and_columns(array, dtype, largest)
@@ -138,6 +142,17 @@ def survey(
         # The counts of bit patterns take a megabyte a tensor, and there may be 20,000 of these.
         kept = replace(found, distribution=None)
         yield TensorFacts(name, array.shape, checkpoint.entries[name].dtype, scale, kept, **facts)
+
+
+def _histogram(found: EntryStatistics) -> tuple[int, ...]:
+    """The counted patterns of bits, put together; a pattern's numbers end where it says, and lie close below."""
+    told = found.distribution
+    if told is None or not found.finite or not found.maximum > found.minimum:
+        return ()
+    places = np.clip(told.edges, found.minimum, found.maximum)
+    return tuple(
+        np.histogram(places, BINS, (found.minimum, found.maximum), weights=told.counts)[0].astype(int).tolist()
+    )
 
 
 def numbers_of(checkpoint: Checkpoint, name: str) -> tuple[Array, str, str]:

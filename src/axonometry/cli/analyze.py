@@ -63,7 +63,9 @@ def analyze_command(
     Checkpoints are read tensor by tensor and may be larger than memory. Code in them is not run. The exit
     code is 1 on a finding of a kind that --fail-on names, and 3 if a tensor of a file could not be read.
     """
-    choice = checkpoints.Choice(depth, layers or (), exclude or (), spectra, graph or network is not None, network)
+    choice = checkpoints.Choice(
+        depth, layers or (), exclude or (), spectra, graph or network is not None, network, report is not None
+    )
     failing = checkpoints.failing_kinds(fail_on or ())
     found: list[dict[str, Any]] = []
     with terminal.progress("Opening") as move:
@@ -166,7 +168,8 @@ def _readable(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _plain(found: dict[str, Any]) -> dict[str, Any]:
     """For JSON: frames, which runs have, as lists of rows."""
-    return {name: terminal.records(part) if hasattr(part, "columns") else part for name, part in found.items()}
+    parts = {name: part for name, part in found.items() if name != "histograms"}
+    return {name: terminal.records(part) if hasattr(part, "columns") else part for name, part in parts.items()}
 
 
 def _write(found: list[dict[str, Any]], report: Path) -> None:
@@ -175,6 +178,10 @@ def _write(found: list[dict[str, Any]], report: Path) -> None:
     command = f"axonometry analyze {' '.join(str(one['path']) for one in found)} --report {report}"
     if len(found) == 1 and found[0]["kind"] == "run":
         page = _run_page(found[0]["path"], command)
+    elif not any(one["kind"] == "run" for one in found):
+        from axonometry.report.weights import weights_page
+
+        page = weights_page(found, command=command)
     else:
         tabs = tuple(tab for one in found for tab in _tabs(one))
         page = Page("Weights", ", ".join(str(one["path"]) for one in found), tabs, command=command)

@@ -36,6 +36,7 @@ class Choice:
         spectra: Whether spectral norms are computed.
         graph: Whether measures of the graph are computed.
         network: Where the network is, as ``FILE.py:NAME``.
+        histograms: Whether the tensors' histograms are kept, for a page.
     """
 
     depth: int | None = None
@@ -44,6 +45,7 @@ class Choice:
     spectra: bool = False
     graph: bool = False
     network: str | None = None
+    histograms: bool = False
 
 
 def summary_command(
@@ -83,7 +85,7 @@ def _read(checkpoint: Checkpoint, move: Progress, choice: Choice) -> dict[str, A
         facts.append(one)
         move(len(facts), len(names), f"Reading {one.name}")
     rows = [one.row() for one in facts]
-    found = {
+    found: dict[str, Any] = {
         "path": checkpoint.path,
         "kind": checkpoint.kind,
         "within": ".".join(checkpoint.keys_within),
@@ -94,6 +96,8 @@ def _read(checkpoint: Checkpoint, move: Progress, choice: Choice) -> dict[str, A
         "findings": [asdict(one) for one in findings(facts, checkpoint.tied)],
         "link_weights": rows,
     }
+    if choice.histograms:
+        found["histograms"] = {one.name: one.histogram for one in facts}
     if choice.graph:
         found["graph"] = asdict(measured_graph(checkpoint, choice.network, move))
     return found if choice.depth is None else found | {"modules": _modules(rows, choice.depth)}

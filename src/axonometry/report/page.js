@@ -32,13 +32,18 @@
     if (first) {
       plot.replaceChildren();
       Plotly.newPlot(plot, { data, layout, config, frames });
+      const map = plot.closest(".weightmap");
+      if (map) plot.on("plotly_treemapclick", ({ points }) => map.showLayer(points[0].id));
     } else {
       Plotly.react(plot, data, layout, config);
     }
     if (frames?.length) preparePlayer(figure, frames.map((frame) => frame.name));
   }
 
-  const redraw = () => all(".plot.drawn").forEach(draw);
+  const redraw = () => {
+    all(".plot.drawn").forEach(draw);
+    all(".weightmap").forEach((map) => { if (map.layer) map.showLayer(map.layer); });
+  };
   const seen = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
@@ -161,6 +166,62 @@
     }
     output.textContent = names[range.value];
     if (Number(range.value) < names.length - 1) figure.showStep();
+  }
+
+  /* ---- maps of weights: a click on a tensor shows its distribution, a search enters what it finds ---- */
+
+  for (const map of all(".weightmap")) {
+    const colour = (key, value) => (isDark() ? darken(key, value) : value);
+    const read = (name) => JSON.parse(map.querySelector("script." + name).textContent, colour);
+    const { tensors } = read("distributions");
+    const shown = map.querySelector(".layer");
+    // Names come from files of anybody: as text, and never as a part of a template or of a selector.
+    const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+    const byId = new Map(Object.keys(tensors).map((name) => [plain(name), name]));
+    map.showLayer = (id) => {
+      const name = byId.get(id) ?? id;
+      if (!Object.hasOwn(tensors, name)) return;
+      map.layer = name;
+      const { colours } = read("distributions");
+      const { layout } = read("empty");
+      const data = Object.entries(tensors[name]).map(([checkpoint, { low, high, counts }], index) => {
+        const total = counts.reduce((sum, count) => sum + count, 0);
+        const width = (high - low) / counts.length;
+        return {
+          type: "scatter", mode: "lines", line: { shape: "hvh", color: colours[index], width: 2 }, name: plain(checkpoint),
+          x: counts.map((_, place) => low + (place + 0.5) * width), y: counts.map((count) => count / total),
+        };
+      });
+      shown.hidden = false;
+      shown.querySelector("h3").textContent = name;
+      Object.assign(layout, { autosize: true, showlegend: data.length > 1 });
+      Plotly.react(shown.querySelector(".distribution"), data, layout, { responsive: true, displaylogo: false, displayModeBar: false, plotlyServerURL: "" });
+    };
+    const find = map.querySelector(".find input");
+    find.addEventListener("input", () => {
+      const text = find.value.trim().toLowerCase();
+      const names = text ? Object.keys(tensors).filter((name) => name.toLowerCase().includes(text)) : [];
+      find.nextElementSibling.textContent = text ? `${names.length} found` : "";
+      const parts = names.map((name) => plain(name).split(/(?<=[./])/));
+      let common = parts[0]?.slice(0, -1) ?? [];
+      for (const part of parts) while (common.some((piece, place) => part[place] !== piece)) common = common.slice(0, -1);
+      const level = names.length ? common.join("").replace(/[./]$/, "") : "";
+      for (const plot of all(".plot.drawn", map)) Plotly.restyle(plot, { level });
+      if (names.length === 1) map.showLayer(plain(names[0]));
+    });
+  }
+
+  for (const find of all('input[data-find="rows"]')) {
+    const rows = [...find.closest(".block").querySelector("tbody").rows];
+    find.addEventListener("input", () => {
+      const text = find.value.trim().toLowerCase();
+      let count = 0;
+      for (const row of rows) {
+        row.hidden = !row.textContent.toLowerCase().includes(text);
+        count += !row.hidden;
+      }
+      find.nextElementSibling.textContent = text ? `${count} of ${rows.length}` : "";
+    });
   }
 
   /* ---- tables sort by a column ---- */

@@ -54,12 +54,14 @@ class Table:
         rows: A cell per column; numbers are shown with four significant digits and sort by their exact value.
         title: Above the table.
         caption: Below the title.
+        searchable: Whether a field above it leaves only the rows that hold a text.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
     title: str = ""
     caption: str = ""
+    searchable: bool = False
 
     @classmethod
     def of(cls, frame: pd.DataFrame, *, title: str = "", caption: str = "") -> Table:
@@ -126,7 +128,24 @@ class Drawing:
     caption: str = ""
 
 
-Block = Prose | Facts | Table | Figure | Drawing
+@dataclass(frozen=True)
+class WeightMap:
+    """Treemaps of tensors; a click on one shows its distribution, a search by name enters what it finds.
+
+    Attributes:
+        figure: A panel a measure, each with a treemap a checkpoint whose ids are the tensors' names.
+        empty: A figure with the axes of a distribution, without traces.
+        distributions: By tensor and checkpoint: ``low``, ``high`` and the ``counts`` between them at even distances.
+        colours: Of the checkpoints.
+    """
+
+    figure: Figure
+    empty: go.Figure
+    distributions: Mapping[str, Mapping[str, object]]
+    colours: tuple[str, ...]
+
+
+Block = Prose | Facts | Table | Figure | Drawing | WeightMap
 
 
 @dataclass(frozen=True)
@@ -191,7 +210,7 @@ class Page:
         return target
 
     def _has_figures(self) -> bool:
-        return any(isinstance(block, Figure) for tab in self.tabs for block in tab.blocks)
+        return any(isinstance(block, Figure | WeightMap) for tab in self.tabs for block in tab.blocks)
 
 
 def _version() -> str:
