@@ -254,7 +254,10 @@ def test_all_sections_are_read_and_written(results: Results, tmp_path: Path) -> 
 def test_a_second_call_trains_nothing_and_finds_the_same(results: Results, folder: Path) -> None:
     again = run(experiment(), "short", folder=folder, workers=1)
     assert again.trained == 0
-    assert [one.claims for one in again.sections.values()] == [one.claims for one in results.sections.values()]
+    # As text: an interval of two seeds may have no end, and NaN differs from itself.
+    assert [repr(one.claims) for one in again.sections.values()] == [
+        repr(one.claims) for one in results.sections.values()
+    ]
 
 
 def test_networks_that_diverge_are_named_and_left_out(results: Results, folder: Path) -> None:
