@@ -156,8 +156,8 @@ def _with_shares(row: Row) -> dict[str, Any]:
 def _summary(names: Sequence[str], checkpoints: Sequence[Found]) -> Block:
     if len(checkpoints) == 1:
         told = checkpoints[0]["summary"]
-        keys = ("architecture", "parameters", "tensors", "bytes")
-        return Facts({key: told[key] for key in keys if told[key]}, prominent=True)
+        facts = ("architecture", "parameters", "tensors", "bytes")
+        return Facts({key: told[key] for key in facts if told[key]}, prominent=True)
     keys = ("kind", "architecture", "parameters", "buffers", "tensors", "bytes")
     rows = tuple((name, *(one["summary"][key] for key in keys)) for name, one in zip(names, checkpoints, strict=True))
     return Table(("checkpoint", *keys), rows, "Checkpoints")

@@ -175,7 +175,8 @@ def chosen_by_others(
     >>> chosen_by_others(wide)  # seed 0 alone is greatest at 10, which the two others do not say
     {0: 20, 1: 10, 2: 10}
     """
-    whole = {seed: wide.drop(columns=seed) if wide.shape[1] > 1 else wide for seed in wide.columns.tolist()}
+    seeds: list[Any] = wide.columns.tolist()
+    whole = {seed: wide.drop(columns=seed) if wide.shape[1] > 1 else wide for seed in seeds}
     return {seed: choose(others.mean(axis=1)) for seed, others in whole.items()}
 
 
@@ -186,7 +187,8 @@ def at_chosen(wide: pd.DataFrame, chosen: Mapping[int, Any]) -> dict[int, float]
 
 def at_end(wide: pd.DataFrame) -> dict[int, float]:
     """By seed, the number at the last x."""
-    return {seed: float(wide[seed].iloc[-1]) for seed in wide.columns.tolist()}
+    seeds: list[Any] = wide.columns.tolist()
+    return {seed: float(wide[seed].iloc[-1]) for seed in seeds}
 
 
 def turning(some: pd.DataFrame, column: str) -> tuple[Estimate, Estimate]:
