@@ -133,3 +133,16 @@ def test_code_that_asks_whether_it_is_exported() -> None:
     (batch,) = live_batches(ax.capture(network, IDS), IDS)
     torch.testing.assert_close(batch.pre_activations["out"], network(IDS).detach())
     assert not torch.compiler.is_compiling()
+
+
+def test_masks_that_are_changed_in_place() -> None:
+    def changed(n: Any, ids: Tensor, h: Tensor) -> Tensor:
+        mask = torch.ones(ids.shape, dtype=torch.long).mul_(ids).contiguous().to(torch.long)
+        mask.sub_(4).clamp_(min=0)
+        mask[:, 0] += 1
+        return 3 * h if bool((mask > 0).any()) else h
+
+    network = Words(changed).double()
+    graph = ax.capture(network, torch.tensor([[5, 6, 2]]))
+    (batch,) = live_batches(graph, torch.tensor([[1, 7, 8]]))
+    torch.testing.assert_close(batch.pre_activations["out"], network(torch.tensor([[1, 7, 8]])).detach())

@@ -163,7 +163,9 @@ class DecidedByExample(TorchFunctionMode):
             return
         real = _tensors(self._real(function, args, kwargs))
         if [tuple(r.shape) for r in real] == [tuple(t.shape) for t in found]:
-            self._note(function, args, kwargs, tuple(self._keep(t, r) for t, r in zip(found, real, strict=True)))
+            given = self._placed(args), self._placed(kwargs)  # a call in place gives back what it was given
+            places = tuple(self._keep(t, r) for t, r in zip(found, real, strict=True))
+            self.decisions.calls.append(_Call(function, *given, places))
 
     def _real(self, function: Any, args: Any, kwargs: Any) -> Any:
         def value(leaf: Any) -> Any:
@@ -175,13 +177,17 @@ class DecidedByExample(TorchFunctionMode):
             return function(*tree_map(value, args), **tree_map(value, kwargs))
 
     def _note(self, function: Any, args: Any, kwargs: Any, results: tuple[int, ...], **question: Any) -> None:
+        self.decisions.calls.append(_Call(function, self._placed(args), self._placed(kwargs), results, **question))
+
+    def _placed(self, given: Any) -> Any:
+        """Arguments with places on the tape where tensors are."""
+
         def place(leaf: Any) -> Any:
             if isinstance(leaf, Tensor):
                 return _Known(self._known[id(leaf)][1])
             return torch.device("cpu") if isinstance(leaf, torch.device) else leaf
 
-        args, kwargs = tree_map(place, args), tree_map(place, kwargs)
-        self.decisions.calls.append(_Call(function, args, kwargs, results, **question))
+        return tree_map(place, given)
 
     def _keep(self, traced: Tensor, real: Tensor) -> int:
         place = len(self._values)
