@@ -71,7 +71,7 @@ def test_every_paper_is_an_experiment_with_a_tiny_scale(name: str) -> None:
     found = load_paper(name)
     assert isinstance(found, Experiment)
     assert found.name == name
-    assert list(found.scales) == ["tiny", "small", "full"]
+    assert list(found.scales) == ["tiny", "small", "medium", "full"]
     assert {trial.configuration.dataset for trial in found.scales["tiny"].trials(1)} <= {"digits", "modular-addition"}
     assert all(scale.about for scale in found.scales.values())
     assert name in PAPER

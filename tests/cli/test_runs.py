@@ -183,7 +183,7 @@ def test_measures_of_samples_are_recorded_or_added_later(run, tmp_path: Path) ->
 def test_measure_of_a_name_that_does_not_exist(run, runs: Path) -> None:
     outcome = run("runs", "measure", runs, "--measure", "layer_fluctuatoin", "--measure", "node_strength")
     assert (outcome.code, outcome.out) == (2, "")
-    words = "Error: unknown measure: layer_fluctuatoin. Did you mean layer_fluctuation? The measures are: "
+    words = "Error: unknown measure: layer_fluctuatoin. Did you mean layer_fluctuation or update.layer_fluctuation? "
     assert outcome.err.startswith(words)
     assert run("runs", "measure", runs / "nowhere", "--measure", "nope").err.startswith("Error: unknown measure: nope.")
 

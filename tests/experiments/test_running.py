@@ -288,7 +288,7 @@ def test_json_holds_every_number(results: Results) -> None:
     claim = found["sections"][0]["claims"][0]
     assert claim["evidence"][0]["value"] == results.claims[0].evidence[0].value
     assert found["conditions"][0]["networks"] == 2
-    assert set(found["sections"][0]) == {"name", "title", "setup", "claims", "tables"}
+    assert set(found["sections"][0]) == {"name", "title", "setup", "claims", "tables", "charts"}
 
 
 # ------------------------------------------------------------------------------------------------ a user's own file

@@ -132,7 +132,7 @@ def test_resnet_computes_what_a_reference_computes() -> None:
         torch.testing.assert_close(network(x), expected)
 
 
-@pytest.mark.parametrize("family", NETWORKS)
+@pytest.mark.parametrize("family", [name for name in NETWORKS if not name.startswith("signal-")])
 def test_every_family_takes_images_of_other_sizes_and_classes(family: str) -> None:
     outputs = 2 * 36 * 20 if NETWORKS[family].copies else 7
     network = build(family, (2, 36, 20), outputs).eval()

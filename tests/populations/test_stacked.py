@@ -17,7 +17,7 @@ from axonometry.errors import ConfigurationError, RunError
 from axonometry.populations import (
     Dataset,
     RunConfiguration,
-    population,
+    many,
     train,
     train_population,
     train_stacked,
@@ -568,8 +568,8 @@ def test_a_population_is_stacked_where_there_is_a_gpu_and_nothing_else_is_said(
             train(c, work.folder / c.identity, data=work.data)
             report(c, None)
 
-    monkeypatch.setattr(population, "run_stacked", run)
-    monkeypatch.setattr(population, "run_locally", run)
+    monkeypatch.setattr(many, "run_stacked", run)
+    monkeypatch.setattr(many, "run_locally", run)
     for number, (there, more) in enumerate([(False, {}), (True, {}), (True, {"workers": 1})]):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         train_population([configuration(max_steps=0)], tmp_path / str(number), data=pictures(), **more)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import expit
 
 KNOTS, FOLDS = 5, 10
 RIDGE_PARABOLA, RIDGE_KNOTS = 1.0, 0.5
@@ -105,7 +104,7 @@ def _fitted(inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray, start: 
     products = np.einsum("vp,vq->pqv", inputs, inputs).reshape(-1, len(inputs))
     found, reached = start, _loss(start, *data)
     for _ in range(STEPS):
-        chances = expit(inputs @ found)
+        chances = 1 / (1 + np.exp(-np.clip(inputs @ found, -500, 500)))
         slope = inputs.T @ (weights * (labels[:, None] - chances)) - penalty[:, None] * found
         curvature = (products @ (weights * chances * (1 - chances))).T.reshape(-1, len(penalty), len(penalty))
         step = np.linalg.solve(curvature + np.diag(penalty), slope.T[:, :, None])[:, :, 0].T

@@ -201,5 +201,6 @@ def _tick_places(places: np.ndarray, *, log: bool) -> list[float]:
 def _round_numbers(low: float, high: float) -> list[float]:
     """Three to seven round numbers between two."""
     step = 10 ** math.floor(math.log10((high - low) / 3))
-    step *= next(factor for factor in (5, 2, 1) if (high - low) / (step * factor) >= 3)
+    # Of 0.3 over 3 the logarithm is rounded up to that of 0.1, which then fits less than three times, by rounding.
+    step *= next((factor for factor in (5, 2, 1) if (high - low) / (step * factor) >= 3), 1)
     return [round(float(n * step), 12) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]

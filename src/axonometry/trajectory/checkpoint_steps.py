@@ -48,7 +48,7 @@ def load_checkpoints(
     ...     _ = nn.init.constant_(model.weight, step)
     ...     torch.save(model.state_dict(), f"{folder.name}/model_{step}.pt")
     >>> run = load_checkpoints(folder.name, model, torch.zeros(1, 2))
-    >>> run.steps, run.graph(100).weights()["weight"].tolist()
+    >>> run.steps, run.graph(100).state["weight"].tolist()
     ((20, 100), [[100.0, 100.0]])
     >>> folder.cleanup()
 

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 from torch import Tensor, nn
 
-from axonometry.errors import ConfigurationError, SamplesError
+from axonometry.errors import ConfigurationError, SamplesError, WeightsError
 from axonometry.metrics.basins import Basin, NoCrossingWarning, classifier, sample_basin
 
 
@@ -196,16 +196,15 @@ def test_below_at_the_least_amplitude_is_an_upper_bound() -> None:
     assert "upper bound" in one.reason
 
 
-def test_nan_logits_are_wrong() -> None:
+def test_nan_logits_are_refused() -> None:
     class Breaks(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return torch.where(x[:, :1] > 1.5, torch.nan, x)
 
     samples, labels = corner(3, 3)
     samples[0, 0] = 2.0
-    basin = sample_basin(Breaks(), samples, labels)
-    assert basin.samples["predicted"].tolist() == [-1, 0, 0]
-    assert basin.samples["state"].tolist()[0] == "wrong"
+    with pytest.raises(WeightsError, match="finite logits; got NaN for sample 0"):
+        sample_basin(Breaks(), samples, labels)
 
 
 class Counting(nn.Module):

@@ -184,6 +184,7 @@ SCALES = {
         few=20,
         sizes=(6, 12),
     ),
+    "small": _scale(small_grids, 480, "About 1,000 small or narrow networks, two hours on two cores.", _OTHERS),
     "medium": _scale(
         medium_grids,
         160,
@@ -192,6 +193,5 @@ SCALES = {
         sizes=(30, 50, 100),
         few=100,
     ),
-    "small": _scale(small_grids, 480, "About 1,000 small or narrow networks, two hours on two cores.", _OTHERS),
     "full": _scale(full_grids, 2000, "The paper's sizes, for GPUs.", _OTHERS),
 }

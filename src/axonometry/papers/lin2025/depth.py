@@ -77,8 +77,8 @@ def best_depth(layers: Sequence[int], accuracy: NDArray[np.float64]) -> NDArray[
         layers: Of each column.
         accuracy: Shape (..., depths): mean accuracies; a curve a row.
 
-    >>> best_depth([2, 4, 8, 16, 32], -np.square(np.arange(1.0, 6) - 2.5)).round(2)
-    array(2.5)
+    >>> float(best_depth([2, 4, 8, 16, 32], -np.square(np.arange(1.0, 6) - 2.5)).round(2))
+    2.5
     """
     x = np.log2(layers)
     fitted = np.polyfit(x, accuracy.reshape(-1, len(layers)).T, min(DEGREE, len(layers) - 1))

@@ -241,7 +241,7 @@ def measured_steps(steps: tuple[int, ...], section: str) -> tuple[int, ...]:
     end and others in between, evenly spaced in the logarithm of their number.
 
     >>> measured_steps((0, 1, 2, 3, 4, 5), "depth"), measured_steps(tuple(range(0, 5000, 50)), "grokking")
-    ((5,), (0, 50, 100, 150, 250, 350, 600, 900, 1400, 2100, 3250, 4950))
+    ((5,), (0, 50, 100, 150, 200, 300, 500, 800, 1250, 1950, 3150, 4950))
     """
     if section in ("depth", "flat-minima", "double-descent", "late-layers"):
         return steps[-1:]
