@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jaxtyping
+from beartype._check.code import codemain
+from beartype._util.kind.integer import utilintget as integers
 
 _SHAPED = jaxtyping.jaxtyped
 
@@ -56,5 +59,10 @@ def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
 
 
 def install() -> None:
-    """From now on, modules that are imported use it."""
+    """From now on, modules that are imported use it.
+
+    beartype draws which item of a list it looks at: from a generator of its own, so that a network that draws from
+    Python's generator gets the numbers that it gets without checks.
+    """
+    integers.getrandbits = codemain.getrandbits = random.Random(0).getrandbits  # type: ignore[attr-defined]
     jaxtyping.jaxtyped = checked

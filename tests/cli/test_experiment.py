@@ -35,7 +35,8 @@ def test_ictai2021(run, browser: Page, tmp_path: Path) -> None:
     words = ["paper", "ictai2021", "--folder", tmp_path / "runs"]
     found = run(*words, "--json").json
     assert (found["trained"], found["networks"]) == (15, 15)
-    fluctuation, separation = (section["tables"][0] for section in found["sections"][:2])
+    tables = {section["name"]: section["tables"][0] for section in found["sections"] if section["tables"]}
+    fluctuation, separation = tables["fluctuation"], tables["separation"]
     assert fluctuation["rows"][-1][0] == "mean of layers"
     assert all(rho["low"] <= rho["value"] <= rho["high"] for _, rho, *_ in fluctuation["rows"])
     assert {row[0] for row in separation["rows"]} == {"node strength", "link weights"}

@@ -34,10 +34,10 @@ def test_a_difference_is_the_first_less_the_second_resample_by_resample() -> Non
     draws = np.linspace(0.0, 0.5, 101)
     first, second = (
         Discrimination(np.array([0.9, *(draws + 0.2)]), 12, 2),
-        Discrimination(np.array([0.6, *draws]), 12, 2),
+        Discrimination(np.array([0.6, *(draws / 2)]), 12, 2),
     )
     gap = first.minus(second)
-    assert (gap.value, gap.low, gap.high, gap.n) == pytest.approx((0.3, 0.2, 0.2, 12))
+    assert (gap.value, gap.low, gap.high, gap.n) == pytest.approx((0.3, 0.20625, 0.44375, 12))
 
 
 def test_resamples_are_of_whole_groups_by_the_plans_seed() -> None:

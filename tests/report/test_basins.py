@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from axonometry.errors import AxonometryError, ConfigurationError, WeightsError
+from axonometry.errors import AxonometryError, ConfigurationError, RunError, WeightsError
 from axonometry.populations import RunConfiguration, train
 from axonometry.report import Facts, Figure, Page, Prose, Table
 from axonometry.report.basins import amplitude, basins_page
@@ -132,13 +132,14 @@ def test_amplitudes_in_words() -> None:
 
 def test_runs_that_have_no_basins(run: Trajectory, tmp_path: Path) -> None:
     description = run.description
-    for configuration, match in (
-        (None, "no configuration"),
-        ({"lr": 0.1}, "lr"),
-        (RunConfiguration(family="autoencoder", objective="bce").to_dict(), "basins need a classifier"),
+    autoencoder = RunConfiguration(family="autoencoder", objective="bce").to_dict()
+    for configuration, error, match in (
+        (None, RunError, "has to be named: a run holds no code"),
+        ({"lr": 0.1}, RunError, "has to be named: a run holds no code"),
+        (autoencoder, ConfigurationError, "basins need a classifier"),
     ):
         other = replace(run, description=replace(description, configuration=configuration))
-        with pytest.raises(ConfigurationError, match=match):
+        with pytest.raises(error, match=match):
             next(basins_of_run(other, FEW))
     with pytest.raises(AxonometryError, match="no complete step in "):
         next(basins_of_run(replace(run, steps=()), FEW))

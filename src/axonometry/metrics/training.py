@@ -24,7 +24,7 @@ from axonometry.errors import ConfigurationError
 from axonometry.metrics.basins.captured import CapturedClassifier, labelled
 from axonometry.metrics.catalogue import Shared, TrainingState, measured
 from axonometry.metrics.fluctuation import layer_fluctuation
-from axonometry.metrics.rows import NETWORK, Row, moment_rows
+from axonometry.metrics.rows import NETWORK, Row, moment_rows, n_classes
 from axonometry.metrics.strength import StrengthConvention, node_strength
 from axonometry.program.untouched import unwrapped
 from axonometry.values import NodeValues
@@ -142,7 +142,8 @@ def update_cosine(before: Tensors, after: Tensors) -> dict[str, float]:
 
 
 def _noise_rows(shared: Shared) -> Iterator[Row]:
-    yield NETWORK, "value", gradient_noise_scale(shared.graph, shared.samples)
+    if n_classes(shared.graph):
+        yield NETWORK, "value", gradient_noise_scale(shared.graph, shared.samples)
 
 
 @measured(
