@@ -53,7 +53,7 @@ def test_ictai2021(run, browser: Page, tmp_path: Path) -> None:
     browser.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     browser.on("pageerror", lambda error: complaints.append(str(error)))
     browser.goto(page.as_uri())
-    tabs = ["Summary", "Fluctuation", "Separation", "Densities", "One network", "Definitions"]
+    tabs = ["Summary", "Fluctuation", "Reliability", "Separation", "Densities", "One network", "Definitions"]
     assert browser.locator("[role=tab]").all_inner_texts() == tabs
     for tab in browser.locator("[role=tab]").all():
         tab.click()
