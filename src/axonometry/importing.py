@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from importlib import import_module, util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from axonometry.errors import AxonometryError, ConfigurationError
 from axonometry.registering import Place
@@ -45,6 +46,45 @@ def import_parts(place: str) -> ModuleType:
     except Exception as error:
         rule = f"{place} cannot be imported: {type(error).__name__}: {error}"
         raise ConfigurationError(rule, "", "Check the module's name") from error
+
+
+def variable_at(place: str) -> Any:
+    """What a place names; None where there is nothing of that name. The code there is run.
+
+    Args:
+        place: ``FILE.py:NAME`` or ``package.module:NAME``; the name may have dots, as of a class in a class.
+
+    Raises:
+        ConfigurationError: There is no such file or module, or it raises something.
+
+    >>> variable_at("math:pi"), variable_at("math:tau.real"), variable_at("math:other"), variable_at("math")
+    (3.14..., 6.28..., None, None)
+    """
+    file, _, name = place.rpartition(":")
+    if not (file and name):
+        return None
+    found: Any = module_of_file(Path(file)) if file.endswith(".py") else import_parts(file)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def file_of(place: str) -> Path | None:
+    """The Python file of ``FILE.py:NAME`` or ``package.module:NAME``, which is not run; None where there is none.
+
+    Of a module in a package, the package's own ``__init__.py`` is run to find it.
+
+    >>> file_of("json.decoder:JSONDecoder").name, file_of("nowhere:Net")
+    ('decoder.py', None)
+    """
+    module = place.rpartition(":")[0] or place
+    if module.endswith(".py"):
+        return Path(module) if Path(module).is_file() else None
+    try:
+        spec = util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin is not None and Path(spec.origin).is_file() else None
 
 
 def module_of_file(path: Path, name: str | None = None) -> ModuleType:

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, binomtest
 
-from axonometry.predict.coverage import coverage_by_third, exact_share, opened_ends
+from axonometry.predict.coverage import coverage_by_third, opened_ends
+from axonometry.statistics import Estimate, share_estimate
 
 
 def frame(n: int = 9) -> pd.DataFrame:
@@ -16,16 +17,20 @@ def frame(n: int = 9) -> pd.DataFrame:
     return pd.DataFrame(columns).assign(features="curve", epochs=1, repeat=0, low=predicted - 0.05, high=predicted + 1)
 
 
+def ends(one: Estimate) -> tuple[float, float, float]:
+    return one.value, one.low, one.high
+
+
 @pytest.mark.parametrize(("count", "n"), [(0, 7), (3, 7), (7, 7), (1, 1)])
 def test_exact_shares_are_scipys(count: int, n: int) -> None:
     expected = binomtest(count, n).proportion_ci(0.9)
-    assert exact_share(count, n, 0.9) == pytest.approx((count / n, expected.low, expected.high))
+    assert ends(share_estimate(count, n, level=0.9)) == pytest.approx((count / n, expected.low, expected.high))
 
 
 def test_an_exact_share_covers() -> None:
     n, p = 12, 0.8
     probabilities = binom.pmf(range(n + 1), n, p)
-    covered = sum(q for k, q in enumerate(probabilities) if exact_share(k, n)[1] <= p <= exact_share(k, n)[2])
+    covered = sum(q for k, q in enumerate(probabilities) if share_estimate(k, n).low <= p <= share_estimate(k, n).high)
     assert covered >= 0.95
 
 
@@ -37,7 +42,7 @@ def test_thirds_are_by_prediction_and_of_even_size() -> None:
     assert found["n"].tolist() == [4, 3, 3]
     assert found["covered"].tolist() == [1, 1, 0]
     assert found["width"].to_numpy() == pytest.approx([1.05, 1.05, 0.1])
-    assert found["low"].iloc[0] == pytest.approx(exact_share(4, 4)[1])
+    assert found["low"].iloc[0] == pytest.approx(share_estimate(4, 4).low)
 
 
 def test_ends_count_as_inside() -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from axonometry.program.quiet import CAPTURING
+
 VALUE = 0.02
 """The number: 0 would be taken for a weight that switches its layer off."""
 
@@ -40,6 +42,11 @@ def hollow(build: Callable[[], Any]) -> Any:
 @contextmanager
 def _on_meta() -> Iterator[None]:
     """Parameters that are registered are moved to the meta device."""
+    with CAPTURING:  # no other thread builds or captures a module meanwhile: the method is that of all modules
+        yield from _registered_on_meta()
+
+
+def _registered_on_meta() -> Iterator[None]:
     register = nn.Module.register_parameter
 
     def registered(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:

@@ -24,11 +24,10 @@ from axonometry.checkpoints.element_types import Array
 
 DETOUR = 3.5
 """Way over a step in squared distances, to the way without it: 1 in a walk, below it in a straight move, 2 between
-points drawn from one equilibrium. In 126 trainings of three small networks with five schedules of rates it was at most
-2.1; a step that trades places with its neighbour has 3 of both."""
+points drawn from one equilibrium; a step that trades places with its neighbour has 3 of both [our choice]."""
 MISPLACED = 0.5
-"""How much farther a step is off the road at its place than elsewhere, relative to both: 0 of a step in its place, 0.8
-of one that traded places with its neighbour."""
+"""How much farther a step is off the road at its place than elsewhere, relative to both: 0 of a step in its place, at
+most 1 [our choice: between what trainings of small networks and planted faults showed]."""
 CHANCE = 0.3
 """Cosine between two directions that is nothing special."""
 _NOTHING = 1e-12

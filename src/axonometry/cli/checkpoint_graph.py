@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from axonometry.cli import terminal
 from axonometry.errors import ConfigurationError
-from axonometry.importing import import_parts, module_of_file
+from axonometry.importing import variable_at
 from axonometry.progress import Progress
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def network_without_weights(place: str) -> tuple[nn.Module, tuple[object, ...]]:
     from axonometry.checkpoints.hollow import hollow
 
     def build() -> object:
-        found = _named(place)
+        found = variable_at(place)
         return found() if callable(found) and not isinstance(found, nn.Module) else found
 
     try:
@@ -82,12 +82,3 @@ def network_without_weights(place: str) -> tuple[nn.Module, tuple[object, ...]]:
         remedy = "Let it be a function with: return Net(), torch.zeros(1, 3, 32, 32)"
         raise ConfigurationError(f"{place} gives a network and an example of what it takes", what, remedy)
     return found[0].eval(), found[1:]
-
-
-def _named(place: str) -> object:
-    """What a place names; None where there is nothing."""
-    file, _, name = place.rpartition(":")
-    if not (file and name):
-        return None
-    module = module_of_file(Path(file)) if file.endswith(".py") else import_parts(file)
-    return getattr(module, name, None)

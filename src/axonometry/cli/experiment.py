@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PAPER = (
     "Repeat a paper's experiment: train, measure, say which of its claims hold here.\n\n"
     "Every paper has the scales tiny (a minute on the digits), small (minutes to two hours on two cores), medium (up "
-    "to three hours: what docs/results stand on) and full (the paper's sizes). Runs that are there already are not "
+    "to three hours) and full (the paper's sizes). Runs that are there already are not "
     "trained again; with --from, pages are made of kept results.\n\n"
     + "\n\n".join(f"{name}: {about}" for name, about in PAPERS.items())
 )

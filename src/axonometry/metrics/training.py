@@ -111,6 +111,24 @@ def weighted_strength(graph: NeuralGraph, weights: Tensors, convention: Strength
     return node_strength(reweighted(graph, weights), convention) - node_strength(reweighted(graph, {}), convention)
 
 
+def weighted_fluctuation(
+    graph: NeuralGraph, weights: Tensors, convention: StrengthConvention = "links"
+) -> dict[str, float]:
+    """Layer fluctuation of the graph whose weights are gradients, updates or moments.
+
+    Args:
+        graph: The network at one snapshot.
+        weights: As for :func:`weighted_strength`.
+        convention: Likewise.
+
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[1.0, 3.0]])
+    >>> weighted_fluctuation(graph, {graph.synapses[0].parameter: torch.tensor([[0.5, -2.0]])})
+    {'input': 1.25, '0': 0.0}
+    """
+    return dict(layer_fluctuation(weighted_strength(graph, weights, convention)))
+
+
 def update_ratio(before: Tensors, after: Tensors) -> dict[str, float]:
     r"""The norm of an update relative to that of the weights, by parameter; the name "" for all together.
 
@@ -151,7 +169,7 @@ def _noise_rows(shared: Shared) -> Iterator[Row]:
     title="Gradient noise scale",
     units="samples",
     range="0 and more",
-    invariances="scaling the loss",
+    invariances="permuting the neurons of a layer; scaling the loss",
     source="McCandlish et al. 2018, arXiv 1812.06162, section 2.2",
     needs_samples=True,
     needs_labels=True,
@@ -188,19 +206,14 @@ def gradient_noise_scale(graph: NeuralGraph, samples: Samples | None) -> float:
     with torch.enable_grad():
         for row in range(len(inputs)):
             loss = cross_entropy(network(inputs[row : row + 1]), labels[row : row + 1].to(inputs.device))
-            parts = torch.autograd.grad(loss, parameters, allow_unused=True)
-            flat = [p.reshape(-1) if g is None else g.reshape(-1) for p, g in zip(_zeros(parameters, parts), parts)]
-            one = torch.cat(flat).double().cpu()
+            parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+            one = torch.cat([part.reshape(-1) for part in parts]).double().cpu()
             total, squares = total + one, squares + float(one @ one)
     n = len(inputs)
     mean = total / n
     noise = max(squares - n * float(mean @ mean), 0.0) / (n - 1)
     signal = float(mean @ mean) - noise / n
     return noise / signal if signal > 0 else (math.inf if noise > 0 else math.nan)
-
-
-def _zeros(parameters: Iterable[Tensor], parts: Iterable[Tensor | None]) -> list[Tensor]:
-    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, parts)]
 
 
 def _moved(before: Tensors, after: Tensors) -> Iterator[tuple[str, Tensor, Tensor]]:
@@ -270,12 +283,13 @@ def _register(what: str, words: str, units: str) -> None:
     def fluctuation(shared: Shared) -> Iterator[Row]:
         yield from ((group, "value", value) for group, value in layer_fluctuation(_strengths(what, shared)).items())
 
-    permuting = "permuting the neurons of a layer permutes it"
     facts = {**_FACTS, "units": units, "cost": "four products with the adjacency matrix"}
     name, title = f"{what}.node_strength", f"Node strength of {words}"
+    permuting = "permuting the neurons of a layer permutes it"
     measured(name=name, title=title, invariances=permuting, table=strength, **facts)(weighted_strength)
     name, title = f"{what}.layer_fluctuation", f"Layer fluctuation of {words}"
-    measured(name=name, title=title, invariances=permuting, table=fluctuation, **facts)(weighted_strength)
+    permuting = "permuting the neurons of a layer"
+    measured(name=name, title=title, invariances=permuting, table=fluctuation, **facts)(weighted_fluctuation)
 
 
 _register("gradient", "the gradients", "loss per weight")
@@ -287,7 +301,7 @@ measured(
     title="Update to weight ratio",
     units="none",
     range="0 and more",
-    invariances="scaling weights and update together",
+    invariances="permuting the neurons of a layer; scaling weights and update together",
     source="A. Karpathy 2019, A recipe for training neural networks [recalled]",
     cost="one pass over the weights, and a copy of them",
     table=lambda shared: _of_links(update_ratio, shared),
@@ -298,7 +312,7 @@ measured(
     title="Cosine between update and weights",
     units="none",
     range="-1 to 1",
-    invariances="scaling weights or update",
+    invariances="permuting the neurons of a layer; scaling weights or update",
     source="our choice",
     cost="one pass over the weights, and a copy of them",
     table=lambda shared: _of_links(update_cosine, shared),

@@ -68,6 +68,7 @@ def _fully_connected(
 
 
 def _mlp(
+    network: Callable[..., nn.Module],
     input_shape: Shape,
     n_outputs: int,
     *,
@@ -77,20 +78,7 @@ def _mlp(
     **choices: Any,
 ) -> nn.Module:
     norm = _normalisation(normalisation, norm_momentum)
-    return FullyConnected(input_shape, widths, n_outputs, normalisation=norm, **choices)
-
-
-def _residual_mlp(
-    input_shape: Shape,
-    n_outputs: int,
-    *,
-    widths: tuple[int, ...],
-    normalisation: str,
-    norm_momentum: float,
-    **choices: Any,
-) -> nn.Module:
-    norm = _normalisation(normalisation, norm_momentum)
-    return ResidualMLP(input_shape, widths, n_outputs, normalisation=norm, **choices)
+    return network(input_shape, widths, n_outputs, normalisation=norm, **choices)
 
 
 def _normalisation(name: str, momentum: float) -> Normalisation | None:
@@ -150,8 +138,8 @@ _CONVOLUTIONAL_SIZES: Mapping[str, int] = {"small": 10, "medium": 64, "big": 256
 _FAMILIES: Mapping[str, Family] = {
     "fully-connected": Family(_fully_connected, _SIZED, _FULL_SIZES, {"layers": 2}, stacks=True),
     "convolutional": Family(_convolutional, _SIZED, _CONVOLUTIONAL_SIZES, {"layers": 2}, stacks=True),
-    "mlp": Family(_mlp, _LAYERED, usual={"widths": (128, 128)}, stacks=True),
-    "residual-mlp": Family(_residual_mlp, _LAYERED, usual={"widths": (128, 128)}, stacks=True),
+    "mlp": Family(partial(_mlp, FullyConnected), _LAYERED, usual={"widths": (128, 128)}, stacks=True),
+    "residual-mlp": Family(partial(_mlp, ResidualMLP), _LAYERED, usual={"widths": (128, 128)}, stacks=True),
     "lenet": Family(LeNet, _SCALED, stacks=True),
     "vgg-like": Family(VGGLike, _SCALED, stacks=True),
     "alexnet-like": Family(AlexNetLike, _SCALED, stacks=True),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from axonometry.statistics import share_estimate
+from axonometry.statistics.ranges import never_differed
+
 THIRDS = ("low", "middle", "high")
 """Of the runs, by their prediction."""
 
@@ -37,38 +40,18 @@ def coverage_by_third(predictions: pd.DataFrame, level: float = 0.95) -> pd.Data
         for number, third in enumerate(THIRDS):
             mine = place == number
             if mine.any():
-                share = exact_share(int(inside[mine].sum()), int(mine.sum()), level)
-                rows.append((features, epochs, third, int(mine.sum()), *share, float(width[mine].mean())))
+                share = share_estimate(int(inside[mine].sum()), int(mine.sum()), level=level)
+                ends = share.value, share.low, share.high
+                rows.append((features, epochs, third, share.n, *ends, float(width[mine].mean())))
     columns = ["features", "epochs", "third", "n", "covered", "low", "high", "width"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def exact_share(count: int, n: int, level: float = 0.95) -> tuple[float, float, float]:
-    """A share with its exact interval, which is never of zero width.
-
-    Args:
-        count: How many of them.
-        n: Of how many.
-        level: Confidence level.
-
-    Source: Clopper and Pearson 1934, by quantiles of the beta distribution.
-
-    >>> [round(end, 3) for end in exact_share(10, 10)]
-    [1.0, 0.692, 1.0]
-    """
-    from scipy.stats import beta
-
-    tail = (1 - level) / 2
-    low = float(beta.ppf(tail, count, n - count + 1)) if count else 0.0
-    high = float(beta.ppf(1 - tail, count + 1, n - count)) if count < n else 1.0
-    return count / n, low, high
 
 
 def opened_ends(value: float, low: float, high: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
     """The ends of an interval, opened where they are one: resamples of what never fails never fail either.
 
-    A score that is the same in every resample is treated as a share of n that is 0 or all: the interval reaches as far
-    as that of ``exact_share``, away from the value on the side where there is room.
+    A score that is the same in every resample is treated as a share of n that is 0 or all [our choice]: the interval
+    reaches as far as :func:`axonometry.statistics.ranges.never_differed` says, on the side where there is room.
 
     Args:
         value: The score.
@@ -82,5 +65,4 @@ def opened_ends(value: float, low: float, high: float, n: int, *, level: float =
     """
     if not np.isfinite(low + high) or high - low > 1e-9:
         return low, high
-    reach = 1 - exact_share(n, n, level)[1]
-    return (value - reach, value) if value > 0.5 else (value, value + reach)
+    return never_differed(value, n, (value - 1, value) if value > 0.5 else (value, value + 1), level)

@@ -239,7 +239,7 @@ def score_predictions(predictions: pd.DataFrame, table: RunTable, plan: Evaluati
 
     Of one repeat, intervals are percentiles of resamples of groups, which say how much the runs that were predicted
     matter. Of several, they are those of :mod:`axonometry.predict.repeated`: each repeat fits all models anew, so that
-    what was learned from matters too. None has a width of zero.
+    what was learned from matters too. No score has one of zero width; a difference has where all folds agree.
 
     Args:
         predictions: Columns run, features, epochs, repeat, predicted.

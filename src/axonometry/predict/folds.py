@@ -89,19 +89,43 @@ def cv_plus(
     >>> cv_plus(ensemble, np.array([[[0.5]], [[0.7]]]), 0.6).round(6)
     array([[0.4 , 0.75]])
     """
-    if not 0 < level < 1:
-        raise PredictionError("an interval's level lies between 0 and 1", str(level), "0.9 is usual")
-    n = len(ensemble.targets)
-    if n < needed_for(level):
-        rule = f"an interval of level {level} needs {needed_for(level)} runs"
-        raise PredictionError(rule, str(n), "Use more runs or a lower level")
+    require_enough(len(ensemble.targets), level)
     # Each training row i votes with its own fold's model: mu_i(x) - R_i and mu_i(x) + R_i. A jackknife around one
     # common model, mu(x) +- R_i, has no such guarantee: mu may lie nearer to the rows that it saw than to any new one.
     residuals = np.abs(ensemble.targets - ensemble.out_of_fold)[:, 0]
     centre = by_fold[ensemble.fold_of, :, 0]
+    return ends_of(centre - residuals[:, None], centre + residuals[:, None], level)
+
+
+def require_enough(n: int, level: float) -> None:
+    """Make sure that a level is one, and that n runs give an interval of it.
+
+    Raises:
+        PredictionError: It is not between 0 and 1, or there are too few runs.
+    """
+    if not 0 < level < 1:
+        raise PredictionError("an interval's level lies between 0 and 1", str(level), "0.9 is usual")
+    if n < needed_for(level):
+        rule = f"an interval of level {level} needs {needed_for(level)} runs"
+        raise PredictionError(rule, str(n), "Use more runs or a lower level")
+
+
+def ends_of(
+    low: Float[np.ndarray, "n rows"], high: Float[np.ndarray, "n rows"], level: float
+) -> Float[np.ndarray, "rows 2"]:
+    """The ends of CV+ intervals, of the votes of n training rows for the low and the high end of each new row.
+
+    Args:
+        low: Predictions less residuals.
+        high: Predictions and residuals.
+        level: Expected share of new values inside.
+
+    >>> votes = np.array([[0.3], [0.4], [0.4], [0.65]]), np.array([[0.6], [0.7], [0.75], [1.0]])
+    >>> ends_of(*votes, 0.6).tolist()  # the second smallest and the third smallest
+    [[0.4, 0.75]]
+    """
     # Ranks count from 1 in the source and from 0 here; rounding first keeps 0.1 * 20 = 2.0000000000000004 at 2.
-    low_rank = floor(round((1 - level) * (n + 1), 9)) - 1
-    high_rank = ceil(round(level * (n + 1), 9)) - 1
-    low = np.partition(centre - residuals[:, None], low_rank, axis=0)[low_rank]
-    high = np.partition(centre + residuals[:, None], high_rank, axis=0)[high_rank]
-    return np.stack([low, high], axis=1)
+    low_rank = floor(round((1 - level) * (len(low) + 1), 9)) - 1
+    high_rank = ceil(round(level * (len(low) + 1), 9)) - 1
+    ends = np.partition(low, low_rank, axis=0)[low_rank], np.partition(high, high_rank, axis=0)[high_rank]
+    return np.stack(ends, axis=1)

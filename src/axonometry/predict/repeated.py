@@ -9,13 +9,13 @@ so do two repeats: the variance of their mean is not s^2 / 50. Nadeau and Bengio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 import pandas as pd
 
 from axonometry.predict.coverage import opened_ends
 from axonometry.predict.scores import scores
+from axonometry.statistics import repeated_folds_estimate
 
 BOUNDS = {"r2": (-np.inf, 1.0), "rmse": (0.0, np.inf), "tau": (-1.0, 1.0), "accuracy": (0.0, 1.0), "auc": (0.0, 1.0)}
 """What a score can be."""
@@ -50,8 +50,7 @@ def corrected_interval(values: np.ndarray, folds: int, level: float = 0.95) -> t
         folds: Folds of a repeat: 1 / (folds - 1) is the runs predicted over those learned from.
         level: Confidence level.
 
-    Source: Nadeau and Bengio 2003, Inference for the generalization error, Machine Learning 52, equation 8; for
-    repeated folds Bouckaert and Frank 2004.
+    Source: :func:`axonometry.statistics.repeated_folds_estimate`.
 
     Of 10 values with a standard deviation of 0.1, uncorrected: 0.5 +- 2.26 * 0.1 / sqrt(10) = 0.072.
 
@@ -59,14 +58,11 @@ def corrected_interval(values: np.ndarray, folds: int, level: float = 0.95) -> t
     >>> [round(end, 3) for end in corrected_interval(values, folds=5)]
     [0.5, 0.359, 0.641]
     """
-    from scipy.stats import t
-
     known = values[np.isfinite(values)]
-    if len(known) < 2:
-        return float(known.mean()) if len(known) else float("nan"), float("nan"), float("nan")
-    deviation = float(known.std(ddof=1)) * sqrt(1 / len(known) + 1 / (folds - 1))
-    reach = float(t.ppf((1 + level) / 2, len(known) - 1)) * deviation
-    return float(known.mean()), float(known.mean()) - reach, float(known.mean()) + reach
+    found = repeated_folds_estimate(known, folds, len(known), level=level)
+    if len(known) > 1 and np.isnan(found.low):  # values that do not differ
+        return found.value, found.value, found.value
+    return found.value, found.low, found.high
 
 
 def repeated_tables(

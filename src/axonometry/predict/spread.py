@@ -13,14 +13,11 @@ A new run that is predicted at 0.11 gets an interval of hundredths, one at 0.7 o
 
 from __future__ import annotations
 
-from math import ceil, floor
-
 import numpy as np
 from jaxtyping import Float
 
-from axonometry.errors import PredictionError
 from axonometry.predict.ensemble import StackedEnsemble
-from axonometry.predict.folds import needed_for
+from axonometry.predict.folds import ends_of, require_enough
 
 NEIGHBOURS = 0.2
 """Share of the runs whose residuals give the spread at a prediction [our choice]; five at least."""
@@ -73,21 +70,14 @@ def relative_cv_plus(
     Source: normalised residuals after Lei et al. 2018, Distribution-free predictive inference for regression, section
     5.2 [recalled]; CV+ as there; the spread by nearest predictions is [our choice].
     """
-    if not 0 < level < 1:
-        raise PredictionError("an interval's level lies between 0 and 1", str(level), "0.9 is usual")
     targets, own = ensemble.targets[:, 0], ensemble.out_of_fold[:, 0]
-    n, residuals = len(targets), np.abs(targets - own)
-    if n < needed_for(level):
-        rule = f"an interval of level {level} needs {needed_for(level)} runs"
-        raise PredictionError(rule, str(n), "Use more runs or a lower level")
-    low, high = np.empty((n, by_fold.shape[1])), np.empty((n, by_fold.shape[1]))
+    require_enough(len(targets), level)
+    residuals = np.abs(targets - own)
+    low, high = (np.empty((len(targets), by_fold.shape[1])) for _ in range(2))
     for fold, predicted in enumerate(by_fold[:, :, 0]):
         inside = ensemble.fold_of == fold
         known = own[~inside], residuals[~inside]
         relative = residuals[inside] / expected_spread(own[inside], *known)
         reach = relative[:, None] * expected_spread(predicted, *known)
         low[inside], high[inside] = predicted - reach, predicted + reach
-    low_rank = floor(round((1 - level) * (n + 1), 9)) - 1
-    high_rank = ceil(round(level * (n + 1), 9)) - 1
-    ends = np.partition(low, low_rank, axis=0)[low_rank], np.partition(high, high_rank, axis=0)[high_rank]
-    return np.stack(ends, axis=1)
+    return ends_of(low, high, level)

@@ -152,9 +152,8 @@ def _program_of(
 def _counted(draft: Program, state: dict[str, Tensor]) -> Program:
     """The program with its links counted: one pass in which every coefficient is one."""
     received, raw = _structure(draft, state, torch.float32)
-    if (
-        max(float(value.max()) for value in received.values() if value.numel()) >= 2**24
-    ):  # where float32 stops counting by ones
+    largest = max(float(value.max()) for value in received.values() if value.numel())
+    if largest >= 2**24:  # where float32 stops counting by ones
         received, raw = _structure(draft, state, torch.float64)
     totals = {name: round(float(value.sum(dtype=torch.float64))) for name, value in received.items()}
     neurons = {group.name: group.n_neurons for group in draft.groups}

@@ -172,13 +172,19 @@ def ratio_estimate(first: Mapping[int, float], second: Mapping[int, float], unit
 
 
 def repeated_folds_estimate(
-    scores: Iterable[float], folds: int, n: int, *, unit: str = "networks", within: Range = REALS
+    scores: Iterable[float],
+    folds: int,
+    n: int,
+    *,
+    unit: str = "networks",
+    within: Range = REALS,
+    level: float = LEVEL,
 ) -> Estimate:
     r"""The mean score over repeated folds with refits, its interval corrected for the overlap of what was learned from.
 
     Scores of folds share most of the members that were learned from; their variance is too small by a factor that the
     share of test members gives: :math:`s^2 (1/k + 1/(\mathit{folds} - 1))` over k scores with k - 1 degrees of freedom
-    (Nadeau and Bengio 2003; Bouckaert and Frank 2004).
+    (Nadeau and Bengio 2003, Machine Learning 52, equation 8; for repeated folds Bouckaert and Frank 2004).
 
     Args:
         scores: One for each fold of each repeat.
@@ -186,16 +192,17 @@ def repeated_folds_estimate(
         n: Members of the sample.
         unit: What these are, in the plural.
         within: The range of a score.
+        level: Confidence level.
 
     >>> repeated_folds_estimate([0.7, 0.8, 0.9, 0.8], folds=2, n=40).text()
     '0.80 [0.51, 1.09]'
     """
     known = [score for score in scores if not math.isnan(score)]
-    plain = mean_estimate(known, unit=unit)
+    plain = mean_estimate(known, unit=unit, level=level)
     # On the scale of plain numbers first: Student's half width, times the root of the ratio of the two variances.
     wider = math.sqrt(1 + len(known) / (folds - 1))
     if math.isnan(plain.low):
-        return _never_differed(replace(plain, n=n, within=within), LEVEL)
+        return _never_differed(replace(plain, n=n, within=within), level)
     at, steep = to_scale(plain.value, within), slope(plain.value, within)
     low, high = (from_scale(at + wider * (end - plain.value) * steep, within) for end in (plain.low, plain.high))
     return replace(plain, low=low, high=high, n=n, within=within)

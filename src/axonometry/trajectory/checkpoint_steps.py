@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,9 +79,10 @@ def load_checkpoints(
     else:
         noted = sample_set(graph, names, samples)
         described = describe(graph, measures=names, layers=None, keep_weights=True, configuration=None)
-        description = Description(**{**vars(described), "samples": noted})
-    description = Description(**{**vars(description), "complete": True})
-    return Trajectory(Path(folder), tuple(weights), description, module, example_inputs, graph, held)
+        description = replace(described, samples=noted)
+    return Trajectory(
+        Path(folder), tuple(weights), replace(description, complete=True), module, example_inputs, graph, held
+    )
 
 
 def _by_step(folder: str | Path) -> dict[int, Item]:

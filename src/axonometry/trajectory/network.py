@@ -10,14 +10,13 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, RunError
-from axonometry.importing import import_parts, module_of_file
+from axonometry.importing import file_of, variable_at
 from axonometry.program import capture
 from axonometry.trajectory.architecture import other_shape, shapes
 from axonometry.trajectory.choices import state_tensors
@@ -45,7 +44,7 @@ def network_at(place: str, configuration: Mapping[str, Any] | None = None) -> nn
     Raises:
         ConfigurationError: There is none, or it needs what the configuration does not have.
     """
-    found = _variable(place)
+    found = variable_at(place)
     if isinstance(found, type) or (callable(found) and not isinstance(found, nn.Module)):
         found = _made(found, place, configuration or {})
     if not isinstance(found, nn.Module):
@@ -151,16 +150,6 @@ def needs_network(run: Trajectory) -> tuple[str, str, str]:
     return f"the network of {run.folder} has to be named: a run holds no code", "", f"Pass {known}"
 
 
-def _variable(place: str) -> Any:
-    file, _, name = place.rpartition(":")
-    if not (file and name):
-        return None
-    found: Any = module_of_file(Path(file)) if file.endswith(".py") else import_parts(file)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
-
-
 def _made(function: Any, place: str, configuration: Mapping[str, Any]) -> Any:
     """What a class or function gives for the keys of a configuration that it has parameters for."""
     try:
@@ -204,13 +193,9 @@ def _recorded_place(run: Trajectory) -> str:
 
 
 def _digest(place: str) -> str:
-    """The SHA-256 of a place's file; empty where it cannot be found without running anything."""
-    file = place if Path(place).is_file() else place.rpartition(":")[0]
-    if not file.endswith(".py"):
-        loaded = sys.modules.get(file) or import_parts(file)
-        file = getattr(loaded, "__file__", None) or ""
-    path = Path(file)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    """The SHA-256 of a place's file, which is not run; empty where there is none."""
+    path = file_of(place)
+    return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _dtype(name: Any) -> torch.dtype:

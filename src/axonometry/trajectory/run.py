@@ -168,7 +168,7 @@ class Trajectory:
         return wide.reindex(index=pd.Index(self.steps, name="step", dtype="int64"), columns=rows["metric"].unique())
 
     @cached_property
-    def snapshots(self) -> Mapping[int, Any]:
+    def snapshots(self) -> Mapping[int, Any]:  # of tensors by name; a check of such values at run time would read them
         """The weights at each step, read when asked for; empty where the run kept none."""
         if self.held is not None:
             return self.held.weights

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 import axonometry as ax
+from axonometry.metrics import TrainingState
 from tests.program.symmetry.test_symmetry import made
 
 RANDOM = {"weight_basin"}
-OF_TRAINING = {name for name, spec in ax.CATALOGUE.items() if spec.needs_training}
 """Measures of random draws of noise on the weights, which fall on other neurons."""
 STRENGTHS = {"node_strength": ax.node_strength, "disparity": ax.disparity, "weighted_degree": ax.weighted_degree}
 
@@ -24,15 +24,26 @@ def permuted(name: str) -> tuple[ax.NeuralGraph, ax.NeuralGraph, ax.program.Perm
     return graph, other, exchange, samples
 
 
-@pytest.mark.parametrize("measure", [name for name in ax.CATALOGUE if name not in RANDOM and name not in OF_TRAINING])
+def training(graph: ax.NeuralGraph, exchange: ax.program.Permutation) -> tuple[TrainingState, TrainingState]:
+    """What a step of training might have been, of the network and of the permuted one."""
+    generator = torch.Generator().manual_seed(5)
+    state = {name: tensor for name, tensor in graph.state.items() if tensor.is_floating_point()}
+    drawn = [{n: torch.randn(t.shape, generator=generator, dtype=t.dtype) for n, t in state.items()} for _ in range(3)]
+    before = {name: tensor + drawn[1][name] for name, tensor in state.items()}
+    whole = [{**graph.state, **one} for one in (drawn[0], before, {n: t**2 for n, t in drawn[2].items()})]
+    return TrainingState(*whole), TrainingState(*(ax.permute(one, graph, exchange) for one in whole))
+
+
+@pytest.mark.parametrize("measure", [name for name in ax.CATALOGUE if name not in RANDOM])
 @pytest.mark.parametrize("name", ["flattened", "encoder"])
 def test_summaries_do_not_change(name: str, measure: str) -> None:
-    graph, other, _, samples = permuted(name)
-    spec = ax.CATALOGUE[measure]
+    graph, other, exchange, samples = permuted(name)
+    spec, steps = ax.CATALOGUE[measure], training(graph, exchange)
     labels = torch.arange(12) % 3
     given = [(samples, labels)] if spec.needs_labels else samples if spec.needs_samples else None
     before, after = (
-        ax.measure(one, [measure], samples=given).sort_values(["group", "statistic", "value"]) for one in (graph, other)
+        ax.measure(one, [measure], samples=given, training=step).sort_values(["group", "statistic", "value"])
+        for one, step in zip((graph, other), steps, strict=True)
     )
     assert len(before) or (name, measure) == ("flattened", "attention_strength")
     np.testing.assert_array_equal(before["statistic"], after["statistic"])
