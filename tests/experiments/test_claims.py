@@ -67,6 +67,6 @@ def test_chance_alone_seldom_decides_anything_on_a_page() -> None:
 def test_where_the_authors_make_it() -> None:
     claim = Claim.above("it grows", CLEAR).stated("versions 1 and 2", still=False, settled_by="full width")
     assert (claim.maintained, claim.settled_by) == ("versions 1 and 2; not in the last", "full width")
-    assert "Made in: versions 1 and 2; not in the last." in outcome(claim)
+    assert "Source: versions 1 and 2; not in the last." in outcome(claim)
     assert claim.stated("5").settled_by == "full width"
     assert Claim("x", "holds").stated("", still=True).maintained == "in the last too"

@@ -112,7 +112,7 @@ def outcome(claim: Claim) -> str:
 
 def said(claim: Claim) -> list[str]:
     """Sentences: a claim's numbers, what an undecided one would have shown, and where the paper makes it."""
-    where = f"Made in: {claim.maintained}" if claim.maintained else ""
+    where = f"Source: {claim.maintained}" if claim.maintained else ""
     return [sentence(words) for words in (claim.numbers, claim.power, where) if words]
 
 

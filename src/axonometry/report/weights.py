@@ -81,7 +81,9 @@ def _treemaps(checkpoints: Mapping[str, Sequence[Row]], key: str) -> go.Figure:
 
     values = [_shade(row.get(key), key) for rows in checkpoints.values() for row in rows]
     finite = [value for value in values if value is not None]
-    scale = {"colorscale": palette.colorscale("heat"), "cmin": min(finite, default=0), "cmax": max(finite, default=1)}
+    low, high = min(finite, default=0.0), max(finite, default=1.0)
+    bar = {"title": {"text": MEASURES[key]}, **(_powers(low, high) if key in LOGARITHMIC else {})}
+    scale = {"colorscale": palette.colorscale("heat"), "cmin": low, "cmax": high, "colorbar": bar}
     figure = go.Figure(layout={"template": palette.template(), "margin": {"l": 4, "r": 4, "t": 24, "b": 4}})
     width = 1 / max(1, len(checkpoints))
     for number, (name, rows) in enumerate(checkpoints.items()):
@@ -97,6 +99,17 @@ def _treemaps(checkpoints: Mapping[str, Sequence[Row]], key: str) -> go.Figure:
             name=escape(name),
         )
     return figure
+
+
+def _powers(low: float, high: float) -> dict[str, list[Any]]:
+    """Marks of a scale of logarithms, labelled with the numbers themselves.
+
+    >>> _powers(-1.05, 0.4)["ticktext"]
+    ['0.1', '0.2', '0.5', '1', '2']
+    """
+    marks = [digit * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for digit in (1, 2, 5)]
+    inside = [mark for mark in marks if low <= math.log10(mark) <= high]
+    return {"tickvals": [math.log10(mark) for mark in inside], "ticktext": [f"{mark:.4g}" for mark in inside]}
 
 
 def _nodes(name: str, rows: Sequence[Row], key: str) -> dict[str, list[Any]]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from axonometry.experiments import Context, Results, Scale, markdown, plain, results_page, run
+from axonometry.experiments import Context, Measurements, Results, Scale, markdown, plain, results_page, run
 from axonometry.metrics.neuron_strength import neuron_strength
 from axonometry.papers import load_paper
 from axonometry.papers.ijcai2024 import features as reading, sections
@@ -375,3 +375,11 @@ def test_networks_of_one_draw_share_a_group_and_seeds_alone_do_not(tmp_path: Pat
     clean, noisy = grouped(**rates), grouped(**rates, label_noise=0.1)
     assert clean == noisy == ["0.001"] * 2 + ["0.01"] * 2  # before and after training
     assert len(set(grouped(choices={"seed": (0, 1, 2)}, units=4, layers=1))) == 3
+
+
+def test_a_kind_that_a_scale_has_no_networks_of_is_not_claimed_about(tmp_path: Path) -> None:
+    plan = EvaluationPlan()
+    scale = Scale(lambda _: (), 1, options=ComparisonOptions((), plan))
+    section = of_kind("type")(Measurements((), {}, {}, Context(scale, 1, tmp_path)))
+    assert (section.claims, section.tables, section.charts) == ((), (), ())
+    assert section.setup == "This scale has no such networks."

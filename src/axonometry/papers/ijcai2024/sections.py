@@ -115,8 +115,10 @@ def of_kind(kind: Kind) -> Callable[[Measurements], Section]:
 
     def section(found: Measurements) -> Section:
         answers = _answers(found, kind)
-        tables = tuple(map(_table, answers))
         title, axis = f"Networks that differ in {KINDS[kind]}", "AUC, one class against the rest"
+        if not answers:
+            return Section(title, "This scale has no such networks.", ())
+        tables = tuple(map(_table, answers))
         figures: list[IntervalChart | Drawn] = []
         for table, answer in zip(tables, answers, strict=True):
             figures.append(IntervalChart(table, table.columns[2:4], axis, CHANCE, (-0.03, 1.03), TOLD))
