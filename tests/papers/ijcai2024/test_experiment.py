@@ -381,5 +381,5 @@ def test_a_kind_that_a_scale_has_no_networks_of_is_not_claimed_about(tmp_path: P
     plan = EvaluationPlan()
     scale = Scale(lambda _: (), 1, options=ComparisonOptions((), plan))
     section = of_kind("type")(Measurements((), {}, {}, Context(scale, 1, tmp_path)))
-    assert (section.claims, section.tables, section.charts) == ((), (), ())
+    assert (section.claims, section.tables, section.figures) == ((), (), ())
     assert section.setup == "This scale has no such networks."
