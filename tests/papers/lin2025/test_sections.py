@@ -369,6 +369,7 @@ def flat_section(sign: float) -> Section:
 
 def test_flat_minima_compare_the_batches_at_their_best_rates() -> None:
     assert set(verdicts(flat_section(1.0)).values()) == {"holds"}
+    assert flat_section(1.0).title == "Do small batches find flatter minima, and are these larger weight basins?"
     assert list(verdicts(flat_section(-1.0)).values()) == ["contradicted"] * 4 + ["holds"] * 2
     rows = [(8, s, rate, accuracy) for s in range(3) for rate, accuracy in ((0.1, 0.8), (0.2, 0.9))]
     rows[0] = (8, 0, 0.1, 1.0)  # seed 0 itself likes the other rate: it is not asked

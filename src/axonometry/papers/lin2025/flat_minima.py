@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from axonometry.experiments import Claim, Section
+from axonometry.experiments import Claim, LineChart, Section
 from axonometry.papers.lin2025.reading import (
     DRAWN,
     chart,
@@ -65,12 +65,15 @@ def flat_minima(table: pd.DataFrame) -> Section:
     }
     columns = ("step", "test_accuracy", "sharpness", "scaled_sharpness", "weight_basin", "sample_basin")
     tables = (means("Where training ended", rows, ("batch", "rate"), columns),)
-    charts = []
+    return Section(title, setup, claims, tables, tuple(_charts(reached, tuned)))
+
+
+def _charts(reached: pd.DataFrame, tuned: pd.DataFrame) -> Iterator[LineChart]:
+    """By batch size: each batch at its best rate, and at each rate that reached the loss."""
     for column in ("test_accuracy", "scaled_sharpness", "weight_basin"):
         (title, y), lines = DRAWN[column], {"best rate": (tuned, column)}
         lines |= {f"rate {rate:g}": (some, column) for rate, some in groups(reached, "learning_rate").items()}
-        charts.append(chart(f"{title} by batch size", ("samples an update", y), "batch_size", lines))
-    return Section(title, setup, claims, tables, tuple(charts))
+        yield chart(f"{title} by batch size", ("samples an update", y), "batch_size", lines)
 
 
 def best_rates(end: pd.DataFrame) -> pd.DataFrame:
