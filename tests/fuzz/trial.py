@@ -56,7 +56,7 @@ def try_case(target: str, seed: int, whole: Path) -> Result:
     try:
         words = TARGETS[target].case(whole, folder, random.Random(f"{target} {seed}"))
         out, err = io.StringIO(), io.StringIO()
-        begin, code, fault = time.monotonic(), None, ""
+        begin, code, fault, memory = time.monotonic(), None, "", _Memory()
         try:
             with _without_training(), _limit(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 code = main(words)
@@ -66,14 +66,14 @@ def try_case(target: str, seed: int, whole: Path) -> Result:
             fault = f"SystemExit {error.code}"
         except BaseException:  # noqa: BLE001 - whatever comes out is what is looked for
             fault = traceback.format_exc(limit=-4)
-        return Result(
-            target, seed, words, fault or _fault(code, out.getvalue(), err.getvalue(), time.monotonic() - begin)
-        )
+        seconds = time.monotonic() - begin
+        fault = fault or _fault(code, out.getvalue(), err.getvalue(), seconds, memory.needed())
+        return Result(target, seed, words, fault)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _fault(code: int | None, out: str, err: str, seconds: float) -> str:
+def _fault(code: int | None, out: str, err: str, seconds: float, needed: int) -> str:
     if code not in CODES:
         return f"exit code {code}"
     if "Traceback" in err or "Traceback" in out:
@@ -86,12 +86,38 @@ def _fault(code: int | None, out: str, err: str, seconds: float) -> str:
         return f"exit code 2 without one line of error: {err[:300]!r}"
     if any(ord(char) < 32 and char != "\n" for char in err + out):
         return f"control characters on the terminal: {(err + out)[:300]!r}"
-    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > BYTES + _AT_START:
+    if needed > BYTES:
         return OVER
     return f"took {seconds:.0f} s" if seconds > SECONDS else ""
 
 
-_AT_START = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+class _Memory:
+    """Bytes that the process needs from here on, whatever it needed at most before.
+
+    Linux forgets the peak so far when asked to. Where it does not, only what goes over that peak is seen.
+    """
+
+    def __init__(self) -> None:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+        self.peak = _peak()
+        self.held = _status().get("VmRSS", self.peak)
+
+    def needed(self) -> int:
+        peak = _peak()
+        return peak - self.held if peak > self.peak else 0
+
+
+def _peak() -> int:
+    return _status().get("VmHWM", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def _status() -> dict[str, int]:
+    """Bytes that Linux tells of this process, by their names there; nothing elsewhere."""
+    with contextlib.suppress(OSError):
+        lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
+        return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if words[2:] == ["kB"]}
+    return {}
 
 
 @contextlib.contextmanager

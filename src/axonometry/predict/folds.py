@@ -89,7 +89,7 @@ def cv_plus(
     >>> cv_plus(ensemble, np.array([[[0.5]], [[0.7]]]), 0.6).round(6)
     array([[0.4 , 0.75]])
     """
-    require_enough(len(ensemble.targets), level)
+    require_level(len(ensemble.targets), level)
     # Each training row i votes with its own fold's model: mu_i(x) - R_i and mu_i(x) + R_i. A jackknife around one
     # common model, mu(x) +- R_i, has no such guarantee: mu may lie nearer to the rows that it saw than to any new one.
     residuals = np.abs(ensemble.targets - ensemble.out_of_fold)[:, 0]
@@ -97,7 +97,7 @@ def cv_plus(
     return ends_of(centre - residuals[:, None], centre + residuals[:, None], level)
 
 
-def require_enough(n: int, level: float) -> None:
+def require_level(n: int, level: float) -> None:
     """Make sure that a level is one, and that n runs give an interval of it.
 
     Raises:

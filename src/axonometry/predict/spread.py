@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from axonometry.predict.ensemble import StackedEnsemble
-from axonometry.predict.folds import ends_of, require_enough
+from axonometry.predict.folds import ends_of, require_level
 
 NEIGHBOURS = 0.2
 """Share of the runs whose residuals give the spread at a prediction [our choice]; five at least."""
@@ -71,7 +71,7 @@ def relative_cv_plus(
     5.2 [recalled]; CV+ as there; the spread by nearest predictions is [our choice].
     """
     targets, own = ensemble.targets[:, 0], ensemble.out_of_fold[:, 0]
-    require_enough(len(targets), level)
+    require_level(len(targets), level)
     residuals = np.abs(targets - own)
     low, high = (np.empty((len(targets), by_fold.shape[1])) for _ in range(2))
     for fold, predicted in enumerate(by_fold[:, :, 0]):
