@@ -64,6 +64,9 @@ from axonometry.metrics.neuron_statistics import NeuronStatistics
 from axonometry.metrics.pagerank import pagerank
 from axonometry.metrics.solver import Eigenpair
 
+# What any of them is by chance.
+from axonometry.metrics.nulls import NullModel, null, null_graphs
+
 __all__ = [
     "CATALOGUE",
     "AttentionStrength",
@@ -76,6 +79,7 @@ __all__ = [
     "NeuronModes",
     "NeuronStatistics",
     "NoCrossingWarning",
+    "NullModel",
     "RankDistribution",
     "Shared",
     "SpectralNorms",
@@ -107,6 +111,8 @@ __all__ = [
     "neuron_modes",
     "neuron_strength",
     "node_strength",
+    "null",
+    "null_graphs",
     "order_modes",
     "order_ranks",
     "pagerank",

@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from axonometry.errors import ConfigurationError, closest
 from axonometry.metrics.labels import has_labels
@@ -72,7 +72,7 @@ class Shared:
     """One graph with what several measures need of it, computed when first asked for.
 
     Attributes:
-        graph: The network at one snapshot.
+        graph: The network at one snapshot; for measures of channels its channel graph will do.
         convention: How links are counted, for the measures that know conventions.
         samples: What the network is run on, for the measures that need samples.
         training: What training did at this step, for the measures that need it.
@@ -98,7 +98,7 @@ class Shared:
 
     @cached_property
     def channels(self) -> ChannelGraph:
-        """The channel graph."""
+        """The channel graph; the graph itself where it is one."""
         return self.graph.channels()
 
 
@@ -239,7 +239,7 @@ def needing_training(names: Iterable[str]) -> tuple[str, ...]:
 
 @of_graph
 def measure(
-    graph: NeuralGraph,
+    graph: NeuralGraph | ChannelGraph,
     names: str | Iterable[str] | None = None,
     convention: Convention = "links",
     *,
@@ -249,7 +249,7 @@ def measure(
     """Several measures of one graph in one tidy table.
 
     Args:
-        graph: The network at one snapshot.
+        graph: The network at one snapshot; its channel graph for measures of channels.
         names: Names out of the catalogue, or one; by default all but those that cost seconds (``opt_in``), and those
             that need samples or labels where there are any.
         convention: How links are counted, for the measures that know conventions.
@@ -276,7 +276,7 @@ def measure(
     """
     import pandas as pd
 
-    labelled = samples is not None and has_labels(graph, samples)
+    labelled = samples is not None and has_labels(cast("NeuralGraph", graph), samples)
     if names is None:
         fits = (name for name, spec in CATALOGUE.items() if _is_default(spec, samples, labelled=labelled))
         names = [name for name in fits if training is not None or not CATALOGUE[name].needs_training]
@@ -288,7 +288,8 @@ def measure(
             f"nothing for {', '.join(lacking)}",
             "Record with it, or pass training=TrainingState(gradients=...)",
         )
-    shared = Shared(graph, convention, samples, training)
+    # measures of channels ask it for nothing but its channels, which a channel graph gives too
+    shared = Shared(cast("NeuralGraph", graph), convention, samples, training)
     rows = [
         (group, name, statistic, value) for name in names for group, statistic, value in CATALOGUE[name].table(shared)
     ]
@@ -307,13 +308,27 @@ def _is_defined_anew(before: Callable[..., Any], now: Callable[..., Any]) -> boo
 
 def _table_of(function: Callable[..., Any], *, needs_samples: bool) -> Callable[[Shared], Iterable[Row]]:
     def rows(shared: Shared) -> Iterator[Row]:
-        found: Mapping[str, Any] = function(shared.graph, *([shared.samples] if needs_samples else []))
-        if isinstance(found, NodeValues):
-            yield from moment_rows(found)
-        else:
-            yield from ((group, "value", float(value)) for group, value in found.items())
+        return values_rows(function(shared.graph, *([shared.samples] if needs_samples else [])))
 
     return rows
+
+
+def values_rows(found: Mapping[str, Any]) -> Iterator[Row]:
+    """The rows of what a measure gives: moments of a value for every neuron, a number for each group as it is.
+
+    Args:
+        found: One of the two.
+
+    Yields:
+        Group, statistic, value.
+
+    >>> list(values_rows({"conv1": 2}))
+    [('conv1', 'value', 2.0)]
+    """
+    if isinstance(found, NodeValues):
+        yield from moment_rows(found)
+    else:
+        yield from ((group, "value", float(value)) for group, value in found.items())
 
 
 def _is_default(spec: MetricSpec, samples: Samples | None, *, labelled: bool) -> bool:

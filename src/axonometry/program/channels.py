@@ -68,6 +68,10 @@ class ChannelGraph:
         """Where the blocks are."""
         return next(iter(self.blocks.values())).device
 
+    def channels(self) -> ChannelGraph:
+        """Itself; the name that graphs of a network share."""
+        return self
+
     def ones(self) -> NodeValues:
         """One for every channel."""
         return filled(self.groups, 1.0, self.dtype, self.device)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from axonometry.errors import RunError
-from axonometry.metrics.catalogue import measure
+from axonometry.metrics.nulls import NullModel
 from axonometry.program import NeuralGraph, capture
 from axonometry.program.readings.samples import Samples
 from axonometry.program.untouched import unwrapped
@@ -33,6 +33,7 @@ from axonometry.trajectory.choices import (
 )
 from axonometry.trajectory.fields import short
 from axonometry.trajectory.marks import Marks
+from axonometry.trajectory.measuring import measured_with
 from axonometry.trajectory.network import noted_inputs, noted_network
 from axonometry.trajectory.optimizers import Stateful, load_states, optimizer_classes, optimizer_states, other_optimizer
 from axonometry.trajectory.place import RunPlace
@@ -92,6 +93,9 @@ class Recorder:
         resume: Whether to resume the run that the folder holds, if it holds one.
         network: Where the model's code is, as ``nets.py:Net``: a module, or a class or function whose parameters are
             keys of the configuration. Commands rebuild the network from it where they are told to; it is checked now.
+        null: A null model that the measures are compared with at every step, or the number of draws of weights that are
+            shuffled within layers: rows ``mean_z`` and ``mean_rank`` then stand beside ``mean``. Measures of gradients
+            and updates have none.
 
     Raises:
         ConfigurationError: A measure or a layer does not exist, a measure needs samples and there are none, or there is
@@ -116,6 +120,7 @@ class Recorder:
         planned_steps: SupportsIndex | None = None,
         resume: bool = False,
         network: str | None = None,
+        null: NullModel | int | None = None,
     ) -> None:
         self.folder = Path(folder)
         self._model = unwrapped(model)
@@ -133,6 +138,7 @@ class Recorder:
             planned_steps=planned(planned_steps),
             inputs=noted_inputs(example_inputs),
             network=noted_network(self._model, network, configuration),
+            null=None if null is None else NullModel.of(null),
         )
         self._samples, self._training = samples, Marks(measures)
         with random_state_kept():
@@ -297,9 +303,12 @@ class Recorder:
             raise RunError(f"the run in {self.folder} is resumed with its own optimizer", other, remedy)
 
     def _measured(self, state: Mapping[str, Tensor], training: TrainingState | None) -> pd.DataFrame | None:
-        measures = self._place.description.measures
-        if not measures:
+        description = self._place.description
+        if not description.measures:
             return None
         with torch.no_grad(), torch.autocast(self._graph.device.type, enabled=False), random_state_kept():
-            frame = measure(self._graph.at(state), measures, samples=self._samples, training=training)
+            graph = self._graph.at(state)
+            frame = measured_with(
+                graph, description.measures, description.null, samples=self._samples, training=training
+            )
         return frame if self._names is None else frame[frame["group"].isin(self._names)]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from axonometry.errors import RunError
-from axonometry.metrics.catalogue import measure
 from axonometry.program.readings.samples import Samples
 from axonometry.trajectory import store
 from axonometry.trajectory.choices import known_measures, sample_set, selected
 from axonometry.trajectory.lock import FolderLock
+from axonometry.trajectory.measuring import measured_with
 from axonometry.trajectory.run import Trajectory
 from axonometry.trajectory.tables import extend
 
@@ -90,7 +90,7 @@ def _measure(run: Trajectory, measures: list[str], graph: NeuralGraph | None, sa
     frames = []
     for step in run.steps:
         with torch.no_grad():
-            frame = measure(graph.at(run.snapshots[step]), measures, samples=samples)
+            frame = measured_with(graph.at(run.snapshots[step]), measures, run.description.null, samples=samples)
         frames.append((frame if names is None else frame[frame["group"].isin(names)]).assign(step=step))
     # The table first: a kill in between leaves rows that the description does not name; the next call replaces them.
     extend(run.folder, pd.concat(frames, ignore_index=True)[["step", "group", "metric", "statistic", "value"]])

@@ -21,8 +21,9 @@ from typing import Any
 
 import torch
 
-from axonometry.errors import RunError
+from axonometry.errors import ConfigurationError, RunError
 from axonometry.files import discard_partial, parse_json, read_json, write_text
+from axonometry.metrics.nulls import NullModel
 from axonometry.program import Coverage, Group, NeuralGraph, Synapse, Wire
 from axonometry.trajectory.architecture import calls, other_call, other_shape
 from axonometry.trajectory.fields import FieldError, check_graph, fitting, nonfinite
@@ -96,6 +97,7 @@ class Description:
     optimizers: dict[str, str] | None = None
     inputs: tuple[dict[str, Any], ...] | None = None
     network: dict[str, str] | None = None
+    null: NullModel | None = None
 
 
 def describe(
@@ -201,7 +203,7 @@ def resumed(recorded: Description, now: Description, folder: Path) -> Descriptio
     differing = [] if same_network(recorded, now) else ["network"]
     differing += [
         name
-        for name in ("measures", "layers", "keep_weights", "samples")
+        for name in ("measures", "layers", "keep_weights", "samples", "null")
         if getattr(recorded, name) != getattr(now, name)
     ]
     if now.configuration is not None and now.configuration != recorded.configuration:
@@ -260,7 +262,10 @@ def _checked(content: dict[str, Any]) -> Description:
     groups = content.get("groups")
     if isinstance(groups, list | tuple):  # before recurrent cells, each group was its own
         content = {**content, "groups": [_rolled(group) for group in groups]}
-    found: Description = fitting({**content, **added}, Description, "")
+    try:
+        found: Description = fitting({**content, **added}, Description, "")
+    except ConfigurationError as error:
+        raise FieldError(f"null: {error}") from error
     check_graph(found.groups, found.synapses, found.wires)
     if found.samples is not None:
         fitting(found.samples.get("count"), int, "samples.count")
@@ -271,7 +276,7 @@ def _checked(content: dict[str, Any]) -> Description:
 
 
 _LATER = {
-    **dict.fromkeys(("samples", "planned_steps", "tensors", "operations", "optimizers", "inputs", "network")),
+    **dict.fromkeys(("samples", "planned_steps", "tensors", "operations", "optimizers", "inputs", "network", "null")),
     "stopped": False,
 }
 """What fields that older runs lack stand for."""
