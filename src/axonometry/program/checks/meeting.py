@@ -7,6 +7,7 @@ import sys
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -19,16 +20,20 @@ NORM = "a batch norm without running statistics"
 
 
 class _Comparison(TorchDispatchMode):
-    """Watches two passes, and notes where the second departs from the first; ``sample`` is None where both have one."""
+    """Watches two passes, and notes where the second departs from the first; ``sample`` is None where both have one.
 
-    def __init__(self, module: nn.Module, sample: int | None) -> None:
+    With ``coarse`` doubles are compared as single precision is: a trial in them is for less rounding, not for finer
+    differences.
+    """
+
+    def __init__(self, module: nn.Module, sample: int | None, *, coarse: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.module, self.sample = module, sample
+        self.module, self.sample, self.coarse = module, sample, coarse
         self.calls, self.place, self.found = list[tuple[Any, list[Any]]](), -1, ""
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         result = operation(*args, **(kwargs or {}))
-        leaves = [leaf.detach().clone() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        leaves = [self._as_compared(leaf) for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         if self.place < 0:
             self.calls.append((operation, leaves))
         elif not self.found and self.place < len(self.calls):
@@ -42,6 +47,9 @@ class _Comparison(TorchDispatchMode):
                 self.found = f"{name} at {_place(sys._getframe(1), self.module)}"
         return result
 
+    def _as_compared(self, leaf: Tensor) -> Tensor:
+        return leaf.detach().float() if self.coarse and leaf.dtype == torch.float64 else leaf.detach().clone()
+
     def _departs(self, before: Tensor, after: Tensor) -> bool:
         if self.sample is None:
             return before.shape != after.shape or agrees_alone(before, after, 0) is False
@@ -49,7 +57,12 @@ class _Comparison(TorchDispatchMode):
 
 
 def meeting_place(
-    module: nn.Module, passes: tuple[Inputs, Inputs], sample: int | None = None, *, seeds: tuple[int, int] = (0, 0)
+    module: nn.Module,
+    passes: tuple[Inputs, Inputs],
+    sample: int | None = None,
+    *,
+    seeds: tuple[int, int] = (0, 0),
+    coarse: bool = False,
 ) -> str:
     """The operation at which the second of two passes departs from the first, with its module and the line of code.
 
@@ -58,11 +71,12 @@ def meeting_place(
         passes: A sample, and a batch of two samples; or twice the same.
         sample: Which of the two samples the first is: 0 or 1; None where both passes are of one.
         seeds: Seeds of Python's and NumPy's generators.
+        coarse: Whether doubles are compared as single precision is.
 
     Returns:
         It in words; empty where all operations agree.
     """
-    watch, taken = _Comparison(module, sample), Branches()
+    watch, taken = _Comparison(module, sample, coarse=coarse), Branches()
     for inputs, seed in zip(passes, seeds, strict=True):
         with same_draws(seed):
             trial(module, inputs, taken, (AtTheirMeans(), watch))

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from axonometry.errors import CaptureError
+from axonometry.program.checks.double import doubled_inputs, fits_in_double, in_double, rounded_as
 from axonometry.program.checks.meeting import NORM, meeting_place
 from axonometry.program.checks.trial import (
     Branches,
@@ -34,6 +35,7 @@ from axonometry.program.export import prepared
 
 SIZES = (1.0, 0.1)
 """Factors of the samples: a softmax over the batch that is all but one for large ones mixes small ones."""
+_SAME = "as in single precision"
 RULE = "each sample of a batch goes through the network by itself"
 
 
@@ -70,14 +72,32 @@ def _difference(module: nn.Module, whole: Inputs, one: Inputs, axis: int) -> Cap
         problem = CaptureError(rule, f"{shapes}, of which the first sample alone does not run", remedy)
         problem.__cause__ = error
         return problem
+    if not _first_differs(together, single, axis) or _agree_in_double(module, (whole, one), axis):
+        return None
+    return CaptureError(rule, f"{shapes}, of which the first sample alone has another result", remedy)
+
+
+def _first_differs(together: Sequence[Tensor], single: Sequence[Tensor], axis: int) -> bool:
     whole_only = all(b.dim() == 0 for b in single)  # beside other results a scalar is a loss, and left out
     for a, b in zip(together, single, strict=True):
         if b.dim() == 0 and not whole_only:
             continue
         of_first = a.narrow(axis, 0, 1) if a.dim() > axis else a
         if of_first.shape == b.shape and not torch.allclose(of_first.float(), b.float(), 1e-2, 1e-3, equal_nan=True):
-            return CaptureError(rule, f"{shapes}, of which the first sample alone has another result", remedy)
-    return None
+            return True
+    return False
+
+
+def _agree_in_double(module: nn.Module, several: tuple[Inputs, Inputs], axis: int) -> bool:
+    """Whether what differs is rounding, which double precision makes small; False where the module runs in no such."""
+    if not fits_in_double(module):
+        return False
+    with in_double(module):
+        try:
+            together, single = outcomes_of(module, [doubled_inputs(inputs) for inputs in several])
+        except Exception:  # noqa: BLE001 - a module that asks for single precision by name
+            return False
+    return not _first_differs(together.results, single.results, axis)
 
 
 def check_mixing(module: nn.Module, one: Inputs, axes: Sequence[int | None]) -> None:
@@ -117,17 +137,43 @@ def compare_two(module: nn.Module, samples: tuple[Inputs, Inputs], both: Inputs,
     Raises:
         CaptureError: It has other results in the batch.
     """
+    given = (*samples, both)
     try:
-        *alone, together = outcomes_of(module, (*samples, both))
+        outcomes = outcomes_of(module, given)
     except Exception:  # noqa: BLE001 - a module that takes one sample only, or no such numbers
         return False
+    met = _meeting(outcomes)
+    if met is None:
+        return True
+    where = _in_double(module, given, outcomes) if fits_in_double(module) else _SAME
+    if where is _SAME:
+        where = met if isinstance(met, str) else meeting_place(module, (given[met], both), met)
+    if where is not None:
+        _refuse(where, n_inputs)
+    return True
+
+
+def _in_double(module: nn.Module, given: Sequence[Inputs], coarse: Sequence[ForwardResult]) -> str | None:
+    """Where the samples meet in double precision, None where they do not; ``_SAME`` where the module runs in no such."""
+    with in_double(module):
+        inputs = [doubled_inputs(one) for one in given]
+        try:
+            met = _meeting(rounded_as(outcomes_of(module, inputs), coarse))
+        except Exception:  # noqa: BLE001 - a module that asks for single precision by name
+            return _SAME
+        if met is None or isinstance(met, str):
+            return met
+        return meeting_place(module, (inputs[met], inputs[2]), met, coarse=True)
+
+
+def _meeting(outcomes: Sequence[ForwardResult]) -> int | str | None:
+    """The sample of two that has other results in the batch, or the buffer that the batch writes otherwise."""
+    *alone, together = outcomes
     for place in (0, 1):
         if _mixes(alone[place], together, place):
-            _refuse(meeting_place(module, (samples[place], both), place), n_inputs)
+            return place
     buffer = _statistics(alone[0], together)
-    if buffer:
-        _refuse(f"the buffer {buffer!r}, to which statistics of the batch are written", n_inputs)
-    return True
+    return f"the buffer {buffer!r}, to which statistics of the batch are written" if buffer else None
 
 
 def _mixes(alone: ForwardResult, together: ForwardResult, place: int) -> bool:
