@@ -119,6 +119,8 @@ def shrink(configuration: Any, names: set[str], depth: int = 0) -> None:
             shrink(value, names, depth + 1)
         elif key_ in names and isinstance(value, int) and not isinstance(value, bool) and value > SMALL[key_]:
             setattr(configuration, key, SMALL[key_])
+        elif key_ == "image_size" in names and isinstance(value, (list, tuple)) and max(value) > 2 * SMALL[key_]:
+            setattr(configuration, key, [SMALL[key_], 2 * SMALL[key_]])  # kept oblong, as YOLOS's 512 by 864
         elif key_ in ("layer_types", "mlp_layer_types") and isinstance(value, list):
             kinds = list(dict.fromkeys(value))
             layers = getattr(configuration, "num_hidden_layers", 2)

@@ -228,3 +228,30 @@ def test_the_generators_are_left_as_they_were() -> None:
     assert (np.random.get_state()[1] == of_numpy).all()
     with same_draws(3):
         assert first == (random.random(), float(np.random.rand()))
+
+
+class Shuffled(nn.Module):
+    """Three features of six, drawn with weights that are numbers, or the network's own."""
+
+    def __init__(self, *, weighted: bool) -> None:
+        super().__init__()
+        self.a, self.o = nn.Linear(4, 6, bias=False), nn.Linear(3, 2)
+        self.odds = nn.Parameter(torch.ones(6)) if weighted else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        odds = torch.ones(6) if self.odds is None else self.odds.exp()
+        return self.o(self.a(x)[:, torch.multinomial(odds, 3)])
+
+
+def test_a_draw_from_numbers_of_the_program_is_one_draw() -> None:
+    network = Shuffled(weighted=False)
+    graph = ax.capture(network, X, randomness="fix")
+    torch.manual_seed(0)
+    chosen = torch.multinomial(torch.ones(6), 3)
+    expected = torch.zeros(6).index_add(0, chosen, network.o.weight.detach().sum(0))
+    torch.testing.assert_close((graph.T @ graph.ones())["a"], expected)
+
+
+def test_a_draw_from_weights_is_none() -> None:
+    with pytest.raises(CaptureError, match="a draw from values of the network, which has no mean"):
+        ax.capture(Shuffled(weighted=True), X, randomness="fix")

@@ -146,3 +146,20 @@ def test_masks_that_are_changed_in_place() -> None:
     graph = ax.capture(network, torch.tensor([[5, 6, 2]]))
     (batch,) = live_batches(graph, torch.tensor([[1, 7, 8]]))
     torch.testing.assert_close(batch.pre_activations["out"], network(torch.tensor([[1, 7, 8]])).detach())
+
+
+def test_how_many_are_drawn_may_follow_from_the_example() -> None:
+    """As ViLT draws its patches: as many as the mask has ones, in a random order."""
+
+    def drawn(n: Any, ids: Tensor, h: Tensor) -> Tensor:
+        places = (ids > 0).all(0).nonzero()[:, 0]
+        chosen = torch.multinomial(torch.ones(len(places)), (ids > 0).sum(1).max())
+        return h[:, places[chosen]]
+
+    network = Words(drawn)
+    with pytest.raises(CaptureError, match=r"aten\.multinomial.*whose draws change the result"):
+        ax.capture(network, torch.tensor([[5, 0, 2]]))
+    graph = ax.capture(network, torch.tensor([[5, 0, 2]]), randomness="fix")
+    assert {group.name: group.shape for group in graph.groups}["out"][0] == 2  # one result for each id that is not 0
+    sent = (graph.T @ graph.ones())["table"]
+    torch.testing.assert_close(sent, network.out.weight.sum(0) * torch.tensor([1.0, 0.0, 1.0])[:, None])

@@ -119,11 +119,13 @@ class DecidedByExample(TorchFunctionMode):
         known = all(id(t) in self._known for t in _tensors((args, kwargs)))
         if name in ASKING | FINDING | {"where"} and known and (len(args) == 1 or name != "where"):
             return self._answered(function, args, kwargs)
-        if not known and isinstance(function, FunctionType):  # its own calls are not seen
+        draws = any(word in name for word in DRAWING)
+        # what a function of Python calls is not seen; a draw is not known, but how many are drawn is
+        if draws or (not known and isinstance(function, FunctionType)):
             args, kwargs = tree_map(self._number, args), tree_map(self._number, kwargs)
         result = function(*args, **kwargs)
         writes = name in WRITING or (name.endswith("_") and not name.endswith("__")) or "out" in kwargs
-        if known and not any(word in name for word in DRAWING):
+        if known and not draws:
             self._follow(function, args, kwargs, result)
         elif writes:
             self._forget(args[0] if args else None)

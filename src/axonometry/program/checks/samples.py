@@ -154,7 +154,7 @@ def compare_two(module: nn.Module, samples: tuple[Inputs, Inputs], both: Inputs,
 
 
 def _in_double(module: nn.Module, given: Sequence[Inputs], coarse: Sequence[ForwardResult]) -> str | None:
-    """Where the samples meet in double precision, None where they do not; ``_SAME`` where the module runs in no such."""
+    """Where the samples meet in double precision, None where they do not, ``_SAME`` where it does not run."""
     with in_double(module):
         inputs = [doubled_inputs(one) for one in given]
         try:

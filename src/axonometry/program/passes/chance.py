@@ -222,20 +222,36 @@ def _fix(exported: ExportedProgram, node: fx.Node) -> None:
     if mean is not None:
         _put(exported.graph, node, mean)
         return
-    if node.all_input_nodes:
+    torch.manual_seed(0)
+    try:
+        drawn = _evaluated(exported, node)
+    except LookupError as error:
         raise CaptureError(
             RULE,
             f"{node.target} at {place_of(node)}, a draw from values of the network, which has no mean",
             "Pass what is drawn as an input",
-        )
-    torch.manual_seed(0)
+        ) from error
     name = f"_{node.name}"
-    exported.graph_module.register_buffer(name, node.target(*node.args, **node.kwargs))  # type: ignore[operator]
+    exported.graph_module.register_buffer(name, drawn)
     with exported.graph.inserting_before(node):
         constant = exported.graph.get_attr(name)
     constant.meta = dict(node.meta)
     node.replace_all_uses_with(constant)
     exported.graph.erase_node(node)
+
+
+def _evaluated(exported: ExportedProgram, node: fx.Node) -> Any:
+    """The value of a node that follows from numbers of the program alone, as of ``multinomial(ones(5), 3)``.
+
+    Raises:
+        LookupError: It follows from an input or a weight.
+    """
+    if node.op == "get_attr":
+        return getattr(exported.graph_module, str(node.target))
+    if node.op != "call_function":
+        raise LookupError(node.name)
+    args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda operand: _evaluated(exported, operand))
+    return node.target(*args, **kwargs)  # type: ignore[operator]
 
 
 def _put(graph: fx.Graph, node: fx.Node, mean: Any, *, dtype: torch.dtype | None = None) -> None:
