@@ -27,6 +27,7 @@ from benchmarks import (
     modes,
     products,
     recording,
+    science,
     stacked,
     starting,
 )
@@ -49,6 +50,8 @@ SECTIONS = {
     "stacked": stacked.lenets,
     "starting": starting.starting,
     "checkpoints": checkpoints.checkpoints,
+    "topology": science.topology,
+    "catalogue": science.catalogue,
     "basins": basins.lenet,
     "weight-noise": basins.stacking,
 }

@@ -34,10 +34,10 @@ _LISTED = {
     "values": "NodeValues",
     "program": "ChannelGraph NeuralGraph align capture parameter_graph permutations permute rule",
     "metrics": """
-        CATALOGUE attention_strength disparity eigenvector_centrality jeffreys_divergence layer_fluctuation
-        linear_map_spectrum linear_truncation link_weights measure measured neuron_activation neuron_modes
-        neuron_strength node_strength null pagerank proxies rank_distribution sample_basin sharpness spectral_norms
-        weight_basin weighted_degree
+        CATALOGUE attention_strength deep_graph_persistence disparity eigenvector_centrality jeffreys_divergence
+        layer_fluctuation linear_map_spectrum linear_truncation link_weights measure measured neural_persistence
+        neuron_activation neuron_modes neuron_strength node_strength null pagerank proxies rank_distribution
+        sample_basin sharpness spectral_norms weight_basin weighted_degree
     """,
     "checkpoints": "open_checkpoint",
     "trajectory": "Recorder Trajectory load load_checkpoints load_runs",

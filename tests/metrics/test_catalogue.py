@@ -35,6 +35,7 @@ def test_every_measure_states_its_facts() -> None:
         *("proxies", "gradient_noise_scale", "gradient.node_strength", "gradient.layer_fluctuation"),
         *("update.node_strength", "update.layer_fluctuation"),
         *("second_moment.node_strength", "second_moment.layer_fluctuation", "update_ratio", "update_cosine"),
+        *("neural_persistence", "deep_graph_persistence"),
     ]
     for name, spec in CATALOGUE.items():
         assert spec.name == name
@@ -47,7 +48,9 @@ def test_one_tidy_table() -> None:
     frame = measure(graph)
     assert list(frame.columns) == ["group", "metric", "statistic", "value"]
     assert frame["value"].dtype == np.float64
-    without_samples = [n for n, spec in CATALOGUE.items() if not (spec.needs_samples or spec.needs_training)]
+    without_samples = [
+        n for n, spec in CATALOGUE.items() if not (spec.needs_samples or spec.needs_training or spec.opt_in)
+    ]
     assert frame["metric"].drop_duplicates().tolist() == without_samples
     table = frame.set_index(["metric", "group", "statistic"])["value"]
     assert table["link_weights", "2", "std"] == pytest.approx(link_weights(graph)["std"][1])
@@ -157,7 +160,9 @@ def test_nothing_asked_gives_an_empty_table() -> None:
 def test_measures_of_samples_are_taken_where_there_are_samples() -> None:
     graph, samples = example_a(), torch.tensor([[1.0, 2.0], [0.5, -1.0]])
     frame = measure(graph, samples=samples)
-    without_labels = [n for n, spec in CATALOGUE.items() if not (spec.needs_labels or spec.needs_training)]
+    without_labels = [
+        n for n, spec in CATALOGUE.items() if not (spec.needs_labels or spec.needs_training or spec.opt_in)
+    ]
     assert frame["metric"].drop_duplicates().tolist() == [n for n in without_labels if n != "attention_strength"]
     table = frame.set_index(["metric", "group", "statistic"])["value"]
     assert table["neuron_strength", "2", "maximum"] == pytest.approx(28.9)

@@ -53,6 +53,7 @@ from axonometry.metrics.basins import (
 )
 from axonometry.metrics.zero_cost import proxies
 from axonometry.metrics.training import gradients, reweighted, second_moments
+from axonometry.metrics.topology import deep_graph_persistence, lifetime_sum, neural_persistence, ph_dimension
 
 # Not in the catalogue: measures of two distributions, or of graphs that recorders do not take.
 from axonometry.metrics.assortativity import degree_assortativity
@@ -86,6 +87,7 @@ __all__ = [
     "TrainingState",
     "WeightLine",
     "attention_strength",
+    "deep_graph_persistence",
     "degree_assortativity",
     "density",
     "disparity",
@@ -102,11 +104,13 @@ __all__ = [
     "linear_map",
     "linear_map_spectrum",
     "linear_truncation",
+    "lifetime_sum",
     "link_samples",
     "link_weights",
     "measure",
     "measured",
     "merge",
+    "neural_persistence",
     "neuron_activation",
     "neuron_modes",
     "neuron_strength",
@@ -116,6 +120,7 @@ __all__ = [
     "order_modes",
     "order_ranks",
     "pagerank",
+    "ph_dimension",
     "proxies",
     "rank_distribution",
     "register_measure",

@@ -3,6 +3,7 @@
 from axonometry.program.rolling.channel_graph import (
     Plan as Plan,
     channel_graph as channel_graph,
+    layer_matrices as layer_matrices,
     plan_of as plan_of,
     wired as wired,
 )

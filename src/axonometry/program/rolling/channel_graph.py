@@ -64,6 +64,18 @@ def channel_graph(graph: CapturedGraph, weights: Weights = "norm") -> ChannelGra
     return ChannelGraph(rolled, {key: b.sqrt() if weights == "norm" else b for key, b in powers.items()})
 
 
+def layer_matrices(graph: CapturedGraph) -> dict[str, Tensor]:
+    """By synapse, one matrix of shape (output channels, input channels): weights, or of kernels their L2 norms.
+
+    Channels are those of the synapse: a linear layer behind a flatten has a column for each of its inputs.
+    """
+    found = {}
+    for synapse in graph.synapses:
+        lowering = graph.program.sites[synapse.name].lowering
+        found[synapse.name] = _power(graph.kernel(synapse.name), lowering, graph.dtype, "norm").sqrt()
+    return found
+
+
 @dataclass(frozen=True)
 class Plan:
     """Which channels meet where; the same for every snapshot.

@@ -1,0 +1,50 @@
+"""Topology and network science beside the libraries of these fields."""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+import torch
+
+import axonometry as ax
+from axonometry.metrics.topology.trees import bipartite_tree
+from axonometry.populations.cifar_networks import LeNet
+from benchmarks.timing import Row, compare, seconds
+
+
+def topology() -> list[Row]:
+    """Neural persistence: spanning trees against networkx's, and one wide layer."""
+    chance = np.random.default_rng(0)
+    layers = [chance.random(shape, np.float32) for shape in ((400, 120), (120, 84), (84, 10))]
+    graphs = []
+    for weights in layers:
+        graph = nx.Graph()
+        n, m = weights.shape
+        graph.add_weighted_edges_from((i, n + j, float(weights[i, j])) for i in range(n) for j in range(m))
+        graphs.append(graph)
+    trees = compare(
+        lambda: [bipartite_tree(weights) for weights in layers],
+        lambda: [nx.maximum_spanning_tree(graph) for graph in graphs],
+        n=5,
+    )
+    wide = ax.capture(torch.nn.Linear(4096, 4096, bias=False), torch.zeros(1, 4096))
+    taken = seconds(lambda: ax.neural_persistence(wide))
+    name = "neural persistence of a layer of 4096 x 4096 weights"
+    return [
+        trees.at_least("maximum spanning trees of LeNet's linear layers, against networkx on its graph", 20),
+        Row(name, f"{taken:.2f} s", "under 3 s", taken < 3, 1, "one core"),
+    ]
+
+
+def catalogue() -> list[Row]:
+    """All measures of one snapshot without samples, alone and with 20 null draws."""
+    graph = ax.capture(LeNet(), torch.zeros(1, 3, 32, 32))
+    names = [name for name, spec in ax.CATALOGUE.items() if not (spec.needs_samples or spec.needs_training)]
+    ax.measure(graph, names)
+    alone, drawn = seconds(lambda: ax.measure(graph, names)), seconds(lambda: ax.null(graph, "shuffle", names))
+    return [
+        Row(
+            f"all {len(names)} measures of LeNet's weights", f"{alone:.2f} s", "under 1 s", alone < 1, 1, "one snapshot"
+        ),
+        Row("the same with 20 null draws", f"{drawn:.1f} s", "under 5 s", drawn < 5, 1, "weights shuffled"),
+    ]
