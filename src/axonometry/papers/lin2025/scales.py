@@ -133,8 +133,11 @@ def digits(seed: int) -> Trials:
     yield from double_descent_trials((2, 4, 8, 16, 32, 64, 256), (2, 4, 8, 32, 256), 800, **data | own)
 
 
-def mnist(seed: int, full: bool) -> Trials:
-    """All networks of a seed on MNIST: at the paper's sizes where they are known, or smaller and trained less."""
+def mnist(seed: int, full: bool, slow_grokking: bool) -> Trials:
+    """All networks of a seed on MNIST: at the paper's sizes where they are known, or smaller and trained less.
+
+    Slow grokking is Omnigrok's own, with a decay of 0.01: 100,000 updates.
+    """
     data: dict[str, Any] = {"dataset": "mnist", "seed": seed, "batch_size": 100, "learning_rate": 1e-3}
     data |= {"n_test": 10_000 if full else 2000}
     sizes = (100, 600, 6000, 60_000)
@@ -154,8 +157,10 @@ def mnist(seed: int, full: bool) -> Trials:
     yield from flat_minima_trials(batches, (3e-4, 1e-3, 3e-3), **data | flat)
     modulus, steps = (97, 30_000) if full else (59, 2000)
     yield addition(modulus, round(0.6 * modulus**2), steps, 25, seed=seed, widths=(256,), learning_rate=3e-3)
-    for decay, steps in ((0.3, 100_000), (0.01, 100_000)) if full else ((0.3, 4000),):
-        yield omnigrok(1000, 8.0, decay, steps, 50, **data | {"widths": (200, 200), "batch_size": 200})
+    grokking: dict[str, Any] = data | {"widths": (200, 200), "batch_size": 200}
+    yield omnigrok(1000, 8.0, 0.3, 100_000 if full else 4000, 50, **grokking)
+    if slow_grokking:
+        yield omnigrok(1000, 8.0, 0.01, 100_000, 50 if full else 250, **grokking)
     widths = (4, 8, 16, 32, 64, 96, 128, 192, 256, 512, *((1024, 2048) if full else ()))
     own = {"learning_rate": 1e-2, "n_train": 500, "components": 40}
     yield from double_descent_trials(widths, (4, 8, 16, 64, 512), 20_000 if full else 2000, **data | own)
@@ -168,10 +173,13 @@ def _of_all_seeds(trials: Callable[[int], Iterable[Trial]], seeds: int) -> list[
     return [trial for seed in range(seeds) for trial in trials(seed) if wanted(trial, seed)]
 
 
-_small, _full = partial(_of_all_seeds, partial(mnist, full=False)), partial(_of_all_seeds, partial(mnist, full=True))
+_small, _medium, _full = (
+    partial(_of_all_seeds, partial(mnist, full=full, slow_grokking=slow))
+    for full, slow in ((False, False), (False, True), (True, True))
+)
 SCALES = {
     "tiny": Scale(partial(_of_all_seeds, digits), 2, "The digits: two minutes.", options=Sizes(60, 360)),
     "small": Scale(_small, 3, "MNIST: a quarter of an hour.", options=Sizes(300, 1000)),
-    "medium": Scale(_small, 10, "MNIST: an hour.", options=Sizes(300, 1000)),
+    "medium": Scale(_medium, 10, "MNIST: two hours.", options=Sizes(300, 1000)),
     "full": Scale(_full, 10, "The paper's sizes: over 100 hours of a core.", options=Sizes(2000, 10_000)),
 }
