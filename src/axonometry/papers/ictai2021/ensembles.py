@@ -21,6 +21,8 @@ from axonometry.report import samples
 from axonometry.report.study import labels
 from axonometry.statistics import holm, rank_correlation, rank_test, roc_area
 
+MORE = "5,800 networks at scale medium, two hours on two cores; the paper's sizes and CIFAR-10 at scale full, a cluster"
+"""What would change the verdicts of this experiment."""
 CONVENTION: Literal["ictai2021"] = "ictai2021"
 """Counted as in the paper's code: biases are pooled with the weights, and inputs and outputs have one more link to the
 outside world."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from axonometry.experiments import Claim, Estimate, IntervalChart, Measurements, Section, in_words
 from axonometry.metrics import divergence_matrix, layer_fluctuation
-from axonometry.papers.ictai2021.ensembles import CONVENTION, SUMMARIES, THIRDS, Ensemble, ensembles, layer_values
+from axonometry.papers.ictai2021.ensembles import CONVENTION, MORE, SUMMARIES, THIRDS, Ensemble, ensembles, layer_values
 from axonometry.report import samples
 from axonometry.report.density_figures import figures_by_measure
 from axonometry.report.page import Figure, Table
@@ -60,7 +60,7 @@ def _fluctuation_claims(one: Ensemble) -> Iterator[Claim]:
         falls = _counted([layer for layer, rho in by_layer.items() if rho.high < 0], len(layers))
         numbers = f"ρ = {of.text()} for the mean over layers, n = {of.n}; rises in {rises}, falls in {falls}"
         claim = Claim.above(f"Layer fluctuation rises with accuracy{words}: {one.title}", of, numbers=numbers)
-        yield claim.stated(PAPER if key == "rho" else "no paper: what its figures leave open")
+        yield claim.stated(PAPER if key == "rho" else "no paper: what its figures leave open", settled_by=MORE)
 
 
 def separation(found: Measurements) -> Section:
@@ -87,7 +87,7 @@ def _strength_claim(one: Ensemble) -> Claim:
         f"{len(one.networks)}"
     )
     words = f"Node strength tells accurate networks apart better than link weights do: {one.title}"
-    return Claim.above(words, list(gains.values()), numbers=numbers).stated(PAPER)
+    return Claim.above(words, list(gains.values()), numbers=numbers).stated(PAPER, settled_by=MORE)
 
 
 def _sharper(one: Ensemble, layer: str) -> Estimate:
