@@ -1,6 +1,7 @@
 """Run the measurements and print them as a table: ``python -m benchmarks [--write] [NAME...]``.
 
-``python -m benchmarks coverage`` examines which architectures can be captured instead.
+``python -m benchmarks coverage`` examines which architectures can be captured instead, and ``python -m benchmarks
+symmetry`` whether exchanged neurons leave the outputs of each as they are.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from benchmarks import (
     stacked,
     starting,
 )
-from benchmarks.coverage import command as coverage
+from benchmarks.coverage import command as coverage, symmetry
 from benchmarks.timing import Row
 
 SECTIONS = {
@@ -62,6 +63,8 @@ def main() -> int:
     """Measure, print, and write the page if asked to."""
     if sys.argv[1:2] == ["coverage"]:
         return coverage.main(sys.argv[2:])
+    if sys.argv[1:2] == ["symmetry"]:
+        return symmetry.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"what to measure, of: {', '.join(SECTIONS)}; all by default"

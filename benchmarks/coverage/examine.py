@@ -56,6 +56,11 @@ class Outcome:
     seconds: float = 0.0
 
     @property
+    def note(self) -> str:
+        """The reason, or what is wrong."""
+        return self.reason or ", ".join([*self.lost, *self.wrong])
+
+    @property
     def right(self) -> bool:
         """Captured, and every check holds."""
         return self.state == "captured" and self.adjoint < 1e-4 and not self.wrong and not self.lost
@@ -74,7 +79,7 @@ def examined(network: Network) -> Outcome:
         return outcome
     outcome.parameters = sum(p.numel() for p in module.parameters())
     try:
-        graph, example = _captured(module, example)
+        graph, example = captured(module, example)
         if "batch_axis" in example.options:
             outcome.reason = "compares the samples of a batch: read as one sample, values not compared"
         if "randomness" in example.options:
@@ -88,7 +93,7 @@ def examined(network: Network) -> Outcome:
     return outcome
 
 
-def _captured(module: nn.Module, example: Example) -> tuple[Any, Example]:
+def captured(module: nn.Module, example: Example) -> tuple[Any, Example]:
     """The graph; of a network that compares the samples of a batch, the graph of the batch as one sample.
 
     Of one that draws random numbers in evaluation, the graph with its draws fixed.
@@ -97,7 +102,7 @@ def _captured(module: nn.Module, example: Example) -> tuple[Any, Example]:
         return ax.capture(module, *example.args, **example.kwargs, **example.options), example
     except CaptureError as error:
         if "computes the same each time" in str(error) and "randomness" not in example.options:
-            return _captured(module, replace(example, options={**example.options, "randomness": "fix"}))
+            return captured(module, replace(example, options={**example.options, "randomness": "fix"}))
         if "samples of a batch meet" not in str(error):
             raise
         tensors = sum(1 for _ in tensors_of([list(example.args), dict(example.kwargs)]))

@@ -44,7 +44,7 @@ def page(outcomes: Iterable[Outcome]) -> str:
     three = [outcome for outcome in found if outcome.library != ORDER[-1]]
     rows.append(_row("**all architectures**", three))
     now = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
-    head = HEAD.format(**now, python=platform.python_version(), versions=_versions(), rows="\n".join(rows))
+    head = HEAD.format(**now, python=platform.python_version(), versions=versions(), rows="\n".join(rows))
     parts = [head, _table("What is not captured, or not right", (o for o in built if not o.right))]
     parts.append(_table("Captured, with a remark", (o for o in built if o.right and o.reason)))
     missing = ", ".join(f"{o.name} ({o.library})" for o in found if o.state == "not built")
@@ -52,7 +52,7 @@ def page(outcomes: Iterable[Outcome]) -> str:
     return "\n".join(parts)
 
 
-def _versions() -> str:
+def versions() -> str:
     found = []
     for package in PACKAGES:
         try:

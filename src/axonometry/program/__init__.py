@@ -17,9 +17,12 @@ from axonometry.program.symmetry import (
     Permutation as Permutation,
     PermutationClass as PermutationClass,
     Permutations as Permutations,
+    ScaleClass as ScaleClass,
     align as align,
+    canonical as canonical,
     permutations as permutations,
     permute as permute,
+    scales as scales,
 )
 
 # What the root has too.
@@ -32,6 +35,7 @@ __all__ = [
     "Synapse",
     "Wire",
     "align",
+    "canonical",
     "capture",
     "parameter_graph",
     "permutations",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,7 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
         classes: The classes by name.
         units: The neurons and blocks, and what stands in each.
         outermost: The places among the units of those that stand in no block.
+        members: By class, the places among the units of those that are in it.
     """
 
     def __init__(self, atoms: Atoms, tensors: Mapping[str, tuple[Ids, ...]], aliases: Mapping[str, tuple[str, ...]]):
@@ -68,6 +69,7 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
         self._shapes = {name: tuple(len(axis) for axis in axes) for name, axes in tensors.items()}
         self.units, self.outermost = unit_tree(atoms, tensors)
         self.classes: dict[str, PermutationClass] = {}
+        self.members: dict[str, tuple[int, ...]] = {}
         self._name(self.outermost, "")
         moving: dict[Axis, str] = {}
         for name, one in self.classes.items():
@@ -92,17 +94,28 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
 
     def random(self, seed: int = 0) -> Permutation:
         """A random exchange of everything that can be exchanged, drawn uniformly."""
+        random = np.random.default_rng(seed)
+        return self.arranged(lambda units: random.permutation(units).tolist())
+
+    def arranged(self, order: Callable[[Sequence[int]], Sequence[int]]) -> Permutation:
+        """The permutation that puts units of each class, and of each block, into an order.
+
+        Args:
+            order: From numbers of units that can be exchanged to the same numbers in the order of their new places.
+        """
         source = np.arange(len(self.units))
-        self._draw(self.outermost, self.outermost, source, np.random.default_rng(seed))
+        self._arrange(self.outermost, self.outermost, source, order)
         return self.permutation(source)
 
-    def _draw(self, here: Sequence[int], there: Sequence[int], source: Ids, random: np.random.Generator) -> None:
+    def _arrange(
+        self, here: Sequence[int], there: Sequence[int], source: Ids, order: Callable[[Sequence[int]], Sequence[int]]
+    ) -> None:
         """Give each unit of one family the place of a unit of another, of the same kind."""
         for mine, theirs in zip(exchangeable(self.units, here), exchangeable(self.units, there), strict=True):
             free = self.units[mine[0]].free
-            for unit, other in zip(mine, random.permutation(theirs) if free else theirs, strict=True):
+            for unit, other in zip(mine, order(theirs) if free else theirs, strict=True):
                 source[unit] = other
-                self._draw(self.units[unit].children, self.units[other].children, source, random)
+                self._arrange(self.units[unit].children, self.units[other].children, source, order)
 
     def permutation(self, source: Ids) -> Permutation:
         """The permutation that gives each unit the place of another, of shape (units,)."""
@@ -134,6 +147,7 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
         while name in self.classes:
             name, number = f"{stem}#{number}", number + 1
         blocks = bool(self.units[units[0]].children)
+        self.members[name] = tuple(units)
         self.classes[name] = PermutationClass(name, len(units), blocks, inside, axes)
         return name
 

@@ -49,9 +49,14 @@ def label_rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
+def name_of(target: Any) -> str:
+    """The name of an operation, whatever its overload."""
+    return str(getattr(getattr(target, "overloadpacket", target), "__name__", target))
+
+
 def find_label_rule(target: Any) -> Rule | None:
     """What is known of an operation."""
-    name = str(getattr(getattr(target, "overloadpacket", target), "__name__", target))
+    name = name_of(target)
     if name in RULES:
         return RULES[name]
     if name in VIEWS:
