@@ -39,8 +39,9 @@ The networks are those of [coverage](coverage.md) that can be captured, in float
 biases and statistics, so that no two neurons are alike. `ax.permutations(graph)` says what can be exchanged; all of it
 is exchanged at random, three times, by `ax.permute`; the module itself (not our reading of it) is run with the new
 weights. It **passes** if every output stays within 1e-10 of the largest value of its tensor ({single} where a network
-computes in float32 somewhere inside, whatever it is given). Networks without a class have nothing that an exchange is known to leave alone; networks
-that draw random numbers in evaluation run with the same seed. A run cut short counts what it has come to.
+computes in float32 somewhere inside, whatever it is given). Networks without a class have nothing that an exchange is
+known to leave alone; networks that draw random numbers in evaluation run with the same seed. A run cut short counts
+what it has come to.
 
 | library | captured | with a class | pass | within 1e-10 | neurons and blocks that move | median seconds for the map |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |

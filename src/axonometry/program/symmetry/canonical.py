@@ -89,7 +89,7 @@ def _key(found: Permutations, arrays: Mapping[str, NDArray[np.float64]], known: 
         for (name, axis), places in sorted(one.places.items()):
             if name in arrays:
                 entries += np.sort(arrays[name].take(places, axis), axis=None).tolist()
-        for child in sorted((_key(found, arrays, known, child) for child in one.children)):
+        for child in sorted(_key(found, arrays, known, child) for child in one.children):
             entries += child[1]
         known[unit] = (float(np.square(entries).sum()), entries)
     return known[unit]

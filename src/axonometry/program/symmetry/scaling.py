@@ -22,7 +22,7 @@ from axonometry.program.symmetry.operations import POOLS, VIEWS, name_of
 from axonometry.program.symmetry.reading import permutations
 from axonometry.program.symmetry.units import Axis
 
-HOMOGENEOUS = {"relu", "relu_", "leaky_relu", "leaky_relu_", "dropout", "feature_dropout", "mean", "sum", "amax", *VIEWS}
+HOMOGENEOUS = {*"relu relu_ leaky_relu leaky_relu_ dropout feature_dropout mean sum amax".split(), *VIEWS}
 """Operations of degree one, of one signal: f(c x) = c f(x) for every c > 0. Whether they keep units apart is seen by
 the class of what reads them."""
 MAPS = {"linear", "conv1d", "conv2d", "conv3d"}
@@ -79,7 +79,7 @@ def _scales(program: Program, found: Permutations) -> Iterator[ScaleClass]:
         outgoing = list(dict.fromkeys((one, 1) for one in _parameters(program, *readers, which=slice(1, 2))))
         there = set(found.classes[name].axes)
         if name_of(node.target) in NORMS:  # its statistics and what leads to it stay as they are
-            there &= {*incoming, *outgoing, *((axis for axis in there if axis[1] == 1))}
+            there &= {*incoming, *outgoing, *(axis for axis in there if axis[1] == 1)}
         if outgoing and there == {*incoming, *outgoing}:
             yield ScaleClass(name, *(_places(found, name, axes) for axes in (incoming, outgoing)))
 
