@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -49,9 +49,10 @@ def in_double(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         for part, parameters, buffers in held:
-            for now, before in ((part._parameters, parameters), (part._buffers, buffers)):
-                now.clear()
-                now.update(before)
+            part._parameters.clear()
+            part._parameters.update(parameters)
+            part._buffers.clear()
+            part._buffers.update(buffers)
 
 
 def doubled_inputs(inputs: Any) -> Any:
@@ -84,6 +85,6 @@ def _floats(part: nn.Module) -> Iterator[Tensor]:
     yield from (t for t in (*part._parameters.values(), *part._buffers.values()) if _is_float(t))
 
 
-def _is_float(tensor: Any) -> bool:
+def _is_float(tensor: Any) -> TypeGuard[Tensor]:
     """Whether it is a plain tensor of floating point; a wrapper of quantised weights is not."""
     return type(tensor) in (Tensor, nn.Parameter) and tensor.is_floating_point() and not tensor.is_meta
