@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from axonometry.checkpoints import open_checkpoint
 from axonometry.checkpoints.element_types import as_array, patterns, tensor_of_array, type_name, unpacked
+from axonometry.checkpoints.entry_statistics import entry_statistics
 
 SMALL = (
     *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"),
@@ -53,3 +56,20 @@ def test_reading_names_and_shapes_needs_no_torch() -> None:
     code = "import sys, axonometry.checkpoints; print('torch' in sys.modules, 'pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_truth_values_of_other_bytes_than_0_and_1(tmp_path: Path) -> None:
+    """A damaged file, or one that has 255 for true: each is read, measured and compared as what it says."""
+    onnx = pytest.importorskip("onnx")
+    torch.save({"mask": torch.tensor([0, 1, 191, 255], dtype=torch.uint8).view(torch.bool)}, tmp_path / "a.pt")
+    helper = onnx.helper
+    flags = helper.make_tensor("mask", onnx.TensorProto.BOOL, [4], bytes([0, 1, 191, 255]), raw=True)
+    onnx.save(helper.make_model(helper.make_graph([], "graph", [], [], [flags])), tmp_path / "a.onnx")
+    np.save(tmp_path / "a.npy", np.array([0, 1, 191, 255], np.uint8).view(bool))
+    for name in ("a.pt", "a.onnx", "a.npy"):
+        checkpoint = open_checkpoint(tmp_path / name)
+        (key,) = checkpoint.names
+        assert checkpoint.array(key).view(np.uint8).tolist() == [0, 1, 1, 1]
+        assert checkpoint[key].view(torch.uint8).tolist() == [0, 1, 1, 1]
+        found = entry_statistics(checkpoint.array(key), "bool")
+        assert (found.count, found.zeros, found.mean) == (4, 1, 0.75)

@@ -255,3 +255,23 @@ def test_a_draw_from_numbers_of_the_program_is_one_draw() -> None:
 def test_a_draw_from_weights_is_none() -> None:
     with pytest.raises(CaptureError, match="a draw from values of the network, which has no mean"):
         ax.capture(Shuffled(weighted=True), X, randomness="fix")
+
+
+class Autoencoder(nn.Module):
+    """Its draws go through torch.distributions, which checks mean and deviation by default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.o = nn.Linear(X.shape[1], 3), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.o(torch.distributions.Normal(self.a(x), 1.0).rsample())
+
+
+def test_distributions_do_not_check_what_they_are_given() -> None:
+    network, before = Autoencoder(), torch.distributions.Distribution._validate_args
+    with pytest.raises(CaptureError, match=r"aten\.normal.*whose draws change the result"):
+        ax.capture(network, X)
+    graph = ax.capture(network, X, randomness="fix")
+    torch.testing.assert_close((graph.T @ graph.ones())["a"], network.o.weight.detach().sum(0))
+    assert torch.distributions.Distribution._validate_args is before

@@ -55,6 +55,8 @@ MIXING: dict[str, tuple[nn.Module, str]] = {
     "gram": (net(lambda n, x: n.a(x) @ n.a(x).T), "got mm at"),
     "off": (net(starts_as_the_identity, gamma=nn.Parameter(torch.zeros(1))), "got mm at"),
     "cumulated": (net(cumulates), "got cumsum at"),
+    "covariance": (net(lambda n, x: n.o(n.a(x) @ torch.cov(n.a(x).T))), "where the samples of a batch meet"),
+    "distances": (net(lambda n, x: n.o(torch.cdist(n.a(x), n.a(x)) @ n.a(x))), "got _cdist_forward at"),
     "rolled": (net(lambda n, x: n.o(n.a(x) - n.a(x).roll(1, 0))), "got roll at"),
     "inside": (nn.Sequential(nn.Linear(3, 3), net(lambda n, x: n.o(n.a(x).softmax(0)))), "got _softmax at module '1'"),
 }

@@ -93,3 +93,15 @@ def test_tied_weights_stay_tied_in_double_precision_and_the_module_is_left_as_it
         assert network[2].weight is network[0].weight
         assert network[1].num_batches_tracked.dtype == torch.int64
     assert all(p is held[name] for name, p in network.named_parameters())
+
+
+def test_a_result_that_cancels_is_rounding_in_every_precision() -> None:
+    """The real part of ``(p + iq) (q + ip)`` is ``pq - qp``, of which each batch leaves another last bit."""
+
+    def forward(n: Any, x: Tensor) -> Tensor:
+        p, q = n.a(x), n.o(x)
+        return (torch.complex(p, q) * torch.complex(q, p)).real
+
+    torch.manual_seed(0)
+    network = net(forward, o=nn.Linear(8, 8))
+    assert [group.name for group in ax.capture(network, torch.rand(1, 8)).groups] == ["input", "a", "o"]

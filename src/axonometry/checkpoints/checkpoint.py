@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import numpy as np
 
-from axonometry.checkpoints.element_types import Array, as_array, tensor_of_array, torch_type
+from axonometry.checkpoints.element_types import (
+    Array,
+    as_array,
+    as_truth,
+    tensor_as_truth,
+    tensor_of_array,
+    torch_type,
+)
 from axonometry.errors import CheckpointError, corrupt_file
 
 if TYPE_CHECKING:
@@ -207,7 +214,8 @@ class Checkpoint(TensorsByName):
 
     def __getitem__(self, name: str) -> Tensor:
         self._require(name)
-        return self._source.read(name)
+        tensor = self._source.read(name)
+        return tensor if tensor.dtype.itemsize > 1 else tensor_as_truth(tensor)
 
     def array(self, name: str) -> Array:
         """The numbers of one tensor in numpy's hands; torch is not needed.
@@ -223,7 +231,7 @@ class Checkpoint(TensorsByName):
             CheckpointError: There is no such tensor, or it is corrupt.
         """
         self._require(name)
-        return self._source.array(name)
+        return as_truth(self._source.array(name))
 
     def _require(self, name: str) -> None:
         if name not in self.entries:

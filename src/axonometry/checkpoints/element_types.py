@@ -70,6 +70,24 @@ def as_bits(array: Array, name: str) -> Array:
     return plain if plain.dtype == held else plain.view(held)
 
 
+def as_truth(array: Array) -> Array:
+    """Truth values as the bytes 0 and 1, whatever bytes a file has for true; other arrays as they are.
+
+    >>> as_truth(np.array([0, 1, 191], np.uint8).view(bool)).view(np.uint8)
+    array([0, 1, 1], dtype=uint8)
+    """
+    return array if array.dtype != np.bool_ else np.ascontiguousarray(array).view(np.uint8).reshape(array.shape) != 0
+
+
+def tensor_as_truth(tensor: Tensor) -> Tensor:
+    """The same of a tensor."""
+    import torch
+
+    if tensor.dtype != torch.bool or tensor.layout != torch.strided:
+        return tensor
+    return tensor.view(torch.uint8) != 0
+
+
 def tensor_of_array(array: Array, name: str) -> Tensor:
     """The tensor of an array that is held as :func:`held_as` says."""
     import torch

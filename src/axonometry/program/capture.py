@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
-from axonometry.errors import ConfigurationError
+from axonometry.errors import CaptureError, ConfigurationError
 from axonometry.program.checks.chance import check_chance
 from axonometry.program.checks.real import check_real, check_real_weights
 from axonometry.program.checks.samples import check_axes, check_mixing
@@ -18,7 +18,7 @@ from axonometry.program.checks.trial import Inputs
 from axonometry.program.draws import Randomness
 from axonometry.program.entry import converted, of_captured
 from axonometry.program.example import BatchAxis, batch_axes, first_sample
-from axonometry.program.export import export
+from axonometry.program.export import DECIDED, export
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.held import with_reasons, without_held
 from axonometry.program.ir import Program, Step
@@ -116,7 +116,12 @@ class _Choices:
 
 def _captured(inner: nn.Module, whole: Inputs, one: Inputs, choices: _Choices) -> sharing.SharedProgram:
     """The program of a module whose architecture has not been captured before."""
-    exported = export(inner, *whole, batch_axis=choices.batch_axis, randomness=choices.randomness)
+    try:
+        exported = export(inner, *whole, batch_axis=choices.batch_axis, randomness=choices.randomness)
+    except CaptureError as error:
+        if error.rule == DECIDED:  # torch.cov asks how many samples there are: that they meet is what stops it
+            check_mixing(inner, one, choices.axes)
+        raise
     check_real_weights(exported)
     if choices.randomness == "refuse":
         check_chance(inner, one, choices.axes)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.distributions import Distribution
 from torch.export import ExportedProgram
 from torch.nn.modules import transformer
 from torch.utils._pytree import tree_flatten, tree_leaves
@@ -134,7 +135,8 @@ def _forget_tensors(program: ExportedProgram) -> None:
 @contextmanager
 def prepared(module: nn.Module) -> Iterator[None]:
     """The module as it is exported: in evaluation mode, without hooks, with tensors alone for results."""
-    with quiet(), untouched(module), torch.no_grad(), _composed_attention(), _experts_in_one_product(module):
+    composed = _composed_attention(), _experts_in_one_product(module), _unchecked_distributions()
+    with quiet(), untouched(module), torch.no_grad(), composed[0], composed[1], composed[2]:
         vars(module)["forward"] = _tensors_alone(module.forward)
         yield
 
@@ -153,6 +155,17 @@ def _composed_attention() -> Iterator[None]:
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
         setattr(transformer, DETECTION, detect)
+
+
+@contextmanager
+def _unchecked_distributions() -> Iterator[None]:
+    """Without what torch.distributions checks of a mean or a deviation: decisions on signals."""
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
 
 
 @contextmanager
