@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-import keras
 import torch
 from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError
 from axonometry.integrations import loop
+
+if "KERAS_BACKEND" not in os.environ:  # Keras' own default is TensorFlow, whose absence is an error
+    os.environ["KERAS_BACKEND"] = "torch"
+import keras
 
 
 class KerasNetwork(nn.Module):

@@ -27,12 +27,13 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, RunError
+from axonometry.integrations.loggers import Logger, log_step
 from axonometry.program import capture
 from axonometry.program.readings.samples import Samples
 from axonometry.program.untouched import unwrapped
@@ -59,6 +60,9 @@ class AxonometryCallback:
         layers: As for :class:`axonometry.Recorder`.
         samples: As for :class:`axonometry.Recorder`.
         stop_below: Called with the recorder after every record; where it says true, training is stopped.
+        loggers: Where each record's numbers and histograms go besides, such as
+            :class:`axonometry.integrations.tensorboard.TensorBoardLogger`. One that fails is one warning, and is left
+            out from then on.
         example: Example inputs: a tensor, a tuple, or a mapping of inputs by name. The first sample of the first
             batch where None.
         options: Further arguments of :class:`axonometry.Recorder`: ``configuration``, ``planned_steps``, ``network``,
@@ -82,6 +86,7 @@ class AxonometryCallback:
         layers: str | Iterable[str] | None = None,
         samples: Samples | None = None,
         stop_below: Stop | None = None,
+        loggers: Iterable[Logger] = (),
         example: Any = None,
         **options: Any,
     ) -> None:
@@ -94,7 +99,7 @@ class AxonometryCallback:
         self.stopped = False
         self.seconds = 0.0
         self._options = {"measures": measures, "layers": layers, "samples": samples, **options}
-        self._example = example
+        self._example, self._loggers = example, list(loggers)
         self._hooks: list[Any] = []
         self._ended = not _is_first_process()
 
@@ -183,6 +188,7 @@ class AxonometryCallback:
         except (RunError, OSError) as error:
             self._give_up(error)
         else:
+            self._log()
             self.stopped = self.stopped or (self.stop_below is not None and bool(self.stop_below(self.recorder)))
         self.seconds += time.perf_counter() - begun
         return self.stopped
@@ -205,6 +211,14 @@ class AxonometryCallback:
     @property
     def _last(self) -> int | None:
         return None if self.recorder is None else self.recorder.last_step
+
+    def _log(self) -> None:
+        for logger in tuple(self._loggers):
+            try:
+                log_step(cast("Recorder", self.recorder), logger)
+            except Exception as error:  # noqa: BLE001 - a logger is another library and a network behind it
+                self._loggers.remove(logger)
+                warnings.warn(f"{type(logger).__name__} has ended, training goes on: {error}", stacklevel=4)
 
     def _give_up(self, error: Exception) -> None:
         """One warning, and no more attempts: a training of days is worth more than its record."""

@@ -153,6 +153,16 @@ class Recorder:
         """The last complete step in the folder; None where there is none yet."""
         return self._place.steps[-1] if self._place.steps else None
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of the measures that are recorded."""
+        return self._place.description.measures
+
+    @property
+    def graph(self) -> NeuralGraph:
+        """The network's graph, with the weights as they are now."""
+        return self._graph.at(state_tensors(self._model))
+
     @torch.inference_mode(False)  # the caller may be evaluating; what is made or restored here outlives that
     def record(
         self,
