@@ -34,10 +34,12 @@ from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.integrations.loggers import Logger, log_step
+from axonometry.integrations.team import Team
 from axonometry.program import capture
 from axonometry.program.readings.samples import Samples
 from axonometry.program.untouched import unwrapped
 from axonometry.trajectory import Recorder
+from axonometry.trajectory.choices import is_sharded
 from axonometry.trajectory.recorder import MEASURES
 
 Stop = Callable[[Recorder], bool]
@@ -51,7 +53,8 @@ class AxonometryCallback:
 
     The network is captured from the first batch that it sees. A folder that cannot be written any more, such as on a
     full disk, ends the recording with one warning, and never the training. Of several processes that train one
-    network, the first one records.
+    network, the first one records; each of them makes the same calls. A network that is sharded (``fully_shard``) is
+    watched before, with ``example``.
 
     Args:
         folder: The run's folder.
@@ -74,7 +77,7 @@ class AxonometryCallback:
         seconds: What recording took so far, capture apart.
 
     Raises:
-        ConfigurationError: ``every`` is neither a number from 1 nor "epoch".
+        ConfigurationError: ``every`` is neither a number from 1 nor "epoch"; or the network is sharded already.
     """
 
     def __init__(  # noqa: PLR0913 - the same choices in every framework
@@ -101,7 +104,8 @@ class AxonometryCallback:
         self._options = {"measures": measures, "layers": layers, "samples": samples, **options}
         self._example, self._loggers = example, list(loggers)
         self._hooks: list[Any] = []
-        self._ended = not _is_first_process()
+        self._team = Team(measures)
+        self._ended = not self._team.is_first
 
     # capture ------------------------------------------------------------------------------------------------------
 
@@ -111,7 +115,14 @@ class AxonometryCallback:
         Args:
             model: The network.
             *others: Networks inside it, one of which is recorded where the model itself is never called.
+
+        Raises:
+            ConfigurationError: It is sharded already.
         """
+        self._team.model = unwrapped(model)
+        if is_sharded(self._team.model) and self._example is None:
+            rule = "a network is watched, with example=, before it is sharded"
+            raise ConfigurationError(rule, "sharded parameters", "Call watch(model) before fully_shard(model)")
         if self._ended or self.recorder is not None or self._hooks:
             return
         if self._example is not None:
@@ -155,8 +166,11 @@ class AxonometryCallback:
             step: The number of the optimizer's step, from 1.
             optimizer: For measures of its second moments.
         """
-        if self.recorder is not None and not self._ended and self.is_due(step):
-            self.recorder.mark(optimizer)
+        if self.is_due(step):
+            if self.recorder is not None and not self._ended:
+                self.recorder.mark(optimizer)
+            else:
+                self._team.mark(optimizer)
 
     def after_update(self, step: int, **scalars: Any) -> bool:
         """After the optimizer's step, before gradients are zeroed: record, where the step is due.
@@ -180,9 +194,18 @@ class AxonometryCallback:
         Returns:
             Whether to stop training.
         """
-        if self.recorder is None or self._ended or (self._last is not None and step <= self._last):
-            return self.stopped
         begun = time.perf_counter()
+        if self.recorder is None or self._ended or (self._last is not None and step <= self._last):
+            self._team.record()
+        else:
+            self._write(step, scalars)
+        if self.stop_below is not None:
+            self.stopped = self._team.agreed(self.stopped)
+        self.seconds += time.perf_counter() - begun
+        return self.stopped
+
+    def _write(self, step: int, scalars: Mapping[str, Any]) -> None:
+        assert self.recorder is not None
         try:
             self.recorder.record(step, **{name: value for name, value in scalars.items() if _is_number(value)})
         except (RunError, OSError) as error:
@@ -190,8 +213,6 @@ class AxonometryCallback:
         else:
             self._log()
             self.stopped = self.stopped or (self.stop_below is not None and bool(self.stop_below(self.recorder)))
-        self.seconds += time.perf_counter() - begun
-        return self.stopped
 
     def close(self, *, stopped: bool = False) -> None:
         """End the recording.
@@ -266,8 +287,3 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, Tensor):
         return value.numel() == 1
     return isinstance(value, int | float) or (hasattr(value, "item") and getattr(value, "size", 0) == 1)
-
-
-def _is_first_process() -> bool:
-    distributed = torch.distributed
-    return not (distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0)

@@ -35,9 +35,9 @@ class TensorBoardLogger:
             histograms: Histograms by name.
         """
         for name, value in scalars.items():
-            self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, step)
         for name, one in histograms.items():
-            self._writer.add_histogram_raw(  # type: ignore[no-untyped-call]
+            self._writer.add_histogram_raw(
                 name,
                 min=one.edges[0],
                 max=one.edges[-1],
@@ -48,4 +48,4 @@ class TensorBoardLogger:
                 bucket_counts=one.counts,
                 global_step=step,
             )
-        self._writer.flush()  # type: ignore[no-untyped-call]
+        self._writer.flush()

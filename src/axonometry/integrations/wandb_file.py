@@ -49,7 +49,7 @@ def wandb_scalars(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
     try:
         from google.protobuf.message import DecodeError
-        from wandb.proto.wandb_internal_pb2 import Record
+        from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]  # made when it is imported
     except ImportError as error:
         missing = MissingExtraError.of("wandb", "wandb")
         raise missing from error

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, RunError, SamplesError, closest
 from axonometry.metrics.catalogue import CATALOGUE, needing_samples
+from axonometry.metrics.training import whole
 from axonometry.program import NeuralGraph
 from axonometry.program.readings.samples import Samples, batches_of, input_axes
 from axonometry.trajectory.fields import short
@@ -58,10 +59,25 @@ def _is_same(tensor: Tensor, other: Tensor) -> bool:
 def state_tensors(model: nn.Module) -> dict[str, Tensor]:
     """The tensors of a model's state dict, as they are, without a copy.
 
+    Those that are sharded over processes (``DTensor``) are gathered, one at a time, which all of these processes do
+    together.
+
     >>> {name: tuple(tensor.shape) for name, tensor in state_tensors(nn.Linear(2, 3)).items()}
     {'weight': (3, 2), 'bias': (3,)}
     """
-    return {name: value.detach() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+    return {name: whole(value) for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether parameters are distributed over processes.
+
+    Args:
+        model: The network.
+
+    >>> is_sharded(nn.Linear(1, 1))
+    False
+    """
+    return any(hasattr(parameter, "full_tensor") for parameter in model.parameters())
 
 
 def warn_of_extra_state(model: nn.Module) -> None:

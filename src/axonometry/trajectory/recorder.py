@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import operator
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsFloat, SupportsIndex
@@ -22,6 +23,7 @@ from axonometry.trajectory.architecture import shapes
 from axonometry.trajectory.begin import begin, saved
 from axonometry.trajectory.choices import (
     given_graph,
+    is_sharded,
     known_layers,
     known_measures,
     numbers,
@@ -47,6 +49,29 @@ if TYPE_CHECKING:
 
 MEASURES = ("link_weights", "node_strength", "layer_fluctuation")
 """Measures that are recorded by default: those of paper 1."""
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """What recording costs.
+
+    Attributes:
+        capture: Seconds for the capture, once.
+        records: Seconds for all records since.
+        elapsed: Seconds since the capture, records among them.
+
+    >>> Overhead(capture=0.5, records=2.0, elapsed=102.0).share
+    0.02
+    """
+
+    capture: float
+    records: float
+    elapsed: float
+
+    @property
+    def share(self) -> float:
+        """The time of all records relative to the time of the rest since the capture."""
+        return self.records / (self.elapsed - self.records) if self.elapsed > self.records else 0.0
 
 
 class Recorder:
@@ -122,6 +147,7 @@ class Recorder:
         network: str | None = None,
         null: NullModel | int | None = None,
     ) -> None:
+        began = time.perf_counter()
         self.folder = Path(folder)
         self._model = unwrapped(model)
         measures = known_measures(measures)
@@ -147,11 +173,18 @@ class Recorder:
         self._lock, description, steps = begin(self.folder, description, resume=resume)
         self._place = RunPlace(self.folder, self._lock, description, steps)
         self._resumed_with = description.optimizers if steps else None
+        self._begun = time.perf_counter()
+        self._capture, self._spent = self._begun - began, 0.0
 
     @property
     def last_step(self) -> int | None:
         """The last complete step in the folder; None where there is none yet."""
         return self._place.steps[-1] if self._place.steps else None
+
+    @property
+    def overhead(self) -> Overhead:
+        """What recording cost so far."""
+        return Overhead(self._capture, self._spent, time.perf_counter() - self._begun)
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -160,8 +193,14 @@ class Recorder:
 
     @property
     def graph(self) -> NeuralGraph:
-        """The network's graph, with the weights as they are now."""
-        return self._graph.at(state_tensors(self._model))
+        """The network's graph, with the weights as they are now; of the last step's snapshot where they are sharded.
+
+        Raises:
+            RunError: They are sharded, and no snapshot was kept.
+        """
+        if not is_sharded(self._model) or self.last_step is None:
+            return self._graph.at(state_tensors(self._model))
+        return self._graph.at(saved(self.folder, self.last_step, keep_weights=self._place.description.keep_weights)[0])
 
     @torch.inference_mode(False)  # the caller may be evaluating; what is made or restored here outlives that
     def record(
@@ -184,15 +223,25 @@ class Recorder:
             RunError: The step does not come after the last one, a scalar is not a number, the folder was deleted, moved
                 or replaced, or writing failed; the folder is then intact up to the last step.
         """
-        number, place = self._next(step), self._place
+        begun = time.perf_counter()
+        try:
+            self._record(self._next(step), optimizer, scalars)
+        finally:
+            self._spent += time.perf_counter() - begun
+
+    def _record(
+        self, number: int, optimizer: Stateful | Mapping[str, Stateful] | None, scalars: Mapping[str, SupportsFloat]
+    ) -> None:
+        # First of all, whatever fails after: other processes may be gathering sharded weights together with this one.
+        # One copy is measured, written and summed up: other threads may train on meanwhile (Hogwild).
+        state, training = own_copies(state_tensors(self._model)), self._training.taken(self._model)
+        place = self._place
         place.require()
         description = place.description
         values = numbers(scalars, description.measures)
         if optimizer is not None:
             self._require_resumed(optimizer)
-        # One copy is measured, written and summed up: other threads may train on meanwhile (Hogwild).
-        state = own_copies(state_tensors(self._model))
-        frame = self._measured(state, self._training.taken(self._model))
+        frame = self._measured(state, training)
         self._training.keep(state)
         kinds = description.optimizers if optimizer is None else optimizer_classes(optimizer)
         self._resumed_with = None
@@ -316,8 +365,8 @@ class Recorder:
         description = self._place.description
         if not description.measures:
             return None
-        with torch.no_grad(), torch.autocast(self._graph.device.type, enabled=False), random_state_kept():
-            graph = self._graph.at(state)
+        graph = self._graph.at(state)  # the module itself may have become another one, such as a sharded one
+        with torch.no_grad(), torch.autocast(graph.device.type, enabled=False), random_state_kept():
             frame = measured_with(
                 graph, description.measures, description.null, samples=self._samples, training=training
             )
