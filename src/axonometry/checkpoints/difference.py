@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from axonometry.checkpoints.channels import floats, is_matrix
+from axonometry.checkpoints.channels import is_matrix
 from axonometry.checkpoints.checkpoint import Checkpoint
 from axonometry.checkpoints.element_types import Array
-from axonometry.checkpoints.entry_statistics import BLOCK
+from axonometry.checkpoints.floats import floats
+from axonometry.checkpoints.pattern_counts import BLOCK
 from axonometry.checkpoints.survey import numbers_of
 
 LARGEST_SIDE = 4096

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from axonometry.checkpoints.channels import floats
 from axonometry.checkpoints.checkpoint import Checkpoint
 from axonometry.checkpoints.element_types import tensor_of_array
+from axonometry.checkpoints.floats import floats
 from axonometry.checkpoints.survey import numbers_of
 from axonometry.errors import WeightsError
 from axonometry.program import capture

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -94,10 +95,15 @@ def _normal(shape: tuple[int, ...], found: EntryStatistics) -> dict[str, Callabl
 
 
 def _normal_of(deviation: float) -> Callable[[Array], Array]:
-    def cumulative(x: Array) -> Array:
-        from scipy.special import ndtr
+    grid, shares = standard_normal()
+    return lambda x: np.interp(x / deviation, grid, shares)
 
-        found: Array = ndtr(x / deviation)
-        return found
 
-    return cumulative
+@cache
+def standard_normal() -> tuple[Array, Array]:
+    """The normal distribution, between whose places straight lines are off by at most 1.2e-7.
+
+    ``scipy.special`` would take longer to import than a file of 200 MB takes to read.
+    """
+    grid = np.linspace(-8, 8, 2**13 + 1)
+    return grid, np.array([math.erfc(-x / math.sqrt(2)) / 2 for x in grid.tolist()])

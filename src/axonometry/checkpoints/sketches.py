@@ -21,9 +21,9 @@ from functools import cache
 
 import numpy as np
 
-from axonometry.checkpoints.channels import floats
 from axonometry.checkpoints.checkpoint import Checkpoint
 from axonometry.checkpoints.element_types import Array, patterns
+from axonometry.checkpoints.floats import floats
 from axonometry.checkpoints.survey import numbers_of
 
 BUCKETS = 509

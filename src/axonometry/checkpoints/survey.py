@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from axonometry.checkpoints.channels import Channels, Spectrum, floats, is_matrix, rows_and_columns, spectrum
+from axonometry.checkpoints.channels import Channels, Spectrum, is_matrix, rows_and_columns, spectrum
 from axonometry.checkpoints.checkpoint import Checkpoint
 from axonometry.checkpoints.element_types import Array, as_array, unpacked
 from axonometry.checkpoints.entry_statistics import PROBABILITIES, EntryStatistics, entry_statistics
+from axonometry.checkpoints.floats import floats
 from axonometry.checkpoints.initial import InitialDistribution, initial_distribution
 from axonometry.checkpoints.scales import NOT_DONE, dequantised, is_coded, is_packed, scale_of
 from axonometry.errors import CheckpointError
