@@ -120,9 +120,9 @@ def _resnet_50(folder: Path) -> Iterator[Row]:
     ours, _ = _process("-m", "axonometry", "analyze", str(file), "--json")
     spectra, _ = _process("-m", "axonometry", "analyze", str(file), "--json", "--spectra")
     theirs, other = _command(python, "-c", WATCHED, *("x".join(map(str, shape)) for shape in shapes.values()))
-    for words, seconds in (("analyze", ours), ("analyze --spectra", spectra)):
-        detail = f"{seconds:.1f} s against {theirs:.1f} s of processor time; {other:,.0f} MB"
-        yield _times(f"{words} of ResNet-50's weights, against WeightWatcher 0.7.7", seconds / theirs, 1, detail)
+    for words, took in (("analyze", ours), ("analyze --spectra", spectra)):
+        detail = f"{took:.1f} s against {theirs:.1f} s of processor time; {other:,.0f} MB"
+        yield _times(f"{words} of ResNet-50's weights, against WeightWatcher 0.7.7", took / theirs, 1, detail)
 
 
 def _small(folder: Path) -> Iterator[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,7 @@ def chosen_names(names: Sequence[str], layers: Sequence[str] = (), exclude: Sequ
 
 
 def survey(
-    checkpoint: Checkpoint, names: Sequence[str] | None = None, *, spectra: bool = False
+    checkpoint: Checkpoint, names: Sequence[str] | None = None, *, spectra: bool = False, histograms: bool = True
 ) -> Iterator[TensorFacts]:
     """Everything about each tensor, one in memory at a time.
 
@@ -128,11 +129,14 @@ def survey(
         checkpoint: The weights.
         names: Those that are looked at; all where None.
         spectra: Whether spectral norms are computed, which takes many more passes over a matrix.
+        histograms: Whether histograms are made; of 20,000 small tensors that takes as long as all else.
     """
     for name in checkpoint.names if names is None else names:
         array, dtype, scale = numbers_of(checkpoint, name)
         found = entry_statistics(array, dtype)
-        facts: dict[str, Any] = {"code": _at_the_ends(checkpoint, name, array, dtype), "histogram": _histogram(found)}
+        facts: dict[str, Any] = {"code": _at_the_ends(checkpoint, name, array, dtype)}
+        if histograms:
+            facts["histogram"] = _histogram(found)
         if is_matrix(array.shape) and found.finite:
             largest = max(abs(found.minimum), abs(found.maximum))
             facts["rows"], facts["columns"] = rows_and_columns(array, dtype, largest)
@@ -183,8 +187,14 @@ def _at_the_ends(checkpoint: Checkpoint, name: str, array: Array, dtype: str) ->
 def _sample(array: Array, dtype: str) -> Array:
     """Entries at even distances, less their mean and over their norm."""
     flat = array.reshape(-1)
-    taken = floats(flat[np.linspace(0, flat.size - 1, min(SAMPLED, flat.size)).astype(np.int64)], dtype)
+    taken = floats(flat[_even_places(flat.size)], dtype)
     taken = taken.astype(np.float64)
     taken -= taken.mean()
     norm = np.linalg.norm(taken)
     return (taken / norm if norm else taken).astype(np.float32)
+
+
+@cache
+def _even_places(size: int) -> Array:
+    """Found once for all of 20,000 tensors of one size."""
+    return np.linspace(0, size - 1, min(SAMPLED, size)).astype(np.int64)

@@ -81,7 +81,7 @@ def _read(checkpoint: Checkpoint, move: Progress, choice: Choice) -> dict[str, A
 
     names = chosen_names(checkpoint.names, choice.layers, choice.exclude)
     facts = []
-    for one in survey(checkpoint, names, spectra=choice.spectra):
+    for one in survey(checkpoint, names, spectra=choice.spectra, histograms=choice.histograms):
         facts.append(one)
         move(len(facts), len(names), f"Reading {one.name}")
     rows = [one.row() for one in facts]
