@@ -53,6 +53,7 @@ SECTIONS = {
     "checkpoints": checkpoints.checkpoints,
     "topology": science.topology,
     "catalogue": science.catalogue,
+    "networks": science.networks,
     "basins": basins.lenet,
     "weight-noise": basins.stacking,
 }
