@@ -80,3 +80,29 @@ def test_states_that_do_not_fit_are_refused() -> None:
         ax.align(graph, state, {key: tensor for key, tensor in state.items() if key != "0.weight"})
     with pytest.raises(WeightsError, match=r"'2.bias' has the shape \(5,\).*got \(6,\)"):
         ax.align(graph, state | {"2.bias": torch.zeros(6)}, state)
+
+
+@pytest.mark.parametrize("name", ["dense", "flattened", "residual", "encoder", "concatenated"])
+def test_a_planted_exchange_is_found_back_by_activations(name: str) -> None:
+    module, example, graph, found = made(name)
+    state, samples = (
+        module.state_dict(),
+        torch.randn(40, *example.shape[1:], generator=torch.Generator().manual_seed(1)),
+    )
+    other = ax.permute(state, graph, found.random(3))
+    aligned = ax.permute(other, graph, ax.program.align_activations(graph, state, other, samples.double()))
+    assert all(torch.equal(aligned[key], state[key]) for key in state)
+
+
+def test_activations_match_units_that_weights_do_not() -> None:
+    """A unit with twice its incoming and half its outgoing weights says the same, twice as loudly."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 2)).double()
+    graph, state, order = ax.capture(net, torch.zeros(1, 3).double()), net.state_dict(), [3, 0, 5, 1, 4, 2]
+    factors = torch.tensor([8.0, 0.1, 3.0, 0.2, 30.0, 1.0], dtype=torch.float64)
+    rows = {"0.weight": state["0.weight"] * factors[:, None], "0.bias": state["0.bias"] * factors}
+    other = {name: tensor[order] for name, tensor in rows.items()}
+    other |= {"2.weight": (state["2.weight"] / factors)[:, order], "2.bias": state["2.bias"]}
+    samples = torch.randn(60, 3, dtype=torch.float64)
+    found = ax.program.align_activations(graph, state, other, samples).order["0.weight", 0]
+    assert [order[place] for place in found] == list(range(6))

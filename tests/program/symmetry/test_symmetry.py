@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import axonometry as ax
-from axonometry.errors import WeightsError
+from axonometry.errors import ConfigurationError, WeightsError
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry import Permutations, permutations, permute
 from tests.program.symmetry.networks import NETWORKS, Function
@@ -190,3 +190,39 @@ def test_a_state_that_does_not_fit_is_refused() -> None:
     _, _, graph, found = made("dense")
     with pytest.raises(WeightsError, match=r"'0.weight' has the shape \(4, 3\) in the captured network"):
         permute({"0.weight": torch.zeros(3, 3)}, graph, found.random(0))
+
+
+def test_what_has_to_be_removed_with_a_neuron() -> None:
+    """A residual network without channel 2 of its stream, and without one inside each block, computes something."""
+    module, _, _, found = made("residual")
+    stream = found["0.weight"][0]
+    assert stream is not None
+    gone = found.dependencies(stream)[2]
+    assert {name: places.tolist() for (name, _), places in gone.items()}.keys() >= {"0.weight", "1.c1.weight"}
+    assert all(places.tolist() == [2] for places in gone.values())
+    state = dict(module.state_dict())
+    for (name, axis), places in gone.items():
+        keep = torch.tensor([i for i in range(state[name].shape[axis]) if i not in places])
+        state[name] = state[name].index_select(axis, keep)
+    assert state["0.weight"].shape[0] == state["2.c1.weight"].shape[1] == state["1.n2.running_var"].shape[0] == 3
+
+
+def test_blocks_are_removed_with_what_stands_in_them() -> None:
+    _, _, _, found = made("encoder")
+    heads = next(name for name, one in found.classes.items() if one.blocks and "layers.0" in name)
+    axis = ("e.layers.0.self_attn.in_proj_weight", 0)
+    rows = [head[axis].tolist() for head in found.dependencies(heads)]
+    assert sorted(rows) == [[2 * h, 2 * h + 1, 8 + 2 * h, 9 + 2 * h, 16 + 2 * h, 17 + 2 * h] for h in range(4)]
+    with pytest.raises(ConfigurationError, match="a class has a name of `classes`; got 'heads'"):
+        found.dependencies("heads")
+
+
+def test_a_specification_has_whole_axes_alone() -> None:
+    """The class behind a flatten keeps positions, which Git Re-Basin has no word for; heads are blocks."""
+    _, _, _, found = made("flattened")
+    spec = found.specification()
+    assert [len(axes) for axes in spec.perm_to_axes.values()] == [7, 3]
+    assert spec.axes_to_perm["b.weight"] == (None, found["b.weight"][1], None, None)
+    assert spec.axes_to_perm["c.weight"] == (found["c.weight"][0], None)
+    encoder = made("encoder")[3]
+    assert not any(encoder.classes[name].blocks for name in encoder.specification().perm_to_axes)

@@ -1,5 +1,6 @@
 """Permutation symmetries of a captured network: which neurons can trade places without a change of the outputs."""
 
+from axonometry.program.symmetry.activations import align_activations
 from axonometry.program.symmetry.alignment import align
 from axonometry.program.symmetry.canonical import canonical
 from axonometry.program.symmetry.classes import Permutation, PermutationClass, Permutations, permute
@@ -12,6 +13,7 @@ __all__ = [
     "Permutations",
     "ScaleClass",
     "align",
+    "align_activations",
     "canonical",
     "permutations",
     "permute",

@@ -57,17 +57,26 @@ def align(graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor], 
     >>> all(torch.equal(aligned[name], weights[name]) for name in weights)
     True
     """
+    as_they_stand = matching_of(graph, a, b)
+    in_order = Matching(as_they_stand.found, as_they_stand.a, as_they_stand.b)
+    in_order.solve_in_order()
+    for matching in (as_they_stand, in_order):
+        matching.descend(np.random.default_rng(seed))
+    return max((as_they_stand, in_order), key=Matching.similarity).permutation()
+
+
+def matching_of(graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Matching:
+    """Two states of a network, of which nothing is matched yet.
+
+    Raises:
+        WeightsError: A parameter is missing, or has another shape than in the captured network.
+    """
     found = permutations(graph)
     names = [name for name in graph.program.parameters if any(found.get(name, ()))]
-    arrays = _arrays(graph, a, names), _arrays(graph, b, names)
-    matchings = [_Matching(found, *arrays) for _ in range(2)]
-    matchings[1].solve_in_order()
-    for matching in matchings:
-        matching.descend(np.random.default_rng(seed))
-    return found.permutation(max(matchings, key=_Matching.similarity).source)
+    return Matching(found, _arrays(graph, a, names), _arrays(graph, b, names))
 
 
-class _Matching:
+class Matching:
     """What is matched so far: by unit of ``a``, the unit of ``b`` that takes its place."""
 
     def __init__(self, found: Permutations, a: Arrays, b: Arrays) -> None:
@@ -76,10 +85,15 @@ class _Matching:
         self.all = list(self.families(found.outermost))
         self.loose: set[Axis] = set()
 
-    def descend(self, random: np.random.Generator) -> None:
-        """Match one family after the other until a visit of all changes nothing."""
+    def permutation(self) -> Permutation:
+        """The exchange that is found so far."""
+        return self.found.permutation(self.source)
+
+    def descend(self, random: np.random.Generator, families: Sequence[list[int]] | None = None) -> None:
+        """Match one family after the other, all of them or some, until a visit of each changes nothing."""
+        families = self.all if families is None else families
         for _ in range(SWEEPS):
-            changed = [self.solve(self.all[i]) for i in random.permutation(len(self.all))]
+            changed = [self.solve(families[i]) for i in random.permutation(len(families))]
             if not any(changed):
                 return
 
@@ -129,7 +143,7 @@ class _Matching:
         order = self.found.permutation(self.source).order
         now = self.source[family].tolist()
         similar, below = self._similar(family, now, order)
-        rows, columns = _best_match(similar)
+        rows, columns = best_match(similar)
         kept = np.trace(similar)
         if similar[rows, columns].sum() <= kept + 1e-9 * (1 + abs(kept)):
             rows = columns = np.arange(len(family))
@@ -172,7 +186,7 @@ class _Matching:
         for i, j in np.ndindex(total.shape):
             part = values[i * size : (i + 1) * size, j * size : (j + 1) * size]
             free = self.units[mine[i][0]].free and size > 1
-            rows, columns = _best_match(part) if free else (np.arange(size),) * 2
+            rows, columns = best_match(part) if free else (np.arange(size),) * 2
             total[i, j] += part[rows, columns].sum()
             pairs = below.setdefault((i, j), [])
             for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
@@ -199,7 +213,7 @@ def _arrays(graph: NeuralGraph, state: Mapping[str, Tensor], names: Sequence[str
     return {name: tensor.double().cpu().numpy() for name, tensor in tensors.items()}
 
 
-def _best_match(similar: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def best_match(similar: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The pairs of rows and columns whose entries have the largest sum."""
     from scipy.optimize import linear_sum_assignment  # a quarter of a second, which reading a network does without
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from axonometry.errors import ConfigurationError, closest
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry.atoms import Atoms, Ids
 from axonometry.program.symmetry.units import Axis, axes_below, exchangeable, unit_tree
@@ -49,6 +50,19 @@ class Permutation:
     def inverse(self) -> Permutation:
         """The exchange that undoes this one."""
         return Permutation({axis: np.argsort(order) for axis, order in self.order.items()})
+
+
+@dataclass(frozen=True)
+class Specification:
+    """Classes of whole axes, in the two directions in which Git Re-Basin's ``PermutationSpec`` has them.
+
+    Attributes:
+        perm_to_axes: By class, the tensor axes that it moves.
+        axes_to_perm: By tensor, for each axis its class, or None.
+    """
+
+    perm_to_axes: dict[str, list[Axis]]
+    axes_to_perm: dict[str, tuple[str | None, ...]]
 
 
 class Permutations(Mapping[str, tuple[str | None, ...]]):
@@ -129,6 +143,54 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
         for (name, number), o in list(moved.items()):
             moved.update({(other, number): o for other in self._aliases.get(name, ())})
         return Permutation(moved)
+
+    def specification(self) -> Specification:
+        """The classes as Git Re-Basin writes them (``PermutationSpec``): by class the axes, by tensor the classes.
+
+        It knows whole axes alone: no blocks, and nothing behind a flatten that keeps positions. Classes that need
+        these are left out, which leaves a specification of fewer symmetries and of no wrong ones.
+
+        >>> import torch
+        >>> from axonometry import capture, permutations
+        >>> net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+        >>> found = permutations(capture(net, torch.zeros(1, 3))).specification()
+        >>> found.perm_to_axes
+        {'0.bias[0]': [('0.bias', 0), ('0.weight', 0), ('2.weight', 1)]}
+        >>> found.axes_to_perm["2.weight"]
+        (None, '0.bias[0]')
+        """
+        whole = {}
+        for name, one in self.classes.items():
+            sizes = [self._shapes[tensor][axis] for tensor, axis in one.axes]
+            if not one.blocks and not one.inside and all(size == one.size for size in sizes):
+                whole[name] = list(one.axes)
+        axes = {name: tuple(one if one in whole else None for one in self._axes[name]) for name in self._shapes}
+        return Specification(whole, axes)
+
+    def dependencies(self, name: str) -> tuple[dict[Axis, NDArray[np.int64]], ...]:
+        """What goes with each neuron, or block, of a class: by tensor axis its entries. What pruning has to remove.
+
+        Raises:
+            ConfigurationError: There is no such class.
+
+        >>> import torch
+        >>> from axonometry import capture, permutations
+        >>> net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.Flatten(), torch.nn.Linear(16, 2))
+        >>> found = permutations(capture(net, torch.zeros(1, 1, 4, 4)))
+        >>> found.dependencies("0.bias[0]")[1]
+        {('0.bias', 0): array([1]), ('0.weight', 0): array([1]), ('2.weight', 1): array([4, 5, 6, 7])}
+        """
+        if name not in self.members:
+            raise ConfigurationError("a class has a name of `classes`", repr(name), closest(name, self.members))
+        return tuple(self._entries(unit) for unit in self.members[name])
+
+    def _entries(self, unit: int) -> dict[Axis, NDArray[np.int64]]:
+        """By tensor axis, the entries of a unit and of what stands in it."""
+        found = {axis: [places] for axis, places in self.units[unit].places.items()}
+        for child in self.units[unit].children:
+            for axis, places in self._entries(child).items():
+                found.setdefault(axis, []).append(places)
+        return {axis: np.sort(np.concatenate(found[axis])) for axis in sorted(found)}
 
     def _name(self, units: Sequence[int], inside: str) -> None:
         for kind in exchangeable(self.units, units):
