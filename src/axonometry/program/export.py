@@ -25,6 +25,7 @@ from axonometry.program.example import PACKED, BatchAxis, axis_of_first, first_s
 from axonometry.program.fx_utils import is_users
 from axonometry.program.passes import PASSES
 from axonometry.program.quiet import quiet
+from axonometry.program.surroundings import surroundings_kept
 from axonometry.program.untouched import untouched, unwrapped
 
 DECIDED = "a program has no control flow that depends on data"
@@ -136,7 +137,8 @@ def _forget_tensors(program: ExportedProgram) -> None:
 def prepared(module: nn.Module) -> Iterator[None]:
     """The module as it is exported: in evaluation mode, without hooks, with tensors alone for results."""
     composed = _composed_attention(), _experts_in_one_product(module), _unchecked_distributions()
-    with quiet(), untouched(module), torch.no_grad(), composed[0], composed[1], composed[2]:
+    own = untouched(module), surroundings_kept(module.modules())
+    with quiet(), own[0], own[1], torch.no_grad(), composed[0], composed[1], composed[2]:
         vars(module)["forward"] = _tensors_alone(module.forward)
         yield
 

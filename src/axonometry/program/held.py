@@ -28,9 +28,9 @@ from axonometry.program.export import prepared
 from axonometry.program.ir import Coverage, Program
 from axonometry.program.weights.module_weights import memory_of
 
-Way = Literal["absent", "none", "train"]
+Way = Literal["absent", "none", "empty", "train"]
 INTERNAL = ("_parameters", "_buffers", "_modules")
-WAYS: tuple[Way, ...] = ("absent", "none", "train")
+WAYS: tuple[Way, ...] = ("absent", "none", "empty", "train")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +64,10 @@ class Held:
         return [x.shape for x in _tensors(value)] == [x.shape for x in _tensors(self.value)]
 
     def take_away(self, way: Way | None) -> None:
-        """Leave nothing in its place, or None; of a list, as many of these."""
-        if self.key is not None:
+        """Leave nothing in its place, or None; of a list, as many of these, or a list without entries."""
+        if way == "empty" and isinstance(self.value, list):
+            vars(self.owner)[self.name] = []
+        elif self.key is not None:
             del vars(self.owner)[self.name][self.key]
         elif way == "none":
             vars(self.owner)[self.name] = [None] * len(self.value) if isinstance(self.value, list) else None
@@ -140,7 +142,7 @@ def _ways(module: nn.Module, one: Inputs, held: Sequence[Held], *, tells: bool) 
         alike.setdefault((type(tensor.owner), tensor.name), []).append(tensor)
     ways: dict[Held, Way] = {}
     for members in alike.values():
-        for way in WAYS if tells else WAYS[:2]:
+        for way in WAYS if tells else WAYS[:3]:
             if _fills(module, one, members, way):
                 ways.update(dict.fromkeys(members, way))
                 break
@@ -193,8 +195,12 @@ def with_reasons(program: Program, state: Mapping[str, Any], module: nn.Module) 
         if any(memory_of(tensor) in used for tensor in _tensors(held.value)):
             read.setdefault(held.path, []).append(held.place)
 
+    loose = _loose(program, state, module)
+
     def told(claim: Coverage) -> Coverage:
         places = read.get(claim.parameter.rpartition(".")[0])
+        if claim.role == "unclaimed" and places is None and loose:
+            return replace(claim, reason=f"{claim.reason}; {loose}")
         if claim.role != "unclaimed" or places is None:
             return claim
         words = "a tensor" if len(places) == 1 else "tensors"
@@ -202,3 +208,16 @@ def with_reasons(program: Program, state: Mapping[str, Any], module: nn.Module) 
         return replace(claim, reason=reason)
 
     return replace(program, coverage=tuple(map(told, program.coverage)))
+
+
+def _loose(program: Program, state: Mapping[str, Any], module: nn.Module) -> str:
+    """Floating-point constants of the program that are no tensors of the module, in words.
+
+    Nobody can say where they come from: of a global, a closure, an array of NumPy that was filled by an earlier pass.
+    """
+    own = {memory_of(tensor) for tensor in (*module.parameters(), *module.buffers())}
+    found = [state[name] for node, name in program.names.items() if node.users and name in program.constants]
+    shapes = [tuple(t.shape) for t in found if t.is_floating_point() and t.numel() > 1 and memory_of(t) not in own]
+    several = ", ".join(map(str, dict.fromkeys(shapes)))
+    rest = "read as they are, which may have been computed from it"
+    return f"tensors of shape {several} outside the module's parameters and buffers are {rest}" if shapes else ""
