@@ -1,4 +1,4 @@
-"""What a module's code keeps outside the module stays as it was, and is told where it is read in place of a parameter."""
+"""What code keeps outside its module stays as it was, and is told where it is read in place of a parameter."""
 
 from __future__ import annotations
 
