@@ -112,9 +112,9 @@ class RankDistribution:
 
 
 def gradient_rows(graph: NeuralGraph, samples: Samples, labels: Tensor | None = None) -> Iterator[Row]:
-    """Mean slope of the rank distribution for every hidden group, and for each class; NaN for one that diverged.
+    """Mean slope of the rank distribution for every hidden group, and for each class that has samples.
 
-    Nothing for networks without one output group of several neurons.
+    NaN of a network that diverged; nothing for networks without one output group of several neurons.
 
     >>> from axonometry.testing import graph_of
     >>> samples, labels = torch.tensor([[0.1], [0.9], [0.4], [-0.3], [0.7], [-0.8]]), torch.tensor([0, 1, 1, 0, 0, 1])
@@ -122,14 +122,17 @@ def gradient_rows(graph: NeuralGraph, samples: Samples, labels: Tensor | None = 
     >>> [(statistic, round(value, 4)) for _, statistic, value in rows]
     [('mean', -0.3333), ('class_0', -0.3333), ('class_1', -0.3333)]
     """
-    classes = [f"class_{k}" for k in range(n_classes(graph))]
-    if not classes:
+    if not n_classes(graph):
         return
+    samples = held(samples)
+    labels = labels_in(graph, samples) if labels is None else labels
+    there = [] if labels is None or labels.is_floating_point() else labels.unique().tolist()
+    classes = [f"class_{k}" for k in there]
 
     def rows() -> Iterator[Row]:
         for name, ranks in rank_distribution(graph, samples, labels).groups.items():
             yield name, "mean", ranks.mean
-            yield from ((name, of, value) for of, value in zip(classes, ranks.by_class.tolist(), strict=True))
+            yield from ((name, of, float(ranks.by_class[k])) for of, k in zip(classes, there, strict=True))
 
     names = [group.name for group in graph.groups if group.role == "hidden"]
     yield from rows_or_nan(graph, samples, rows, ((name, of) for name in names for of in ("mean", *classes)))
@@ -190,13 +193,17 @@ def rank_distribution(
     labels = labels_in(graph, samples) if labels is None else labels
     if labels is None:
         raise SamplesError("ranks are of the samples of classes", "no labels", "Pass labels=")
-    maps = linear_maps(graph)
-    checked_labels(labels, count(graph, samples), len(next(iter(maps.values()))))
+    outputs = [group.n_neurons for group in graph.groups if group.role == "output"]
+    if len(outputs) == 1:  # linear_maps says what is wrong with several
+        checked_labels(labels, count(graph, samples), outputs[0])
+    # Of a thousand classes only those that have samples are computed: their number is at most that of the samples.
+    there, known = labels.cpu().unique(return_inverse=True)
+    maps = linear_maps(graph, neurons=there.tolist())
     found: dict[str, list[tuple[Array, Array]]] = {name: [] for name in names}
     for part in parts(graph, samples, dict.fromkeys(names, False), by="neuron", memory=memory):
         signs = maps[part.group.name].flatten(1)[:, part.rows].sign().to(torch.int8).cpu().numpy()
-        found[part.group.name].append(_distribution(part.pre_activations, labels.cpu().numpy(), signs, bins))
-    return RankDistribution({name: _ranks(several) for name, several in found.items()})
+        found[part.group.name].append(_distribution(part.pre_activations, known.numpy(), signs, bins))
+    return RankDistribution({name: _ranks(several, there, outputs[0]) for name, several in found.items()})
 
 
 def order_ranks(
@@ -224,8 +231,9 @@ def order_ranks(
     """
     checked_labels(labels, len(pre_activations), len(signs))
     rows = np.ascontiguousarray(pre_activations.detach().cpu().T.numpy())
-    found = _distribution(rows, labels.cpu().numpy(), signs.detach().sign().to(torch.int8).cpu().numpy(), bins)
-    return _ranks([found])
+    there, known = labels.cpu().unique(return_inverse=True)
+    own = signs.detach().cpu()[there].sign().to(torch.int8).numpy()
+    return _ranks([_distribution(rows, known.numpy(), own, bins)], there, len(signs))
 
 
 def _distribution(h: Array, labels: Array, signs: Array, bins: int) -> tuple[Array, Array]:
@@ -248,37 +256,46 @@ def _distribution(h: Array, labels: Array, signs: Array, bins: int) -> tuple[Arr
             mean = sums.reshape(count, classes).T / sizes[:, None]
         sign = signs[:, rows]
         gradient = np.where(sign == 0, np.nan, 12 * (mean - 0.5) * sign)
-        return gradient, _counts(cell, u, sign, bins)
+        own = np.take_along_axis(np.ascontiguousarray(sign.T), small[order].astype(np.int64), 1)
+        return gradient, _counts(small[order], u, own, bins, classes)
 
     found = by_rows(some, h.shape)
     return np.concatenate([gradient for gradient, _ in found], axis=1), np.sum([counts for _, counts in found], axis=0)
 
 
-def _counts(cell: Array, u: Array, sign: Array, bins: int) -> Array:
-    """Twice the number of values of u in each bin, a value on a border half in each; turned where the sign is -1."""
-    classes, rows = sign.shape
+def _counts(label: Array, u: Array, sign: Array, bins: int, classes: int) -> Array:
+    """Twice the number of values of u in each bin, a value on a border half in each; turned where the sign is -1.
+
+    Args:
+        label: The class of each value, as its sign.
+        u: The values.
+        sign: Of the way from the value's neuron to its class; values with 0 are not counted.
+        bins: Number of bins.
+        classes: Number of classes.
+    """
     # Worked: two samples have u = 1/4 and 3/4; of 4 bins that is 1 and 3, the borders of the bins 0 | 1 and 2 | 3. Half
     # in each keeps the density of turned signs the mirror image. Counts are doubled so that halves are whole numbers.
-    place = np.round(u * bins, 9)  # what lies on a border lies there exactly
+    place = np.broadcast_to(np.round(u * bins, 9), label.shape)  # what lies on a border lies there exactly
     lower, upper = np.ceil(place).astype(np.int64) - 1, np.floor(place).astype(np.int64)
-    counts = 2 * _table(cell, lower, bins, rows * classes)
-    if (lower != upper).any():
-        counts = counts // 2 + _table(cell, upper, bins, rows * classes)
-    counts = counts.reshape(rows, classes, bins)
-    straight = np.einsum("ikb,ki->kb", counts, sign > 0)
-    return straight + np.einsum("ikb,ki->kb", counts[..., ::-1], sign < 0)
+    counts = np.zeros(classes * bins, np.int64)
+    for end in (lower, upper):
+        # Each value is counted once, in its own class: the work does not grow with the number of classes.
+        turned = np.where(sign < 0, bins - 1 - end, end) + bins * label.astype(np.int64)
+        counts += np.bincount(turned[sign != 0], minlength=classes * bins)
+    return counts.reshape(classes, bins)
 
 
-def _table(cell: Array, place: Array, bins: int, cells: int) -> Array:
-    return np.bincount((cell * bins + place).reshape(-1), minlength=cells * bins)
-
-
-def _ranks(several: list[tuple[Array, Array]]) -> Ranks:
+def _ranks(several: list[tuple[Array, Array]], there: Tensor, classes: int) -> Ranks:
+    """Of all classes, NaN of those that have no samples."""
     gradient = np.concatenate([part for part, _ in several], axis=1)
     counts = np.sum([part for _, part in several], axis=0)
     with np.errstate(invalid="ignore"):
         density = counts * counts.shape[1] / counts.sum(1, keepdims=True)
-    return Ranks(torch.from_numpy(gradient), torch.from_numpy(density))
+    own = (torch.from_numpy(gradient), torch.from_numpy(density))
+    whole = [torch.full((classes, part.shape[1]), torch.nan, dtype=part.dtype) for part in own]
+    for every, part in zip(whole, own, strict=True):
+        every[there] = part
+    return Ranks(*whole)
 
 
 def _outputs(graph: NeuralGraph) -> set[str]:

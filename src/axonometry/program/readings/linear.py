@@ -6,6 +6,7 @@ the product of the weights on the path. Lin et al. 2025 (arXiv 2501.02436) call 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     from axonometry.program.operators import CapturedGraph
 
 
-def linear_maps(graph: CapturedGraph, output: str | None = None) -> dict[str, Tensor]:
+def linear_maps(
+    graph: CapturedGraph, output: str | None = None, *, neurons: Iterable[int] | None = None
+) -> dict[str, Tensor]:
     r"""The linear map from every group to an output group, by as many transposed passes as there are outputs.
 
     Args:
         graph: The network at one snapshot.
         output: Name of the output group; may be left out where there is one.
+        neurons: Numbers of the outputs that are asked for, such as the classes that have samples; None for all.
 
     Returns:
         By group, in the order of computation: a tensor of shape (n_outputs, \*shape of the group); zero where no path
@@ -47,8 +51,9 @@ def linear_maps(graph: CapturedGraph, output: str | None = None) -> dict[str, Te
         received = run_program(graph.program, leaves, graph.weights, graph.links, mode="linear")
         # An input group that is asked for receives nothing.
         whole = leaves[output] + received[output].reshape(shapes[output]) if output in received else leaves[output]
+        ends = whole.reshape(-1)
         rows = [
-            torch.autograd.grad(one, list(leaves.values()), retain_graph=True, materialize_grads=True)
-            for one in whole.reshape(-1)
+            torch.autograd.grad(ends[place], list(leaves.values()), retain_graph=True, materialize_grads=True)
+            for place in (range(len(ends)) if neurons is None else neurons)
         ]
     return {name: torch.stack([row[place] for row in rows]) for place, name in enumerate(leaves)}
