@@ -51,7 +51,7 @@ CHANCE = """`before` is the straight line from one network to the other as they 
 the test loss on the line lies above the straight line between the ends (nats, {points} points; running statistics of
 batch norms are estimated anew at each point). Accuracies are of the test images, `merged` is the mean of the aligned
 weights with its statistics estimated anew. One pair each: a difference of a few hundredths says nothing."""
-SAMPLES, POINTS = 1000, 11
+SAMPLES, POINTS = 1000, 7
 
 
 def main() -> None:
