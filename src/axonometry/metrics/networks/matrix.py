@@ -142,13 +142,13 @@ def extra(package: str) -> Any:
         raise MissingExtraError.of(package, "communities") from None
 
 
-def in_order(graph: ChannelGraph) -> ChannelGraph:
+def by_strength(graph: ChannelGraph) -> ChannelGraph:
     """The same graph with the channels of each group in the order of their strengths, the strongest first.
 
     What a seed then makes of it does not depend on which channel stands where.
 
     >>> from axonometry.testing import graph_of
-    >>> in_order(graph_of([[1.0, -3.0]]).channels()).blocks["0", "input"]
+    >>> by_strength(graph_of([[1.0, -3.0]]).channels()).blocks["0", "input"]
     tensor([[3., 1.]])
     """
     received, sent = graph.abs().strengths()

@@ -17,7 +17,7 @@ from axonometry.errors import AxonometryError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.networks.communities import communities, modularity
 from axonometry.metrics.networks.cores import coreness
-from axonometry.metrics.networks.matrix import in_order, layer_labels, link_array, strongest
+from axonometry.metrics.networks.matrix import by_strength, layer_labels, link_array, strongest
 from axonometry.metrics.networks.motifs import motifs
 from axonometry.metrics.networks.shortest import efficiency
 from axonometry.metrics.rows import NETWORK, Row
@@ -78,7 +78,7 @@ def channel_network(graph: NeuralGraph | ChannelGraph) -> dict[str, float]:
     >>> round(found["layer_modularity"], 3), found["communities"] >= 1
     (-0.25, True)
     """
-    channels = in_order(graph.channels())
+    channels = by_strength(graph.channels())
     strong = strongest(channels, SHARE)
     weights, few = link_array(channels), link_array(strong)
     found, census = communities(strong, directed=False), motifs(strong)
