@@ -163,3 +163,31 @@ def test_how_many_are_drawn_may_follow_from_the_example() -> None:
     assert {group.name: group.shape for group in graph.groups}["out"][0] == 2  # one result for each id that is not 0
     sent = (graph.T @ graph.ones())["table"]
     torch.testing.assert_close(sent, network.out.weight.sum(0) * torch.tensor([1.0, 0.0, 1.0])[:, None])
+
+
+class Branching(nn.Module):
+    """Two sides of one decision, and inside the first another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.far = nn.Linear(3, 2), nn.Linear(3, 2), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        def inner(v: Tensor) -> Tensor:
+            return torch.cond(v.sum() > 9, lambda u: self.far(u), lambda u: self.left(u), (v,))  # noqa: PLW0108
+
+        return torch.cond(x.sum() > 0, inner, lambda v: self.right(v), (x,))  # noqa: PLW0108
+
+
+def test_samples_that_take_another_branch_than_the_example_are_refused() -> None:
+    network = Branching()
+    left, right, far = torch.ones(2, 3), -torch.ones(2, 3), 5 * torch.ones(2, 3)
+    for example, own, others in ((left, "left", (right, far)), (right, "right", (left, far)), (far, "far", (left,))):
+        graph = ax.capture(network, example[:1])
+        (batch,) = live_batches(graph, 0.9 * example)
+        torch.testing.assert_close(batch.pre_activations[own], getattr(network, own)(0.9 * example).detach())
+        for other in others:
+            with pytest.raises(SamplesError, match=r"branches of torch\.cond.*sample 2, which takes another one"):
+                list(live_batches(graph, torch.cat([example, other])))
+    with pytest.raises(SamplesError, match="stored weights, which have no module to ask"):
+        next(live_batches(graph.at(network.state_dict()), far))

@@ -17,6 +17,7 @@ The graph has the groups ``input`` and ``a``. ``b`` is no part of it, and the pr
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -29,13 +30,15 @@ COND = torch.ops.higher_order.cond
 def take_branches(exported: ExportedProgram) -> ExportedProgram:
     """Put the branch that the example inputs take in the place of every ``torch.cond``, in place."""
     graph, module = exported.graph, exported.graph_module
+    sides: list[bool] = []
     while any(node.target is COND for node in graph.nodes):
         module.meta["decided"] = True  # by the values of this example and these weights
         node = next(node for node in graph.nodes if node.target is COND)
         taken = _decide(exported, node)
-        branch = getattr(module, str(node.args[1 if taken else 2].target))
-        _inline(graph, node, branch)
+        sides.append(taken)
+        _inline(module, node, str(node.args[1 if taken else 2].target))
         graph.eliminate_dead_code()
+    module.meta["branches"] = tuple(sides)  # in the order in which the module decides
     return exported
 
 
@@ -61,7 +64,8 @@ def _decide(exported: ExportedProgram, decision: fx.Node) -> bool:
     return bool(value.item()) if isinstance(value, Tensor) else bool(value)
 
 
-def _inline(graph: fx.Graph, node: fx.Node, branch: fx.GraphModule) -> None:
+def _inline(module: fx.GraphModule, node: fx.Node, name: str) -> None:
+    graph, branch = node.graph, getattr(module, name)
     operands = iter(node.args[3])  # type: ignore[arg-type]
     copies: dict[fx.Node, Any] = {}
     with graph.inserting_before(node):
@@ -72,6 +76,10 @@ def _inline(graph: fx.Graph, node: fx.Node, branch: fx.GraphModule) -> None:
                 results = fx.map_arg(inner.args[0], copies.__getitem__)
             else:
                 copies[inner] = graph.node_copy(inner, copies.__getitem__)
+            if inner.op == "get_attr":  # the sides of a decision inside: there true_graph_0 is another one than here
+                target = f"{name}_{inner.target}".replace(".", "_")
+                setattr(module, target, attrgetter(str(inner.target))(branch))
+                copies[inner].target = target
     # cond = (linear,) and getitem = cond[0]: whatever reads getitem reads linear from here on
     for user in list(node.users):  # the branches' results are a tuple, taken apart by getitem
         user.replace_all_uses_with(results[user.args[1]])

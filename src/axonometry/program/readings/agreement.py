@@ -22,6 +22,8 @@ from torch.utils._pytree import tree_unflatten
 
 from axonometry.errors import SamplesError
 from axonometry.program.checks.samples import compare_two
+from axonometry.program.checks.trial import Branches, trial
+from axonometry.program.draws import AtTheirMeans, same_draws
 from axonometry.program.export import prepared
 from axonometry.program.readings.live_plan import LivePlan
 
@@ -78,6 +80,37 @@ def refuse_other_decisions(plan: LivePlan, inputs: tuple[Tensor, ...], start: in
                 f"sample {start + i}, whose integers decide otherwise than those of the example",
                 "Capture the network with such a sample as the example",
             )
+
+
+def refuse_other_branches(graph: CapturedGraph, plan: LivePlan, inputs: tuple[Tensor, ...], start: int) -> None:
+    """See that samples take the branches of the example, where the module has a ``torch.cond``: it is run on each.
+
+    Args:
+        graph: The graph that is read.
+        plan: What is read of it.
+        inputs: A batch, as for :func:`refuse_mixing`.
+        start: The number of its first sample.
+
+    Raises:
+        SamplesError: A sample takes another branch, or there is no module to ask: its program may be another one.
+    """
+    meta = plan.program.module.meta
+    branches, example, axes = meta.get("branches"), meta.get("example"), plan.axes(inputs)
+    if not branches or example is None:
+        return
+    rule = "a live reading takes the branches of torch.cond that the captured example takes"
+    if graph.module is None:
+        came = "stored weights, which have no module to ask about a sample's branch"
+        raise SamplesError(rule, came, "Load the weights into the module, and capture it")
+    size = next((len(x) for x, axis in zip(inputs, axes, strict=True) if axis is not None), 0)
+    with prepared(graph.module), same_draws():
+        for i in range(size):
+            taken = Branches()
+            sample = [x if axis is None else x[i] for x, axis in zip(inputs, axes, strict=True)]
+            trial(graph.module, _nested(example, sample), taken, (AtTheirMeans(),))
+            if tuple(taken.taken) != branches:
+                remedy = "Capture the network with such a sample as the example, and read each kind by its own graph"
+                raise SamplesError(rule, f"sample {start + i}, which takes another one", remedy)
 
 
 def _nested(example: tuple[tuple[tuple[bool, Any], ...], Any], tensors: list[Tensor]) -> Any:

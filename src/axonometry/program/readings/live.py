@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from axonometry.errors import NonfiniteError, SamplesError
 from axonometry.program.fx_utils import arguments_of
 from axonometry.program.ir import Shape, Statics
-from axonometry.program.readings.agreement import refuse_mixing, refuse_other_decisions
+from axonometry.program.readings.agreement import refuse_mixing, refuse_other_branches, refuse_other_decisions
 from axonometry.program.readings.live_plan import LivePlan, default_batch_size, live_plan_of
 from axonometry.program.readings.observation_points import WITHOUT_VIEWS, activation_nodes, pre_activation_nodes
 from axonometry.program.readings.parallel import MAX_THREADS, parallel_map
@@ -172,6 +172,7 @@ def _cut(reading: _Reading, samples: Samples, batch_size: int | None) -> Iterato
         if not start:
             refuse_mixing(reading.graph, reading.plan, inputs)
         refuse_other_decisions(reading.plan, inputs, start)
+        refuse_other_branches(reading.graph, reading.plan, inputs, start)
         yield start, inputs
         start += _size(reading.plan, inputs)
     if not start:
