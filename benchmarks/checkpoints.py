@@ -39,15 +39,18 @@ LLAMA = {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 12
          "num_key_value_heads": 8, "vocab_size": 32_000, "tie_word_embeddings": False}  # fmt: skip
 SUM = """
 import sys, numpy as np
+block = np.empty(2**17, np.uint16)
 for name in sys.argv[2:]:
-    raw = np.fromfile(name, np.uint8) if sys.argv[1] == "read" else np.memmap(name, np.uint8, "r")
-    raw = raw[len(raw) % 4 :]
-    for begin in range(0, len(raw), 2**18):
-        bits = raw[begin : begin + 2**18].view(np.uint16)
-        if sys.argv[1] == "bits":  # as whole numbers, which no weights are: as fast as memory is
-            bits.sum(dtype=np.uint64)
-        else:
-            (bits.astype(np.uint32) << 16).view(np.float32).sum(dtype=np.float64)
+    if sys.argv[1] == "bits":  # as whole numbers, which no weights are: as fast as memory is
+        raw = np.memmap(name, np.uint8, "r")
+        raw = raw[len(raw) % 2 :]  # a header may be of odd length
+        for begin in range(0, len(raw), 2**24):
+            raw[begin : begin + 2**24].view(np.uint16).sum(dtype=np.uint64)
+        continue
+    with open(name, "rb", buffering=0) as file:
+        file.seek(file.seek(0, 2) % 2)
+        while count := file.readinto(block) // 2:
+            (block[:count].astype(np.uint32) << 16).view(np.float32).sum(dtype=np.float64)
 """
 WATCHED = """
 import math, sys, numpy as np, torch, weightwatcher
