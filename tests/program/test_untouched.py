@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -256,3 +257,25 @@ def test_hooks_by_which_a_library_collects_results_are_part_of_the_network() -> 
     network = Backbone()
     graph = capture(network, torch.zeros(1, 3))
     assert [(synapse.name, synapse.n_links) for synapse in graph.synapses] == [("a", 12), ("o", 8)]
+
+
+class Experts(nn.Module):
+    """As transformers' mixtures of experts: a loop over those that were chosen, or one product with chosen matrices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(_experts_implementation="eager")
+        self.router, self.experts = nn.Linear(3, 2), nn.Parameter(torch.randn(2, 4, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        best = self.router(x).argmax(-1)
+        if self.config._experts_implementation == "batched_mm":
+            return (self.experts[best] @ x[..., None])[..., 0]
+        return torch.stack([self.experts[int(expert)] @ row for expert, row in zip(best, x, strict=True)])
+
+
+def test_experts_are_exported_as_one_product_and_the_configuration_is_put_back() -> None:
+    network = Experts()
+    graph = capture(network, torch.randn(1, 3))
+    assert network.config._experts_implementation == "eager"
+    torch.testing.assert_close((graph @ graph.ones())["experts"][:, 0], network.experts.detach().mean(0).sum(1))
