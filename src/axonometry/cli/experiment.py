@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.options import Data, Json, Report, output
+from axonometry.cli.options import Dask, Data, Json, Report, executor_at, output
 from axonometry.papers import PAPERS
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def experiment(
     as_json: Json = False,
     seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds; that of the scale by default.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; for training one per core by default.")] = None,
+    dask: Dask = None,
     data: Data = None,
     kept: Annotated[
         Path | None,
@@ -67,9 +68,8 @@ def experiment(
             results = load_results(kept, found)
             command = str(results.kept["command"])
         else:
-            results = run(
-                found, scale, folder=where, only=only or (), seeds=seeds, data=data, workers=workers, progress=move
-            )
+            with executor_at(dask, workers) as who:
+                results = run(found, scale, folder=where, only=only or (), seeds=seeds, data=data, progress=move, **who)
         if table is not None:
             write_markdown(results, table, command=f"{command} --table {table}")
         if report is not None:

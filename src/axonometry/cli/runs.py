@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.options import Data, Json, Network, RunPaths
+from axonometry.cli.options import Dask, Data, Json, Network, RunPaths, executor_at
 from axonometry.errors import AxonometryError, ConfigurationError, RunError
 from axonometry.files import read_json
 
@@ -43,6 +43,7 @@ def train_runs(
         list[str] | None, typer.Option(help="Measure to record; repeatable. Those of paper 1 by default.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes; one per core by default.")] = None,
+    dask: Dask = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -67,9 +68,10 @@ def train_runs(
         from axonometry.trajectory.recorder import MEASURES
 
         configurations = configurations_in(config) if config else grid({"seed": range(seed, seed + count)}, **given)
-        trained = train_population(
-            configurations, folder, workers=workers, data=data, measures=measure or MEASURES, progress=move
-        )
+        with executor_at(dask, workers) as who:
+            trained = train_population(
+                configurations, folder, data=data, measures=measure or MEASURES, progress=move, **who
+            )
     _show_runs([_summary(run.folder, folder) for run in trained.runs.values()], folder, as_json=as_json)
 
 

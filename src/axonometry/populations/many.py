@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -87,8 +88,9 @@ def train_population(  # noqa: PLR0913 - what, where to, by whom, and what of it
         run_locally(alone, work, tracker.ended, workers=n_cores())
     elif executor is None:
         run_locally(missing, work, tracker.ended, workers=workers or n_cores())
-    else:
-        _run_elsewhere(missing, work, executor, tracker)
+    else:  # other processes may stand in other folders
+        where = Path(data).absolute() if isinstance(data, str | Path) else data
+        _run_elsewhere(missing, replace(work, folder=folder.absolute(), data=where), executor, tracker)
     tracker.require_success(folder)
     return Population(folder, {name: load(folder / name) for name in named})
 
