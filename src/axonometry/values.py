@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from axonometry.errors import ValuesError
+from axonometry.showing import shown
 from axonometry.statistics import Moments, moments
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ class NodeValues(Mapping[str, Tensor]):
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}: {tuple(tensor.shape)}" for name, tensor in self.items())
         return f"NodeValues({inside})"
+
+    def _repr_html_(self) -> str:
+        return str(shown("values_html", self))
+
+    def plot(self) -> Any:
+        """How the values of each group are distributed, as a Plotly figure."""
+        return shown("values_plot", self)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> NodeValues:
         """The same groups with ``function`` applied to each tensor."""

@@ -62,6 +62,18 @@ def test_a_scale_is_ordered_by_lightness_for_every_reader(scale: palette.Scale, 
     assert min(np.linalg.norm(a - b) for a, b in itertools.pairwise(labs)) > 0.035
 
 
+@pytest.mark.parametrize("reader", SEEN_BY)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_signs_are_told_apart_by_every_reader_and_zero_stands_back(theme: str, reader: str) -> None:
+    seen = [colour if theme == "light" else palette.DARK[colour] for colour in palette.diverging(7)]
+    labs = [oklab(np.clip(SEEN_BY[reader] @ linear(colour), 0, 1)) for colour in seen]
+    assert min(np.linalg.norm(labs[i] - labs[6 - i]) for i in range(3)) > 0.05
+    assert min(np.linalg.norm(a - b) for a, b in itertools.pairwise(labs)) > 0.035
+    contrasts = [contrast(colour, SURFACE[theme]) for colour in seen]
+    assert contrasts[:4] == sorted(contrasts[:4], reverse=True)
+    assert contrasts[3:] == sorted(contrasts[3:])
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("scale", ["accuracy", "depth"])
 def test_lines_stand_out_from_the_surface_and_higher_accuracy_stands_out_more(scale: palette.Scale, theme: str) -> None:
@@ -80,7 +92,7 @@ def test_text_is_readable_on_every_background(text: str, background: str, theme:
 
 def test_every_light_colour_has_exactly_one_dark_counterpart() -> None:
     light = [pair[0] for pair in palette.TOKENS.values()] + [
-        stop for stops in palette.SCALES.values() for stop in stops
+        stop for stops in (*palette.SCALES.values(), palette.DIVERGING) for stop in stops
     ]
     assert len(light) == len(set(light)) == len(palette.DARK)
     assert all(re.fullmatch("#[0-9a-f]{6}", colour) for pair in palette.DARK.items() for colour in pair)

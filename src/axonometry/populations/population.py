@@ -23,6 +23,7 @@ from axonometry.populations.recorded import last_scalars, recorded_choices
 from axonometry.populations.training import N_SAMPLES, dataset_of, network_of
 from axonometry.program import NeuralGraph, capture
 from axonometry.progress import Progress, silent
+from axonometry.showing import shown
 from axonometry.trajectory import Trajectory, load, remeasure
 from axonometry.trajectory.choices import known_measures
 from axonometry.trajectory.folders import runs_in
@@ -64,6 +65,9 @@ class Population:
             ConfigurationError: A run has no configuration of ours.
         """
         return {name: _configuration(run) for name, run in self.runs.items()}
+
+    def _repr_html_(self) -> str:
+        return str(shown("population_html", self))
 
     @cached_property
     def ours(self) -> bool:

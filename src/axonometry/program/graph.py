@@ -25,10 +25,12 @@ from axonometry.program.transposed import Transposed
 from axonometry.program.untouched import unwrapped
 from axonometry.program.weights.module_weights import ModuleWeights, WeightSource
 from axonometry.program.weights.snapshots import snapshot_of
+from axonometry.showing import shown
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
     import networkx
+    import pandas as pd
     import scipy.sparse
 
 
@@ -120,6 +122,22 @@ class NeuralGraph:
 
     def __repr__(self) -> str:
         return f"NeuralGraph({len(self.groups)} groups, {self.n_neurons:,} neurons, {self.n_links:,} links)"
+
+    def _repr_html_(self) -> str:
+        return str(shown("graph_html", self))
+
+    def draw(self, colour: str | Mapping[str, Tensor] = "node_strength", **choices: Any) -> Any:
+        """The axonometric picture, a Plotly figure with an ``svg()``; see :func:`axonometry.report.draw`."""
+        return shown("draw", self, colour, **choices)
+
+    def summary(self, *, draws: int = 0) -> pd.DataFrame:
+        """A row a group: kind, shape, parameters, links, mean strength, fluctuation.
+
+        Args:
+            draws: Networks with the same weights, shuffled within layers, that the fluctuation is held against: 20 or
+                more give a z-score that means something.
+        """
+        return shown("graph_summary", self, draws=draws)
 
     # values ----------------------------------------------------------------------------------------------------------
 

@@ -59,11 +59,22 @@ def _spread(anchors: tuple[str, ...]) -> tuple[str, ...]:
 SCALES: dict[Scale, tuple[str, ...]] = {name: _spread(light) for name, (light, _) in _ANCHORS.items()}
 """The light stops of each scale, from low to high."""
 
-DARK: dict[str, str] = dict(TOKENS.values()) | {
-    light: dark
-    for name, (_, darks) in _ANCHORS.items()
-    for light, dark in zip(SCALES[name], _spread(darks), strict=True)
-}
+_SIGNED = (
+    ("#17468f", "#4f82c8", "#a3c1e8", "#edeff3", "#f2bf9d", "#d9773a", "#9a400c"),
+    ("#a5caff", "#5f97e3", "#315a94", "#2c313c", "#8f4c22", "#dd8443", "#ffc594"),
+)
+DIVERGING: tuple[str, ...] = _spread(_SIGNED[0])
+"""The light stops of the scale of signed values: blue below zero, orange above it, next to nothing at it."""
+
+DARK: dict[str, str] = (
+    dict(TOKENS.values())
+    | {
+        light: dark
+        for name, (_, darks) in _ANCHORS.items()
+        for light, dark in zip(SCALES[name], _spread(darks), strict=True)
+    }
+    | dict(zip(DIVERGING, _spread(_SIGNED[1]), strict=True))
+)
 """The dark counterpart of every light colour that a figure may use."""
 
 
@@ -83,6 +94,15 @@ def steps(scale: Scale, count: int) -> list[str]:
     ['#ef9d32', '#27117a']
     """
     return [shade(scale, i / (count - 1) if count > 1 else 1.0) for i in range(count)]
+
+
+def diverging(count: int) -> tuple[str, ...]:
+    """``count`` colours of the scale of signed values, an odd number, so that zero is the one in the middle.
+
+    >>> diverging(3)
+    ('#17468f', '#edeff3', '#9a400c')
+    """
+    return tuple(DIVERGING[round(i * _STOPS / (count - 1))] for i in range(count))
 
 
 def faint(colour: str, alpha: float) -> str:

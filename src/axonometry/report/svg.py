@@ -25,7 +25,7 @@ def element(name: str, *inside: str, **attributes: object) -> Markup:
         name: The element's name, one of ours.
         inside: What it holds: other elements, or text, which is escaped. Characters that XML cannot hold are written as
             their escapes.
-        attributes: By name, with ``_`` for the dash; escaped too, and left out where None.
+        attributes: By name, with ``_`` for the dash and ``class_`` for ``class``; escaped too, and left out where None.
 
     >>> element("circle", r=2)
     Markup('<circle r="2"/>')
@@ -33,7 +33,7 @@ def element(name: str, *inside: str, **attributes: object) -> Markup:
     from markupsafe import Markup
 
     words = Markup("").join(
-        Markup(' {}="{}"').format(key.replace("_", "-"), _text(str(value)))
+        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _text(str(value)))
         for key, value in attributes.items()
         if value is not None
     )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.program import Coverage, Group, NeuralGraph, Synapse, Wire, capture
 from axonometry.program.untouched import unwrapped
+from axonometry.showing import shown
 from axonometry.trajectory import store
 from axonometry.trajectory.choices import given_graph
 from axonometry.trajectory.lock import is_locked
@@ -94,6 +95,21 @@ class Trajectory:
     def __repr__(self) -> str:
         reach = f"{len(self.steps)} steps, {self.steps[0]} to {self.steps[-1]}" if self.steps else "no step"
         return f"Trajectory({self.folder}, {reach}, {self.state})"
+
+    def _repr_html_(self) -> str:
+        return str(shown("run_html", self))
+
+    def plot(self, metric: str = "layer_fluctuation", statistic: str | None = None) -> Any:
+        """A measure or scalar over the steps, a line a group, as a Plotly figure.
+
+        Args:
+            metric: A measure or a scalar that was recorded.
+            statistic: Such as ``"mean"``; by default the value, or the mean over a group.
+
+        Raises:
+            ConfigurationError: It was not recorded.
+        """
+        return shown("run_plot", self, metric, statistic)
 
     @property
     def configuration(self) -> dict[str, Any] | None:
