@@ -10,11 +10,11 @@ from torch import Tensor
 
 from axonometry.errors import ConfigurationError, ValuesError, closest
 from axonometry.metrics.catalogue import CATALOGUE
-from axonometry.report.axonometric.figure import NetworkFigure
 from axonometry.report.axonometric.scene import scene_of
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
+    from axonometry.report.axonometric.figure import NetworkFigure
 
 Colour = str | Mapping[str, Tensor]
 
@@ -53,6 +53,8 @@ def draw(
     >>> "<script" in picture.svg(), picture.svg().count("<title>")
     (False, 4)
     """
+    from axonometry.report.axonometric.figure import NetworkFigure
+
     if arrangement not in ("over", "beside"):
         raise ConfigurationError("arrangement is 'over' or 'beside'", repr(arrangement), "Choose one of them")
     if n_links is not None and n_links < 0:
