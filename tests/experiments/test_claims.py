@@ -55,6 +55,30 @@ def test_a_page_is_corrected_as_a_whole() -> None:
     assert pages["a"][1].power == "holds alone, p = 0.046; among the claims of the page p = 0.091"
 
 
+def test_correction_leaves_what_the_clear_numbers_say() -> None:
+    """Of several numbers one is bare; beside so many claims it falls, and the others do not fall with it."""
+    others = tuple(Claim.above("open", OPEN) for _ in range(5))
+    made = (
+        Claim.above("both", [CLEAR, BARE]),
+        Claim.below("neither", [CLEAR, BARE]),
+        Claim.all_of("each", [Claim.above("", CLEAR), Claim.above("", BARE)], numbers=""),
+        Claim.all_of("this and that", [Claim.above("", CLEAR), Claim.above("", BARE)], numbers="", one_refutes=True),
+        Claim.above("one", BARE),
+    )
+    assert [claim.verdict for claim in made] == ["holds", "contradicted", "holds", "holds", "holds"]
+    judged = corrected({"a": (*made, *others)})["a"][: len(made)]
+    assert [claim.verdict for claim in judged] == ["in part", "contradicted", "in part", "undecided", "undecided"]
+    left_open = 2 * p_value(CLEAR) * (len(made) + len(others))
+    assert judged[0].adjusted == pytest.approx(left_open)
+    assert judged[0].power.startswith("holds alone, p = 0.046;")
+    assert judged[1].power == ""
+
+
+def test_simes_of_several_alike() -> None:
+    """Three of four alike are no weaker evidence than one of four."""
+    assert Claim.above("some", [BARE, BARE, BARE, OPEN]).p == pytest.approx(4 / 3 * p_value(BARE))
+
+
 def test_chance_alone_seldom_decides_anything_on_a_page() -> None:
     """Twenty claims without an effect: without correction, 64 of 100 pages would decide one of them."""
     draw, decided = np.random.default_rng(2), 0

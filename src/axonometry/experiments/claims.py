@@ -27,7 +27,7 @@ RULE = (
 )
 
 Judged = tuple[Verdict, float]
-"""A verdict of one number, and its p."""
+"""A verdict, and its p."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Claim:
         evidence: The estimates that decide it.
         numbers: The evidence in words; the estimates as text where empty.
         p: Of the verdict: the least level at which it is one; NaN where no number decides.
+        p_some: Of a claim that all of several numbers decide: the same where some are enough, for *in part* or
+            *contradicted*; NaN else.
         adjusted: The same, adjusted for the other claims of the page; NaN before.
         power: What an undecided claim's networks would have seen, in words.
         versions: In which versions of the paper it stands.
@@ -54,6 +56,7 @@ class Claim:
     evidence: tuple[Estimate, ...] = ()
     numbers: str = ""
     p: float = math.nan
+    p_some: float = math.nan
     adjusted: float = math.nan
     power: str = ""
     versions: str = ""
@@ -157,10 +160,12 @@ class Claim:
         ['in part', 'undecided']
         """
         every = list(parts)
-        verdict, p = _together([(part.verdict, part.p) for part in every], one_statement=one_refutes)
+        judged = [(part.verdict, part.p) for part in every]
+        verdict, p = _together(judged, one_statement=one_refutes)
+        p_some = math.nan if one_refutes and verdict == "holds" else _p_some(verdict, judged)
         power = "; ".join(filter(None, (part.power for part in every))) if verdict == "undecided" else ""
         evidence = tuple(one for part in every for one in part.evidence)
-        return cls(words, verdict, evidence, numbers, p, power=power)
+        return cls(words, verdict, evidence, numbers, p, p_some, power=power)
 
     def stated(self, versions: str, *, still: bool | None = None, settled_by: str = "") -> Claim:
         """The claim with what is known of its place in the paper.
@@ -199,23 +204,33 @@ def joint(verdicts: Iterable[Verdict]) -> Verdict:
 def corrected(sections: Mapping[str, Sequence[Claim]]) -> dict[str, tuple[Claim, ...]]:
     """The claims of a page by section, each judged by its p adjusted for all others (Holm 1979).
 
-    Claims that no number decides have no p and are not counted.
+    Claims that no number decides have no p and are not counted. Where all numbers of a claim decide, but one of them
+    not surely enough beside so many other claims, the others are judged without it: the claim holds *in part*, or stays
+    contradicted. Their p is multiplied by the number of claims that Holm's method leaves open: of two numbers with p =
+    .001 and .04, beside two undecided claims, it asks 3 * .04 <= .05 of both, which fails, and 3 * .002 of one.
 
     >>> one = Claim.above("", Estimate(0.5, 0.01, 0.99, 9))  # p = 0.046
     >>> [claim.verdict for claim in corrected({"a": (one,), "b": (one,)})["b"]]
     ['undecided']
     """
     places = [(name, claim) for name, claims in sections.items() for claim in claims]
+    adjusted = holm([claim.p for _, claim in places])
+    still_open = sum(p > ALPHA for p in adjusted)
     found: dict[str, list[Claim]] = {name: [] for name in sections}
-    for (name, claim), adjusted in zip(places, holm([claim.p for _, claim in places]), strict=True):
-        found[name].append(_adjusted(claim, adjusted))
+    for (name, claim), p in zip(places, adjusted, strict=True):
+        found[name].append(_adjusted(claim, p, still_open))
     return {name: tuple(claims) for name, claims in found.items()}
 
 
-def _adjusted(claim: Claim, p: float) -> Claim:
+def _adjusted(claim: Claim, p: float, still_open: int) -> Claim:
     if claim.verdict == "undecided" or not p > ALPHA:
         return replace(claim, adjusted=p)
     power = f"{claim.verdict} alone, p = {claim.p:.2g}; among the claims of the page p = {p:.2g}"
+    less = min(1.0, still_open * claim.p_some)
+    if less <= ALPHA:
+        verdict: Verdict = "in part" if claim.verdict == "holds" else claim.verdict
+        power = "" if claim.verdict == verdict else f"{power}: not for all of the numbers"
+        return replace(claim, adjusted=less, verdict=verdict, power=power)
     return replace(claim, adjusted=p, verdict="undecided", power=power)
 
 
@@ -230,34 +245,45 @@ def _sided(holds: bool, refuted: bool, one: Estimate, bounds: tuple[float, float
 
 
 def _together(judged: Sequence[Judged], *, one_statement: bool = False) -> Judged:
-    """Of several numbers. p is the greatest where all decide, and else the least, times how many there are.
+    """Of several numbers. p is the greatest where all decide, and else Simes' of those that do.
 
-    Of three with p = .01, .02 and .2, of which the first two hold: in part, p = 3 * .01.
+    Of three with p = .01, .02 and .2, of which the first two hold: in part, p = min(3 * .01, 3 / 2 * .02) = .03.
     """
     several = [verdict for verdict, _ in judged]
     if judged and all(verdict == "holds" for verdict in several):
         return "holds", max(p for _, p in judged)
     held = any(verdict in {"holds", "in part"} for verdict in several)
     if "contradicted" in several and (one_statement or not held):
-        return "contradicted", _least(judged, ("contradicted",))
+        return "contradicted", _of_some(judged, ("contradicted",))
     if held and not one_statement:
-        return "in part", _least(judged, ("holds", "in part"))
+        return "in part", _of_some(judged, ("holds", "in part"))
     return "undecided", min((p for _, p in judged if not math.isnan(p)), default=math.nan)
 
 
-def _least(judged: Sequence[Judged], verdicts: tuple[Verdict, ...]) -> float:
+def _of_some(judged: Sequence[Judged], verdicts: tuple[Verdict, ...]) -> float:
     deciding = [p for verdict, p in judged if verdict in verdicts]
-    return max(deciding) if len(deciding) == len(judged) else min(1.0, len(judged) * min(deciding))
+    return max(deciding) if len(deciding) == len(judged) else _simes(judged, verdicts)
+
+
+def _p_some(verdict: Verdict, judged: Sequence[Judged]) -> float:
+    same = [each for each, _ in judged if each == verdict]
+    return _simes(judged, (verdict,)) if len(same) == len(judged) > 1 and verdict != "undecided" else math.nan
+
+
+def _simes(judged: Sequence[Judged], verdicts: tuple[Verdict, ...]) -> float:
+    """The p of: at least one of the numbers decides so (Simes 1986); those that do not count as p = 1."""
+    deciding = sorted(p for verdict, p in judged if verdict in verdicts)
+    return min(1.0, *(len(judged) * p / place for place, p in enumerate(deciding, 1)))
 
 
 def _joined(
     judged: Sequence[Judged], found: tuple[Estimate, ...], numbers: str, seen: Callable[[Estimate], str]
-) -> tuple[Verdict, tuple[Estimate, ...], str, float, float, str]:
+) -> tuple[Verdict, tuple[Estimate, ...], str, float, float, float, str]:
     """The fields of a claim after its words."""
     verdict, p = _together(judged)
     some = [seen(one) for one, (alone, _) in zip(found, judged, strict=True) if alone == "undecided"]
     power = "; ".join(dict.fromkeys(filter(None, some))) if verdict == "undecided" else ""
-    return verdict, found, numbers, p, math.nan, power
+    return verdict, found, numbers, p, _p_some(verdict, judged), math.nan, power
 
 
 def _would_see(one: Estimate, bound: float, *, below: bool = False) -> str:

@@ -94,9 +94,8 @@ def _section_of(found: Mapping[str, Any]) -> Section:
         for one in found["tables"]
     )
     claims = tuple(map(_claim_of, found["claims"]))
-    return Section(
-        found["title"], found["setup"], claims, tables, tuple(_figure(one, tables) for one in found["charts"])
-    )
+    figures = tuple(_figure(one, tables) for one in found["charts"])
+    return Section(found["title"], found["setup"], claims, tables, figures, found.get("population", ""))
 
 
 def _figure(found: Mapping[str, Any], tables: Sequence[Table]) -> LineChart | IntervalChart:
@@ -108,8 +107,8 @@ def _figure(found: Mapping[str, Any], tables: Sequence[Table]) -> LineChart | In
 
 
 def _claim_of(found: Mapping[str, Any]) -> Claim:
-    known = {one.name: found[one.name] for one in fields(Claim)}
-    numbers = {name: math.nan if known[name] is None else known[name] for name in ("p", "adjusted")}
+    known = {one.name: found[one.name] for one in fields(Claim) if one.name in found}
+    numbers = {name: math.nan if found.get(name) is None else found[name] for name in ("p", "p_some", "adjusted")}
     return Claim(**{**known, **numbers, "evidence": tuple(map(_cell, found["evidence"]))})
 
 

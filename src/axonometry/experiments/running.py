@@ -122,9 +122,8 @@ def run(  # noqa: PLR0913 - what, how large, where, by whom, and who is told
     training = {"data": data, "executor": executor, "workers": None if executor else workers}
     populations = _trained(experiment, trials, Path(folder), context, training)
     found = Measurements(tuple(trials), populations, _measured(experiment, trials, populations, context), context)
-    sections = {
-        name: make(replace(found.for_section(name), context=context.saying(name))) for name, make in makers.items()
-    }
+    needed = {name: replace(found.for_section(name), context=context.saying(name)) for name in makers}
+    sections = {name: replace(make(needed[name]), population=_said_of(needed[name])) for name, make in makers.items()}
     claims = corrected({name: section.claims for name, section in sections.items()})
     sections = {name: replace(section, claims=claims[name]) for name, section in sections.items()}
     conditions = _conditions(trials, populations, context)
@@ -188,6 +187,13 @@ def _measured(
         saying = context.saying(f"measuring {context.title(condition or name)}")
         frames[name, condition] = context.cached(measure, networks, also=also, unkeyed=(saying,))
     return frames
+
+
+def _said_of(found: Measurements) -> str:
+    """How many networks a section was read from, and what they learned: "90 networks of mnist"; empty where none."""
+    networks = {(trial.population, trial.configuration.identity): trial.configuration for trial in found.trials}
+    datasets = sorted({configuration.dataset for configuration in networks.values()})
+    return f"{len(networks):,} networks of {' and '.join(datasets)}" if networks else ""
 
 
 def _conditions(trials: Sequence[Trial], populations: Mapping[str, Population], context: Context) -> pd.DataFrame:
