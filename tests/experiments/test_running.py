@@ -288,6 +288,8 @@ def test_json_holds_every_number(results: Results) -> None:
     claim = found["sections"][0]["claims"][0]
     assert claim["evidence"][0]["value"] == results.claims[0].evidence[0].value
     assert found["conditions"][0]["networks"] == 2
+    assert set(found["read_from"]) == {"first", "second"}
+    assert all(words.endswith(" networks of digits") for words in found["read_from"].values())
     assert set(found["sections"][0]) == {"name", "title", "setup", "claims", "tables", "charts"}
 
 

@@ -139,7 +139,7 @@ def adjusted_p(claim: Claim) -> str:
 
 def _section(name: str, section: Section, figures: str) -> Iterator[str]:
     yield f"## {section.title}"
-    yield " ".join(filter(None, (section.setup, f"Read from {section.population}." if section.population else "")))
+    yield section.setup
     if section.claims:
         rows = [
             (claim.words, f"**{claim.verdict}**", adjusted_p(claim), " ".join(said(claim))) for claim in section.claims

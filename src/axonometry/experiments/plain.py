@@ -43,6 +43,7 @@ def plain(results: Results, *, command: str = "") -> dict[str, Any]:
         "machine": machine(results),
         **{name: getattr(results, name) for name in SAID},
         "conditions": results.conditions.astype(object).to_dict("records"),
+        "read_from": dict(results.read_from),
         "sections": [_section(name, one) for name, one in results.sections.items()],
     }
 
@@ -79,6 +80,7 @@ def load_results(path: str | Path, experiment: Experiment) -> Results:
         context = Context(experiment.scales[found["scale"]], 0, Path())
         conditions, trained, seconds = pd.DataFrame(found["conditions"]), found["trained"], found["seconds"]
         kept = {name: found[name] for name in ("networks", "machine", "command")}
+        kept["read_from"] = found.get("read_from", {})
     except (OSError, ValueError, KeyError, TypeError) as error:
         rule = f"{path} holds the results of {experiment.name}, as --json prints them"
         raise DataError(rule, str(error) or type(error).__name__, "Run the experiment with --json") from None
@@ -95,7 +97,7 @@ def _section_of(found: Mapping[str, Any]) -> Section:
     )
     claims = tuple(map(_claim_of, found["claims"]))
     figures = tuple(_figure(one, tables) for one in found["charts"])
-    return Section(found["title"], found["setup"], claims, tables, figures, found.get("population", ""))
+    return Section(found["title"], found["setup"], claims, tables, figures)
 
 
 def _figure(found: Mapping[str, Any], tables: Sequence[Table]) -> LineChart | IntervalChart:

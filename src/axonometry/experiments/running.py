@@ -56,6 +56,12 @@ class Results:
             {(trial.population, trial.configuration.identity) for trial in self.measurements.trials}
         )
 
+    @property
+    def read_from(self) -> Mapping[str, str]:
+        """By section, how many networks it was read from and what these learned: "90 networks of mnist"."""
+        found = self.measurements
+        return self.kept.get("read_from") or {name: _said_of(found.for_section(name).trials) for name in self.sections}
+
     def section(self, name: str) -> Section:
         """One of the sections.
 
@@ -122,8 +128,9 @@ def run(  # noqa: PLR0913 - what, how large, where, by whom, and who is told
     training = {"data": data, "executor": executor, "workers": None if executor else workers}
     populations = _trained(experiment, trials, Path(folder), context, training)
     found = Measurements(tuple(trials), populations, _measured(experiment, trials, populations, context), context)
-    needed = {name: replace(found.for_section(name), context=context.saying(name)) for name in makers}
-    sections = {name: replace(make(needed[name]), population=_said_of(needed[name])) for name, make in makers.items()}
+    sections = {
+        name: make(replace(found.for_section(name), context=context.saying(name))) for name, make in makers.items()
+    }
     claims = corrected({name: section.claims for name, section in sections.items()})
     sections = {name: replace(section, claims=claims[name]) for name, section in sections.items()}
     conditions = _conditions(trials, populations, context)
@@ -148,6 +155,12 @@ def chosen(there: Mapping[str, T], name: str, kind: str) -> T:
         remedy = closest(name, there, f"Choose from: {', '.join(there)}")
         raise ConfigurationError(f"no such {kind}: {name}", "", remedy)
     return there[name]
+
+
+def _said_of(trials: Iterable[Trial]) -> str:
+    networks = {(trial.population, trial.configuration.identity): trial.configuration for trial in trials}
+    datasets = sorted({configuration.dataset for configuration in networks.values()})
+    return f"{len(networks):,} networks of {' and '.join(datasets)}" if networks else "no networks"
 
 
 def _grouped(trials: Iterable[Trial], *attributes: str) -> dict[Any, list[Trial]]:
@@ -187,13 +200,6 @@ def _measured(
         saying = context.saying(f"measuring {context.title(condition or name)}")
         frames[name, condition] = context.cached(measure, networks, also=also, unkeyed=(saying,))
     return frames
-
-
-def _said_of(found: Measurements) -> str:
-    """How many networks a section was read from, and what they learned: "90 networks of mnist"; empty where none."""
-    networks = {(trial.population, trial.configuration.identity): trial.configuration for trial in found.trials}
-    datasets = sorted({configuration.dataset for configuration in networks.values()})
-    return f"{len(networks):,} networks of {' and '.join(datasets)}" if networks else ""
 
 
 def _conditions(trials: Sequence[Trial], populations: Mapping[str, Population], context: Context) -> pd.DataFrame:

@@ -63,7 +63,6 @@ class Section:
         claims: With their verdicts.
         tables: A cell is a text, a number or an :class:`Estimate`.
         figures: Charts, and what is drawn for the HTML page alone.
-        population: What it was read from: how many networks, of which data sets. Written when it is run.
     """
 
     title: str
@@ -71,4 +70,3 @@ class Section:
     claims: tuple[Claim, ...] = ()
     tables: tuple[Table, ...] = ()
     figures: tuple[LineChart | IntervalChart | Drawn, ...] = ()
-    population: str = ""

@@ -19,7 +19,9 @@ WANTED = (600, 60_000)
 BySize = Mapping[int, pd.DataFrame]
 
 
-@section("version 5", still=True, settled_by="2,048 neurons and seven sizes at scale full, --seeds 34 for ten seeds: 3 hours of a core")
+@section(
+    "version 5", still=True, settled_by="2,048 neurons and seven sizes, ten seeds (full, --seeds 34): 3 hours of a core"
+)
 def lmap(table: pd.DataFrame) -> Section:
     """What the networks say of the paper's claims."""
     kinds, one = groups(table, "activation"), table.iloc[0]
