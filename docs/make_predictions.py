@@ -3,26 +3,47 @@
     axonometry paper cikm2022 --scale medium --folder FOLDER     # trains them, or some of them
     python docs/make_predictions.py FOLDER
 
-writes docs/results/cikm2022-learning.md; populations that are not there are left out and named.
+writes docs/results/cikm2022-learning.md and the data that it is made of. What is computed is kept in FOLDER/tables.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-from collections.abc import Iterable, Sequence
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pandas as pd
-import torch
 
-from axonometry.experiments.markdown import markdown_table
-from axonometry.populations import load_population
+from axonometry.cli.terminal import json_value
+from axonometry.experiments import (
+    Claim,
+    Experiment,
+    Measurements,
+    Scale,
+    Section,
+    cross_table,
+    estimate_of_row,
+    plain,
+    write_markdown,
+)
+from axonometry.experiments.cache import cached
+from axonometry.experiments.claims import corrected
+from axonometry.experiments.experiment import Context
+from axonometry.experiments.running import QUANTILES, Results
+from axonometry.files import write_text
+from axonometry.integrations.pruning import Design, compare_settings, pruner_summary
+from axonometry.populations import Population, load_population
 from axonometry.predict import EvaluationPlan, RunTable, evaluate, read_runs, transfer
+from axonometry.report.page import Table
+from axonometry.statistics import Estimate
 
 PAGE = Path(__file__).parent / "results/cikm2022-learning.md"
+DATA = PAGE.parent / "data/cikm2022-learning.json"
+COMMAND = "python docs/make_predictions.py FOLDER"
 POPULATIONS = {
     "lenet": "LeNet, Fashion-MNIST 14 x 14 (`changes` were chosen here)",
     "mlp": "MLP 64-32, Fashion-MNIST 14 x 14",
@@ -33,127 +54,316 @@ POPULATIONS = {
 }
 UNSEEN = (("lenet", "mlp", "resnet-8"), ("signal-mlp", "signal-convolutional", "signal-recurrent"))
 """Architectures on the same data: each is predicted from the others."""
-CHANCE, LEARNED = 0.1, 0.2
-"""Accuracy of a guess among ten classes, and from which on a network has learned something."""
-FEATURES, EPOCHS = ("changes", "curve", "changes+curve"), (1, 3)
-BESIDE = "hyperparameters+curve"
+CHANCE, LEARNED, PAPERS_ACCURACY = 0.1, 0.2, 0.93
+"""Accuracy of a guess among ten classes; from which on a network has learned something; the paper's share right."""
+CURVE, CHANGES, BOTH, BESIDE = "curve", "changes", "changes+curve", "hyperparameters+curve"
+KNOWN, FEW = 5, (30, 60)
+"""Epochs that are read; numbers of runs to learn from."""
+PLAN = {"folds": 5, "repeats": 10}
+DESIGN = Design(features=BOTH, epochs=KNOWN, trials=20, splits=3, studies=6, trees=20)
+PAPER, OURS = "2111.05410", "no paper: what stands beside the graph"
+MORE = "the paper's grids on all images, 2,000 runs an architecture, at scale full: for GPUs"
+HOW = """\
+- Hyper-parameters are drawn at random; final accuracies are those after ten epochs. A run is one sample.
+- `changes` are 63 numbers: how far the layers have come since the start, by relative depth; they were chosen on the
+  first population alone. `curve` is validation accuracy and loss and training loss so far.
+- R², AUC (above or below the median) and Kendall's τ: 5 folds, 10 repeats, each fitted anew; intervals are corrected
+  for the runs that folds share (Nadeau and Bengio 2003). Of unseen architectures: bootstrap of configurations.
+- An earlier page judged the paper's own grid on CIFAR-10 by networks of which most never learned; its verdicts are
+  withdrawn ([why](cikm2022.md)).
+"""
+
+
+@dataclass(frozen=True)
+class Known:
+    """The populations that are there, and where tables are kept."""
+
+    folder: Path
+    populations: Mapping[str, Population]
+    tables: Mapping[str, RunTable]
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Features, final accuracy and group of a population's runs."""
+        return _joined(self.tables[name])
+
+    def scores(self, name: str, sets: tuple[str, ...], epochs: int, runs: int | None = None) -> pd.DataFrame:
+        """Scores and differences to the first set, and the coverage of the intervals, of some runs."""
+        frame = self.frame(name)
+        if runs is not None:
+            frame = frame.iloc[np.sort(np.random.default_rng(0).permutation(len(frame))[:runs])]
+        return cached(self.folder, score_table, frame, sets, epochs)
+
+
+def _joined(table: RunTable) -> pd.DataFrame:
+    return table.features.assign(final=table.final_accuracy, group=table.groups.astype(str))
+
+
+def score_table(frame: pd.DataFrame, sets: tuple[str, ...], epochs: int) -> pd.DataFrame:
+    """What :func:`axonometry.predict.evaluate` found, in one table with a column ``kind``."""
+    table = RunTable(frame.drop(columns=["final", "group"]), frame["final"], frame["group"])
+    plan = EvaluationPlan(**PLAN, reference=sets[0])
+    found = evaluate(table, sets, [epochs], plan=plan)
+    parts = {"score": found.scores, "gain": found.differences, "coverage": found.coverage}
+    return pd.concat([part.assign(kind=kind) for kind, part in parts.items()], ignore_index=True)
+
+
+def learned_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """How well degree and curve tell what has learned, in one cut into folds."""
+    table = RunTable(frame.drop(columns=["final", "group"]), frame["final"], frame["group"])
+    plan = EvaluationPlan(folds=5, reference=CURVE, threshold=LEARNED)
+    return evaluate(table, (CURVE, "degree"), [KNOWN], plan=plan).scores.assign(kind="score")
+
+
+def transfer_table(known: pd.DataFrame, other: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """How well one population is predicted from others."""
+    from_, to = (RunTable(one.drop(columns=["final", "group"]), one["final"], one["group"]) for one in (known, other))
+    return transfer(from_, to, (CHANGES, CURVE, BOTH), (1, 3), plan=EvaluationPlan(threshold=threshold)).scores
 
 
 def main() -> None:
-    """Evaluate, and write the page."""
+    """Evaluate, and write the page and its data."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="the folder of populations")
-    folder = parser.parse_args().folder
-    known = [name for name in POPULATIONS if (folder / name).is_dir()]
-    tables = {name: _table(folder / name) for name in known}
-    PAGE.write_text("\n".join(_page(tables, [name for name in POPULATIONS if name not in known])), encoding="utf-8")
+    folder, start = parser.parse_args().folder, time.monotonic()
+    populations = {name: load_population(folder / name) for name in POPULATIONS if (folder / name).is_dir()}
+    tables = {name: _table(one, folder / "tables") for name, one in populations.items()}
+    known = Known(folder / "tables", populations, tables)
+    made = {
+        make.__name__.strip("_").replace("_", "-"): make(known)
+        for make in (_after_one_epoch, _beside_choices, _intervals, _unseen, _weighted_degree, _by_runs, _pruning)
+    }
+    results = _results(known, made, time.monotonic() - start)
+    write_markdown(results, PAGE, command=COMMAND)
+    write_text(DATA, json.dumps(json_value(plain(results, command=COMMAND)), ensure_ascii=False) + "\n")
 
 
-def _table(folder: Path) -> RunTable:
-    runs = list(load_population(folder).runs.values())
-    return read_runs(runs, epochs=max(EPOCHS), features=f"changes+{BESIDE}", per_group=False)
+def _table(population: Population, folder: Path) -> RunTable:
+    frame = cached(folder, feature_frame, population)
+    return RunTable(frame.drop(columns=["final", "group"]), frame["final"], frame["group"])
 
 
-def _page(tables: dict[str, RunTable], missing: Sequence[str]) -> Iterable[str]:
-    plan = EvaluationPlan(folds=5, repeats=10)
-    against_curve, against_choices = (
-        {name: evaluate(table, chosen, [1], plan=_with(plan, chosen[0])) for name, table in tables.items()}
-        for chosen in (("curve", "changes+curve"), (BESIDE, "changes+curve"))
+def feature_frame(population: Population) -> pd.DataFrame:
+    """The features of all runs, with the final accuracy and what is never split."""
+    table = read_runs(
+        list(population.runs.values()), epochs=KNOWN, features=f"degree+{CHANGES}+{BESIDE}", per_group=False
     )
-    networks = sum(len(table.groups) for table in tables.values())
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, torch {torch.__version__}"
-    yield "# Prediction where most networks learn\n"
-    absent = f" Not there: {', '.join(missing)}." if missing else ""
-    yield (
-        f"Written by `python docs/make_predictions.py FOLDER`; do not edit. {len(tables)} populations of `axonometry "
-        f"paper cikm2022 --scale medium` (`papers/cikm2022/learning.py`), {networks} networks, hyper-parameters drawn "
-        f"at random, on {machine}.{absent}\n"
+    return _joined(table)
+
+
+def _results(known: Known, made: Mapping[str, Section], seconds: float) -> Results:
+    claims = corrected({name: section.claims for name, section in made.items()})
+    sections = {
+        name: Section(one.title, one.setup, claims[name], one.tables, one.figures) for name, one in made.items()
+    }
+    scale = Scale(lambda seeds: (), about="Populations of `axonometry paper cikm2022 --scale medium`.")
+    about = "The final accuracy of networks, predicted after an epoch or a few, beside what is simpler."
+    experiment = Experiment(
+        "cikm2022-learning", "Prediction where most networks learn", {"medium": scale}, ("link_weights",),
+        (_after_one_epoch,), about=about, how=HOW,
+    )  # fmt: skip
+    networks = sum(map(len, known.populations.values()))
+    words = f"{networks} networks of {len(known.populations)} populations"
+    kept = {"networks": networks, "read_from": dict.fromkeys(sections, words)}
+    measurements = Measurements((), known.populations, {}, Context(scale, 0, known.folder))
+    return Results(experiment, "medium", sections, _conditions(known), measurements, 0, seconds, kept)
+
+
+def _conditions(known: Known) -> pd.DataFrame:
+    rows = []
+    for name, table in known.tables.items():
+        first = next(iter(known.populations[name].runs.values()))
+        size = sum(tensor.numel() for tensor in first.snapshots[first.steps[0]].values())
+        about = {"condition": name, "title": POPULATIONS[name], "networks": len(table.groups), "parameters": size}
+        spread = dict(zip(QUANTILES, table.final_accuracy.quantile(list(QUANTILES.values())), strict=True))
+        rows.append(about | {"seeds": len(table.groups), "performance": "accuracy"} | spread)
+    return pd.DataFrame(rows)
+
+
+def _estimate(found: pd.DataFrame, n: int, kind: str, features: str, score: str = "r2") -> Estimate:
+    rows = found[(found["kind"] == kind) & (found["features"] == features) & (found["score"] == score)]
+    return estimate_of_row(rows[["value", "low", "high"]].iloc[0].to_dict(), n, "runs")
+
+
+def _gains(known: Known, reference: str, runs: int | None = None) -> dict[str, Estimate]:
+    """By population, R² of the curve with changes less that of something else after one epoch."""
+    return {
+        name: _estimate(known.scores(name, (reference, BOTH), 1, runs), runs or len(table.groups), "gain", BOTH)
+        for name, table in known.tables.items()
+    }
+
+
+def _verdict(gains: Mapping[str, Estimate]) -> str:
+    better, worse = (sum(test) for test in ([g.low > 0 for g in gains.values()], [g.high < 0 for g in gains.values()]))
+    open_ = len(gains) - better - worse
+    return f"surely better in {better} of {len(gains)} populations, surely worse in {worse}, undecided in {open_}"
+
+
+def _one_by_one(words: str, gains: Mapping[str, Estimate]) -> tuple[Claim, ...]:
+    return tuple(
+        Claim.above(f"{words}: {POPULATIONS[name]}", gain, numbers=f"R² more by {gain.text()}, n = {gain.n}").stated(
+            OURS, settled_by=MORE
+        )
+        for name, gain in gains.items()
     )
-    yield "## After one epoch\n"
-    yield (
-        "R², AUC (above or below the median) and Kendall's τ; 5 folds, 10 repeats, each fitted anew, intervals "
-        "corrected for the runs that folds share (Nadeau and Bengio 2003). In short: beside the curve alone, the curve "
-        f"with `changes` is {_verdict(against_curve)}.\n"
+
+
+def _after_one_epoch(known: Known) -> Section:
+    gains, cells = _gains(known, CURVE), {}
+    for name, table in known.tables.items():
+        found = known.scores(name, (CURVE, BOTH), 1)
+        cells[POPULATIONS[name], f"reach {LEARNED:.0%}"] = f"{(table.final_accuracy >= LEARNED).mean():.0%}"
+        for score, shown in {"r2": "R²", "auc": "AUC", "tau": "τ"}.items():
+            for who, words in {CURVE: "curve", BOTH: "curve and changes"}.items():
+                cells[POPULATIONS[name], f"{shown}: {words}"] = _estimate(found, len(table.groups), "score", who, score)
+        cells[POPULATIONS[name], "R² more than the curve"] = gains[name]
+    setup = f"In short: beside the curve alone, the curve with `changes` is {_verdict(gains)}."
+    claims = _one_by_one("After one epoch the curve with `changes` predicts more than the curve", gains)
+    table = cross_table("After one epoch", "population", cells)
+    return Section("Do changes of the weights say more than the curve after one epoch?", setup, claims, (table,))
+
+
+def _beside_choices(known: Known) -> Section:
+    gains, cells = _gains(known, BESIDE), {}
+    for name, gain in gains.items():
+        found, n = known.scores(name, (BESIDE, BOTH), 1), gain.n
+        cells[POPULATIONS[name], "hyper-parameters and curve"] = _estimate(found, n, "score", BESIDE)
+        cells[POPULATIONS[name], "curve and changes"] = _estimate(found, n, "score", BOTH)
+        cells[POPULATIONS[name], "difference"] = gain
+    setup = f"In short: beside the curve with hyper-parameters, the curve with `changes` is {_verdict(gains)}."
+    words = "After one epoch the curve with `changes` predicts more than the curve with hyper-parameters"
+    table = cross_table("R² after one epoch", "population", cells)
+    return Section("Do they say more than hyper-parameters?", setup, _one_by_one(words, gains), (table,))
+
+
+def _by_runs(known: Known) -> Section:
+    by = {runs: _gains(known, CURVE, runs) for runs in FEW} | {None: _gains(known, CURVE)}
+    cells = {
+        (POPULATIONS[name], f"{runs} runs" if runs else "all runs"): gain
+        for runs, gains in by.items()
+        for name, gain in gains.items()
+    }
+    worse = sum(gain.high < 0 for gains in by.values() for gain in gains.values())
+    setup = (
+        "Some runs of each population, drawn with one seed, R² after one epoch of the curve with `changes` less the "
+        f"curve's. Surely worse in {worse} of {len(cells)} cases."
     )
-    heads = ("population", "n", f"of which reach {LEARNED:.0%}", "final accuracy: least, quartiles, most")
-    scores = [f"{score}: {who}" for score in ("R²", "AUC", "τ") for who in ("curve", "curve and changes")]
-    yield markdown_table((*heads, *scores, "R² more than the curve"), map(_row, tables.items(), against_curve.values()))
-    yield "\n## Beside hyper-parameters with the curve\n"
-    yield (
-        "R², same folds and learners. In short: beside the curve with hyper-parameters, the curve with `changes` is "
-        f"{_verdict(against_choices)}.\n"
-    )
-    rows = [
-        (name, _of(found.scores, BESIDE, "r2"), _of(found.scores, "changes+curve", "r2"), _gain(found))
-        for name, found in against_choices.items()
-    ]
-    yield markdown_table(("population", "hyper-parameters and curve", "curve and changes", "difference"), rows)
-    yield "\n## Do 90 % intervals hold?\n"
-    yield "Share of final accuracies inside, by predicted third, with exact intervals, and the mean width.\n"
-    rows = [(name, *_thirds(found.coverage)) for name, found in against_curve.items()]
-    yield markdown_table(("population", "low third", "middle third", "high third"), rows)
-    yield "\n## Unseen architectures\n"
-    yield (
+    table = cross_table("R² more than the curve, by the number of runs", "population", cells)
+    return Section("From how many runs on?", setup, (), (table,))
+
+
+def _weighted_degree(known: Known) -> Section:
+    claims, cells = [], {}
+    for name, table in known.tables.items():
+        found, n = cached(known.folder, learned_table, known.frame(name)), len(table.groups)
+        good = float((table.final_accuracy >= LEARNED).mean())
+        degree, curve = (_estimate(found, n, "score", who, "accuracy") for who in ("degree", CURVE))
+        title = POPULATIONS[name].split(" (")[0]
+        numbers = (
+            f"{degree.text()}, n = {n}; always saying the larger class {max(good, 1 - good):.2f}; curve {curve.text()}"
+        )
+        words = (
+            f"The weighted degree of {KNOWN} epochs puts more than {PAPERS_ACCURACY:.0%} of the runs on the right "
+            f"side of *learned* ({LEARNED:.0%}): {title}"
+        )
+        claims.append(
+            Claim.above(words, degree, PAPERS_ACCURACY, numbers=numbers).stated(PAPER, still=True, settled_by=MORE)
+        )
+        cells |= {
+            (title, "degree"): degree,
+            (title, "curve"): curve,
+            (title, "larger class"): f"{max(good, 1 - good):.2f}",
+        }
+    setup = "The paper's classifier, on its claim of LeNet; the classes, the learners and the folds are ours."
+    table = cross_table(f"Share right, {KNOWN} epochs known", "population", cells)
+    return Section("Does the weighted degree tell what will have learned?", setup, tuple(claims), (table,))
+
+
+def _intervals(known: Known) -> Section:
+    rows = []
+    for name in known.tables:
+        found = known.scores(name, (CURVE, BOTH), 1)
+        part = found[(found["kind"] == "coverage") & (found["features"] == BOTH)]
+        cells = (
+            f"{r['covered']:.2f} [{r['low']:.2f}, {r['high']:.2f}], width {r['width']:.2f}" for _, r in part.iterrows()
+        )
+        rows.append((POPULATIONS[name], *cells))
+    setup = "Share of final accuracies inside, by predicted third, with exact intervals, and the mean width."
+    heads = ("population", "low third", "middle third", "high third")
+    return Section("Do 90 % intervals hold?", setup, (), (Table(heads, tuple(rows), "Coverage after one epoch"),))
+
+
+def _unseen(known: Known) -> Section:
+    rows, alone, both = [], {}, {}
+    for unseen, others in _pairs(known.tables):
+        to, n = known.tables[unseen], len(known.tables[unseen].groups)
+        frames, own = [known.frame(name) for name in others], known.frame(unseen)
+        threshold = (CHANCE + float(to.final_accuracy.max())) / 2
+        found = cached(known.folder, transfer_table, pd.concat(frames, join="inner"), own, threshold)
+        found = found[found["score"] == "auc"]
+        for epochs, part in found.groupby("epochs"):
+            aucs = {row["features"]: estimate_of_row(row, n, "runs") for row in part.to_dict("records")}
+            rows.append((unseen, ", ".join(others), str(epochs), *(aucs[which] for which in (CHANGES, CURVE, BOTH))))
+            alone[f"{unseen} after {epochs}"], both[f"{unseen} after {epochs}"] = aucs[CHANGES], aucs[BOTH]
+    setup = (
         "AUC for half of the way from a guess to the best network of the population; learned from the other "
-        "architectures on the same data; bootstrap of configurations.\n"
+        "architectures on the same data."
     )
-    yield markdown_table(("predicted", "learned from", "epochs known", *FEATURES), _transfers(tables))
-    yield ""
+    words = "Changes of the weights alone tell which networks of an unseen architecture come out well"
+    claims = (
+        Claim.above(words, list(alone.values()), 0.5, numbers=_listed(alone)).stated(
+            PAPER, still=True, settled_by=MORE
+        ),
+        Claim.above("With the curve, their AUC is above 0.9", list(both.values()), 0.9, numbers=_listed(both)).stated(
+            OURS, settled_by=MORE
+        ),
+    )
+    heads = ("predicted", "learned from", "epochs known", CHANGES, CURVE, BOTH)
+    return Section("Unseen architectures", setup, claims, (Table(heads, tuple(rows), "AUC"),))
 
 
-def _with(plan: EvaluationPlan, reference: str) -> EvaluationPlan:
-    return EvaluationPlan(folds=plan.folds, repeats=plan.repeats, reference=reference)
+def _listed(found: Mapping[str, Estimate]) -> str:
+    return "AUC " + "; ".join(f"{name} {one.text()}" for name, one in found.items())
 
 
-def _verdict(found: dict[str, Any]) -> str:
-    gains = [_difference(one) for one in found.values()]
-    better, worse = sum(row["low"] > 0 for row in gains), sum(row["high"] < 0 for row in gains)
-    undecided = len(gains) - better - worse
-    return f"surely better in {better} of {len(gains)} populations, surely worse in {worse}, undecided in {undecided}"
-
-
-def _row(named: tuple[str, RunTable], found: Any) -> tuple[Any, ...]:
-    name, table = named
-    accuracy = table.final_accuracy
-    quartiles = " ".join(f"{accuracy.quantile(at):.3f}" for at in (0, 0.25, 0.5, 0.75, 1))
-    scores = [_of(found.scores, who, score) for score in ("r2", "auc", "tau") for who in ("curve", "changes+curve")]
-    return POPULATIONS[name], len(accuracy), f"{(accuracy >= LEARNED).mean():.0%}", quartiles, *scores, _gain(found)
-
-
-def _of(frame: pd.DataFrame, features: str, score: str) -> str:
-    row = frame[(frame["features"] == features) & (frame["score"] == score)].iloc[0]
-    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-
-
-def _difference(found: Any) -> Any:
-    rows = found.differences
-    return rows[(rows["features"] == "changes+curve") & (rows["score"] == "r2")].iloc[0]
-
-
-def _gain(found: Any) -> str:
-    return _of(found.differences, "changes+curve", "r2")
-
-
-def _thirds(coverage: pd.DataFrame) -> Iterable[str]:
-    for row in coverage[coverage["features"] == "changes+curve"].to_dict("records"):
-        yield f"{row['covered']:.2f} [{row['low']:.2f}, {row['high']:.2f}], width {row['width']:.2f}"
-
-
-def _transfers(tables: dict[str, RunTable]) -> Iterable[tuple[Any, ...]]:
+def _pairs(tables: Mapping[str, RunTable]) -> Iterator[tuple[str, Sequence[str]]]:
     for alike in UNSEEN:
         for unseen in (name for name in alike if name in tables):
-            others = [name for name in alike if name in tables and name != unseen]
-            known = RunTable(
-                pd.concat([tables[name].features for name in others], join="inner"),
-                pd.concat([tables[name].final_accuracy for name in others]),
-                pd.concat([tables[name].groups for name in others]),
-            )
-            best = float(tables[unseen].final_accuracy.max())
-            plan = EvaluationPlan(threshold=(CHANCE + best) / 2)
-            found = transfer(known, tables[unseen], FEATURES, EPOCHS, plan=plan).scores
-            for epochs in EPOCHS:
-                part = found[found["epochs"] == epochs]
-                yield unseen, ", ".join(others), epochs, *(_of(part, name, "auc") for name in FEATURES)
+            yield unseen, [name for name in alike if name in tables and name != unseen]
+
+
+def _pruning(known: Known) -> Section:
+    found = []
+    for name in known.tables:
+        studies = cached(known.folder, study_table, known.populations[name], known.frame(name), DESIGN)
+        found.append(studies.assign(split=name + "." + studies["split"].astype(str)))
+    rows = pruner_summary(pd.concat(found, ignore_index=True)).to_dict("records")
+    heads = {
+        "good_stopped": "good runs stopped",
+        "saved": "epochs saved",
+        "kept": "best found",
+        "lost": "accuracy lost",
+    }
+    cells = {
+        (row["pruner"], heads[row["quantity"]]): estimate_of_row(row, row["studies"], "studies")
+        for row in sorted(rows, key=lambda row: list(heads).index(row["quantity"]) if row["quantity"] in heads else 9)
+        if row["quantity"] in heads
+    }
+    setup = (
+        f"{DESIGN.splits * DESIGN.studies} Optuna studies of {DESIGN.trials} trials a population, replayed over the "
+        "recorded runs, the same for every setting; predictors were fitted to the other half of the runs. A run is "
+        "good where its final accuracy is in the upper quarter of its study. *Predicted*: stopped where the upper end "
+        f"of the interval (`{BOTH}`) lies below the best so far, as `StopBelow` does by a threshold; *curve families*: "
+        "the same of the mean of four fitted curves plus a margin; ASHA is Optuna's successive halving. Intervals: "
+        "bootstrap of splits, then studies."
+    )
+    table = cross_table("What stopping early costs, by setting", "setting", cells)
+    return Section("How many good runs does a pruner stop?", setup, (), (table,))
+
+
+def study_table(population: Population, frame: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """The studies of a population, replayed at each setting."""
+    table = RunTable(frame.drop(columns=["final", "group"]), frame["final"], frame["group"])
+    return compare_settings(population, design, table=table)
 
 
 if __name__ == "__main__":

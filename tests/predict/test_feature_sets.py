@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import pytest
 
+from axonometry.cli.predict import fit_predictor
 from axonometry.errors import PredictionError
-from axonometry.predict.feature_sets import FEATURE_SETS, FeatureName, columns_for, families_of, parts_of
+from axonometry.predict import AccuracyPredictor
+from axonometry.predict.feature_sets import (
+    DEFAULT_FEATURES,
+    FEATURE_SETS,
+    FeatureName,
+    columns_for,
+    families_of,
+    parts_of,
+)
 
 COLUMNS = (
     "epochs",
@@ -151,3 +162,10 @@ def test_everything_is_read_for_none() -> None:
         "train_loss",
         "configuration",
     }
+
+
+def test_the_same_default_everywhere() -> None:
+    """The command line names it itself, since it must not import scikit-learn to print its help."""
+    default = signature(fit_predictor).parameters["features"].default
+    assert default == DEFAULT_FEATURES == signature(AccuracyPredictor).parameters["features"].default
+    assert parts_of(default) == ["changes", "curve"]

@@ -30,7 +30,7 @@ def fit_predictor(
     runs: RunPaths,
     *,
     out: Annotated[Path, typer.Option(callback=output, help="Output file of the predictor.")],
-    features: Annotated[str, typer.Option(help="Feature set, or several joined by +.")] = "graph+curve",
+    features: Annotated[str, typer.Option(help="Feature set, or several joined by +.")] = "changes+curve",
     epochs: Epochs = 5,
     as_json: Json = False,
 ) -> None:

@@ -136,12 +136,14 @@ class Replay:
         best: The greatest final accuracy of a trial that was not pruned; NaN where all were.
         epochs_to_best: Epochs trained when that trial finished.
         pruned: Trials that were pruned.
+        stopped: Their run folders.
     """
 
     epochs: int
     best: float
     epochs_to_best: int
     pruned: int
+    stopped: tuple[str, ...] = ()
 
 
 def replay(curves: Mapping[str, Sequence[float]], pruner: BasePruner, *, name: str = "replay") -> Replay:
@@ -158,15 +160,16 @@ def replay(curves: Mapping[str, Sequence[float]], pruner: BasePruner, *, name: s
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(direction="maximize", pruner=pruner, study_name=name)
-        spent, pruned, best, at_best = 0, 0, float("nan"), 0
+        spent, stopped, best, at_best = 0, list[str](), float("nan"), 0
         for folder, curve in curves.items():
             epochs, finished = _trial(study, folder, curve)
-            spent, pruned = spent + epochs, pruned + (not finished)
+            spent += epochs
+            stopped += [] if finished else [folder]
             if finished and not curve[-1] <= best:
                 best, at_best = curve[-1], spent
     finally:
         optuna.logging.set_verbosity(before)
-    return Replay(spent, best, at_best, pruned)
+    return Replay(spent, best, at_best, len(stopped), tuple(stopped))
 
 
 def _trial(study: Study, folder: str, curve: Sequence[float]) -> tuple[int, bool]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from optuna.pruners import BasePruner, MedianPruner, SuccessiveHalvingPruner
 
 from axonometry.errors import PredictionError
-from axonometry.integrations.optuna import pruners, replay
+from axonometry.integrations.optuna import AccuracyPruner, pruners, replay
 from axonometry.populations import Population
 from axonometry.predict import AccuracyPredictor, RunTable, read_runs
 from axonometry.predict.features import KNOWN
+from axonometry.predict.parametric import extrapolate
 from axonometry.predict.selection import finished_runs
 from axonometry.progress import Progress
 from axonometry.trajectory import Trajectory
@@ -21,6 +23,13 @@ from axonometry.trajectory.summary import snapshot_steps
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+LEVELS, HALVINGS, MARGINS = (0.5, 0.8, 0.9, 0.95), (2, 4), (0.0, 0.05, 0.1)
+"""Settings that are compared: of the interval, of successive halving, of the curve families' end."""
+QUANTITIES = ("saved", "kept", "lost", "saved_at_equal_best", "good_stopped")
+GOOD = 0.25
+"""Share of a study's trials, the best ones, that are called good [our choice]."""
 
 
 @dataclass(frozen=True)
@@ -75,26 +84,103 @@ def compare_pruners(
     """
     import pandas as pd
 
-    design = design or Design()
+    design, rows = design or Design(), []
+    for half, named in _replays(runs, design, table, progress):
+        histories = _histories(half, design, design.level, _fitted(half, design))
+        for name, trials in named:
+            rows += [
+                dict(zip(("split", "study"), map(int, name.split(".")), strict=True)) | row
+                for row in _study(trials, pruners(histories, _longest(trials), level=design.level), name)
+            ]
+    return pd.DataFrame(rows).drop(columns="good_stopped")
+
+
+def compare_settings(
+    runs: Population | Iterable[Trajectory],
+    design: Design | None = None,
+    *,
+    table: RunTable | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """As :func:`compare_pruners`, with each pruner at several settings, over the same studies.
+
+    The settings are :data:`LEVELS` of the predicted interval, the median after 0 and 3 epochs, Optuna's
+    asynchronous successive halving (ASHA) by :data:`HALVINGS`, and the end that four families of fitted curves predict
+    (:func:`axonometry.predict.parametric.extrapolate`) plus each of :data:`MARGINS`.
+
+    Args:
+        runs: As there.
+        design: As there; its level is not used.
+        table: As there.
+        progress: As there.
+
+    Returns:
+        As there, and ``good_stopped``: of the trials whose final accuracy is in the upper quarter of their study, the
+        share that was stopped. ``pruner`` names pruner and setting.
+
+    Raises:
+        PredictionError: As there.
+    """
+    import pandas as pd
+
+    design, rows = design or Design(), []
+    for half, named in _replays(runs, design, table, progress):
+        predictor = _fitted(half, design)
+        predicted = {f"predicted, {level:.0%}": _histories(half, design, level, predictor) for level in LEVELS}
+        for name, trials in named:
+            compared = {setting: AccuracyPruner(history) for setting, history in predicted.items()}
+            compared |= _by_reported_values() | _by_curves(trials)
+            rows += [
+                dict(zip(("split", "study"), map(int, name.split(".")), strict=True)) | row
+                for row in _study(trials, compared, name)
+            ]
+    return pd.DataFrame(rows)
+
+
+def _by_reported_values() -> dict[str, BasePruner]:
+    medians = {f"median, from epoch {n + 1} on": MedianPruner(n_warmup_steps=n) for n in (0, 3)}
+    return medians | {f"ASHA, 1 of {n}": SuccessiveHalvingPruner(reduction_factor=n) for n in HALVINGS}
+
+
+def _by_curves(trials: Mapping[str, Sequence[float]]) -> dict[str, BasePruner]:
+    """Pruners by where the curve families end after 2, 3... epochs; nothing is known after one."""
+    import pandas as pd
+
+    ends = {
+        name: pd.Series(
+            [extrapolate(dict(enumerate(curve[:epoch], 1)), len(curve))["ensemble"] for epoch in range(1, len(curve))]
+        )
+        for name, curve in trials.items()
+    }
+    return {
+        f"curve families, margin {margin:g}": AccuracyPruner(
+            _Recorded({name: pd.DataFrame({"high": end + margin}) for name, end in ends.items()})
+        )
+        for margin in MARGINS
+    }
+
+
+def _replays(
+    runs: Population | Iterable[Trajectory], design: Design, table: RunTable | None, progress: Progress | None
+) -> Iterator[tuple[_Half, Iterator[tuple[str, dict[str, tuple[float, ...]]]]]]:
+    """The halves, and the studies of each: their names and their trials' curves."""
     opened = list(runs.runs.values() if isinstance(runs, Population) else runs)
     if table is None and all(run.complete for run in opened):
         opened = finished_runs(opened)
     curves = {str(run.folder): _curve(run) for run in opened}
     table = table or read_runs(opened, epochs=design.epochs, features=design.features)
     table = replace(table, features=table.features.set_axis(list(curves)))
-    rows = []
-    for split, (train, test) in enumerate(_halves(table.groups.to_numpy(), design)):
-        histories = _histories(table, train, test, design)
+
+    def studies(split: int, test: np.ndarray) -> Iterator[tuple[str, dict[str, tuple[float, ...]]]]:
         for study in range(design.studies):
             if progress is not None:
                 progress(split * design.studies + study, design.splits * design.studies, f"split {split + 1}")
             rng = np.random.default_rng((design.seed, split, 1 + study))  # numpy takes (0, 0) for (0,)
             names = [list(curves)[row] for row in rng.permutation(test)[: design.trials]]
-            trials = {name: curves[name] for name in names}
-            rows += [
-                {"split": split, "study": study, **row} for row in _study(trials, histories, design, f"{split}.{study}")
-            ]
-    return pd.DataFrame(rows)
+            yield f"{split}.{study}", {name: curves[name] for name in names}
+
+    for split, (train, test) in enumerate(_halves(table.groups.to_numpy(), design)):
+        yield _Half(table, train, test), studies(split, test)
 
 
 def pruner_summary(
@@ -112,7 +198,7 @@ def pruner_summary(
     Returns:
         A row a pruner and quantity: value, low, high, studies. Quantities: ``saved``, the share of epochs that was
         not trained; ``kept``, the share of studies that found the best; ``lost``, accuracy below the best of all;
-        ``saved_at_equal_best``, the share saved in the studies that found the best.
+        ``saved_at_equal_best``, the share saved in the studies that found the best; ``good_stopped`` where it is known.
     """
     import pandas as pd
 
@@ -124,7 +210,7 @@ def pruner_summary(
     frame["saved_at_equal_best"] = frame["saved"].where(frame["kept"] == 1)
     rows = []
     for pruner, part in frame.groupby("pruner", sort=False):
-        for quantity in ("saved", "kept", "lost", "saved_at_equal_best"):
+        for quantity in QUANTITIES if "good_stopped" in frame else QUANTITIES[:-1]:
             values = [study[quantity].dropna().to_numpy() for _, study in part.groupby("split")]
             values = [some for some in values if len(some)]
             value, low, high = _interval(values, level, resamples, np.random.default_rng(seed))
@@ -142,16 +228,29 @@ class _Recorded:
         return self.by_run[str(run)]
 
 
+@dataclass(frozen=True)
+class _Half:
+    """Runs, the rows that the predictor learns from and those of the studies."""
+
+    table: RunTable
+    train: np.ndarray
+    test: np.ndarray
+
+
+def _longest(trials: Mapping[str, Sequence[float]]) -> int:
+    return max(map(len, trials.values()))
+
+
 def _study(
-    trials: dict[str, tuple[float, ...]], histories: _Recorded, design: Design, name: str
+    trials: Mapping[str, tuple[float, ...]], compared: Mapping[str, BasePruner], name: str
 ) -> Iterator[dict[str, object]]:
-    longest = max(map(len, trials.values()))
-    about = {
-        "best_of_all": max(curve[-1] for curve in trials.values()),
-        "epochs_of_all": sum(map(len, trials.values())),
-    }
-    for pruner, instance in pruners(histories, longest, level=design.level).items():
-        yield {"pruner": pruner, **asdict(replay(trials, instance, name=name)), **about}
+    ends = {trial: curve[-1] for trial, curve in trials.items()}
+    about = {"best_of_all": max(ends.values()), "epochs_of_all": sum(map(len, trials.values()))}
+    good = {trial for trial, end in ends.items() if end >= np.quantile(list(ends.values()), 1 - GOOD)}
+    for pruner, instance in compared.items():
+        found = asdict(replay(trials, instance, name=name))
+        stopped = good.intersection(found.pop("stopped"))
+        yield {"pruner": pruner, **found, **about, "good_stopped": len(stopped) / len(good)}
 
 
 def _curve(run: Trajectory) -> tuple[float, ...]:
@@ -180,20 +279,24 @@ def _halves(groups: Iterable[object], design: Design) -> Iterator[tuple[np.ndarr
         yield train, test
 
 
-def _histories(table: RunTable, train: np.ndarray, test: np.ndarray, design: Design) -> _Recorded:
+def _histories(half: _Half, design: Design, level: float, predictor: AccuracyPredictor) -> _Recorded:
     import pandas as pd
 
-    predictor = AccuracyPredictor(design.features, design.epochs, trees=design.trees, random_state=design.seed).fit(
-        RunTable(table.features.iloc[train], table.final_accuracy.iloc[train], table.groups.iloc[train])
-    )
-    rows = table.features.iloc[test]
+    rows = half.table.features.iloc[half.test]
     # A horizon's model has columns of its own epochs alone, whatever else a row holds.
     by_epoch = {
-        epoch: predictor.predict_interval(rows.assign(**{KNOWN: float(epoch)}), design.level)
+        epoch: predictor.predict_interval(rows.assign(**{KNOWN: float(epoch)}), level)
         for epoch in range(1, design.epochs + 1)
     }
     return _Recorded(
         {name: pd.DataFrame({epoch: frame.loc[name] for epoch, frame in by_epoch.items()}).T for name in rows.index}
+    )
+
+
+def _fitted(half: _Half, design: Design) -> AccuracyPredictor:
+    table, train = half.table, half.train
+    return AccuracyPredictor(design.features, design.epochs, trees=design.trees, random_state=design.seed).fit(
+        RunTable(table.features.iloc[train], table.final_accuracy.iloc[train], table.groups.iloc[train])
     )
 
 

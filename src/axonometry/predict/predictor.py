@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from axonometry.predict.design_matrix import DesignMatrix, epoch_by_epoch, row_digests
 from axonometry.predict.ensemble import fit_ensemble
+from axonometry.predict.feature_sets import DEFAULT_FEATURES
 from axonometry.predict.features import Run, RunTable, feature_table, read_runs
 from axonometry.predict.folds import fold_numbers
 from axonometry.predict.horizon_model import HorizonModel, view_indices
@@ -79,7 +80,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def __init__(  # noqa: PLR0913 - scikit-learn's estimators say all their choices at construction
         self,
-        features: str = "degree",
+        features: str = DEFAULT_FEATURES,
         epochs: int = 5,
         *,
         task: Literal["regression", "classification"] = "regression",
