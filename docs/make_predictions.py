@@ -128,10 +128,7 @@ def main() -> None:
     populations = {name: load_population(folder / name) for name in POPULATIONS if (folder / name).is_dir()}
     tables = {name: _table(one, folder / "tables") for name, one in populations.items()}
     known = Known(folder / "tables", populations, tables)
-    made = {
-        make.__name__.strip("_").replace("_", "-"): make(known)
-        for make in (_after_one_epoch, _beside_choices, _intervals, _unseen, _weighted_degree, _by_runs, _pruning)
-    }
+    made = {make.__name__.strip("_").replace("_", "-"): make(known) for make in SECTIONS}
     results = _results(known, made, time.monotonic() - start)
     write_markdown(results, PAGE, command=COMMAND)
     write_text(DATA, json.dumps(json_value(plain(results, command=COMMAND)), ensure_ascii=False) + "\n")
@@ -364,6 +361,9 @@ def study_table(population: Population, frame: pd.DataFrame, design: Design) -> 
     """The studies of a population, replayed at each setting."""
     table = RunTable(frame.drop(columns=["final", "group"]), frame["final"], frame["group"])
     return compare_settings(population, design, table=table)
+
+
+SECTIONS = (_after_one_epoch, _beside_choices, _intervals, _unseen, _weighted_degree, _by_runs, _pruning)
 
 
 if __name__ == "__main__":

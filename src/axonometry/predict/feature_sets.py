@@ -41,7 +41,8 @@ FEATURE_SETS = {
 """The feature sets, and what each looks at. Names joined by + look at all of theirs, as ``changes+curve`` does."""
 DEFAULT_FEATURES = "changes+curve"
 """Chosen on one population and tried on five others: after one epoch surely better than the curve alone in one of them,
-surely worse in none (docs/results/cikm2022-learning.md). Thousands of columns of ``graph`` are noise to a few dozen runs.
+surely worse in none (docs/results/cikm2022-learning.md). Thousands of columns of ``graph`` are noise to a few
+dozen runs.
 """
 
 
