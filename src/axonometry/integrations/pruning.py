@@ -128,7 +128,9 @@ def compare_settings(
         predictor = _fitted(half, design)
         predicted = {f"predicted, {level:.0%}": _histories(half, design, level, predictor) for level in LEVELS}
         for name, trials in named:
-            compared = {setting: AccuracyPruner(history) for setting, history in predicted.items()}
+            compared: dict[str, BasePruner] = {
+                setting: AccuracyPruner(history) for setting, history in predicted.items()
+            }
             compared |= _by_reported_values() | _by_curves(trials)
             rows += [
                 dict(zip(("split", "study"), map(int, name.split(".")), strict=True)) | row
