@@ -45,16 +45,16 @@ def gradients(model: nn.Module) -> dict[str, Tensor]:
     {'weight': tensor([[3., 5.]])}
     """
     named = unwrapped(model).named_parameters(remove_duplicate=False)
-    return {name: whole(parameter.grad) for name, parameter in named if parameter.grad is not None}
+    return {name: whole_tensor(parameter.grad) for name, parameter in named if parameter.grad is not None}
 
 
-def whole(tensor: Tensor) -> Tensor:
+def whole_tensor(tensor: Tensor) -> Tensor:
     """A tensor without its history; one that is sharded over processes is gathered, by all of them together.
 
     Args:
         tensor: A tensor, or a ``DTensor`` as of ``fully_shard`` or tensor parallelism.
 
-    >>> whole(torch.ones(1, requires_grad=True))
+    >>> whole_tensor(torch.ones(1, requires_grad=True))
     tensor([1.])
     """
     gather = getattr(tensor, "full_tensor", None)
@@ -81,7 +81,7 @@ def second_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[s
         state = kept.get(parameter, {})
         moment = state.get("exp_avg_sq", state.get("square_avg"))
         if isinstance(moment, Tensor) and moment.shape == parameter.shape:
-            found[name] = whole(moment)
+            found[name] = whole_tensor(moment)
     return found
 
 

@@ -127,8 +127,8 @@ class NeuralGraph:
         return str(shown("graph_html", self))
 
     def draw(self, colour: str | Mapping[str, Tensor] = "node_strength", **choices: Any) -> Any:
-        """The axonometric picture, a Plotly figure with an ``svg()``; see :func:`axonometry.report.draw`."""
-        return shown("draw", self, colour, **choices)
+        """The axonometric picture, a Plotly figure with an ``svg()``; see :func:`axonometry.report.draw_graph`."""
+        return shown("draw_graph", self, colour, **choices)
 
     def summary(self, *, draws: int = 0) -> pd.DataFrame:
         """A row a group: kind, shape, parameters, links, mean strength, fluctuation.

@@ -1,7 +1,7 @@
 """Reports: HTML pages of runs, populations, predictions and checkpoints."""
 
 from axonometry.report.analysis import run_page as run_page, weights_tab as weights_tab
-from axonometry.report.axonometric import draw as draw
+from axonometry.report.axonometric import draw_graph as draw_graph
 from axonometry.report.page import (
     Block as Block,
     Drawing as Drawing,

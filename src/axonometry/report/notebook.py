@@ -10,7 +10,7 @@ import numpy as np
 from axonometry.cell_text import number
 from axonometry.errors import ConfigurationError, closest
 from axonometry.report.axes import escape
-from axonometry.report.axonometric import draw
+from axonometry.report.axonometric import draw_graph
 from axonometry.report.curves import curves, curves_svg
 from axonometry.report.drawing import graph_svg
 from axonometry.report.svg import element
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from axonometry.values import NodeValues
 
 __all__ = [
-    "draw",
+    "draw_graph",
     "graph_html",
     "graph_summary",
     "population_html",

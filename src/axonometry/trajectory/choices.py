@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError, RunError, SamplesError, closest
 from axonometry.metrics.catalogue import CATALOGUE, needing_samples
-from axonometry.metrics.training import whole
+from axonometry.metrics.training import whole_tensor
 from axonometry.program import NeuralGraph
 from axonometry.program.readings.samples import Samples, batches_of, input_axes
 from axonometry.trajectory.fields import short
@@ -65,7 +65,7 @@ def state_tensors(model: nn.Module) -> dict[str, Tensor]:
     >>> {name: tuple(tensor.shape) for name, tensor in state_tensors(nn.Linear(2, 3)).items()}
     {'weight': (3, 2), 'bias': (3,)}
     """
-    return {name: whole(value) for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+    return {name: whole_tensor(value) for name, value in model.state_dict().items() if isinstance(value, Tensor)}
 
 
 def is_sharded(model: nn.Module) -> bool:

@@ -49,14 +49,14 @@ def label_rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def name_of(target: Any) -> str:
+def operation_name(target: Any) -> str:
     """The name of an operation, whatever its overload."""
     return str(getattr(getattr(target, "overloadpacket", target), "__name__", target))
 
 
 def find_label_rule(target: Any) -> Rule | None:
     """What is known of an operation."""
-    name = name_of(target)
+    name = operation_name(target)
     if name in RULES:
         return RULES[name]
     if name in VIEWS:

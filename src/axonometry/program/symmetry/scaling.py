@@ -18,7 +18,7 @@ from axonometry.program.entry import of_graph
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.ir import Program
 from axonometry.program.symmetry.classes import Permutations
-from axonometry.program.symmetry.operations import POOLS, VIEWS, name_of
+from axonometry.program.symmetry.operations import POOLS, VIEWS, operation_name
 from axonometry.program.symmetry.reading import permutations
 from axonometry.program.symmetry.units import Axis
 
@@ -65,7 +65,7 @@ def scales(graph: NeuralGraph) -> tuple[ScaleClass, ...]:
 def _scales(program: Program, found: Permutations) -> Iterator[ScaleClass]:
     done: set[tuple[str, ...]] = set()
     for node in program.graph.nodes:
-        if node.op != "call_function" or name_of(node.target) not in {*MAPS, *NORMS}:
+        if node.op != "call_function" or operation_name(node.target) not in {*MAPS, *NORMS}:
             continue
         led = tuple(_parameters(program, node, which=slice(1, 3)))  # weight and bias, of maps and of norms
         readers = _readers_of_all(node)
@@ -78,7 +78,7 @@ def _scales(program: Program, found: Permutations) -> Iterator[ScaleClass]:
         incoming = [(one, 0) for one in led]
         outgoing = list(dict.fromkeys((one, 1) for one in _parameters(program, *readers, which=slice(1, 2))))
         there = set(found.classes[name].axes)
-        if name_of(node.target) in NORMS:  # its statistics and what leads to it stay as they are
+        if operation_name(node.target) in NORMS:  # its statistics and what leads to it stay as they are
             there &= {*incoming, *outgoing, *(axis for axis in there if axis[1] == 1)}
         if outgoing and there == {*incoming, *outgoing}:
             yield ScaleClass(name, *(_places(found, name, axes) for axes in (incoming, outgoing)))
@@ -109,7 +109,7 @@ def _readers(node: fx.Node) -> list[fx.Node] | None:
     """The maps that read a value behind homogeneous operations alone; None where anything else does."""
     readers: list[fx.Node] = []
     for user in node.users:
-        name = name_of(user.target)
+        name = operation_name(user.target)
         if user.op != "call_function" or user.args[0] is not node or node in user.args[1:]:
             return None
         if name in MAPS and _groups(user) == 1:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Colour = str | Mapping[str, Tensor]
 
 
-def draw(
+def draw_graph(
     graph: NeuralGraph,
     colour: Colour = "node_strength",
     *,
@@ -49,7 +49,7 @@ def draw(
     >>> import torch
     >>> from torch import nn
     >>> from axonometry.program import capture
-    >>> picture = draw(capture(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), torch.zeros(1, 4)))
+    >>> picture = draw_graph(capture(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), torch.zeros(1, 4)))
     >>> "<script" in picture.svg(), picture.svg().count("<title>")
     (False, 4)
     """

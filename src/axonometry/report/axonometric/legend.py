@@ -21,7 +21,7 @@ def words(text: str, x: float | int, y: float | int, kind: str, anchor: str = "m
     return element("text", text, x=f"{x:.1f}", y=f"{y:.1f}", class_=kind, text_anchor=anchor)
 
 
-def legend(scene: Scene, shades: Shades, widths: Widths, measure: str, y: float) -> Markup:
+def legend_of(scene: Scene, shades: Shades, widths: Widths, measure: str, y: float) -> Markup:
     """The legend of all scenes of a picture.
 
     Args:
@@ -47,7 +47,7 @@ def _colours(shades: Shades, measure: str, x: float, y: float) -> list[Markup]:
         parts.append(element("rect", **place, height=8, class_=f"ax-{name}{i}"))
     for share, value in shades.marks:
         anchor = "start" if share == 0 else "end" if share == 1 else "middle"
-        parts.append(words(short(value), x + share * _BAR, y + 47, "ax-m", anchor))
+        parts.append(words(two_digits(value), x + share * _BAR, y + 47, "ax-m", anchor))
     return parts
 
 
@@ -57,7 +57,7 @@ def _links(scene: Scene, widths: Widths, x: float, y: float) -> list[Markup]:
         at = x + i * 46
         for kind, up in (("p", 0), ("n", 5)):
             parts.append(element("path", d=f"M{at:.0f} {y + 29 + up:.0f}h34", class_=f"ax-{kind} ax-w{level}"))
-        parts.append(words(short(value), at + 17, y + 47, "ax-m"))
+        parts.append(words(two_digits(value), at + 17, y + 47, "ax-m"))
     x += 4 * 46 + 10
     return [*parts, words("positive", x, y + 33, "ax-m", "start"), words("negative", x, y + 47, "ax-m", "start")]
 
@@ -72,10 +72,10 @@ def _notes(scene: Scene) -> list[str]:
     return notes
 
 
-def short(value: float) -> str:
+def two_digits(value: float) -> str:
     """Two digits, which is what a colour can be read to.
 
-    >>> short(-0.3573), short(1234.0)
+    >>> two_digits(-0.3573), two_digits(1234.0)
     ('−0.36', '1,200')
     """
     if value == 0:

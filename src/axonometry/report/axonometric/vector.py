@@ -11,7 +11,7 @@ from axonometry.cell_text import number
 from axonometry.report import palette
 from axonometry.report.axonometric.labels import Label, labels_of, shape_text, text_width
 from axonometry.report.axonometric.layout import LINE, MARGIN, WIDTH, Frame, Spot, frame_of
-from axonometry.report.axonometric.legend import legend, words
+from axonometry.report.axonometric.legend import legend_of, words
 from axonometry.report.axonometric.scene import Link, Plane, Scene
 from axonometry.report.axonometric.shades import WIDTHS, Shades, Widths
 from axonometry.report.svg import element
@@ -52,7 +52,7 @@ def picture_svg(scenes: Sequence[Scene], measure: str, theme: Theme = "auto", *,
         _style(shades, theme),
         element("rect", class_="ax-back", width=f"{full:.0f}", height=f"{height:.0f}"),
         *drawn,
-        legend(scenes[0], shades, widths, measure, bottom + 8),
+        legend_of(scenes[0], shades, widths, measure, bottom + 8),
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {full:.0f} {height:.0f}",
         class_="ax-picture",
