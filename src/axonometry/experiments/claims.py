@@ -23,7 +23,8 @@ RULE = (
     "many networks would have seen in 80 of 100 cases. A claim about several numbers holds where it holds for all of "
     "them, *in part* where it does for some, and is contradicted where it is for some and holds for none. p is "
     "two-sided, of the number that decides, and adjusted by Holm's method for all claims of the page; a verdict whose "
-    f"adjusted p exceeds {ALPHA} is *undecided*."
+    f"adjusted p exceeds {ALPHA} is *undecided*, unless some of its numbers decide surely enough without the others "
+    "(by Simes' p, times the claims that Holm's method leaves open): then it is *in part*, or stays *contradicted*."
 )
 
 Judged = tuple[Verdict, float]
