@@ -114,13 +114,23 @@ class _Choices:
     randomness: Randomness
 
 
+def _check_deciding(error: CaptureError, inner: nn.Module, one: Inputs, choices: _Choices) -> None:
+    """That no samples meet where the code decides: torch.cov asks how many there are."""
+    try:
+        check_mixing(inner, one, choices.axes)
+    except CaptureError as mixing:
+        came = f"{mixing.came}; and control flow depends on data there: {error.came}"
+        remedy = f"{error.remedy}, or {mixing.remedy.rpartition(', or ')[2]}"  # that of both but said once
+        raise CaptureError(mixing.rule, came, remedy) from error
+
+
 def _captured(inner: nn.Module, whole: Inputs, one: Inputs, choices: _Choices) -> sharing.SharedProgram:
     """The program of a module whose architecture has not been captured before."""
     try:
         exported = export(inner, *whole, batch_axis=choices.batch_axis, randomness=choices.randomness)
     except CaptureError as error:
-        if error.rule == DECIDED:  # torch.cov asks how many samples there are: that they meet is what stops it
-            check_mixing(inner, one, choices.axes)
+        if error.rule == DECIDED:
+            _check_deciding(error, inner, one, choices)
         raise
     check_real_weights(exported)
     if choices.randomness == "refuse":

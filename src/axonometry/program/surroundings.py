@@ -73,7 +73,7 @@ class _Walk:
                 if any(_holds_tensors(x) and not any(x is y for y in before) for x in holder):
                     holder[:] = before
                 continue
-            now = {"": _content(holder)} if isinstance(holder, CellType) else dict(_entries(holder))
+            now = {"": _content(holder)} if isinstance(holder, CellType) else _entries(holder)
             self._put_back(holder, now, before)
         for names, before in self._globals:  # of a file's names only those that a function mentions
             self._put_back(names, {name: names[name] for name in before if name in names}, before)
@@ -122,8 +122,9 @@ class _Walk:
             inside = list(value)
             self._held += [(value, inside)] if isinstance(value, list) else []
         elif isinstance(value, dict) and len(value) <= LARGE:
-            inside = list(value.values())
-            self._held.append((value, dict(value)))
+            entries = _entries(value)
+            inside = list(entries.values())
+            self._held.append((value, entries))
         elif hasattr(value, "__dict__") and not callable(value) and _belongs_to_user(type(value)):
             inside = list(vars(value).values())
             self._held.append((vars(value), dict(vars(value))))
@@ -149,8 +150,9 @@ def _content(cell: CellType) -> Any:
         return _ABSENT
 
 
-def _entries(holder: Any) -> Any:
-    return vars(holder) if isinstance(holder, type) else holder
+def _entries(holder: Any) -> dict[Any, Any]:
+    """What a dictionary or class holds: subclasses may make an object when asked for an entry."""
+    return dict(vars(holder)) if isinstance(holder, type) else dict(dict.items(holder))
 
 
 def _assign(holder: Any, name: Any, value: Any) -> None:
@@ -176,5 +178,5 @@ def _holds_tensors(value: Any, depth: int = 0) -> bool:
         return False
     if isinstance(value, (list, tuple, set)):
         return any(_holds_tensors(x, depth + 1) for x in list(value)[:LARGE])
-    entries = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+    entries = _entries(value) if isinstance(value, dict) else getattr(value, "__dict__", {})
     return any(_holds_tensors(x, depth + 1) for x in list(entries.values())[:LARGE])

@@ -21,10 +21,13 @@ STATISTICS = {
 }
 """Words in front of a measure's title."""
 _STRENGTHS = "convention links: real links only; paper 1 (ictai2021) adds biases and outer links"
+_DEEP = "convention standardised: weights less their mean, over their spread; vanilla takes them as they are"
 _CONVENTIONS = {
     "link_weights": "convention links: without biases; paper 1 (ictai2021) pools them with the weights",
     "node_strength": _STRENGTHS,
     "layer_fluctuation": _STRENGTHS,
+    "neural_persistence": "convention paper: without the class that never dies; the authors' code (official) counts it",
+    "deep_graph_persistence": _DEEP,
 }
 
 

@@ -116,7 +116,7 @@ def test_the_sizes_of_the_scales() -> None:
     medium = SCALES["medium"].trials(1)
     depths = {len(t.configuration.widths or ()) for t in medium if t.sections == ("depth",)}
     assert {2, 32, 100} <= depths
-    assert len(medium) == 8 + 5 + 1 + 4 + 24 + 9 + 2 + 15
+    assert len(medium) == 8 + 5 + 1 + 4 + 24 + 9 + 3 + 15
     assert [SCALES[name].seeds for name in ("tiny", "small", "medium", "full")] == [2, 3, 10, 10]
     # What takes long has a part of the seeds, and never one alone.
     seeds = {n: [t.configuration.seed for t in SCALES["medium"].trials(n) if "grokking" in t.sections] for n in (2, 10)}
