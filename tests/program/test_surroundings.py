@@ -153,3 +153,33 @@ def test_names_of_a_file_that_hold_tensors_stay() -> None:
     ax.capture(OfAGlobal().eval(), X)
     assert held is X
     assert KEPT is None
+
+
+class Made(dict):
+    """Makes a layer of each class that it is asked for, as Transformers' table of activations does."""
+
+    asked = 0
+
+    def __getitem__(self, name: str) -> nn.Module:
+        Made.asked += 1
+        return super().__getitem__(name)()
+
+    def values(self) -> list[nn.Module]:  # type: ignore[override]
+        return [self[name] for name in self]
+
+
+LAYERS = Made(relu=nn.ReLU, tanh=nn.Tanh)
+
+
+class Chosen(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if LAYERS is None else self.inside(x)
+
+
+def test_a_table_that_makes_its_entries_is_not_asked_for_them() -> None:
+    ax.capture(Chosen(), torch.zeros(1, 2))
+    assert Made.asked == 0
