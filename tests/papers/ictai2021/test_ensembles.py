@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 
 from axonometry.experiments import Context, Estimate, Measurements, Scale, Trial
-from axonometry.metrics import layer_fluctuation
+from axonometry.metrics import divergence_null, jeffreys_divergence, layer_fluctuation
 from axonometry.papers.ictai2021 import ensembles
 from axonometry.papers.ictai2021.ensembles import VALUES, Ensemble, layer_values, measure_ensembles
 from axonometry.papers.ictai2021.sections import one_network
@@ -155,12 +156,16 @@ def test_one_network_layer_by_layer(tmp_path: Path) -> None:
     section = one_network(measured)
     fluctuation, weights, strengths = section.tables
     assert "accuracy 0.9000" in section.setup
-    assert weights.columns == ("", "0", "2", "4")
-    assert strengths.columns == ("", "input", "0", "2", "4")
+    # Every pair once, with what relabelled halves give in its place.
+    assert [row[:2] for row in weights.rows] == [("0", "2"), ("0", "4"), ("2", "4")]
+    assert [row[:2] for row in strengths.rows] == list(combinations(("input", "0", "2", "4"), 2))
+    assert all(0 <= mean <= high for *_, mean, high in (*weights.rows, *strengths.rows))
     graph = population.graph(f"run{N - 1}")
     assert dict(fluctuation.rows) == pytest.approx(layer_fluctuation(graph, "ictai2021"))
-    assert weights.rows[0][1] == 0.0
-    assert weights.rows[0][2] == pytest.approx(weights.rows[1][1])
+    first, second = (layer_values(graph)["link_weights", name] for name in ("0", "2"))
+    null = divergence_null(first, second, "kernel", draws=20)
+    wanted = (jeffreys_divergence(first, second, "kernel"), null.value, null.high)
+    assert weights.rows[0][2:] == pytest.approx(wanted)
 
 
 def test_many_values_are_thinned_at_the_same_places() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from axonometry.experiments import Claim, Estimate, IntervalChart, Measurements, Section, in_words
-from axonometry.metrics import divergence_matrix, layer_fluctuation
+from axonometry.metrics import divergence_null, jeffreys_divergence, layer_fluctuation
 from axonometry.papers.ictai2021.ensembles import CONVENTION, MORE, SUMMARIES, THIRDS, Ensemble, ensembles, layer_values
 from axonometry.report import samples
 from axonometry.report.density_figures import figures_by_measure
@@ -23,6 +25,9 @@ HEADS = {
 }
 """Columns whose names do not say what they are."""
 ALPHA = 0.05
+BETWEEN = ("layer", "and layer", "divergence", "relabelled halves, mean", "97.5 %")
+HALVED = "What chance gives: the divergence of two halves of the pooled values, relabelled at random, 20 times."
+DRAWS = 20
 PAPER = "2110.02628"
 DIVERGENCE = "Jeffreys divergence (nats)"
 ALIKE = (
@@ -135,13 +140,21 @@ def one_network(found: Measurements) -> Section:
     by_layer = tuple(layer_fluctuation(graph, CONVENTION).items())
     tables = [Table(("layer", "layer fluctuation"), by_layer, "Layer fluctuation")]
     for (metric, _), of_layers in values.items():
-        matrix, title = divergence_matrix(of_layers, "kernel"), f"{DIVERGENCE} between the layers' {in_words(metric)}"
-        tables.append(Table.of(matrix.rename_axis("").reset_index(), title=title))
+        title = f"{DIVERGENCE} between the layers' {in_words(metric)}"
+        tables.append(Table(BETWEEN, tuple(_between(of_layers)), title, HALVED))
     setup = f"The most accurate network of the first ensemble (run `{name}`, accuracy {accuracy:.4f})."
     layers = list(dict.fromkeys(layer for by_layer in values.values() for layer in by_layer))
     caption = "The density of each layer's values."
     drawn = partial(figures_by_measure, values, layers, "depth", title=" by layer", caption=caption)
     return Section("How do the layers of one network differ?", setup, (), tuple(tables), (drawn,))
+
+
+def _between(of_layers: Mapping[str, NDArray[np.float32]]) -> Iterator[tuple[str, str, float, float, float]]:
+    """Each pair of layers, their divergence, and that of relabelled halves of the pair: mean and 97.5 % quantile."""
+    for first, second in combinations(of_layers, 2):
+        pair = of_layers[first], of_layers[second]
+        null = divergence_null(*pair, "kernel", draws=DRAWS)
+        yield first, second, jeffreys_divergence(*pair, "kernel"), null.value, null.high
 
 
 def _counted(layers: Iterable[str], total: int) -> str:
