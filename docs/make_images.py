@@ -1,8 +1,10 @@
 """The pictures of the README, from a population's folder and a headless Chromium.
 
     python docs/make_images.py runs/demo
+    python docs/make_images.py --network runs/cikm2022/lenet
 
-writes docs/images/population.png and docs/images/population-dark.png: the first figure of the population's page.
+writes docs/images/population.png and docs/images/population-dark.png, the first figure of the population's page, or
+docs/images/network.svg, the most accurate of some networks before and after training.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from axonometry.populations import load_population
+from axonometry.populations import Population, load_population
 from axonometry.report.population import population_page
 
 IMAGES = Path(__file__).parent / "images"
@@ -25,8 +27,12 @@ def main() -> None:
     """Write both pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("population", type=Path, help="a folder of runs")
+    parser.add_argument("--network", action="store_true", help="draw one network instead")
     parser.add_argument("--edges", type=float, nargs="+", help="edges of the accuracy bins")
     arguments = parser.parse_args()
+    if arguments.network:
+        network(load_population(arguments.population))
+        return
     page = population_page(load_population(arguments.population), edges=arguments.edges)
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -35,6 +41,15 @@ def main() -> None:
         picture(browser, path, "light", IMAGES / "population.png")
         picture(browser, path, "dark", IMAGES / "population-dark.png")
         browser.close()
+
+
+def network(population: Population) -> None:
+    """The most accurate network at its first and at its last step."""
+    best = str(population.frame["accuracy"].idxmax())
+    steps, accuracy = population.runs[best].steps, population.frame.loc[best, "accuracy"]
+    names = "untrained", f"after {steps[-1]} epochs, {accuracy:.0%} of the test images right"
+    drawn = population.graph(best, steps[0]).draw(beside=population.graph(best), names=names)
+    drawn.write_svg(str(IMAGES / "network.svg"))
 
 
 def picture(browser: Browser, path: Path, scheme: str, target: Path) -> None:
