@@ -102,6 +102,9 @@ def test_wandb_offline_scalars_and_histograms_come_back(tmp_path: Path) -> None:
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) * 2 // 3])  # the process was killed
     assert 0 < len(list(records_of(file))) < len(histories) + 30
+    file.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    with pytest.raises(RunError, match="a wrong checksum at byte"):
+        read_export(file)
     file.write_bytes(b"nothing")
     with pytest.raises(RunError, match="no file of W&B"):
         read_export(file)

@@ -8,11 +8,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from optuna import Study
+from optuna.pruners import BasePruner
+from optuna.trial import FrozenTrial
 from torch import nn
 
 from axonometry.errors import PredictionError
 from axonometry.integrations import pruning
-from axonometry.integrations.pruning import Design, compare_pruners, pruner_summary
+from axonometry.integrations.optuna import RUN
+from axonometry.integrations.pruning import (
+    HALVINGS,
+    LEVELS,
+    MARGINS,
+    Design,
+    compare_pruners,
+    compare_settings,
+    pruner_summary,
+)
 from axonometry.predict import AccuracyPredictor, RunTable
 from axonometry.trajectory import Recorder, Trajectory, load
 
@@ -147,6 +159,7 @@ def studies(saved: list[list[float]], lost: list[list[float]]) -> pd.DataFrame:
             "best": 0.9 - x,
             "best_of_all": 0.9,
             "epochs_of_all": 100,
+            "good_stopped": 2 * x,
         }
         for split, (some, losses) in enumerate(zip(saved, lost))
         for study, (s, x) in enumerate(zip(some, losses))
@@ -158,9 +171,10 @@ def test_the_summary_by_hand() -> None:
     frame = studies([[0.2, 0.4], [0.6, 0.8]], [[0.0, 0.1], [0.0, 0.0]])
     found = pruner_summary(frame, resamples=500).set_index("quantity")
     assert found["value"].to_dict() == pytest.approx(
-        {"saved": 0.5, "kept": 0.75, "lost": 0.025, "saved_at_equal_best": (0.2 + 0.6 + 0.8) / 3}
+        {"saved": 0.5, "kept": 0.75, "lost": 0.025, "saved_at_equal_best": (0.2 + 0.6 + 0.8) / 3, "good_stopped": 0.05}
     )
-    assert found["studies"].to_dict() == {"saved": 4, "kept": 4, "lost": 4, "saved_at_equal_best": 3}
+    counted = {"saved": 4, "kept": 4, "lost": 4, "saved_at_equal_best": 3, "good_stopped": 4}
+    assert found["studies"].to_dict() == counted
     assert (found["low"] <= found["value"]).all()
     assert (found["value"] <= found["high"]).all()
     assert found.loc["saved", "low"] < 0.35
@@ -179,3 +193,28 @@ def test_all_trials_pruned_is_a_loss_that_is_not_a_number() -> None:
     found = pruner_summary(frame, resamples=10).set_index("quantity")
     assert found.loc["kept", "value"] == 0.5
     assert found.loc["lost", "studies"] == 1
+
+
+def test_settings_are_compared_over_the_same_studies_and_wider_intervals_stop_fewer_good_runs(
+    runs: list[Trajectory], frame: pd.DataFrame
+) -> None:
+    found = compare_settings(runs, SMALL)
+    names = [f"predicted, {level:.0%}" for level in LEVELS]
+    assert [*names, "median, from epoch 1 on"] == list(found["pruner"].unique())[: len(names) + 1]
+    assert len(found) == 2 * 4 * (len(LEVELS) + 2 + len(HALVINGS) + len(MARGINS))
+    studies = ["split", "study", "best_of_all"]
+    assert found[studies].drop_duplicates().to_numpy().tolist() == frame[studies].drop_duplicates().to_numpy().tolist()
+    stopped = [found.loc[found["pruner"] == name, "good_stopped"].mean() for name in names]
+    assert stopped == sorted(stopped, reverse=True)
+    assert stopped[0] > stopped[-1]
+
+
+@pytest.mark.parametrize(("stops", "share"), [({"a"}, 0.5), ({"b", "c", "d"}, 0.5), ({"c", "d"}, 0.0), ({"a", "b"}, 1)])
+def test_good_runs_that_are_stopped_are_those_of_the_upper_quarter(stops: set[str], share: float) -> None:
+    class Stopping(BasePruner):
+        def prune(self, study: Study, trial: FrozenTrial) -> bool:
+            return trial.user_attrs[RUN] in stops
+
+    ends = {"a": 0.9, "b": 0.8, "c": 0.4, "d": 0.3, "e": 0.2, "f": 0.1, "g": 0.1, "h": 0.1}
+    (row,) = pruning._study({name: (0.0, end) for name, end in ends.items()}, {"stopping": Stopping()}, "0.0")
+    assert row["good_stopped"] == share

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import axonometry as ax
-from axonometry.errors import MissingExtraError, ValuesError, WeightsError
+from axonometry.errors import ConfigurationError, MissingExtraError, ValuesError, WeightsError
 from axonometry.metrics import networks
 from axonometry.metrics.networks import matrix
 from axonometry.metrics.networks.communities import mutual_information
@@ -264,3 +264,10 @@ def test_distances_follow_the_links() -> None:
     lengths = distances_from(np.array([[0.0, 2.0, 0.1], [0.0, 0.0, 4.0], [0.0, 0.0, 0.0]]))
     assert lengths[0].tolist() == [0, 0.5, 0.75]
     assert np.isinf(lengths[2, 0])
+
+
+def test_links_of_a_computed_weight_are_not_said_to_be_gone() -> None:
+    network = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(3, 2)), nn.Linear(2, 1))
+    graph = ax.capture(network, torch.zeros(1, 3))
+    with pytest.raises(ConfigurationError, match="weights that are parameters; got '0', whose weight is computed"):
+        ax.metrics.percolation(graph, shares=(0.5,))

@@ -130,7 +130,7 @@ def spectrum(array: Array, dtype: str, norm: float) -> Spectrum:
     """The spectral norm by iteration on the smaller side's Gram matrix, within 1e-6 of its square.
 
     Args:
-        array: Of the shape of a matrix; further axes count as inputs.
+        array: Of the shape of a matrix; all other axes count as inputs.
         dtype: Torch's name of its type.
         norm: Its Frobenius norm.
     """

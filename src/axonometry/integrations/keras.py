@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from axonometry.errors import ConfigurationError
 from axonometry.integrations import loop
 
-if "KERAS_BACKEND" not in os.environ:  # Keras' own default is TensorFlow, whose absence is an error
-    os.environ["KERAS_BACKEND"] = "torch"
+os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras' own default is TensorFlow, whose absence is an error
 import keras
 
 

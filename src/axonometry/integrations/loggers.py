@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -60,6 +61,11 @@ class Histogram:
     counts: tuple[float, ...]
     total: float
     squares: float
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Counts and edges as ``numpy.histogram`` returns them, from which W&B and trackio make their histograms."""
+        return np.array(self.counts), np.array(self.edges)
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from axonometry.errors import PredictionError
 from axonometry.integrations.optuna import AccuracyPruner, pruners, replay
 from axonometry.populations import Population
 from axonometry.predict import AccuracyPredictor, RunTable, read_runs
+from axonometry.predict.feature_sets import DEFAULT_FEATURES
 from axonometry.predict.features import KNOWN
 from axonometry.predict.parametric import extrapolate
 from axonometry.predict.selection import finished_runs
@@ -30,6 +31,8 @@ LEVELS, HALVINGS, MARGINS = (0.5, 0.8, 0.9, 0.95), (2, 4), (0.0, 0.05, 0.1)
 QUANTITIES = ("saved", "kept", "lost", "saved_at_equal_best", "good_stopped")
 GOOD = 0.25
 """Share of a study's trials, the best ones, that are called good [our choice]."""
+Trials = Mapping[str, tuple[float, ...]]
+"""By run, its accuracy after each epoch."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Design:
         seed: Of all that is drawn.
     """
 
-    features: str = "degree"
+    features: str = DEFAULT_FEATURES
     epochs: int = 5
     level: float = 0.9
     trials: int = 40
@@ -77,22 +80,20 @@ def compare_pruners(
 
     Returns:
         A row a study and pruner: split, study, pruner, epochs, best, epochs_to_best, pruned; ``best_of_all`` is the
-        greatest final accuracy among the study's trials, and ``epochs_of_all`` their epochs without pruning.
+        greatest final accuracy among the study's trials, and ``epochs_of_all`` their epochs without pruning;
+        ``good_stopped``: of the trials whose final accuracy is in the upper quarter of their study, the share that was
+        stopped.
 
     Raises:
         PredictionError: There are too few runs for a study, or a run's curve has gaps.
     """
-    import pandas as pd
+    design = design or Design()
 
-    design, rows = design or Design(), []
-    for half, named in _replays(runs, design, table, progress):
-        histories = _histories(half, design, design.level, _fitted(half, design))
-        for name, trials in named:
-            rows += [
-                dict(zip(("split", "study"), map(int, name.split(".")), strict=True)) | row
-                for row in _study(trials, pruners(histories, _longest(trials), level=design.level), name)
-            ]
-    return pd.DataFrame(rows).drop(columns="good_stopped")
+    def compared(half: _Half) -> Callable[[Trials], Mapping[str, BasePruner]]:
+        predictions = _histories(half, design, design.level, _fitted(half, design))
+        return lambda trials: pruners(predictions, max(map(len, trials.values())), level=design.level)
+
+    return _replayed(_replays(runs, design, table, progress), compared)
 
 
 def compare_settings(
@@ -115,27 +116,39 @@ def compare_settings(
         progress: As there.
 
     Returns:
-        As there, and ``good_stopped``: of the trials whose final accuracy is in the upper quarter of their study, the
-        share that was stopped. ``pruner`` names pruner and setting.
+        As there; ``pruner`` names pruner and setting.
 
     Raises:
         PredictionError: As there.
     """
+    design = design or Design()
+
+    def compared(half: _Half) -> Callable[[Trials], Mapping[str, BasePruner]]:
+        predictor = _fitted(half, design)
+        predictions = {f"predicted, {level:.0%}": _histories(half, design, level, predictor) for level in LEVELS}
+
+        def of(trials: Trials) -> dict[str, BasePruner]:
+            predicted = {setting: AccuracyPruner(history) for setting, history in predictions.items()}
+            return {**predicted, **_by_reported_values(), **_by_curves(trials)}
+
+        return of
+
+    return _replayed(_replays(runs, design, table, progress), compared)
+
+
+def _replayed(
+    replays: Iterable[tuple[_Half, Iterable[tuple[str, Trials]]]],
+    compared: Callable[[_Half], Callable[[Trials], Mapping[str, BasePruner]]],
+) -> pd.DataFrame:
+    """A row a study and pruner; what a half's pruners share is made once for its studies."""
     import pandas as pd
 
-    design, rows = design or Design(), []
-    for half, named in _replays(runs, design, table, progress):
-        predictor = _fitted(half, design)
-        predicted = {f"predicted, {level:.0%}": _histories(half, design, level, predictor) for level in LEVELS}
-        for name, trials in named:
-            compared: dict[str, BasePruner] = {
-                setting: AccuracyPruner(history) for setting, history in predicted.items()
-            }
-            compared |= _by_reported_values() | _by_curves(trials)
-            rows += [
-                dict(zip(("split", "study"), map(int, name.split(".")), strict=True)) | row
-                for row in _study(trials, compared, name)
-            ]
+    rows = []
+    for half, studies in replays:
+        pruners_of = compared(half)
+        for name, trials in studies:
+            place = dict(zip(("split", "study"), map(int, name.split(".")), strict=True))
+            rows += [place | row for row in _study(trials, pruners_of(trials), name)]
     return pd.DataFrame(rows)
 
 
@@ -144,7 +157,7 @@ def _by_reported_values() -> dict[str, BasePruner]:
     return medians | {f"ASHA, 1 of {n}": SuccessiveHalvingPruner(reduction_factor=n) for n in HALVINGS}
 
 
-def _by_curves(trials: Mapping[str, Sequence[float]]) -> dict[str, BasePruner]:
+def _by_curves(trials: Trials) -> dict[str, BasePruner]:
     """Pruners by where the curve families end after 2, 3... epochs; nothing is known after one."""
     import pandas as pd
 
@@ -164,7 +177,7 @@ def _by_curves(trials: Mapping[str, Sequence[float]]) -> dict[str, BasePruner]:
 
 def _replays(
     runs: Population | Iterable[Trajectory], design: Design, table: RunTable | None, progress: Progress | None
-) -> Iterator[tuple[_Half, Iterator[tuple[str, dict[str, tuple[float, ...]]]]]]:
+) -> Iterator[tuple[_Half, Iterator[tuple[str, Trials]]]]:
     """The halves, and the studies of each: their names and their trials' curves."""
     opened = list(runs.runs.values() if isinstance(runs, Population) else runs)
     if table is None and all(run.complete for run in opened):
@@ -173,7 +186,7 @@ def _replays(
     table = table or read_runs(opened, epochs=design.epochs, features=design.features)
     table = replace(table, features=table.features.set_axis(list(curves)))
 
-    def studies(split: int, test: np.ndarray) -> Iterator[tuple[str, dict[str, tuple[float, ...]]]]:
+    def studies(split: int, test: np.ndarray) -> Iterator[tuple[str, Trials]]:
         for study in range(design.studies):
             if progress is not None:
                 progress(split * design.studies + study, design.splits * design.studies, f"split {split + 1}")
@@ -200,7 +213,7 @@ def pruner_summary(
     Returns:
         A row a pruner and quantity: value, low, high, studies. Quantities: ``saved``, the share of epochs that was
         not trained; ``kept``, the share of studies that found the best; ``lost``, accuracy below the best of all;
-        ``saved_at_equal_best``, the share saved in the studies that found the best; ``good_stopped`` where it is known.
+        ``saved_at_equal_best``, the share saved in the studies that found the best; ``good_stopped``.
     """
     import pandas as pd
 
@@ -212,7 +225,7 @@ def pruner_summary(
     frame["saved_at_equal_best"] = frame["saved"].where(frame["kept"] == 1)
     rows = []
     for pruner, part in frame.groupby("pruner", sort=False):
-        for quantity in QUANTITIES if "good_stopped" in frame else QUANTITIES[:-1]:
+        for quantity in QUANTITIES:
             values = [study[quantity].dropna().to_numpy() for _, study in part.groupby("split")]
             values = [some for some in values if len(some)]
             value, low, high = _interval(values, level, resamples, np.random.default_rng(seed))
@@ -239,13 +252,7 @@ class _Half:
     test: np.ndarray
 
 
-def _longest(trials: Mapping[str, Sequence[float]]) -> int:
-    return max(map(len, trials.values()))
-
-
-def _study(
-    trials: Mapping[str, tuple[float, ...]], compared: Mapping[str, BasePruner], name: str
-) -> Iterator[dict[str, object]]:
+def _study(trials: Trials, compared: Mapping[str, BasePruner], name: str) -> Iterator[dict[str, object]]:
     ends = {trial: curve[-1] for trial, curve in trials.items()}
     about = {"best_of_all": max(ends.values()), "epochs_of_all": sum(map(len, trials.values()))}
     good = {trial for trial, end in ends.items() if end >= np.quantile(list(ends.values()), 1 - GOOD)}

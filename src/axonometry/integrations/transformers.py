@@ -94,7 +94,7 @@ class AxonometryCallback(loop.AxonometryCallback, TrainerCallback):
 def _plain_name(name: str) -> str:
     """The evaluation's accuracy is the accuracy; its loss would be the training's.
 
-    >>> [_plain_name(name) for name in ("eval_accuracy", "eval_loss", "loss")]  # doctest: +SKIP
+    >>> [_plain_name(name) for name in ("eval_accuracy", "eval_loss", "loss")]
     ['accuracy', 'eval_loss', 'loss']
     """
     return "accuracy" if name == "eval_accuracy" else name.replace("/", "_")

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from axonometry.errors import MissingExtraError
 from axonometry.integrations.loggers import PREFIX, Histogram
 
@@ -46,8 +44,5 @@ class WandbLogger:
             scalars: Numbers by name.
             histograms: Histograms by name.
         """
-        drawn = {
-            name: self._drawn(np_histogram=(np.array(one.counts), np.array(one.edges)))
-            for name, one in histograms.items()
-        }
+        drawn = {name: self._drawn(np_histogram=one.arrays) for name, one in histograms.items()}
         self._run.log({STEP: step, **scalars, **drawn})

@@ -1,7 +1,7 @@
 """The history of a Weights & Biases run out of its offline file, which its own library only uploads.
 
 A ``.wandb`` file is a log in LevelDB's format: a header of 7 bytes, then blocks of 32 KiB of fragments, each with a
-header of 7 bytes (CRC-32C, length, type) and a piece of a record::
+header of 7 bytes (CRC-32 of type and piece, length, type) and a piece of a record::
 
     type 1  a whole record          a record of 40 KiB: 2 | first 32 KiB of it, then 4 | its rest
     type 2, 3, 4  its first, middle and last piece
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,13 +77,13 @@ def wandb_scalars(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 
 def records_of(path: Path) -> Iterator[bytes]:
-    """The records of a log in LevelDB's format; one that was cut off at the file's end is left out.
+    """The records of a log in LevelDB's format; the last one is left out where the process was killed inside it.
 
     Args:
         path: The file.
 
     Raises:
-        RunError: It is no such file.
+        RunError: It is no such file, or a piece of it is not what was written.
     """
     content = path.read_bytes()
     if content[:4] != b":W&B":
@@ -93,10 +94,12 @@ def records_of(path: Path) -> Iterator[bytes]:
         if left < _HEAD:  # a block's last bytes are padding where no header fits
             place += left
             continue
-        _, length, kind = struct.unpack_from("<IHB", content, place)
+        checksum, length, kind = struct.unpack_from("<IHB", content, place)
         piece = content[place + _HEAD : place + _HEAD + length]
-        if kind not in (_WHOLE, _FIRST, _MIDDLE, _LAST) or len(piece) < length:
+        if len(piece) < length:
             return
+        if kind not in (_WHOLE, _FIRST, _MIDDLE, _LAST) or zlib.crc32(bytes([kind]) + piece) != checksum:
+            raise RunError(corrupt_file(path, f"a wrong checksum at byte {place:,}"), "", "Restore it from a copy")
         place += _HEAD + length
         pieces = piece if kind in (_WHOLE, _FIRST) else pieces + piece
         if kind in (_WHOLE, _LAST):

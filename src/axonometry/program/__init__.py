@@ -2,7 +2,7 @@
 
 from axonometry.program.capture import capture as capture, read_exported as read_exported
 from axonometry.program.channels import ChannelGraph as ChannelGraph
-from axonometry.program.exports import to_pyg as to_pyg
+from axonometry.program.pyg import to_pyg as to_pyg
 from axonometry.program.graph import NeuralGraph as NeuralGraph
 from axonometry.program.ir import (
     Coverage as Coverage,

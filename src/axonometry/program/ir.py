@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, NoReturn, SupportsIndex
@@ -49,6 +49,19 @@ class Group:
     def n_channels(self) -> int:
         """Number of channels in the group."""
         return self.shape[self.channel_axis] if self.shape else 1
+
+
+def spans(groups: Iterable[Group]) -> dict[str, slice]:
+    """Where each group's neurons are in a vector over all, as ``NodeValues.flatten`` has them.
+
+    >>> spans([Group("input", (2, 3), "input", 0, ""), Group("fc", (4,), "output", 0, "fc")])
+    {'input': slice(0, 6, None), 'fc': slice(6, 10, None)}
+    """
+    found, end = {}, 0
+    for group in groups:
+        found[group.name] = slice(end, end + group.n_neurons)
+        end += group.n_neurons
+    return found
 
 
 @dataclass(frozen=True)

@@ -86,17 +86,33 @@ class ParameterGraph:
         return {name: part.reshape(self.shapes[name]) for name, part in zip(self.parameters, parts, strict=True)}
 
     def to_pyg(self) -> Any:
-        """As ``torch_geometric.data.Data``: x, edge_index, edge_attr, layer.
+        """As ``torch_geometric.data.Data``: x, edge_index, edge_attr, layer, x_place, edge_place.
 
         Raises:
             MissingExtraError: torch_geometric is not installed.
         """
-        try:
-            from torch_geometric.data import Data
-        except ImportError:
-            missing = MissingExtraError.of("torch_geometric", "pyg")
-            raise missing from None
-        return Data(x=self.x, edge_index=self.edge_index, edge_attr=self.edge_attr, layer=self.layer)
+        return pyg_data(
+            x=self.x,
+            edge_index=self.edge_index,
+            edge_attr=self.edge_attr,
+            layer=self.layer,
+            x_place=self.x_place,
+            edge_place=self.edge_place,
+        )
+
+
+def pyg_data(**tensors: Any) -> Any:
+    """Tensors by name as ``torch_geometric.data.Data``.
+
+    Raises:
+        MissingExtraError: torch_geometric is not installed.
+    """
+    try:
+        from torch_geometric.data import Data
+    except ImportError:
+        missing = MissingExtraError.of("torch_geometric", "pyg")
+        raise missing from None
+    return Data(**tensors)
 
 
 @of_graph

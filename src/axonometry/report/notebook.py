@@ -9,7 +9,9 @@ import numpy as np
 
 from axonometry.cell_text import number
 from axonometry.errors import ConfigurationError, closest
-from axonometry.report.axes import escape
+from axonometry.metrics import layer_fluctuation, node_strength, null
+from axonometry.report import palette
+from axonometry.report.axes import blank, escape
 from axonometry.report.axonometric import draw_graph
 from axonometry.report.curves import curves, curves_svg
 from axonometry.report.drawing import graph_svg
@@ -36,9 +38,9 @@ __all__ = [
 ]
 _ROWS = 12
 _DARK = 'body[data-jp-theme-light="false"] .ax-view,body.vscode-dark .ax-view,html[theme="dark"] .ax-view'
+_TOKENS = ";".join(f"--{name}:light-dark({light},{dark})" for name, (light, dark) in palette.TOKENS.items())
 _STYLE = (
-    ".ax-view{color-scheme:light;--ink:light-dark(#1b1e24,#e9ebef);--muted:light-dark(#5c6370,#9ba3b0);"
-    "--line:light-dark(#dfe2e8,#2c313b);--surface:light-dark(#fefefe,#181b21);color:var(--ink);overflow-x:auto}"
+    f".ax-view{{color-scheme:light;{_TOKENS};color:var(--ink);overflow-x:auto}}"
     f"{_DARK}{{color-scheme:dark}}.ax-view table{{border-collapse:collapse;font-size:12px}}"
     ".ax-view td,.ax-view th{padding:2px 12px 2px 0;text-align:right;white-space:nowrap}"
     ".ax-view td:first-child,.ax-view th:first-child{text-align:left}.ax-view caption{text-align:left;font-weight:600}"
@@ -57,8 +59,6 @@ def graph_summary(graph: NeuralGraph, *, draws: int = 0) -> pd.DataFrame:
         shuffled (the draws' mean fluctuation) and z (how many of their standard deviations the network is from it).
     """
     import pandas as pd
-
-    from axonometry.metrics import layer_fluctuation, node_strength, null
 
     strength, fluctuation = node_strength(graph), layer_fluctuation(graph)
     sizes = {name: tensor.numel() for name, tensor in graph.state.items()}
@@ -90,9 +90,6 @@ def values_plot(values: NodeValues) -> go.Figure:
     Args:
         values: A value for every neuron.
     """
-    from axonometry.report import palette
-    from axonometry.report.axes import blank
-
     figure = blank("", "value")
     shades = palette.steps("depth", len(values))
     for (name, tensor), colour in zip(values.items(), shades, strict=True):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from axonometry.errors import MissingExtraError, ValuesError, WeightsError
 from axonometry.program.channels import ChannelGraph
+from axonometry.program.ir import spans
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -56,17 +57,16 @@ def link_array(graph: NeuralGraph | ChannelGraph) -> Any:
     from scipy.sparse import csr_array
 
     channels = graph.channels()
-    ends = np.cumsum([0, *(group.n_neurons for group in channels.groups)])
-    start = {group.name: int(end) for group, end in zip(channels.groups, ends[:-1], strict=True)}
+    span = spans(channels.groups)
     rows, columns, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
     for (target, source), block in channels.blocks.items():
         links = block.detach().double().abs().T.cpu().numpy()
         _refuse_unfinite(links)
         row, column = links.nonzero()
-        rows.append(row + start[source])
-        columns.append(column + start[target])
+        rows.append(row + span[source].start)
+        columns.append(column + span[target].start)
         values.append(links[row, column])
-    size = (int(ends[-1]), int(ends[-1]))
+    size = (channels.n_nodes, channels.n_nodes)
     return csr_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=size)
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from axonometry.errors import ConfigurationError
 from axonometry.metrics.networks.matrix import Matrix, link_matrix, of_igraph
-from axonometry.metrics.nulls.weights import copied
+from axonometry.metrics.nulls.weights import copied, is_parameter
 from axonometry.program.entry import of_graph
+from axonometry.program.ir import spans
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,10 +49,10 @@ def percolation(
 
     Returns:
         A row for each share: ``removed``, ``largest_component`` (share of all channels), ``spectral_gap`` (1 -
-        |λ2| / λ1 of the symmetric channel graph; NaN without links) and ``accuracy``.
+        λ2 / λ1 of the symmetric channel graph; NaN without links) and ``accuracy``.
 
     Raises:
-        ConfigurationError: There is no such order.
+        ConfigurationError: There is no such order, or a weight is computed from parameters.
         MissingExtraError: igraph is not installed, for betweenness.
 
     >>> from axonometry.testing import graph_of
@@ -103,9 +104,7 @@ def _by_betweenness(graph: NeuralGraph, norms: dict[str, NDArray[Any]]) -> dict[
     matrix = np.zeros((channels.n_nodes, channels.n_nodes))
     if through:
         matrix[tuple(np.array(links.get_edgelist()).T)] = through
-    ends = np.cumsum([0, *(group.n_neurons for group in channels.groups)])
-    span = {g.name: slice(a, b) for g, a, b in zip(channels.groups, ends[:-1], ends[1:], strict=True)}
-    found = {}
+    span, found = spans(channels.groups), {}
     for synapse in graph.synapses:
         (source, *_), shape = synapse.sources, norms[synapse.name].shape
         block = matrix[span[source], span[synapse.target]].T if source in span and synapse.target in span else None
@@ -124,6 +123,10 @@ def _without(graph: NeuralGraph, scores: dict[str, NDArray[Any]], gone: NDArray[
         mask = gone[place : place + score.size].reshape(score.shape)
         place += score.size
         weight = kernels[name].weight
+        if not is_parameter(weight, other.state):
+            rule, came = "links are taken away from weights that are parameters", f"{name!r}, whose weight is computed"
+            remedy = "Remove the parametrisation (torch.nn.utils.parametrize.remove_parametrizations)"
+            raise ConfigurationError(rule, came, remedy)
         away = torch.from_numpy(mask).to(weight.device)
         away = away.reshape(weight.shape) if weight.dim() < 2 else away.reshape(*score.shape, *[1] * (weight.dim() - 2))
         weight.masked_fill_(away.expand(weight.shape), 0)
@@ -139,7 +142,7 @@ def _largest_component(weights: Matrix) -> float:
 
 
 def _spectral_gap(weights: Matrix) -> float:
-    """1 - |λ2| / λ1 of W W' + W' W's own kind: the symmetric graph, whose -λ1 of a bipartite one is left out."""
+    """1 - λ2 / λ1 of the eigenvalues of W + W', λ2 at least 0: a layered graph has -λ1 as well, which is no second."""
     both = weights + weights.T
     if not both.any():
         return float("nan")

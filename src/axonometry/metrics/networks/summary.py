@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from axonometry.errors import AxonometryError
+from axonometry.errors import WeightsError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.networks.communities import communities, modularity
 from axonometry.metrics.networks.cores import coreness
@@ -37,9 +37,7 @@ STATISTICS = (
 def _rows(shared: Shared) -> Iterator[Row]:
     try:
         found = channel_network(shared.channels)
-    except AxonometryError as error:
-        if "missing package" in str(error):
-            raise
+    except WeightsError:  # not finite, or all zero
         found = dict.fromkeys(STATISTICS, math.nan)
     yield from ((NETWORK, statistic, value) for statistic, value in found.items())
 

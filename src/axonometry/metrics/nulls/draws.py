@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -57,7 +56,8 @@ class NullModel:
         if self.kind not in KINDS:
             remedy = closest(self.kind, KINDS, f"There are: {', '.join(KINDS)}")
             raise ConfigurationError("a null model is named by what it does", repr(self.kind), remedy)
-        if isinstance(self.draws, bool) or operator.index(self.draws) < 2:
+        whole = isinstance(self.draws, int | np.integer) and not isinstance(self.draws, bool)
+        if not whole or self.draws < 2:
             raise ConfigurationError("a null model has 2 draws or more", repr(self.draws), "Give 20, or 100")
 
     @classmethod

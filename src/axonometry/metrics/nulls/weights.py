@@ -74,16 +74,13 @@ def redrawn(graph: NeuralGraph, redraw: Redraw, generator: torch.Generator, *, d
     tensor([[3., 1., 2.]])
     """
     other = graph.at(copied(graph.state, double=double))
-    held = {tensor.untyped_storage().data_ptr() for tensor in other.state.values()}
     done: set[Hashable] = set()
     kernels = other.kernels()
     for synapse in other.synapses:
         weight = kernels[synapse.name].weight
-        # A synapse's weight is the parameter itself or a part or transpose of it, in the same memory, in which the new
-        # weights are written. Only where it is computed (weight norm: g v / |v|) its parameters are exchanged instead.
-        inside = weight.untyped_storage().data_ptr() in held and _is_once(weight)
+        # Where a weight is computed (weight norm: g v / |v|) its parameters are exchanged instead.
         names = [name for name in synapse.parameter.split("+") if name in other.state]
-        for tensor in [weight] if inside else [other.state[name] for name in names]:
+        for tensor in [weight] if is_parameter(weight, other.state) else [other.state[name] for name in names]:
             key = (tensor.data_ptr(), tensor.numel())
             if key not in done and tensor.is_floating_point():
                 done.add(key)
@@ -152,6 +149,17 @@ def copied(state: Mapping[str, Tensor], *, double: bool) -> dict[str, Tensor]:
     return found
 
 
-def _is_once(weight: Tensor) -> bool:
-    """Whether no place in memory stands for two entries, as in an expanded tensor."""
-    return all(step != 0 for step, size in zip(weight.stride(), weight.shape, strict=True) if size > 1)
+def is_parameter(weight: Tensor, state: Mapping[str, Tensor]) -> bool:
+    """Whether a synapse's weight is a parameter, or a part or transpose of one: what is written to it is then kept.
+
+    Args:
+        weight: Of a synapse. One that is expanded, with one place in memory for two entries, is none.
+        state: The network's tensors.
+
+    >>> weight = torch.ones(3, 2)
+    >>> is_parameter(weight[:2].T, {"fc.weight": weight}), is_parameter(2 * weight, {"fc.weight": weight})
+    (True, False)
+    """
+    held = {tensor.untyped_storage().data_ptr() for tensor in state.values()}
+    once = all(step != 0 for step, size in zip(weight.stride(), weight.shape, strict=True) if size > 1)
+    return once and weight.untyped_storage().data_ptr() in held

@@ -23,10 +23,11 @@ import numpy as np
 from axonometry.errors import ConfigurationError, WeightsError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.rows import NETWORK, Row
-from axonometry.metrics.topology.persistence import STATISTICS, Matrix, largest_of, persistence_of
+from axonometry.metrics.topology.persistence import STATISTICS, Matrix, largest_of, persistence_of, require_finite
 from axonometry.metrics.topology.trees import max_min_product
 from axonometry.program.channels import ChannelGraph
 from axonometry.program.entry import of_graph
+from axonometry.program.ir import spans
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
@@ -92,8 +93,7 @@ def _standardised(graph: NeuralGraph | ChannelGraph, *, plain: bool) -> dict[tup
     signed = {} if isinstance(graph, ChannelGraph) else graph.channels("sum").blocks
     found = {}
     for key, block in norms.blocks.items():
-        weights = block.detach().double().cpu().numpy().T
-        largest_of({"": np.ones((1, 1)), "block": np.abs(weights)})  # says where weights are not finite
+        weights = require_finite(block.detach().double().cpu().numpy().T)
         if key in signed:
             own = signed[key].detach().double().cpu().numpy().T
             weights = own if np.allclose(np.abs(own), weights, rtol=1e-4, atol=1e-12) else weights
@@ -110,10 +110,8 @@ def _widest(graph: ChannelGraph, layers: dict[tuple[str, str], Matrix]) -> Matri
     outputs = [group for group in graph.groups if group.role == "output"]
     total = sum(group.n_neurons for group in inputs)
     widths = {group.name: np.zeros((total, group.n_neurons)) for group in graph.groups}
-    starts = np.cumsum([0, *(group.n_neurons for group in inputs)])
-    for group, start in zip(inputs, starts, strict=False):  # nothing narrows a way of no links
-        places = np.arange(group.n_neurons)
-        widths[group.name][start + places, places] = np.inf
+    for name, span in spans(inputs).items():  # nothing narrows a way of no links
+        np.fill_diagonal(widths[name][span], np.inf)
     order = {group.name: place for place, group in enumerate(graph.groups)}
     keys = sorted(layers, key=lambda key: (order[key[0]], order[key[1]]))
     changed = True

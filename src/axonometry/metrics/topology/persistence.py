@@ -36,6 +36,7 @@ from axonometry.metrics.rows import NETWORK, Row
 from axonometry.metrics.topology.trees import bipartite_tree
 from axonometry.program.channels import ChannelGraph
 from axonometry.program.entry import of_graph
+from axonometry.program.ir import spans
 from axonometry.program.rolling import layer_matrices
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 Essential = Literal["paper", "official"]
 Level = Literal["channels", "neurons"]
 Matrix = Float[np.ndarray, "_ _"]
+RULE = "persistence is of finite weights, one of them not zero"
 STATISTICS = ("persistence", "normalised", "variance", "sortedness")
 
 
@@ -155,19 +157,30 @@ def largest_of(layers: Mapping[str, Matrix]) -> float:
     >>> largest_of({"fc": np.array([[0.5, 3.0]])})
     3.0
     """
-    largest = max((float(matrix.max(initial=0)) for matrix in layers.values()), default=0.0)
-    if not (math.isfinite(largest) and largest > 0) or any(np.isnan(matrix.sum()) for matrix in layers.values()):
-        came = "none" if largest == 0 else "NaN or infinity"
-        raise WeightsError("persistence is of finite weights, one of them not zero", came, "See link_weights(graph)")
+    largest = max((float(require_finite(matrix).max(initial=0)) for matrix in layers.values()), default=0.0)
+    if not largest > 0:
+        raise WeightsError(RULE, "none", "See link_weights(graph)")
     return largest
+
+
+def require_finite(weights: Matrix) -> Matrix:
+    """The weights, if all are finite.
+
+    Raises:
+        WeightsError: One is not.
+
+    >>> require_finite(np.array([[0.5, 3.0]])).shape
+    (1, 2)
+    """
+    if not np.isfinite(weights.sum()) and not np.isfinite(weights).all():
+        raise WeightsError(RULE, "NaN or infinity", "See link_weights(graph)")
+    return weights
 
 
 def _by_neuron(graph: NeuralGraph | ChannelGraph) -> dict[str, Matrix]:
     """All links between the neurons of two groups, as one matrix for each pair of groups."""
     if isinstance(graph, ChannelGraph):
         return matrices_of(graph)
-    matrix = abs(graph.to_scipy())
-    ends = np.cumsum([0, *(group.n_neurons for group in graph.groups)])
-    span = {group.name: slice(a, b) for group, a, b in zip(graph.groups, ends[:-1], ends[1:], strict=True)}
+    matrix, span = abs(graph.to_scipy()), spans(graph.groups)
     pairs = {(source, synapse.target): synapse.name for synapse in graph.synapses for source in synapse.sources}
     return {name: matrix[span[target], span[source]].T.toarray() for (source, target), name in pairs.items()}

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from axonometry.errors import ConfigurationError, MissingExtraError, closest
+from axonometry.errors import ConfigurationError, closest
 from axonometry.program.entry import of_graph
 from axonometry.program.graph import NeuralGraph
-from axonometry.program.parameter_graph import ParameterGraph, parameter_graph
+from axonometry.program.parameter_graph import ParameterGraph, parameter_graph, pyg_data
 
 CONVENTIONS = ("neural-graphs", "gmn")
 
@@ -41,19 +41,10 @@ def to_pyg(graph: NeuralGraph, convention: str = "neural-graphs") -> Any:
             "a convention of graphs has a name", repr(convention), closest(convention, CONVENTIONS, remedy)
         )
     found = parameter_graph(graph)
-    if convention == "gmn":
-        return _multigraph(found)
-    data = found.to_pyg()
-    data.edge_place, data.x_place = found.edge_place, found.x_place
-    return data
+    return _multigraph(found) if convention == "gmn" else found.to_pyg()
 
 
 def _multigraph(found: ParameterGraph) -> Any:
-    try:
-        from torch_geometric.data import Data
-    except ImportError:
-        missing = MissingExtraError.of("torch_geometric", "pyg")
-        raise missing from None
     there = (found.edge_place >= 0) | (found.edge_attr != 0)  # padding is no parameter
     edge, tap = there.nonzero(as_tuple=True)
     node, column = (found.x_place >= 0).nonzero(as_tuple=True)
@@ -61,7 +52,7 @@ def _multigraph(found: ParameterGraph) -> Any:
     nodes = len(found.layer)
     bias_edges = torch.stack([nodes + of_node, node]) if len(node) else torch.zeros(2, 0, dtype=torch.int64)
     values = torch.cat([found.edge_attr[edge, tap], found.x[node, column].to(found.edge_attr)])
-    return Data(
+    return pyg_data(
         edge_index=torch.cat([found.edge_index[:, edge], bias_edges], 1),
         edge_attr=values[:, None],
         edge_place=torch.cat([found.edge_place[edge, tap], found.x_place[node, column]]),
