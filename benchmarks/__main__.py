@@ -58,6 +58,7 @@ SECTIONS = {
     "topology": science.topology,
     "catalogue": science.catalogue,
     "networks": science.networks,
+    "change-points": science.change_points_of_stationary_runs,
     "basins": basins.lenet,
     "weight-noise": basins.stacking,
 }
@@ -104,8 +105,14 @@ def page(rows: list[Row]) -> str:
         "| what | measured | goal | reached | n | times |",
         "| --- | --- | --- | --- | ---: | --- |",
     ]
-    cells = [(r.what, r.measured, r.goal, "yes" if r.reached else "**no**", str(r.n), r.detail) for r in rows]
+    cells = [(r.what, r.measured, r.goal, _reached(r), str(r.n), r.detail) for r in rows]
     return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in cells)]) + "\n"
+
+
+def _reached(row: Row) -> str:
+    if row.goal == "none":
+        return "–"
+    return "yes" if row.reached else "**no**"
 
 
 def machine() -> str:

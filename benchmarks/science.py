@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import torch
+from scipy.signal import lfilter
 
 import axonometry as ax
 from axonometry.metrics.topology.trees import bipartite_tree
 from axonometry.populations.cifar_networks import LeNet
 from axonometry.populations.resnet import ResNet
+from axonometry.trajectory import change_points
 from benchmarks.timing import Row, compare, seconds
 
 
@@ -57,3 +60,20 @@ def networks() -> list[Row]:
     taken = seconds(lambda: ax.null(graph, "shuffle", "channel_network", draws=100))
     name = f"network science of a ResNet-18's {graph.n_nodes:,} channels with 100 null draws"
     return [Row(name, f"{taken:.0f} s", "under 60 s", taken < 60, 1, "links shuffled; one core")]
+
+
+def change_points_of_stationary_runs() -> list[Row]:
+    """How many runs are flagged in which nothing changes, by how much each step resembles the one before."""
+    rows = []
+    for slope in (0.0, 0.5, 0.8, 0.95):
+        flagged = sum(bool(change_points(_stationary(seed, slope))) for seed in range(60))
+        name = f"stationary runs with a change point, autocorrelation {slope:g}"
+        rows.append(Row(name, f"{flagged} of 60", "at most 5 %", flagged <= 3, 60, "100 steps of 4 measures"))
+    return rows
+
+
+def _stationary(seed: int, slope: float) -> pd.DataFrame:
+    """Measures that share half of their noise; the first steps, which begin at zero, are left out."""
+    chance = np.random.default_rng(seed)
+    noise = chance.normal(size=(300, 4)) + chance.normal(size=(300, 1))
+    return pd.DataFrame(lfilter([1.0], [1.0, -slope], noise, axis=0)[200:])

@@ -2,7 +2,6 @@
 
 from axonometry.program.capture import capture as capture, read_exported as read_exported
 from axonometry.program.channels import ChannelGraph as ChannelGraph
-from axonometry.program.pyg import to_pyg as to_pyg
 from axonometry.program.graph import NeuralGraph as NeuralGraph
 from axonometry.program.ir import (
     Coverage as Coverage,
@@ -13,6 +12,7 @@ from axonometry.program.ir import (
     Wire as Wire,
 )
 from axonometry.program.parameter_graph import ParameterGraph as ParameterGraph, parameter_graph as parameter_graph
+from axonometry.program.pyg import to_pyg as to_pyg
 from axonometry.program.registry import rule as rule
 from axonometry.program.symmetry import (
     Permutation as Permutation,
