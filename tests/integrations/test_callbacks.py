@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import resource
 import signal
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, TensorDataset
 
 import axonometry as ax
@@ -254,3 +257,82 @@ def test_keras_on_torch_is_read_by_the_paths_of_its_variables(tmp_path: Path) ->
     torch.testing.assert_close(module(x).detach(), model(x, training=False).detach())
     graph = ax.capture(module, x[:1])
     assert [entry.role for entry in graph.coverage if entry.role == "unclaimed"] == []
+
+
+@pytest.fixture
+def compiling() -> Iterator[Any]:
+    """Counters of what torch.compile did."""
+    torch._dynamo.reset()
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    yield counters
+    torch._dynamo.reset()
+
+
+def compiled_loop(callback: AxonometryCallback, compiled: Any, watched: nn.Module, model: nn.Module) -> None:
+    inputs, labels = data()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    callback.watch(watched)
+    for step in range(1, 4):
+        nn.functional.cross_entropy(compiled(inputs), labels).backward()
+        callback.before_update(step, optimizer)
+        optimizer.step()
+        callback.after_update(step)
+        optimizer.zero_grad()
+
+
+def test_a_compiled_network_is_recorded_without_a_break_of_its_graph(tmp_path: Path, compiling: Any) -> None:
+    model = network()
+    plain = copy.deepcopy(model)
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    with AxonometryCallback(tmp_path / "compiled", measures=MEASURES, every=1) as callback:
+        compiled_loop(callback, compiled, compiled, model)
+    assert (dict(compiling["graph_break"]), compiling["stats"]["unique_graphs"]) == ({}, 1)
+    with AxonometryCallback(tmp_path / "plain", measures=MEASURES, every=1) as callback:
+        compiled_loop(callback, plain, plain, plain)
+    pd.testing.assert_series_equal(numbers(tmp_path / "compiled"), numbers(tmp_path / "plain"))
+
+
+def test_a_network_that_is_called_inside_a_compiled_graph_alone_is_said_not_to_be_seen(
+    tmp_path: Path, compiling: Any
+) -> None:
+    model = network()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    callback = AxonometryCallback(tmp_path / "run", every=1)
+    compiled_loop(callback, compiled, model, model)
+    with pytest.warns(UserWarning, match="nothing was recorded into .*run, the network was not seen: .*pass example="):
+        callback.close()
+    assert not (tmp_path / "run").exists()
+    with AxonometryCallback(tmp_path / "run", every=1, example=data()[0][:1]) as callback:
+        compiled_loop(callback, compiled, model, model)
+    assert ax.load(tmp_path / "run").steps == (1, 2, 3)
+
+
+def test_mixed_precision_gathered_gradients_and_checkpointing_record_what_plain_training_does(tmp_path: Path) -> None:
+    """Two half batches are one whole; bfloat16 and recomputed activations change nothing but rounding."""
+
+    def train(folder: str, *, parts: int, checkpointed: bool = False, half: bool = False) -> Any:
+        torch.manual_seed(0)
+        model, (inputs, labels) = network(), data()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with AxonometryCallback(tmp_path / folder, measures=MEASURES, every=1) as callback:
+            callback.watch(model)
+            for step in range(1, 4):
+                for some, wanted in zip(inputs.chunk(parts), labels.chunk(parts), strict=True):
+                    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                        said = checkpoint(model, some, use_reentrant=False) if checkpointed else model(some)
+                    (nn.functional.cross_entropy(said.float(), wanted) / parts).backward()
+                callback.before_update(step, optimizer)
+                optimizer.step()
+                callback.after_update(step)
+                optimizer.zero_grad()
+        found = numbers(tmp_path / folder)
+        return found.drop(index=["skewness", "kurtosis"], level="statistic", errors="ignore")
+
+    whole = train("plain", parts=1)
+    for folder, more, rounding in (
+        ("gathered", {"parts": 4}, 1e-5),
+        ("checkpointed", {"parts": 1, "checkpointed": True}, 1e-6),
+        ("half", {"parts": 1, "half": True}, 0.05),
+    ):
+        pd.testing.assert_series_equal(train(folder, **more), whole, rtol=rounding, atol=rounding)

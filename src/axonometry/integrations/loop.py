@@ -129,12 +129,11 @@ class AxonometryCallback:
             given = self._example
             self._begin(model, () if isinstance(given, Mapping) else _as_tuple(given), given)
             return
-        for one in (model, *others):
-            inner = unwrapped(one)
-            self._hooks.append(inner.register_forward_pre_hook(self._seen, with_kwargs=True))
+        # Of a wrapper (DDP, torch.compile) the hook is outside, where no compiled graph has to hold it.
+        self._hooks = [one.register_forward_pre_hook(self._seen, with_kwargs=True) for one in (model, *others)]
 
     def _seen(self, model: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-        if self._hooks and not torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling() and self._hooks:
             self._unhook()
             kept = {name: value for name, value in named.items() if name not in LABELS and value is not None}
             self._begin(model, *first_rows(given, kept))
@@ -220,6 +219,9 @@ class AxonometryCallback:
         Args:
             stopped: Whether training ended before its plan.
         """
+        if self._hooks and self.recorder is None:
+            words = "it was never called, or inside a compiled graph alone: watch what is called, or pass example="
+            warnings.warn(f"nothing was recorded into {self.folder}, the network was not seen: {words}", stacklevel=2)
         self._unhook()
         if self.recorder is None or self._ended:
             return
@@ -252,10 +254,11 @@ class AxonometryCallback:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._unhook()
         if kind is None:
             self.close()
-        elif self.recorder is not None:
+            return
+        self._unhook()
+        if self.recorder is not None:
             self.recorder.__exit__(kind, error, trace)
 
 
