@@ -42,7 +42,7 @@ EXPERIMENT = Experiment(
     SCALES,
     measure_networks,
     (lmap, phases, late_layers, third_phase, running_statistics, depth, flat_minima, grokking, double_descent),
-    about="Networks are trained in eight set-ups; what the paper says of their modes and basins is judged.",
+    about="Networks are trained in nine set-ups; what the paper says of their modes and basins is judged.",
     how=__doc__,
     defined=("neuron_modes", "rank_gradient", "linear_truncation"),
 )
