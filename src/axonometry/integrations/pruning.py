@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from axonometry.predict.features import KNOWN
 from axonometry.predict.parametric import extrapolate
 from axonometry.predict.selection import finished_runs
 from axonometry.progress import Progress
+from axonometry.statistics import Estimate, estimate_of_draws
 from axonometry.trajectory import Trajectory
 from axonometry.trajectory.summary import snapshot_steps
 
@@ -228,8 +230,8 @@ def pruner_summary(
         for quantity in QUANTITIES:
             values = [study[quantity].dropna().to_numpy() for _, study in part.groupby("split")]
             values = [some for some in values if len(some)]
-            value, low, high = _interval(values, level, resamples, np.random.default_rng(seed))
-            rows.append((pruner, quantity, value, low, high, sum(map(len, values))))
+            found = _estimate(values, level, resamples, np.random.default_rng(seed))
+            rows.append((pruner, quantity, found.value, found.low, found.high, found.n))
     return pd.DataFrame(rows, columns=["pruner", "quantity", "value", "low", "high", "studies"])
 
 
@@ -309,15 +311,15 @@ def _fitted(half: _Half, design: Design) -> AccuracyPredictor:
     )
 
 
-def _interval(
-    values: Sequence[np.ndarray], level: float, resamples: int, rng: np.random.Generator
-) -> tuple[float, float, float]:
-    """The mean and its bootstrap interval; splits are drawn first, then studies in each."""
+def _estimate(values: Sequence[np.ndarray], level: float, resamples: int, rng: np.random.Generator) -> Estimate:
+    """The mean of shares and its bootstrap interval; splits are drawn first, then studies in each."""
     if not values:
-        return float("nan"), float("nan"), float("nan")
+        return Estimate(math.nan, math.nan, math.nan, 0)
     means = []
     for _ in range(resamples):
         chosen = [values[split] for split in rng.integers(len(values), size=len(values))]
         means.append(np.concatenate([rng.choice(some, len(some)) for some in chosen]).mean())
-    lower, upper = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(np.concatenate(list(values)).mean()), float(lower), float(upper)
+    every = np.concatenate(list(values))
+    return estimate_of_draws(
+        float(every.mean()), np.array(means), len(every), "studies", level=level, within=(0.0, 1.0)
+    )
