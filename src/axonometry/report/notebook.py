@@ -37,13 +37,15 @@ __all__ = [
     "values_plot",
 ]
 _ROWS = 12
+SCORES = ("accuracy", "loss")
 _DARK = 'body[data-jp-theme-light="false"] .ax-view,body.vscode-dark .ax-view,html[theme="dark"] .ax-view'
 _TOKENS = ";".join(f"--{name}:light-dark({light},{dark})" for name, (light, dark) in palette.TOKENS.items())
 _STYLE = (
     f".ax-view{{color-scheme:light;{_TOKENS};color:var(--ink);overflow-x:auto}}"
     f"{_DARK}{{color-scheme:dark}}.ax-view table{{border-collapse:collapse;font-size:12px}}"
     ".ax-view td,.ax-view th{padding:2px 12px 2px 0;text-align:right;white-space:nowrap}"
-    ".ax-view td:first-child,.ax-view th:first-child{text-align:left}.ax-view caption{text-align:left;font-weight:600}"
+    ".ax-view td:first-child,.ax-view th:first-child{text-align:left}"
+    ".ax-view caption{text-align:left;font-weight:600;white-space:nowrap}"
 )
 
 
@@ -103,17 +105,20 @@ def values_plot(values: NodeValues) -> go.Figure:
     return figure
 
 
-def run_plot(run: Trajectory, metric: str = "layer_fluctuation", statistic: str | None = None) -> go.Figure:
+def run_plot(run: Trajectory, metric: str | None = None, statistic: str | None = None) -> go.Figure:
     """A measure, or a scalar, over the steps of a run: a line a group.
 
     Args:
         run: A recorded run.
-        metric: A measure or a scalar that was recorded.
+        metric: A measure or a scalar that was recorded; by default layer fluctuation, or what was recorded first.
         statistic: Of the measure, such as ``"mean"``; by default the first that was recorded of ``value`` and ``mean``.
 
     Raises:
         ConfigurationError: It was not recorded.
     """
+    if metric is None:
+        known = list(dict.fromkeys(run.metrics["metric"]))
+        metric = next((name for name in ("layer_fluctuation", *known) if name in known), "layer_fluctuation")
     return curves(_recorded(run, metric, statistic), x="step", y=_named(metric, statistic))
 
 
@@ -176,15 +181,16 @@ def run_html(run: Trajectory) -> str:
     rows = [(name, float(scalars[name].iloc[-1])) for name in scalars.columns] if len(scalars) else []
     picture = ""
     if len(run.steps) > 1 and rows:
-        name = next((n for n in ("accuracy", "loss") if n in scalars), str(scalars.columns[0]))
+        name = next((n for n in SCORES if n in scalars), str(scalars.columns[0]))
         picture = curves_svg(_recorded(run, name, None), x="step", y=name)
     return _view(repr(run), ("scalar", "at the last step"), rows, picture)
 
 
 def population_html(population: Population) -> str:
-    """A population in a notebook: its runs, one a row."""
+    """A population in a notebook: its runs, one a row, by what they came to and what tells them apart."""
     frame = population.frame
-    shown = frame.loc[:, [c for c in frame.columns if frame[c].astype(str).nunique() > 1][:8]]
+    told = sorted((c for c in frame.columns if frame[c].astype(str).nunique() > 1), key=lambda c: c not in SCORES)
+    shown = frame.loc[:, told[:8]]
     rows = [(name, *row) for name, row in zip(frame.index, shown.itertuples(index=False, name=None), strict=True)]
     return _view(f"Population of {len(frame)} runs", ("run", *map(str, shown.columns)), rows)
 

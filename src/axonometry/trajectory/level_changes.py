@@ -4,8 +4,8 @@ Series are standardised and cut by PELT (least squares, the package ``ruptures``
 point must gain; it is drawn for the run at hand. Stationary series are made that have the run's autocorrelation and its
 correlations between measures: a first-order autoregression of what is left beside the three best cuts, its residuals
 drawn with replacement, all measures of a step together. The penalty is the gain that the best cut reaches in the share
-``false_alarms`` of them. Of 60 stationary series of 100 steps with the autocorrelation 0, 0.5, 0.8 and 0.95, 1, 2, 1 and 3
-were flagged (``python -m benchmarks change-points``).
+``false_alarms`` of them. Of 60 stationary series of 100 steps with the autocorrelation 0, 0.5, 0.8 and 0.95, 1, 2, 1
+and 3 were flagged (``python -m benchmarks change-points``).
 
 Source: Killick et al. 2012 for PELT; the calibration is [our choice].
 """

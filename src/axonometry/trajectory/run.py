@@ -99,11 +99,11 @@ class Trajectory:
     def _repr_html_(self) -> str:
         return str(shown("run_html", self))
 
-    def plot(self, metric: str = "layer_fluctuation", statistic: str | None = None) -> Any:
+    def plot(self, metric: str | None = None, statistic: str | None = None) -> Any:
         """A measure or scalar over the steps, a line a group, as a Plotly figure.
 
         Args:
-            metric: A measure or a scalar that was recorded.
+            metric: A measure or a scalar that was recorded; by default layer fluctuation, or what was recorded first.
             statistic: Such as ``"mean"``; by default the value, or the mean over a group.
 
         Raises:

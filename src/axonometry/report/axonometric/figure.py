@@ -46,7 +46,7 @@ class NetworkFigure(go.Figure):  # type: ignore[misc]
         blank = {"visible": False, "showbackground": False}
         figure.update_scenes(
             xaxis=blank, yaxis=blank, zaxis=blank, aspectmode="data", dragmode="orbit",
-            camera={"projection": {"type": "orthographic"}, "eye": {"x": -0.5, "y": -1.6, "z": 0.6}},
+            camera={"projection": {"type": "orthographic"}, "eye": {"x": -0.65, "y": -2.1, "z": 0.8}},
         )  # fmt: skip
         return figure
 
