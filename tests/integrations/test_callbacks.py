@@ -157,7 +157,7 @@ def test_transformers_trainer_and_a_trainer_that_was_stopped_and_resumed(tmp_pat
     trained(tmp_path / "run", 4)
     run = ax.load(tmp_path / "run")
     assert run.steps == (2, 4)
-    assert run.scalars()["loss"].notna().any()
+    assert run.scalars()["train_loss"].notna().any()
     found = numbers(tmp_path / "run")
     assert found["update_ratio", "", "value"].gt(0).all()
     assert found["gradient.node_strength"].notna().any()
@@ -257,6 +257,36 @@ def test_keras_on_torch_is_read_by_the_paths_of_its_variables(tmp_path: Path) ->
     torch.testing.assert_close(module(x).detach(), model(x, training=False).detach())
     graph = ax.capture(module, x[:1])
     assert [entry.role for entry in graph.coverage if entry.role == "unclaimed"] == []
+
+
+@others
+def test_skorch(tmp_path: Path) -> None:
+    skorch = pytest.importorskip("skorch")
+    from sklearn.base import clone
+
+    from axonometry.integrations.skorch import AxonometryCallback as OfSkorch
+
+    steps = OfSkorch(tmp_path / "steps", measures=MEASURES, every=4)
+    epochs, stopping = OfSkorch(tmp_path / "epochs"), OfSkorch(tmp_path / "stopped", every=4, stop_below=lambda _: True)
+    inputs, labels = (tensor.numpy() for tensor in data())
+
+    def fitted(*callbacks: Any) -> Any:
+        settings = {"criterion": nn.CrossEntropyLoss, "max_epochs": 3, "batch_size": 16, "verbose": 0, "lr": 0.1}
+        # 64 samples less a fifth for validation: 52, four batches.
+        return skorch.NeuralNetClassifier(network(), callbacks=list(callbacks), **settings).fit(inputs, labels)
+
+    net = fitted(steps, epochs)
+    run = ax.load(tmp_path / "epochs")
+    assert (run.steps, run.state) == ((1, 2, 3), "finished")
+    assert set(run.scalars()) == {"accuracy", "loss", "train_loss"}
+    assert run.scalars()["accuracy"].tolist() == pytest.approx(net.history[:, "valid_acc"])
+    assert torch.equal(run.snapshots[3]["2.weight"], net.module_[2].weight.detach())
+    assert ax.load(tmp_path / "steps").steps == (4, 8, 12)
+    assert numbers(tmp_path / "steps")["update_ratio", "", "value"].gt(0).all()
+    assert numbers(tmp_path / "steps")["gradient.node_strength", "input", "std"].gt(0).all()
+    fitted(stopping)
+    assert (ax.load(tmp_path / "stopped").steps, ax.load(tmp_path / "stopped").state) == ((4,), "stopped")
+    assert clone(net).callbacks[0].get_params() == steps.get_params()
 
 
 @pytest.fixture

@@ -191,6 +191,11 @@ def test_tables_of_other_trainings_are_predicted_from(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("step,loss\n0,1\n")
     with pytest.raises(ConfigurationError, match=r"scalar `accuracy`; got .* Pass names="):
         import_run(tmp_path / "other.csv", tmp_path / "other")
+    (tmp_path / "other.csv").write_text("step,loss,val_loss,top1,lr\n0,3,2,0.5,0.1\n")
+    run = import_run(tmp_path / "other.csv", tmp_path / "other", names={"top1": "accuracy"})
+    assert run.scalars().iloc[0].to_dict() == {"train_loss": 3.0, "loss": 2.0, "accuracy": 0.5, "lr": 0.1}
+    with pytest.raises(ConfigurationError, match="two scalars of an export have two names; got lr twice"):
+        import_run(tmp_path / "other.csv", tmp_path / "twice", names={"top1": "accuracy", "loss": "lr"})
     (tmp_path / "other.csv").write_text("a,b\n0,1\n")
     with pytest.raises(ConfigurationError, match="column of steps"):
         read_export(tmp_path / "other.csv")

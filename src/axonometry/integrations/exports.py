@@ -12,13 +12,14 @@ r"""What TensorBoard or Weights & Biases kept of a training, as a run that ``pre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.integrations.event_files import is_tensorboard, tensorboard_scalars
 from axonometry.integrations.loggers import NETWORK, PREFIX
+from axonometry.integrations.names import names_here
 from axonometry.integrations.wandb_file import wandb_file_in, wandb_scalars
 from axonometry.metrics.catalogue import CATALOGUE
 from axonometry.trajectory import Trajectory, load, store
@@ -27,8 +28,6 @@ from axonometry.trajectory.tables import compact, write_piece
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMES = {"val_acc": "accuracy", "val_accuracy": "accuracy", "eval_accuracy": "accuracy", "val_loss": "loss"}
-"""What scalars are usually called, and what they are called here."""
 _STEPS = ("_step", "step", "Step", "epoch")
 
 
@@ -75,7 +74,8 @@ def import_run(
     Args:
         path: As for :func:`read_export`.
         folder: A new folder.
-        names: What scalars are called here, beside :data:`NAMES`; one has to become ``accuracy``.
+        names: What scalars are called here, before the usual names (:func:`~axonometry.integrations.names.names_here`);
+            one has to become ``accuracy``.
         configuration: What the run was trained with; the export's own where None.
 
     Raises:
@@ -83,8 +83,10 @@ def import_run(
         RunError: The folder is not empty, or a file is corrupt.
     """
     table, found = read_export(path)
-    table = table.rename(columns={**NAMES, **(names or {})})
-    table = table.loc[:, ~table.columns.duplicated()]
+    table = table.rename(columns=_renamed(map(str, table.columns), names or {}))
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise ConfigurationError("two scalars of an export have two names", f"{twice[0]} twice", "Pass other names=")
     ours = [name for name in table if str(name).startswith(PREFIX)]
     steps = _recorded(table[ours]) if ours else _validations(table, Path(path))
     folder = Path(folder)
@@ -101,6 +103,17 @@ def import_run(
     compact(folder)
     store.write_description(folder, description)
     return load(folder)
+
+
+def _renamed(columns: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
+    """The usual names under ours, but for what was told and what it would be mistaken for.
+
+    >>> _renamed(["loss", "val_loss", "top1", "val_acc", "axonometry/loss"], {"top1": "accuracy"})
+    {'loss': 'train_loss', 'val_loss': 'loss', 'top1': 'accuracy'}
+    """
+    plain = [name for name in columns if "/" not in name and name not in given]
+    usual = {there: here for there, here in names_here(plain).items() if there != here}
+    return {there: here for there, here in usual.items() if here not in given.values()} | dict(given)
 
 
 Step = tuple[list[tuple[str, str, str, float]], dict[str, float]]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError
 from axonometry.integrations import loop
+from axonometry.integrations.names import scalars_here
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras' own default is TensorFlow, whose absence is an error
 import keras
@@ -87,12 +88,12 @@ class AxonometryCallback(loop.AxonometryCallback, keras.callbacks.Callback):  # 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Record after the update."""
         self._batches += 1
-        self._stop_if(self.after_update(self._batches, **_scalars(logs)))
+        self._stop_if(self.after_update(self._batches, **scalars_here(logs or {}, plain_is_training=True)))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Record the epoch, which was validated before."""
         if self.every == "epoch":
-            self._stop_if(self.record(epoch + 1, **_scalars(logs)))
+            self._stop_if(self.record(epoch + 1, **scalars_here(logs or {}, plain_is_training=True)))
 
     def on_train_end(self, logs: Any = None) -> None:
         """End the recording."""
@@ -104,8 +105,3 @@ class AxonometryCallback(loop.AxonometryCallback, keras.callbacks.Callback):  # 
 
 def _path(variable: Any) -> list[str]:
     return [part.replace(".", "_") for part in variable.path.split("/")]
-
-
-def _scalars(logs: Any) -> dict[str, Any]:
-    names = {"accuracy": "train_accuracy", "val_accuracy": "accuracy", "loss": "train_loss", "val_loss": "loss"}
-    return {names.get(name, name.replace("/", "_")): value for name, value in (logs or {}).items()}

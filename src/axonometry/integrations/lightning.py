@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.callbacks import Callback
 
 from axonometry.integrations import loop
+from axonometry.integrations.names import scalars_here
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,7 @@ class AxonometryCallback(loop.AxonometryCallback, Callback):
 
     The network is the module itself where it is called, or the one module inside it that the training step calls. A
     step is ``trainer.global_step``; with ``every="epoch"`` an epoch, from 1, with all that was logged
-    (``val_acc`` and ``val_accuracy`` are ``accuracy``).
+    (``val_acc`` and ``val_accuracy`` are ``accuracy``, ``val_loss`` is ``loss``).
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -43,12 +44,12 @@ class AxonometryCallback(loop.AxonometryCallback, Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Record after the update, while the gradients are there."""
-        self._stop_if(trainer, self.after_update(trainer.global_step, **_scalars(trainer)))
+        self._stop_if(trainer, self.after_update(trainer.global_step, **scalars_here(trainer.callback_metrics)))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the epoch, which was validated before."""
         if self.every == "epoch":
-            self._stop_if(trainer, self.record(trainer.current_epoch + 1, **_scalars(trainer)))
+            self._stop_if(trainer, self.record(trainer.current_epoch + 1, **scalars_here(trainer.callback_metrics)))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End the recording."""
@@ -62,8 +63,3 @@ class AxonometryCallback(loop.AxonometryCallback, Callback):
     @staticmethod
     def _stop_if(trainer: Trainer, stop: bool) -> None:
         trainer.should_stop = trainer.should_stop or stop
-
-
-def _scalars(trainer: Trainer) -> dict[str, Any]:
-    names = {"val_acc": "accuracy", "val_accuracy": "accuracy"}
-    return {names.get(name, name.replace("/", "_")): value for name, value in trainer.callback_metrics.items()}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from axonometry.integrations import loop
+from axonometry.integrations.names import scalars_here
 
 if TYPE_CHECKING:
     from transformers import TrainerControl, TrainerState, TrainingArguments
@@ -20,8 +21,9 @@ class AxonometryCallback(loop.AxonometryCallback, TrainerCallback):
     """Records the model of a ``Trainer``: :class:`axonometry.integrations.loop.AxonometryCallback` says what it takes.
 
     A step is ``state.global_step``, an optimizer step; with ``every="epoch"`` an epoch, from 1. What the trainer logged
-    last belongs to it (``loss``, ``learning_rate``), and with ``every="epoch"`` its evaluation (``eval_accuracy`` is
-    ``accuracy``). A training that is resumed from a checkpoint resumes the run, at the checkpoint's step or later.
+    last belongs to it (``loss`` is ``train_loss`` here), and with ``every="epoch"`` its evaluation (``eval_accuracy``
+    is ``accuracy``, ``eval_loss`` is ``loss``). A training that is resumed from a checkpoint resumes the run, at the
+    checkpoint's step or later.
     """
 
     def __init__(self, folder: Any, **choices: Any) -> None:
@@ -50,13 +52,13 @@ class AxonometryCallback(loop.AxonometryCallback, TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """Record after the update, while the gradients are there."""
-        self._stop_if(control, self.after_update(state.global_step + 1, **self._logged))
+        self._stop_if(control, self.after_update(state.global_step + 1, **self._scalars()))
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **given: Any
     ) -> None:
         """Keep what was logged for the next record."""
-        self._logged |= {_plain_name(name): value for name, value in (logs or {}).items()}
+        self._logged |= logs or {}
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
         """Record the epoch, once it has been evaluated."""
@@ -67,7 +69,7 @@ class AxonometryCallback(loop.AxonometryCallback, TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: Any = None, **given: Any
     ) -> None:
         """The evaluation of the epoch that has just ended."""
-        self._logged |= {_plain_name(name): value for name, value in (metrics or {}).items()}
+        self._logged |= metrics or {}
         self._flush(control)
 
     def on_epoch_begin(
@@ -84,17 +86,11 @@ class AxonometryCallback(loop.AxonometryCallback, TrainerCallback):
     def _flush(self, control: TrainerControl) -> None:
         if self._pending is not None:
             step, self._pending = self._pending, None
-            self._stop_if(control, self.record(step, **self._logged))
+            self._stop_if(control, self.record(step, **self._scalars()))
+
+    def _scalars(self) -> dict[str, Any]:
+        return scalars_here(self._logged, plain_is_training=True)
 
     @staticmethod
     def _stop_if(control: TrainerControl, stop: bool) -> None:
         control.should_training_stop = control.should_training_stop or stop
-
-
-def _plain_name(name: str) -> str:
-    """The evaluation's accuracy is the accuracy; its loss would be the training's.
-
-    >>> [_plain_name(name) for name in ("eval_accuracy", "eval_loss", "loss")]
-    ['accuracy', 'eval_loss', 'loss']
-    """
-    return "accuracy" if name == "eval_accuracy" else name.replace("/", "_")
