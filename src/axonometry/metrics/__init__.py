@@ -54,10 +54,12 @@ from axonometry.metrics.basins import (
 from axonometry.metrics.zero_cost import proxies
 from axonometry.metrics.training import gradients, reweighted, second_moments
 from axonometry.metrics.topology import deep_graph_persistence, lifetime_sum, neural_persistence, ph_dimension
+from axonometry.metrics import representation_rows  # noqa: F401 - rows of the catalogue, as networks.channel_network
 
 # Not in the catalogue: measures of two distributions, or of graphs that recorders do not take.
 from axonometry.metrics.assortativity import degree_assortativity
 from axonometry.metrics.distributions import Density, density
+from axonometry.metrics.collapse import NeuralCollapse, class_modularity, neural_collapse
 from axonometry.metrics.divergence import divergence_matrix, divergence_null, jeffreys_divergence
 from axonometry.metrics.hubs import hubs_and_authorities
 from axonometry.metrics.katz import katz_centrality
@@ -99,6 +101,7 @@ __all__ = [
     "Eigenpair",
     "FoldingPairs",
     "MetricSpec",
+    "NeuralCollapse",
     "NeuronModes",
     "NeuronStatistics",
     "NoCrossingWarning",
@@ -110,6 +113,7 @@ __all__ = [
     "WeightLine",
     "attention_strength",
     "betweenness",
+    "class_modularity",
     "clustering",
     "communities",
     "core_periphery",
@@ -142,6 +146,7 @@ __all__ = [
     "merge",
     "modularity",
     "motifs",
+    "neural_collapse",
     "neural_persistence",
     "neuron_activation",
     "neuron_modes",
