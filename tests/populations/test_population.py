@@ -373,6 +373,17 @@ def test_an_empty_folder(tmp_path: Path) -> None:
         load_population(tmp_path / "nowhere")
 
 
+def test_graphs_of_networks_that_read_signals(tmp_path: Path) -> None:
+    """A signal has two axes, as tokens have in the graph; it was taken for tokens."""
+    inputs = torch.rand(12, 1, 8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(12) % 2
+    waves = Dataset("waves", inputs, labels, inputs, labels, 2)
+    choices = {"seed": [0], "family": ["recurrent", "attention"]}
+    train_population(grid(choices, dataset="waves", units=4, max_steps=1), tmp_path, executor=Inline(), data=waves)
+    population = load_population(tmp_path)
+    assert {population.graph(name).groups[0].shape for name in population.runs} == {(1, 8)}
+
+
 def test_a_damaged_run_is_named(tmp_path: Path) -> None:
     train(replace(QUICK[0], max_steps=0), tmp_path / "run")
     (tmp_path / "run" / "run.json").write_text("{")

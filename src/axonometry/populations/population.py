@@ -224,8 +224,10 @@ class Population:
         """The graph of a network of ours, which its configuration describes."""
         run, configuration = self.runs[name], _configuration(self.runs[name])
         shape, n_outputs = run.groups[0].shape, prod(next(g.shape for g in run.groups if g.role == "output"))
-        # Tokens show in the graph as places and rows of the embedding's table; images have three axes.
-        n_tokens = shape[-1] if NETWORKS.lookup(configuration.family).tokens and len(shape) == 2 else None
+        # Tokens show in the graph as places and rows of the embedding's table; images have three axes, and signals two,
+        # but no embedding.
+        embeds = any(synapse.kind == "look_up" for synapse in run.synapses)
+        n_tokens = shape[-1] if NETWORKS.lookup(configuration.family).tokens and embeds else None
         key = (replace(configuration.architecture, dropout=0.0), shape, n_outputs)  # dropout is no part of the graph
         if key not in self._graphs:
             network = network_of(configuration, shape[:1] if n_tokens else shape, n_outputs, n_tokens).eval()
