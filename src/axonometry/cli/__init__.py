@@ -22,6 +22,7 @@ from axonometry.cli import (
     predict,
     report,
     runs,
+    runs_import,
     terminal,
     verify,
 )
@@ -45,6 +46,7 @@ app.command("verify")(verify.verify_command)
 app.command("summary")(checkpoints.summary_command)
 app.command("basins")(basins.basins_command)
 app.command("modes")(modes.modes_command)
+runs.app.command("import")(runs_import.import_command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(predict.app, name="predict")
 app.command("paper", help=experiment.PAPER)(experiment.command("NAME", f"Of the paper: {', '.join(PAPERS)}."))

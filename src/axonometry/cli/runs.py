@@ -9,7 +9,8 @@ import typer
 
 from axonometry.cli import terminal
 from axonometry.cli.options import Dask, Data, Json, Network, RunPaths, executor_at
-from axonometry.errors import AxonometryError, ConfigurationError, RunError
+from axonometry.cli.run_table import run_row, show_runs
+from axonometry.errors import ConfigurationError, RunError
 from axonometry.files import read_json
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def train_runs(
             trained = train_population(
                 configurations, folder, data=data, measures=measure or MEASURES, progress=move, **who
             )
-    _show_runs([_summary(run.folder, folder) for run in trained.runs.values()], folder, as_json=as_json)
+    show_runs([run_row(run.folder, folder) for run in trained.runs.values()], folder, as_json=as_json)
 
 
 @app.command("list")
@@ -85,8 +86,8 @@ def list_runs(
     with terminal.progress("Looking for runs"):
         from axonometry.trajectory.folders import run_folders
 
-        rows = [_summary(path, folder) for path in run_folders(folder)]
-    _show_runs(rows, folder, as_json=as_json)
+        rows = [run_row(path, folder) for path in run_folders(folder)]
+    show_runs(rows, folder, as_json=as_json)
 
 
 @app.command("show")
@@ -202,44 +203,3 @@ def configurations_in(path: Path) -> list[RunConfiguration]:
     if content == []:
         raise ConfigurationError(f"{path} holds no configuration", "", "Write one, or a list of them")
     return [RunConfiguration.from_dict(one) for one in (content if isinstance(content, list) else [content])]
-
-
-def _summary(path: Path, folder: Path) -> dict[str, Any]:
-    from axonometry.trajectory import load
-
-    name = str(path.relative_to(folder)) if path != folder else str(path)
-    try:
-        trajectory = load(path)
-        scalars = trajectory.scalars()
-    except AxonometryError as error:
-        return {
-            "run": name,
-            "steps": None,
-            "planned_steps": None,
-            "last_step": None,
-            "accuracy": None,
-            "state": "corrupt",
-            "problem": str(error),
-        }
-    steps = trajectory.steps
-    accuracy = scalars["accuracy"].dropna().tolist() if "accuracy" in scalars else []
-    return {
-        "run": name,
-        "steps": len(steps),
-        "planned_steps": trajectory.description.planned_steps,
-        "last_step": steps[-1] if steps else None,
-        "accuracy": accuracy[-1] if accuracy else None,
-        "state": trajectory.state,
-        "problem": None,
-    }
-
-
-def _show_runs(rows: list[dict[str, Any]], folder: Path, *, as_json: bool) -> None:
-    if as_json:
-        terminal.show_json(rows)
-        return
-    terminal.show_table(
-        ("run", "steps", "last step", "accuracy", "state"),
-        ([row["run"], row["steps"], row["last_step"], row["accuracy"], row["state"]] for row in rows),
-        f"{len(rows)} run{'s' * (len(rows) != 1)} in {folder}",
-    )
