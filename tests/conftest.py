@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -30,6 +31,10 @@ settings.register_profile(
 settings.load_profile("axonometry")
 
 types_at_run_time.install()
+
+# A shell starts what it puts into the background with Ctrl-C ignored, and that is inherited by the commands under test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Under pytest-xdist there is a process a core: a second thread each would take the other process's core.
 if "PYTEST_XDIST_WORKER" in os.environ:

@@ -217,7 +217,7 @@ def test_the_other_tables_are_the_frames_too(results: Results, spy: Spy) -> None
         for score, one in zip(("tau", "auc", "r2"), row[5:], strict=True):
             np.testing.assert_equal((one.value, one.low, one.high), which[row[3], row[4], score])
     (table,) = results.section("in-time").tables
-    assert table.columns == ("pruner", "saved", "kept", "lost", "saved at equal best")
+    assert table.columns == ("pruner", "saved", "kept", "lost", "saved at equal best", "good stopped")
     assert [row[0] for row in table.rows] == ["none", "median", "hyperband", "predicted"]
     assert table.rows[0][1].value == 0.0
 
