@@ -181,7 +181,8 @@ def in_time(found: Measurements) -> Section:
         f"whether they continue. Ours prunes where the upper end of the predicted {design.level:.0%} interval "
         f"(`{design.features}`) is below the best accuracy so far; its predictor was fitted on the other half of the "
         "runs. *saved*: share of the epochs that was not trained; *kept*: share of studies that found the best of all "
-        "trials; *lost*: accuracy below it; *saved at equal best*: among those that found it."
+        "trials; *lost*: accuracy below it; *saved at equal best*: among those that found it; "
+        "*good stopped*: share of the runs in the upper quarter of their study that were not trained to their end."
     )
     table = cross_table("What pruning on the prediction saves", "pruner", cells)
     return Section("RQ3: what does a prediction save, in time?", setup, (), (table,))
