@@ -25,6 +25,7 @@ from axonometry.cli import (
     runs_import,
     terminal,
     verify,
+    watch,
 )
 from axonometry.errors import AxonometryError
 from axonometry.papers import PAPERS
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo_command)
 app.command("report")(report.report_command)
+app.command("watch")(watch.watch_command)
 app.command("analyze")(analyze.analyze_command)
 app.command("diff")(difference.diff_command)
 app.command("manifest")(manifest.manifest_command)

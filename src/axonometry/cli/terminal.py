@@ -6,14 +6,15 @@ import json
 import math
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -187,6 +188,24 @@ def show_frame(frame: pd.DataFrame, title: str = "", *, spare: Iterable[str] = (
     """
     rows = frame.astype(object).itertuples(index=False, name=None)
     show_table([str(column) for column in frame.columns], rows, title, spare=[name for name in spare if name in frame])
+
+
+@contextmanager
+def in_place() -> Iterator[Callable[[list[str], list[list[object]], list[str]], None]]:
+    """A table on stdout that is drawn again in its place, as high as the terminal.
+
+    Yields:
+        What draws it: heads, a cell per column, and lines to put below. Rows that have no room are counted.
+    """
+    with Live(auto_refresh=False, console=Console(highlight=False), vertical_overflow="crop") as live:
+
+        def draw(heads: list[str], cells: list[list[object]], lines: list[str]) -> None:
+            room = max(live.console.height - len(lines) - 4, 1)
+            more = [f"and {len(cells) - room} more"] if len(cells) > room else []
+            below = (Text(printable(line)) for line in [*more, *lines])
+            live.update(Group(_table(heads, cells[:room]), *below), refresh=True)
+
+        yield draw
 
 
 def thinned_rows(frame: pd.DataFrame, most: int = 24) -> pd.DataFrame:

@@ -87,8 +87,13 @@ class FolderLock:
         raise RunError("a lock is held by one process and one object", "a copy or a pickle of it", "Open the run anew")
 
 
-def is_locked(folder: Path) -> bool:
+def is_locked(folder: Path, *, tries: int = 2) -> bool:
     """Whether a process is writing the folder; nothing in it is changed, and it may be read-only.
+
+    Args:
+        folder: A run.
+        tries: How often a held lock is asked for, 5 ms apart: another reader may be asking at the same instant. One is
+            enough for whoever asks again soon.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -100,11 +105,12 @@ def is_locked(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        for _ in range(2):  # a second time, since another reader may be asking at this instant
+        for left in reversed(range(tries)):
             if lock_descriptor(descriptor, blocking=False):
                 unlock_descriptor(descriptor)
                 return False
-            time.sleep(_POLL / 4)
+            if left:
+                time.sleep(_POLL / 4)
     except OSError:  # a file system without locks, or one that locks only what is open for writing
         return False
     finally:
