@@ -48,7 +48,7 @@ def deep() -> ax.NeuralGraph:
 
 
 def words(svg: str) -> list[str]:
-    return [text.text or "" for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+    return [part for text in ElementTree.fromstring(svg).iter(f"{SVG}text") for part in text.itertext()]
 
 
 def test_links_are_the_strongest_of_each_pair_with_the_sign_of_their_sum(small: ax.NeuralGraph) -> None:
@@ -108,6 +108,25 @@ def test_a_recurrent_layer_links_to_itself() -> None:
     scene = scene_of(graph, ax.node_strength(graph))
     assert (1, 1) in scene.arcs
     assert scene.planes[1].n_slices == 5
+
+
+def test_a_plane_alone_in_its_module_has_its_own_name_and_the_title_its_numbers() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.ModuleDict({"embed": nn.Linear(4, 4)})
+            self.rest = nn.ModuleList(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)) for _ in range(16))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.first["embed"](x)
+            for part in self.rest:
+                x = x + part(x)
+            return x
+
+    graph = ax.capture(Named(), torch.zeros(1, 4))
+    shown = words(graph.draw().svg())
+    assert any(name.endswith("embed") for name in shown)
+    assert shown[:2] == ["Named", "34 groups, 136 neurons, 592 links"]
 
 
 def test_the_drawing_is_small_runs_nothing_and_asks_for_nothing(deep: ax.NeuralGraph) -> None:

@@ -33,13 +33,20 @@ class Label:
     leader: tuple[float, float] | None = None
 
 
+_NARROW, _USUAL, _CAPITAL, _WIDE = 0.34, 0.6, 0.74, 0.92
+"""Widths of bold letters, relative to their size."""
+
+
 def text_width(text: str, size: float | int = 12) -> float:
     """About how wide a text is, on the safe side for system fonts.
 
     >>> round(text_width("conv1"), 1)
     36.0
     """
-    return sum(0.34 if c in "il.,:|'" else 0.92 if c in "mwMW" else 0.6 for c in text) * size
+    return (
+        sum(_NARROW if c in "il.,:|'" else _WIDE if c in "mwMW" else _CAPITAL if c.isupper() else _USUAL for c in text)
+        * size
+    )
 
 
 def labels_of(scene: Scene, frame: Frame) -> list[Label]:
@@ -99,7 +106,8 @@ def _parts(scene: Scene, columns: Sequence[Sequence[Spot]], depth: int) -> list[
             parts[-1][1].append(column)
         else:
             parts.append((name, [column]))
-    return parts
+    # A plane that is alone in its module is called by its own name: transformer.wte, and not transformer.
+    return [(names[of[0][0].plane] if len(of) == 1 else name, of) for name, of in parts]
 
 
 def _bracket(scene: Scene, frame: Frame, part: Sequence[Sequence[Spot]], name: str) -> Label:

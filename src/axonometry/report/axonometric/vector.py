@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from axonometry.cell_text import number
 from axonometry.report import palette
-from axonometry.report.axonometric.labels import Label, labels_of, shape_text, text_width
+from axonometry.report.axonometric.labels import Label, labels_of, shape_text
 from axonometry.report.axonometric.layout import LINE, MARGIN, WIDTH, Frame, Spot, frame_of
 from axonometry.report.axonometric.legend import legend_of, words
 from axonometry.report.axonometric.scene import Link, Plane, Scene
@@ -92,12 +92,9 @@ def _paint(kind: str, light: str, theme: Theme) -> str:
 
 def _title(scene: Scene, top: float) -> Markup:
     name, _, rest = scene.title.partition(" · ")
-    shift = MARGIN + text_width(name, 15) + 12
-    return element(
-        "g",
-        words(name, MARGIN, top + LINE, "ax-i ax-h ax-b", "start"),
-        words(rest, shift, top + LINE, "ax-m", "start"),
-    )
+    # One text of two parts: how wide the name comes out, only the reader's font knows.
+    parts = (element("tspan", name, class_="ax-i ax-h ax-b"), element("tspan", rest, dx=10, class_="ax-m"))
+    return element("text", *parts, x=f"{MARGIN:.1f}", y=f"{top + LINE:.1f}", text_anchor="start")
 
 
 def _label(label: Label) -> Markup:
