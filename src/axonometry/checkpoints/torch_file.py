@@ -186,6 +186,15 @@ class TorchFile(File[Container]):
             corrupt_checkpoint(self.path, error)
 
 
+def saved_object(path: Path) -> Any:
+    """The object in a file that ``torch.save`` wrote, with stand-ins for tensors and for what is not known.
+
+    Raises:
+        CheckpointError: The file is corrupt.
+    """
+    return TorchFile(path)._ready().content
+
+
 def _tied(tensors: dict[str, Any]) -> dict[str, str]:
     """Tensors that are written once and named twice: the same elements of the same storage."""
     first: dict[Any, str] = {}

@@ -26,6 +26,7 @@ from axonometry.cli import (
     terminal,
     verify,
     watch,
+    zoo,
 )
 from axonometry.errors import AxonometryError
 from axonometry.papers import PAPERS
@@ -51,6 +52,7 @@ app.command("modes")(modes.modes_command)
 runs.app.command("import")(runs_import.import_command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(predict.app, name="predict")
+app.add_typer(zoo.app, name="zoo")
 app.command("paper", help=experiment.PAPER)(experiment.command("NAME", f"Of the paper: {', '.join(PAPERS)}."))
 app.command("experiment", help=experiment.EXPERIMENT)(
     experiment.command("FILE.py:NAME", "A variable of a file, an Experiment.")

@@ -166,7 +166,7 @@ def run_features(run: Trajectory, epochs: int, *, per_group: bool, features: str
     for known in range(1, epochs + 1):
         row |= change_values(values, known) if CHANGES in wanted else {}
         row |= parametric_values(_accuracies(run, known), _planned(run), known) if PARAMETRIC in wanted else {}
-    return row | (_configuration(run.configuration or {}) if CONFIGURATION in wanted else {})
+    return row | (configuration_values(run.configuration or {}) if CONFIGURATION in wanted else {})
 
 
 def _read_for(run: Trajectory, wanted: set[str]) -> set[str]:
@@ -286,8 +286,12 @@ def _curve(run: Trajectory, epochs: int, wanted: set[str]) -> dict[str, float]:
     }
 
 
-def _configuration(configuration: Mapping[str, Any]) -> dict[str, float]:
-    """Hyper-parameters as numbers: log10 of rates, 1 for the text that was chosen; what is no choice is left out."""
+def configuration_values(configuration: Mapping[str, Any]) -> dict[str, float]:
+    """Hyper-parameters as numbers: log10 of rates, 1 for the text that was chosen; what is no choice is left out.
+
+    >>> configuration_values({"learning_rate": 0.01, "optimiser": "sgd", "seed": 3})
+    {'configuration.learning_rate': -2.0, 'configuration.optimiser=sgd': 1.0}
+    """
     row = {}
     for key, value in _flat(configuration):
         if isinstance(value, str):

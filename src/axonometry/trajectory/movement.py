@@ -60,7 +60,7 @@ def weight_values(
     for epoch in range(1, epochs + 1):
         now = _parameters(run, steps, epoch)
         if parameters:
-            values |= {SummaryKey("parameter", *place, epoch): value for place, value in _statistics(now)}
+            values |= {SummaryKey("parameter", *place, epoch): value for place, value in parameter_statistics(now)}
         if movement:
             earlier, step = step, {name: now[name] - before[name] for name in now}
             moved = _movements(first, before, now, earlier, step)
@@ -81,7 +81,12 @@ def _parameters(run: Trajectory, steps: Mapping[int, int], epoch: int) -> dict[s
     return {name: tensor for name, tensor in run.snapshots[steps[epoch]].items() if name in names}
 
 
-def _statistics(weights: Weights) -> Iterator[tuple[tuple[str, str], float]]:
+def parameter_statistics(weights: Weights) -> Iterator[tuple[tuple[str, str], float]]:
+    """Mean, variance and percentiles of each parameter, and of all kernels together (name "").
+
+    >>> dict(parameter_statistics({"bias": torch.tensor([1.0, 3.0])}))[("bias", "variance")]
+    1.0
+    """
     kernels = [tensor.flatten() for tensor in weights.values() if tensor.ndim > 1]
     together = {"": torch.cat(kernels)} if kernels else {}
     for name, tensor in {**together, **weights}.items():
