@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from axonometry.errors import ConfigurationError, MissingExtraError
+from axonometry.integrations.below_best import RUN, BelowBest, Predictor
 
 try:
     import optuna
@@ -19,21 +18,6 @@ try:
     from optuna.trial import FrozenTrial, TrialState
 except ImportError as error:
     raise MissingExtraError.of("optuna", "optuna") from error
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-RUN = "run"
-"""The trial's user attribute that names its run folder."""
-
-
-@runtime_checkable
-class Predictor(Protocol):
-    """What the pruner needs of :class:`axonometry.predict.AccuracyPredictor`."""
-
-    def history(self, run: str | Path, level: float = 0.9) -> pd.DataFrame:
-        """A row for each complete epoch, from 1: prediction, low, high."""
-        ...
 
 
 class AccuracyPruner(BasePruner):
@@ -75,13 +59,7 @@ class AccuracyPruner(BasePruner):
     def __init__(
         self, predictor: Predictor, *, level: float = 0.9, startup: int = 1, warmup: int = 1, patience: int = 1
     ) -> None:
-        if not 0 < level < 1:
-            raise ConfigurationError("`level` is between 0 and 1", str(level))
-        for name, value in (("startup", startup), ("warmup", warmup), ("patience", patience)):
-            if value < 1:
-                raise ConfigurationError(f"`{name}` is at least 1", str(value))
-        self._predictor, self._level = predictor, level
-        self._startup, self._warmup, self._patience = startup, warmup, patience
+        self._rule = BelowBest(predictor, level, startup, warmup, patience)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether to prune the trial now; called by Optuna.
@@ -103,12 +81,8 @@ class AccuracyPruner(BasePruner):
             remedy = f'Call trial.set_user_attr("{RUN}", folder) before the first report'
             raise ConfigurationError(f"trial {trial.number} does not name its run folder", "", remedy)
         completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if len(completed) < self._startup or trial.last_step is None or trial.last_step < self._warmup:
-            return False
-        best = max(trial.value for trial in completed if trial.value is not None)
-        highs = self._predictor.history(trial.user_attrs[RUN], self._level)["high"].iloc[: trial.last_step]
-        # Only complete epochs count: NaN is not below.
-        return len(highs) >= self._patience and bool((highs.iloc[-self._patience :] < best).all())
+        values = [one.value for one in completed if one.value is not None]
+        return trial.last_step is not None and self._rule.ends(trial.user_attrs[RUN], trial.last_step, values)
 
 
 def pruners(predictor: Predictor, epochs: int, *, level: float = 0.9) -> dict[str, BasePruner]:
