@@ -366,3 +366,22 @@ def test_mixed_precision_gathered_gradients_and_checkpointing_record_what_plain_
         ("half", {"parts": 1, "half": True}, 0.05),
     ):
         pd.testing.assert_series_equal(train(folder, **more), whole, rtol=rounding, atol=rounding)
+
+
+def test_a_predictor_stops_what_it_says_will_not_get_there(tmp_path: Path) -> None:
+    def train(name: str, final: float, stop: Any = None) -> ax.Trajectory:
+        model = network()
+        choices = {"measures": ["layer_fluctuation"], "planned_steps": 4, "stop_below": stop}
+        with AxonometryCallback(tmp_path / name, example=torch.zeros(1, 4), **choices) as callback:
+            callback.watch(model)
+            for epoch in range(4):
+                if callback.record(epoch, accuracy=final * (1 - 0.5 ** (epoch + 1)), loss=1 - final):
+                    break
+        return ax.load(tmp_path / name)
+
+    known = [train(f"{number:02}", 0.3 + number / 20) for number in range(12)]
+    predictor = ax.AccuracyPredictor("curve", epochs=1, folds=3, trees=5).fit(known)
+    stop = predictor.stop_below(0.6)
+    bad, good = train("bad", 0.3, stop), train("good", 0.85, stop)
+    assert (bad.state, bad.steps) == ("stopped", (0, 1))  # after the first epoch that the predictor reads
+    assert (good.state, good.steps) == ("finished", (0, 1, 2, 3))
