@@ -13,6 +13,7 @@ import typer
 from axonometry.cli import (
     analyze,
     basins,
+    catalogue,
     checkpoints,
     demo,
     difference,
@@ -50,6 +51,7 @@ app.command("summary")(checkpoints.summary_command)
 app.command("basins")(basins.basins_command)
 app.command("modes")(modes.modes_command)
 runs.app.command("import")(runs_import.import_command)
+app.command("catalogue")(catalogue.catalogue_command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(predict.app, name="predict")
 app.add_typer(zoo.app, name="zoo")

@@ -74,7 +74,7 @@ def experiment(
             write_markdown(results, table, command=f"{command} --table {table}")
         if report is not None:
             results_page(results, command=f"{command} --report {report}").write(report)
-    for line in _shown(results, command, as_json=as_json):
+    for line in show_results(results, command, as_json=as_json):
         terminal.note(line)
     for path in filter(None, (table, report)) if not as_json else ():
         terminal.note(f"Wrote {path}")
@@ -94,7 +94,7 @@ def command(metavar: str, words: str) -> Callable[..., None]:
     return made
 
 
-def _shown(results: Results, command: str, *, as_json: bool) -> Iterator[str]:
+def show_results(results: Results, command: str, *, as_json: bool) -> Iterator[str]:
     """Print the claims, or all as JSON; what is to be said beside them."""
     from axonometry.experiments import plain
 

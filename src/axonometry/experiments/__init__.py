@@ -6,6 +6,7 @@ printed, or written as Markdown, JSON or an HTML page, without a line of the exp
 """
 
 from axonometry.experiments.claims import Claim as Claim, Verdict as Verdict, joint as joint
+from axonometry.experiments.existing import run_on as run_on
 from axonometry.experiments.experiment import (
     Context as Context,
     Experiment as Experiment,
@@ -25,7 +26,11 @@ from axonometry.experiments.section import (
     in_words as in_words,
     listed as listed,
 )
-from axonometry.report.charts import IntervalChart as IntervalChart, LineChart as LineChart
+from axonometry.report.charts import (
+    IntervalChart as IntervalChart,
+    LineChart as LineChart,
+    MatrixChart as MatrixChart,
+)
 from axonometry.report.page import Figure as Figure, Table as Table
 from axonometry.statistics import (
     Estimate as Estimate,

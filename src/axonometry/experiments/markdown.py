@@ -13,7 +13,7 @@ from axonometry.experiments.claims import RULE, Claim
 from axonometry.experiments.running import QUANTILES, Results
 from axonometry.experiments.section import Section
 from axonometry.files import write_text
-from axonometry.report.charts import LineChart
+from axonometry.report.charts import LineChart, MatrixChart
 from axonometry.report.page import Table
 
 SMALLEST = 0.001
@@ -147,14 +147,15 @@ def _section(name: str, section: Section, figures: str) -> Iterator[str]:
         yield markdown_table(("claim", "verdict", "p, adjusted", "numbers"), rows)
     for file, chart in _charts(name, section):
         yield f"![{chart.title}]({figures}/{file})"
-        yield f"*{chart.title}: {chart.y}.* {chart.caption} Bands are the intervals.".replace("  ", " ")
+        bands = " Bands are the intervals." if isinstance(chart, LineChart) else ""
+        yield f"*{chart.title}: {chart.y}.* {chart.caption}{bands}".replace("  ", " ").strip()
     for table in section.tables:
         yield f"**{table.title}.** {table.caption}".strip()
         yield markdown_table(table.columns, table.rows)
 
 
-def _charts(name: str, section: Section) -> list[tuple[str, LineChart]]:
-    charts = [one for one in section.figures if isinstance(one, LineChart)]
+def _charts(name: str, section: Section) -> list[tuple[str, LineChart | MatrixChart]]:
+    charts = [one for one in section.figures if isinstance(one, LineChart | MatrixChart)]
     return [(f"{name}-{place}.svg", chart) for place, chart in enumerate(charts, 1)]
 
 

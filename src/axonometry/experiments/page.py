@@ -10,7 +10,7 @@ from axonometry.experiments.markdown import adjusted_p, conditions_table, outcom
 from axonometry.experiments.running import Results
 from axonometry.experiments.section import Section, counts
 from axonometry.report import definitions
-from axonometry.report.charts import IntervalChart, LineChart
+from axonometry.report.charts import IntervalChart, LineChart, MatrixChart
 from axonometry.report.page import Block, Facts, Page, Prose, Tab, Table
 
 
@@ -66,5 +66,5 @@ def _section(section: Section) -> Iterator[Block]:
     if section.claims:
         yield Facts({_bare(claim.words): _bare(outcome(claim)) for claim in section.claims}, "Claims")
     for figure in section.figures:
-        yield from (figure.figure(),) if isinstance(figure, LineChart | IntervalChart) else figure()
+        yield from (figure.figure(),) if isinstance(figure, LineChart | IntervalChart | MatrixChart) else figure()
     yield from (replace(table, title=_bare(table.title), caption=_bare(table.caption)) for table in section.tables)

@@ -17,7 +17,7 @@ from axonometry.experiments.experiment import Context, Experiment, Measurements
 from axonometry.experiments.markdown import machine
 from axonometry.experiments.running import Results
 from axonometry.experiments.section import Drawn, Section
-from axonometry.report.charts import IntervalChart, LineChart
+from axonometry.report.charts import IntervalChart, LineChart, MatrixChart
 from axonometry.report.page import Table
 from axonometry.statistics import Estimate
 
@@ -55,10 +55,12 @@ def _section(name: str, section: Section) -> dict[str, Any]:
     return {"name": name, **found, "charts": [chart for chart in charts if chart]}
 
 
-def _chart(section: Section, figure: LineChart | IntervalChart | Drawn) -> dict[str, Any]:
+def _chart(section: Section, figure: LineChart | IntervalChart | MatrixChart | Drawn) -> dict[str, Any]:
     if isinstance(figure, LineChart):
         about = {name: getattr(figure, name) for name in ("title", "x", "y", "log", "caption")}
         return {**about, "points": figure.frame.to_dict("list")}
+    if isinstance(figure, MatrixChart):
+        return {**asdict(figure), "values": [[round(one, 4) for one in row] for row in figure.values]}
     if isinstance(figure, IntervalChart) and figure.table in section.tables:
         return {"table": section.tables.index(figure.table), **{name: getattr(figure, name) for name in INTERVALS}}
     return {}
@@ -100,10 +102,13 @@ def _section_of(found: Mapping[str, Any]) -> Section:
     return Section(found["title"], found["setup"], claims, tables, figures)
 
 
-def _figure(found: Mapping[str, Any], tables: Sequence[Table]) -> LineChart | IntervalChart:
+def _figure(found: Mapping[str, Any], tables: Sequence[Table]) -> LineChart | IntervalChart | MatrixChart:
     if "points" in found:
         about = {name: found[name] for name in ("title", "x", "y", "log", "caption")}
         return LineChart(frame=pd.DataFrame(found["points"]).astype({"x": float, "value": float}), **about)
+    if "values" in found:
+        rows = tuple(tuple(math.nan if one is None else one for one in row) for row in found["values"])
+        return MatrixChart(found["title"], tuple(found["names"]), rows, found["y"], found["caption"])
     about = {name: tuple(value) if isinstance(value := found[name], list) else value for name in INTERVALS}
     return IntervalChart(tables[found["table"]], **about)
 

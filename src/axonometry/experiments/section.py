@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from axonometry.experiments.claims import VERDICTS, Claim
-from axonometry.report.charts import IntervalChart, LineChart
+from axonometry.report.charts import IntervalChart, LineChart, MatrixChart
 from axonometry.report.page import Block, Table
 from axonometry.report.population import join_words
 
@@ -69,4 +69,4 @@ class Section:
     setup: str = ""
     claims: tuple[Claim, ...] = ()
     tables: tuple[Table, ...] = ()
-    figures: tuple[LineChart | IntervalChart | Drawn, ...] = ()
+    figures: tuple[LineChart | IntervalChart | MatrixChart | Drawn, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
+import numpy as np
 import pandas as pd
 
 from axonometry.report.page import Figure, Key, Panel, Table
@@ -67,6 +68,43 @@ class LineChart:
         legend = tuple(Key(name, colour) for name, colour in zip(names, colours(len(names)), strict=True))
         bands = f"{self.caption} Bands are 95% intervals, clipped where they leave the panel.".strip()
         return Figure(self.title, (panel,), bands, legend=legend if len(names) > 1 else (), arrangement="wide")
+
+
+@dataclass(frozen=True)
+class MatrixChart:
+    """Values between names, such as rank correlations; a Markdown page shows it as a picture too.
+
+    Attributes:
+        title: Its heading.
+        names: Of rows and columns, in the order in which they stand.
+        values: A row a name, from -1 to 1.
+        y: What a value is.
+        caption: What to see.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+    y: str
+    caption: str = ""
+
+    def svg(self) -> str:
+        """The chart as an SVG drawing."""
+        from axonometry.report.matrix import matrix_svg
+
+        return matrix_svg(self.names, np.array(self.values, dtype=float), value=self.y)
+
+    def figure(self) -> Figure:
+        """The chart as a figure of an HTML page.
+
+        Raises:
+            MissingExtraError: plotly is not installed.
+        """
+        from axonometry.report.matrix import matrix_figure
+
+        panel = Panel(matrix_figure(self.names, np.array(self.values, dtype=float), value=self.y))
+        panel = replace(panel, height=8 + 0.9 * len(self.names))
+        return Figure(self.title, (panel,), self.caption, arrangement="wide")
 
 
 LONG = 14

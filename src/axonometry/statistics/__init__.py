@@ -2,6 +2,7 @@
 
 from axonometry.statistics.association import (
     holm as holm,
+    partial_rank_correlation as partial_rank_correlation,
     rank_correlation as rank_correlation,
     rank_test as rank_test,
     roc_area as roc_area,
