@@ -22,11 +22,11 @@ from axonometry.experiments.catalogue.measuring import (
     NORM,
     SCORE,
     UPDATES,
-    epochs_of,
-    numbers_of,
-    spread_over,
+    network_numbers,
+    runs_over_scores,
+    steps_by_epoch,
 )
-from axonometry.experiments.catalogue.reading import Numbers, correlation, correlations
+from axonometry.experiments.catalogue.reading import Numbers, correlations, target_correlation
 from axonometry.experiments.catalogue.sections import accuracy, gap
 from axonometry.experiments.catalogue.selection import selection, standing
 from axonometry.metrics import CATALOGUE
@@ -110,24 +110,24 @@ def test_networks_that_learned_nothing_are_not_measured(population: Population, 
 
 def test_networks_are_spread_over_the_score(population: Population) -> None:
     ordered = population.frame["accuracy"].sort_values(kind="stable").index.tolist()
-    assert spread_over(population, OPTIONS, 2) == [ordered[0], ordered[-1]]
-    assert spread_over(population, OPTIONS, 9) == ordered
-    assert spread_over(population, replace(OPTIONS, score="nothing")) == []
+    assert runs_over_scores(population, OPTIONS, 2) == [ordered[0], ordered[-1]]
+    assert runs_over_scores(population, OPTIONS, 9) == ordered
+    assert runs_over_scores(population, replace(OPTIONS, score="nothing")) == []
 
 
 def test_epochs_are_those_that_were_recorded(population: Population) -> None:
     run = next(iter(population.runs.values()))
-    assert epochs_of(run, (0, 1, 7)) == {0: 0, 1: 1, 2: 2}
+    assert steps_by_epoch(run, (0, 1, 7)) == {0: 0, 1: 1, 2: 2}
 
 
 def test_a_number_is_of_the_network_or_the_mean_over_layers() -> None:
     rows = [("", "m", "std", 5.0), ("a", "m", "std", 1.0), ("b", "k", "class_3", 1.0), ("b", "k", "mean", float("nan"))]
-    assert numbers_of(pd.DataFrame(rows, columns=["group", "metric", "statistic", "value"])) == {"m.std": 5.0}
+    assert network_numbers(pd.DataFrame(rows, columns=["group", "metric", "statistic", "value"])) == {"m.std": 5.0}
 
 
 def test_what_time_explains_is_taken_out() -> None:
     table = Numbers("one", made(), OPTIONS).at(4)
-    assert correlation(table, "layer_fluctuation", FINAL, beside=False).value > 0
+    assert target_correlation(table, "layer_fluctuation", FINAL, beside=False).value > 0
     beyond = correlations(table, FINAL, beside=True)
     assert beyond["node_strength.std"] > 0.9
     assert abs(beyond["layer_fluctuation"]) < 0.4

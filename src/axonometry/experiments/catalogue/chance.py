@@ -12,9 +12,9 @@ from axonometry.experiments.catalogue.measuring import (
     BEFORE,
     SLOW,
     CatalogueOptions,
-    numbers_of,
+    network_numbers,
+    runs_over_scores,
     samples_of,
-    spread_over,
     weight_measures,
 )
 from axonometry.experiments.catalogue.sections import HEADLINES
@@ -70,11 +70,11 @@ def draw_nulls(population: Population, context: Context) -> pd.DataFrame:
     """
     options: CatalogueOptions = context.options
     names = weight_measures()
-    some = spread_over(population, options, options.drawn_networks)
+    some = runs_over_scores(population, options, options.drawn_networks)
 
     def numbers(graph: object) -> dict[str, float]:
         rows = [row for name in names for row in _rows(name, graph)]
-        return numbers_of(pd.DataFrame(rows, columns=["group", "metric", "statistic", "value"]))
+        return network_numbers(pd.DataFrame(rows, columns=["group", "metric", "statistic", "value"]))
 
     def read(networks: Population, name: str) -> pd.DataFrame:
         steps = networks.runs[name].steps
@@ -118,7 +118,7 @@ def time_measures(population: Population, context: Context) -> pd.DataFrame:
         context: Options, and where data are.
     """
     options: CatalogueOptions = context.options
-    name = spread_over(population, options, 3)[1:2] or list(population.runs)[:1]
+    name = runs_over_scores(population, options, 3)[1:2] or list(population.runs)[:1]
     samples, rows = samples_of(population, name[0], context), []
     few = samples and [(x[: options.few_samples], y[: options.few_samples]) for x, y in samples]
     for measure, spec in CATALOGUE.items():

@@ -79,7 +79,7 @@ class CatalogueOptions:
 def measure_catalogue(population: Population, context: Context) -> pd.DataFrame:
     """All numbers of a population's networks at some epochs: columns run, epoch, number, value."""
     options: CatalogueOptions = context.options
-    slow = set(spread_over(population, options))
+    slow = set(runs_over_scores(population, options))
 
     def read(networks: Population, name: str) -> pd.DataFrame:
         rows = list(_of_run(networks, name, context, slow=name in slow))
@@ -88,7 +88,7 @@ def measure_catalogue(population: Population, context: Context) -> pd.DataFrame:
     return measure_population(population, read, context)
 
 
-def spread_over(population: Population, options: CatalogueOptions, n: int | None = None) -> list[str]:
+def runs_over_scores(population: Population, options: CatalogueOptions, n: int | None = None) -> list[str]:
     """At most n runs that learned, evenly spread over the score.
 
     Args:
@@ -109,14 +109,14 @@ def weight_measures() -> list[str]:
     return [name for name, spec in CATALOGUE.items() if not (spec.needs_samples or spec.needs_training)]
 
 
-def numbers_of(table: pd.DataFrame) -> dict[str, float]:
+def network_numbers(table: pd.DataFrame) -> dict[str, float]:
     """The number of every measure and statistic of one network.
 
     Args:
         table: As :func:`axonometry.metrics.measure` gives it.
 
     >>> rows = [("a", "m", "std", 1.0), ("b", "m", "std", 3.0), ("a", "m", "count", 9.0), ("", "k", "value", 5.0)]
-    >>> numbers_of(pd.DataFrame(rows, columns=["group", "metric", "statistic", "value"]))
+    >>> network_numbers(pd.DataFrame(rows, columns=["group", "metric", "statistic", "value"]))
     {'m.std': 2.0, 'k': 5.0}
     """
     kept = table[~table["statistic"].isin(LEFT_OUT) & ~table["statistic"].str.contains(r"\d")]
@@ -138,16 +138,16 @@ def _of_run(population: Population, name: str, context: Context, *, slow: bool) 
     if not final >= options.least:  # it is left out of everything that is read, and may have diverged
         yield 0, FINAL, final
         return
-    steps = epochs_of(run, options.epochs)
+    steps = steps_by_epoch(run, options.epochs)
     last = max(steps)
     about = {FINAL: final, GAP: gap_of(population, name, final, context)}
     for epoch, step in steps.items():
         graph = population.graph(name, step)
         names = [*_names(samples), *(BEFORE if epoch == 0 and samples else ())]
-        found = numbers_of(measure(graph, names, samples=samples))
+        found = network_numbers(measure(graph, names, samples=samples))
         if slow and epoch == last and samples:
             few = [(inputs[: options.few_samples], labels[: options.few_samples]) for inputs, labels in samples]
-            found |= numbers_of(measure(graph, SLOW, samples=few))
+            found |= network_numbers(measure(graph, SLOW, samples=few))
         squares = (graph.state[parameter].double().square().sum() for parameter in graph.program.parameters)
         norm = math.sqrt(sum(map(float, squares)))
         known = {UPDATES: _updates(population, name, epoch), NORM: norm, SCORE: float(score.get(step, math.nan))}
@@ -159,7 +159,7 @@ def _names(samples: Samples | None) -> list[str]:
     return asked if samples else [name for name in asked if not CATALOGUE[name].needs_samples]
 
 
-def epochs_of(run: Trajectory, wanted: Iterable[int]) -> dict[int, int]:
+def steps_by_epoch(run: Trajectory, wanted: Iterable[int]) -> dict[int, int]:
     """The recorded step of each epoch that is wanted and recorded, and of the last one.
 
     Args:

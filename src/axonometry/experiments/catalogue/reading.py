@@ -117,7 +117,7 @@ def correlations(table: pd.DataFrame, target: str, *, beside: bool, score: bool 
     """
     return pd.Series(
         {
-            name: correlation(table, name, target, beside=beside, score=score, draws=0).value
+            name: target_correlation(table, name, target, beside=beside, score=score, draws=0).value
             for name in map(str, table.columns)
             if name not in ABOUT
         },
@@ -125,7 +125,7 @@ def correlations(table: pd.DataFrame, target: str, *, beside: bool, score: bool 
     )
 
 
-def correlation(
+def target_correlation(
     table: pd.DataFrame, name: str, target: str, *, beside: bool, score: bool = False, draws: int = 1000
 ) -> Estimate:
     """One number's rank correlation with the target.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from axonometry.experiments.catalogue.measuring import FINAL, GAP
-from axonometry.experiments.catalogue.reading import Numbers, correlation, correlations, populations_of
+from axonometry.experiments.catalogue.reading import Numbers, correlations, populations_of, target_correlation
 from axonometry.experiments.claims import Claim
 from axonometry.experiments.experiment import Measurements
 from axonometry.experiments.section import Section, cross_table
@@ -89,7 +89,7 @@ def _judged(table: pd.DataFrame, target: str, words: str, *, score: bool = False
     if known.empty:
         return Claim(words, "undecided", numbers="no number that varies")
     best = str(known.abs().idxmax())
-    one = correlation(judging, best, target, beside=True, score=score)
+    one = target_correlation(judging, best, target, beside=True, score=score)
     one = one if known[best] > 0 else -one
     sign = "ρ" if known[best] > 0 else "−ρ"
     claim = Claim.above(words, one, numbers=f"{sign} = {one.text(sample=True)}, of {best}")
@@ -118,7 +118,7 @@ def _table(
         cells[name, "mean |ρ|"] = round(float(frame.loc[name].abs().mean()), 2)
         for population, (table, _) in columns.items():
             if name in table:
-                cells[name, population] = correlation(table, name, target, beside=beside, score=score, draws=500)
+                cells[name, population] = target_correlation(table, name, target, beside=beside, score=score, draws=500)
     caption = f"The {min(SHOWN, len(size))} numbers of the largest mean |ρ| first, then the papers' own; 95% intervals."
     return cross_table(title, "number", cells, caption)
 
