@@ -7,13 +7,16 @@ import torch
 from torch import nn
 
 import axonometry as ax
+from axonometry.cell_text import number
 from axonometry.errors import ConfigurationError
+
+torch.manual_seed(0)
+MODEL = nn.Sequential(nn.Linear(3, 4, bias=False), nn.ReLU(), nn.Linear(4, 2))
 
 
 @pytest.fixture(scope="module")
 def graph() -> ax.NeuralGraph:
-    torch.manual_seed(0)
-    return ax.capture(nn.Sequential(nn.Linear(3, 4, bias=False), nn.ReLU(), nn.Linear(4, 2)), torch.zeros(1, 3))
+    return ax.capture(MODEL, torch.zeros(1, 3))
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,21 @@ def test_everything_shows_itself_in_a_notebook(graph: ax.NeuralGraph, run: ax.Tr
     assert all("<table>" in html and "<svg" in html and "<script" not in html for html in shown)
     assert all(len(html) < 40_000 for html in shown)
     assert "accuracy" in shown[2]
+
+
+def test_results_of_samples_show_themselves(graph: ax.NeuralGraph) -> None:
+    samples = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(40) % 2
+    activation = ax.neuron_activation(graph, samples)
+    basin = ax.sample_basin(MODEL, samples, labels, draws=2, threshold=0.7)
+    modes, ranks = ax.neuron_modes(graph, samples), ax.rank_distribution(graph, samples, labels)
+    shown = [one._repr_html_() for one in (activation, modes, ranks, basin)]
+    assert all("<table>" in html and "<svg" in html and "<script" not in html for html in shown)
+    assert "over 40 samples" in shown[0]
+    assert f"<td>{number(activation.pooled['0'].mean)}</td>" in shown[0]
+    assert f"<td>{number(modes['0'].summary()['rate'])}</td>" in shown[1]
+    assert f"<td>{number(ranks['0'].mean)}</td>" in shown[2]
+    assert f"<td>{number(basin.network.amplitude)}</td>" in shown[3]
 
 
 def test_names_in_a_notebook_are_text() -> None:

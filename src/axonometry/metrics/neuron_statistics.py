@@ -20,6 +20,7 @@ from axonometry.metrics.rows import Row
 from axonometry.metrics.streaming_moments import Bounds, StreamingMoments
 from axonometry.program.readings.live import LiveBatch, over_live_batches, pre_activation_nodes, refuse_nonfinite
 from axonometry.program.readings.samples import Samples
+from axonometry.showing import shown
 from axonometry.statistics import Moments
 from axonometry.values import NodeValues
 
@@ -61,6 +62,9 @@ class NeuronStatistics:
     dead: Mapping[str, int]
     saturated: Mapping[str, int]
     _streams: Mapping[str, StreamingMoments]
+
+    def _repr_html_(self) -> str:
+        return str(shown("statistics_html", self))
 
     def moments(self) -> pd.DataFrame:
         """A tidy frame with the columns group, statistic and value.

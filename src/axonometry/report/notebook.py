@@ -1,4 +1,4 @@
-"""Graphs, values and runs in a notebook: a small table and one picture each; and the functions behind ``plot``."""
+"""What a notebook shows: a small table and one picture each; and the functions behind ``plot``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+    from axonometry.metrics import Basin, NeuronModes, NeuronStatistics, RankDistribution
     from axonometry.populations import Population
     from axonometry.program import NeuralGraph
     from axonometry.trajectory import Trajectory
@@ -165,11 +166,60 @@ def values_html(values: NodeValues) -> str:
     return _view(f"Values of {len(values)} groups", columns, [(*r, s) for r, s in zip(rows, strips, strict=True)])
 
 
-def _strip(array: np.ndarray) -> str:
+def statistics_html(found: NeuronStatistics) -> str:
+    """Statistics over samples in a notebook: a row a group, and how its neurons' means are distributed."""
+    rows = []
+    for group, pooled in found.pooled.items():
+        means = found.mean[group].detach().double().flatten().cpu().numpy()
+        zeros, dead = float(found.sparsity[group].mean()), int(found.dead[group])
+        numbers = (pooled.mean, pooled.std, zeros, dead, found.saturated.get(group, "–"))
+        rows.append((group, len(means), *numbers, _strip(means[np.isfinite(means)])))
+    columns = ("group", "neurons", "mean", "std", "zeros", "dead", "saturated", "means of neurons")
+    return _view(f"Of {len(rows)} groups over {found.n_samples:,} samples", columns, rows)
+
+
+def modes_html(found: NeuronModes) -> str:
+    """Neuron modes in a notebook: a row a group, and how its neurons' rates are distributed."""
+    table = found.summary()
+    rates = (found[group].rate.double().cpu().numpy() for group in table["group"])
+    strips = [_strip(rate[np.isfinite(rate)], (0.0, 1.0)) for rate in rates]
+    rows = [(*row, strip) for row, strip in zip(table.itertuples(index=False, name=None), strips, strict=True)]
+    return _view(f"Neuron modes of {len(rows)} groups", (*map(str, table.columns), "rates, 0 to 1"), rows)
+
+
+def ranks_html(found: RankDistribution) -> str:
+    """Rank distributions in a notebook: a row a group, its density over all classes."""
+    rows = []
+    for group, ranks in found.groups.items():
+        known = ranks.by_class[ranks.by_class.isfinite()]
+        spread = (ranks.mean, float(known.min()), float(known.max())) if len(known) else (np.nan,) * 3
+        density = ranks.density.nanmean(0).nan_to_num().double().cpu().numpy()
+        rows.append((group, *spread, _bars(density)))
+    columns = ("group", "gradient", "least of a class", "greatest", "density of ranks, 0 to 1")
+    return _view(f"Rank distributions of {len(rows)} groups", columns, rows)
+
+
+def basin_html(found: Basin) -> str:
+    """A basin in a notebook: amplitudes of the network and of its classes, and accuracy under noise."""
+    frame, whole = found.frame(), found.curves.query("group == 'network' and amplitude > 0")
+    shown = ("group", "amplitude", "low", "high", "state")
+    values = whole.assign(name="network", x=whole["amplitude"].astype(float), value=whole["accuracy"])
+    picture = curves_svg(
+        values[["name", "x", "value", "low", "high"]], x="amplitude of the noise", y="accuracy", log=True
+    )
+    return _view(f"Basin of {found.space}", shown, list(frame[list(shown)].itertuples(index=False, name=None)), picture)
+
+
+def _strip(array: np.ndarray, ends: tuple[float, float] | None = None) -> str:
     """A histogram of 24 bars."""
-    counts = np.histogram(array, 24)[0] if len(array) else np.zeros(24)
-    tops = 16 * counts / max(1, counts.max())
-    way = "".join(f"M{4 * i} 16v-{top:.1f}h3v{top:.1f}z" for i, top in enumerate(tops) if top > 0)
+    return _bars(np.histogram(array, 24, ends)[0] if len(array) else np.zeros(24))
+
+
+def _bars(counts: np.ndarray) -> str:
+    """One bar a number, 96 wide."""
+    wide = 96 / len(counts)
+    tops = 16 * counts / (counts.max() or 1)
+    way = "".join(f"M{wide * i:g} 16v-{top:.1f}h{0.75 * wide:g}v{top:.1f}z" for i, top in enumerate(tops) if top > 0)
     return element(
         "svg", element("path", d=way, fill="currentColor"), width=96, height=16, role="img", aria_label="histogram"
     )

@@ -12,6 +12,7 @@ import numpy as np
 from axonometry.metrics.basins.classifier import Classifier
 from axonometry.metrics.basins.intervals import first_crossing
 from axonometry.metrics.basins.search import Level, Search
+from axonometry.showing import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,9 @@ class Basin:
     curves: pd.DataFrame
     search: Search
     remarks: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        return str(shown("basin_html", self))
 
     def frame(self) -> pd.DataFrame:
         """A row for the network and one a class: group, then the fields of :class:`Crossing`."""

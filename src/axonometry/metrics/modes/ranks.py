@@ -41,6 +41,7 @@ from axonometry.metrics.rows import Row, n_classes, rows_or_nan
 from axonometry.program.entry import of_graph
 from axonometry.program.readings.linear import linear_maps
 from axonometry.program.readings.samples import Samples
+from axonometry.showing import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +84,9 @@ class RankDistribution:
     """
 
     groups: Mapping[str, Ranks]
+
+    def _repr_html_(self) -> str:
+        return str(shown("ranks_html", self))
 
     def __getitem__(self, group: str) -> Ranks:
         return self.groups[group]

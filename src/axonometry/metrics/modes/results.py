@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from axonometry.showing import shown
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -75,6 +77,9 @@ class NeuronModes:
     """
 
     groups: Mapping[str, Modes]
+
+    def _repr_html_(self) -> str:
+        return str(shown("modes_html", self))
 
     def __getitem__(self, group: str) -> Modes:
         return self.groups[group]
