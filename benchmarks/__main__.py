@@ -35,6 +35,7 @@ from benchmarks import (
     starting,
 )
 from benchmarks.coverage import command as coverage, symmetry
+from benchmarks.sequences import verifying
 from benchmarks.timing import Row
 
 SECTIONS = {
@@ -55,6 +56,7 @@ SECTIONS = {
     "stacked": stacked.lenets,
     "starting": starting.starting,
     "checkpoints": checkpoints.checkpoints,
+    "verify": verifying.verifying,
     "topology": science.topology,
     "catalogue": science.catalogue,
     "networks": science.networks,

@@ -13,14 +13,12 @@ import numpy as np
 from axonometry.checkpoints.channels import is_matrix
 from axonometry.checkpoints.checkpoint import Checkpoint
 from axonometry.checkpoints.element_types import Array
-from axonometry.checkpoints.floats import floats
+from axonometry.checkpoints.floats import floats, rounding
 from axonometry.checkpoints.pattern_counts import BLOCK
 from axonometry.checkpoints.survey import numbers_of
 
 LARGEST_SIDE = 4096
 """Of the smaller side of a matrix whose change's rank is counted."""
-_ROUNDING = {"bfloat16": 2.0**-9, "float16": 2.0**-12, "float64": 2.0**-53}
-"""Half the distance of neighbouring numbers, relative to them; float32's for all other types."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ def _rank_of_change(a: Array, kind_a: str, b: Array, kind_b: str) -> int:
     """
     x, y = (floats(one, kind).astype(np.float64).reshape(len(one), -1) for one, kind in ((a, kind_a), (b, kind_b)))
     change = y - x
-    rounding = max(_ROUNDING.get(kind, 2.0**-24) for kind in (kind_a, kind_b))
+    coarser = max(rounding(kind) for kind in (kind_a, kind_b))
     squares = x * x + y * y + change * change
     lengths = math.sqrt(float(squares.sum(0).max())) + math.sqrt(float(squares.sum(1).max()))
-    return int((np.linalg.svd(change, compute_uv=False) > 1.5 * rounding * lengths / math.sqrt(3)).sum())
+    return int((np.linalg.svd(change, compute_uv=False) > 1.5 * coarser * lengths / math.sqrt(3)).sum())

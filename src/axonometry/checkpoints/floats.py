@@ -10,6 +10,19 @@ from axonometry.checkpoints.element_types import Array, patterns
 
 _EXPONENT = {"bfloat16": 0x7F80, "float16": 0x7C00}
 """The bits of a number's exponent; all of them are set in what is no finite number."""
+_ROUNDING = {"bfloat16": 2.0**-9, "float16": 2.0**-12, "float64": 2.0**-53}
+
+
+def rounding(dtype: str) -> float:
+    """Half the distance of neighbouring numbers, relative to them; float32's for all types that are not known.
+
+    >>> rounding("bfloat16") == 2**-9
+    True
+
+    Args:
+        dtype: Torch's name of their type.
+    """
+    return _ROUNDING.get(dtype, 2.0**-24)
 
 
 def floats(array: Array, dtype: str) -> Array:

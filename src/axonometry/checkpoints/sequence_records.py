@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,9 +32,11 @@ KINDS = {
 }
 """The kinds of findings about a sequence."""
 SHOWN = 4
-SMALLEST_MATRIX, SMALLEST_COPY = 256, 16
+SMALLEST_MATRIX = 256
 ZEROS, ZEROS_TIMES = 16, 4
 """Zeros in a tensor are told from so many on, and so many times those of the steps beside it."""
+MOST_WIDE, ALIKE = 3, 3
+"""Wide distances in a row between steps that are told as gaps; equal ones that tell of a gap at an end."""
 
 
 @dataclass(frozen=True)
@@ -197,8 +200,11 @@ def damaged(records: Records, kept: Sequence[int]) -> Iterator[tuple[int, Sequen
             text = f"{bad[at]:,} NaN or infinite values in {name}"
             yield kept[at], SequenceFinding("damaged", records.steps[kept[at]].item.name, text, (name,))
         beside = np.maximum(zeros[:-2], zeros[2:])
+        size = records.steps[0].tensors[name].size
+        untrained = name not in records.matrices  # biases begin with 0, all of them
         for at in (np.flatnonzero(zeros[1:-1] > ZEROS + ZEROS_TIMES * beside) + 1).tolist():
-            size = records.steps[kept[at]].tensors[name].size
+            if untrained and zeros[at] == size:
+                continue
             text = f"{zeros[at]:,} of {size:,} values of {name} are 0; {beside[at - 1]:,} in the steps beside it"
             yield kept[at], SequenceFinding("damaged", records.steps[kept[at]].item.name, text, (name,))
 
@@ -223,19 +229,49 @@ def replicas(records: Records) -> tuple[list[int], list[SequenceFinding]]:
 
 
 def gaps(items: Sequence[Item]) -> Iterator[SequenceFinding]:
-    """Missing steps, as the numbers in the names tell: a distance between two that is a multiple of those around it.
+    """Missing steps, as the numbers in the names tell: distances that are multiples of those on both sides.
 
-    Steps at even distances, ``500, 1000, 2000, 2500``, and at even ratios, ``1, 2, 8, 16``, are known.
+    Steps at even distances, ``500, 1000, 2000, 2500``, and at even ratios, ``1, 2, 8, 16``, are known. Where all other
+    distances are one, so is a missing step behind the first or before the last.
     """
     numbers = sorted({item.step for item in items if item.step is not None})
-    for at in range(1, len(numbers) - 2):
-        for measure in (np.array(numbers, float), np.log2(np.maximum(numbers, 0.5))):
-            before, here, after = np.diff(measure[at - 1 : at + 3])
-            times = here / before if before > 0 else 0.0
-            if np.isclose(before, after) and times > 1.5 and np.isclose(times, round(times)):
-                missing = 2 ** measure[at] if measure[0] != numbers[0] else measure[at]
-                step = missing * 2**before if measure[0] != numbers[0] else missing + before
-                item = next(one for one in items if one.step == numbers[at + 1])
-                text = f"{round(times) - 1} missing before it: no step {round(step)} after {numbers[at]}"
-                yield SequenceFinding("gap", item.name, text)
-                break
+    found: dict[int, tuple[int, float]] = {}
+    for at, times, usual in _wide(np.diff(np.array(numbers, float))):
+        found[at] = times - 1, numbers[at] + usual
+    powers = np.log2(np.maximum(numbers, 0.5))
+    for at, times, usual in _wide(np.diff(powers)):
+        found.setdefault(at, (times - 1, 2 ** (powers[at] + usual)))
+    for at, (missing, step) in sorted(found.items()):
+        item = next(one for one in items if one.step == numbers[at + 1])
+        text = f"{missing} missing before it: no step {round(step)} after {numbers[at]}"
+        yield SequenceFinding("gap", item.name, text)
+
+
+def _wide(distances: Array) -> Iterator[tuple[int, int, float]]:
+    """Where steps are missing: the place, how many times the usual distance it is, and that one.
+
+    A few wide distances count between two that are equal, and one at an end where all others are. So a rhythm that
+    changes for good, ``0, 100, 200, 700, 1200``, is none::
+
+        100, 100, 200, 300, 100    the third and the fourth
+    """
+    found: dict[int, tuple[int, float]] = {}
+    for begin in range(1, len(distances) - 1):
+        for end in range(begin + 1, min(begin + 1 + MOST_WIDE, len(distances))):
+            if math.isclose(distances[begin - 1], distances[end], rel_tol=1e-6):
+                times = _multiples(distances[begin:end], distances[end])
+                found |= {begin + at: (one, distances[end]) for at, one in enumerate(times)}
+    for at in (0, len(distances) - 1):
+        others = [one for place, one in enumerate(distances) if place != at and place not in found]
+        if len(others) >= ALIKE and np.allclose(others, others[0], rtol=1e-6, atol=0):
+            for multiple in _multiples(distances[at : at + 1], others[0]):
+                found[at] = multiple, others[0]
+    for place, (multiple, usual) in sorted(found.items()):
+        yield place, multiple, float(usual)
+
+
+def _multiples(wide: Array, usual: float) -> list[int]:
+    """How many times the usual distance each is; nothing where one is not twice it or more, or between."""
+    times = wide / usual if usual > 0 else np.zeros(1)
+    whole = np.round(times)
+    return whole.astype(int).tolist() if (whole > 1).all() and np.allclose(times, whole, rtol=1e-6, atol=0) else []

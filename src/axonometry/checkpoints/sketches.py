@@ -46,6 +46,7 @@ class TensorSketch:
         checksum: Of its bits; tensors of one record and one checksum are the same numbers.
         zeros: How many of its numbers are 0.
         nonfinite: How many are NaN or infinite; these count as 0 in the record.
+        kind: Torch's name of their type.
     """
 
     values: Array
@@ -53,6 +54,7 @@ class TensorSketch:
     checksum: int
     zeros: int
     nonfinite: int
+    kind: str = "float32"
 
 
 def sketch_tensors(
@@ -109,7 +111,7 @@ def sketch(array: Array, kind: str, buckets: int = BUCKETS) -> TensorSketch:
             sums = x.astype(np.float64)
         else:
             sums += _dealt(x, number, buckets)
-    return TensorSketch(sums, flat.size, _checksum(flat), zeros, nonfinite)
+    return TensorSketch(sums, flat.size, _checksum(flat), zeros, nonfinite, kind)
 
 
 def _dealt(x: Array, number: int, buckets: int) -> Array:

@@ -99,7 +99,7 @@ def _moving(records: Records, road: Sequence[int]) -> dict[str, float]:
     for name in records.learned:
         values = records.values(name)[list(road)]
         squares = ((values[1:] - values[:-1]) ** 2).sum(1)
-        size = float((values**2).sum(1).max()) if len(values) else 0.0
+        size = float(np.median((values**2).sum(1))) if len(values) else 0.0
         moves = squares[squares > STILL * size]
         if len(moves) and 2 * len(moves) >= len(squares):
             found[name] = float(np.median(moves))
