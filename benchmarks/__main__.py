@@ -33,6 +33,7 @@ from benchmarks import (
     science,
     stacked,
     starting,
+    watch,
 )
 from benchmarks.coverage import command as coverage, symmetry
 from benchmarks.sequences import verifying
@@ -63,6 +64,7 @@ SECTIONS = {
     "change-points": science.change_points_of_stationary_runs,
     "basins": basins.lenet,
     "weight-noise": basins.stacking,
+    "watch": watch.watching,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 

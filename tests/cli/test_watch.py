@@ -159,6 +159,7 @@ def test_on_a_terminal_the_table_is_drawn_in_its_place(
     assert "\x1b[1A" in shown, "the second table is drawn over the first"
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_page(tmp_path: Path) -> None:
     pytest.importorskip("uvicorn")
     process = subprocess.Popen([*WATCH, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

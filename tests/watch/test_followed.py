@@ -70,9 +70,11 @@ def test_many_steps_are_read_in_turns(tmp_path: Path, writer: Callable) -> None:
     writer(tmp_path / "a").write(*range(followed.AT_ONCE + 1))
     run = FollowedRun(tmp_path / "a", "a")
     assert run.look()
-    assert not run.caught_up
+    assert (run.caught_up, run.last_step, run.n_steps) == (False, followed.AT_ONCE, followed.AT_ONCE + 1)
+    assert run.series.last[ACCURACY].step == followed.AT_ONCE, "the newest step is seen before the way there was read"
     assert not run.look()
-    assert run.caught_up
+    assert (run.caught_up, run.last_step, run.n_steps) == (True, followed.AT_ONCE, followed.AT_ONCE + 1)
+    assert run.series.last[ACCURACY].step == followed.AT_ONCE
     assert run.series.steps == [*range(followed.AT_ONCE + 1)]
 
 

@@ -99,8 +99,8 @@ def test_alerts_of_a_history_are_about_its_end(tmp_path: Path, writer: Callable)
     follower.look()
     fired = [str(alert) for alert in follower.alerts.active]
     assert fired == [
-        "node_strength < -0.2: a, 2: -0.3 at step 3",
-        "dead >= 0.25: a, 0: 0.25 at step 3",
+        "node_strength < -0.2: a, layer 2: -0.3 at step 3",
+        "dead >= 0.25: a, layer 0: 0.25 at step 3",
         "accuracy > 0.78: a: 0.8 at step 3",
     ]
     assert [str(rule) for rule in follower.unmet()] == ["nope > 1"]

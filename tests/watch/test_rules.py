@@ -93,7 +93,7 @@ def test_an_alert_fires_once_by_layer_and_run_and_again_after_it_was_over() -> N
     assert [a.number for a in alerts.active] == [2, 3]
     alerts.end("a")
     assert alerts.active == []
-    assert str(alerts.fired[1]) == "dead > 0.3: a, conv1: 0.6 at step 4"
+    assert str(alerts.fired[1]) == "dead > 0.3: a, layer conv1: 0.6 at step 4"
 
 
 def test_alerts_that_are_over_do_not_pile_up() -> None:

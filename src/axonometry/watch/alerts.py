@@ -29,7 +29,7 @@ class Alert:
         over: Whether the rule does not hold any more.
 
     >>> print(Alert(1, "dead > 0.3", "a", "conv1", step=7, value=0.41, at=0.0))
-    dead > 0.3: a, conv1: 0.41 at step 7
+    dead > 0.3: a, layer conv1: 0.41 at step 7
     """
 
     number: int
@@ -42,7 +42,7 @@ class Alert:
     over: bool = False
 
     def __str__(self) -> str:
-        where = f", {self.layer}" if self.layer else ""
+        where = f", layer {self.layer}" if self.layer else ""
         value = "nan" if self.value != self.value else number(self.value)
         return f"{self.rule}: {self.run}{where}: {value} at step {self.step}"
 

@@ -197,7 +197,7 @@ export class Chart {
     }
     context.textBaseline = "alphabetic";
     context.textAlign = "center";
-    for (const step of rounds(this.frame.left, this.frame.right, width / 110)) {
+    for (const step of rounds(this.frame.left, this.frame.right, width / 75)) {
       if (Number.isInteger(step)) context.fillText(step.toLocaleString("en"), Math.min(this.x(step), width - 14), height - 7);
     }
   }

@@ -88,6 +88,9 @@ class FollowedRun:
         try:
             more = self._read()
             self.problem, self._refused = None, None
+        except FileNotFoundError:  # in the table of all steps by now, or deleted
+            self._list_at = time.monotonic()
+            return True
         except RunError as error:
             if not (self.folder / DESCRIPTION).exists():  # deleted at this instant
                 return False
@@ -118,6 +121,17 @@ class FollowedRun:
         self._newest: tuple[int, Signature | None] | None = None
         self._missing_since: float | None = None
         self._refused = None
+
+    @property
+    def last_step(self) -> int | None:
+        """The last step that there is, whether it was read or not."""
+        known = self.series.steps[-1:] if self.caught_up else self._listed | self._in_table
+        return max(known, default=None)
+
+    @property
+    def n_steps(self) -> int:
+        """How many steps there are."""
+        return len(self.series.steps if self.caught_up else self._listed | self._in_table)
 
     def _begin_anew(self) -> None:
         self.series, self.caught_up, self.fresh = RunSeries(), False, []
@@ -195,14 +209,13 @@ class FollowedRun:
         return now - self._missing_since > _GONE
 
     def _read_pieces(self, new: list[int]) -> bool:
+        if len(new) > AT_ONCE and not self.series.steps:  # seen at once in the table, before the way there was read
+            newest = step_numbers(read_file(self._piece(new[-1])), self._neurons)
+            self.series.last = {key: Value(key, new[-1], value) for key, value in newest.items()}
         for step in new[:AT_ONCE]:
             path = self._piece(step)
             sign = signature(path)
-            try:
-                numbers = step_numbers(read_file(path), self._neurons)
-            except FileNotFoundError:  # now in the table of all steps, or deleted
-                self._list_at = time.monotonic()
-                return True
+            numbers = step_numbers(read_file(path), self._neurons)
             self.series.add(step, numbers)
             self._newest = (step, sign)
             if self.caught_up:

@@ -84,13 +84,13 @@ class FolderFollower:
         begun = time.monotonic()
         if begun >= self._walk_at:
             self._walk()
-        more = False
-        for _ in range(len(self.runs)):
-            if time.monotonic() - begun > seconds:
-                return True
-            run = self.runs[self._turn % len(self.runs)]
-            self._turn = (self._turn + 1) % len(self.runs)
-            more |= self._look_at(run)
+        end = begun + seconds
+        more = self._look_at_all(end)
+        # One after the other: in turns, the curves of all runs would come at the same late moment.
+        for run in self.runs:
+            while not run.caught_up and self._look_at(run):
+                if time.monotonic() > end:
+                    return True
         return more
 
     def read_all(self) -> None:
@@ -148,6 +148,18 @@ class FolderFollower:
         if generation == run.generation and isinstance(found, Forecast) and found.final:
             return False
         return (generation, steps) != (run.generation, len(run.series.steps)) and run.state != "deleted"
+
+    def _look_at_all(self, end: float) -> bool:
+        """One look at each run that was read already, or never looked at; the next call goes on where time is over."""
+        more = False
+        for _ in range(len(self.runs)):
+            if time.monotonic() > end:
+                return True
+            run = self.runs[self._turn % len(self.runs)]
+            self._turn = (self._turn + 1) % len(self.runs)
+            if run.caught_up or run.description is None:
+                more |= self._look_at(run)
+        return more
 
     def _look_at(self, run: FollowedRun) -> bool:
         generation = run.generation

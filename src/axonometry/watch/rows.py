@@ -75,14 +75,14 @@ def row_of(follower: FolderFollower, run: FollowedRun, score_name: str) -> RunRo
         run: The run.
         score_name: The scalar to show.
     """
-    series, found = run.series, follower.forecasts.get(run.name)
-    score = series.last.get(SeriesKey(score_name, ""))
+    found = follower.forecasts.get(run.name)
+    score = run.series.last.get(SeriesKey(score_name, ""))
     known = found if isinstance(found, Forecast) else None
     return RunRow(
         run=run.name,
         state=run.state,
-        step=series.steps[-1] if series.steps else None,
-        steps=len(series.steps),
+        step=run.last_step,
+        steps=run.n_steps,
         planned_steps=None if run.description is None else run.description.planned_steps,
         score=None if score is None else score.value,
         predicted=None if known is None else known.prediction,

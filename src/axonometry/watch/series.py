@@ -70,7 +70,8 @@ class RunSeries:
             if key not in self.values:
                 self.values[key] = array("d", [math.nan]) * missing
             self.values[key].append(value)
-            self.last[key] = Value(key, step, value)
+            if key not in self.last or self.last[key].step <= step:
+                self.last[key] = Value(key, step, value)
         for key in self.values.keys() - numbers.keys():
             self.values[key].append(math.nan)
 

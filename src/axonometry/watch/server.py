@@ -118,7 +118,11 @@ class WatchServer:
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed.
         """
-        asyncio.run(self._main())
+        main = self._main()
+        try:
+            asyncio.run(main)
+        finally:
+            main.close()  # Ctrl-C may come before it is begun
 
     def app(self) -> Starlette:
         """The application."""
@@ -156,6 +160,12 @@ class WatchServer:
                 raise error
 
     async def _follow(self, server: Any) -> None:
+        while not (server.started or server.should_exit):
+            await asyncio.sleep(0.01)
+        # Only now: from here on, Ctrl-C is the server's, and whoever reads the address is answered.
+        self._tell(f"Watching {self._follower.folder} at {self.address}")
+        if not self._follower.runs:
+            self._tell(f"No runs in {self._follower.folder} so far; waiting.")
         told = 0
         while not (self._stopped or server.should_exit):
             async with self._lock:
@@ -225,11 +235,7 @@ def serve(follower: FolderFollower, port: int, tell: Callable[[str], None]) -> N
         KeyboardInterrupt: Ctrl-C was pressed.
         MissingExtraError: A package is missing.
     """
-    server = WatchServer(follower, port, tell)
-    tell(f"Watching {follower.folder} at {server.address}")
-    if not follower.runs:
-        tell(f"No runs in {follower.folder} so far; waiting.")
-    server.run()
+    WatchServer(follower, port, tell).run()
 
 
 def _opened(port: int) -> socket.socket:

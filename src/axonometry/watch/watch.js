@@ -166,7 +166,7 @@ function showAlerts() {
       item.dataset.number = alert.number;
       const rule = document.createElement("b");
       rule.textContent = alert.rule;
-      const where = `${alert.run}${alert.layer ? `, ${alert.layer}` : ""}: ${number(alert.value)} at step ${alert.step}`;
+      const where = `${alert.run}${alert.layer ? `, layer ${alert.layer}` : ""}: ${number(alert.value)} at step ${alert.step}`;
       item.append(rule, ` ${where}, ${new Date(alert.at * 1000).toLocaleTimeString()}`);
       list.prepend(item);
     }
