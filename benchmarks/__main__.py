@@ -61,6 +61,7 @@ SECTIONS = {
     "topology": science.topology,
     "catalogue": science.catalogue,
     "networks": science.networks,
+    "centralities": science.centralities,
     "change-points": science.change_points_of_stationary_runs,
     "basins": basins.lenet,
     "weight-noise": basins.stacking,

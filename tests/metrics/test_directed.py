@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from dataclasses import replace
 
 import networkx as nx
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from axonometry.errors import ConfigurationError, ConvergenceError, WeightsError
 from axonometry.metrics import degree_assortativity, hubs_and_authorities, katz_centrality, pagerank
+from axonometry.metrics.products import absolute_links
 from axonometry.program import NeuralGraph
 from axonometry.program.channels import ChannelGraph
 from tests.metrics.graphs import flat, lenet, linear, networkx_of, residual, small_convolutional, vector_of
@@ -44,6 +47,23 @@ def test_pagerank_is_that_of_networkx(graph: Graph, damping: float) -> None:
     found = flat(pagerank(graph, damping, tol=1e-14))
     assert torch.allclose(found, vector_of(expected), rtol=1e-7, atol=1e-12)
     assert float(found.sum()) == pytest.approx(1)
+
+
+def test_pagerank_of_layers_is_a_series_as_long_as_there_are_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A walk that is followed step by step took sixty products of a LeNet."""
+    graph, taken = lenet(), []
+    links = absolute_links(graph)
+    counted = replace(links, forward=lambda x: taken.append(1) or links.forward(x))
+    monkeypatch.setattr(sys.modules[pagerank.__module__], "absolute_links", lambda _: counted)
+    found = pagerank(graph)
+    assert len(taken) <= len(graph.groups)
+    assert float(found.flatten().sum()) == pytest.approx(1)
+
+
+def test_a_walk_that_always_follows_links_is_that_of_networkx() -> None:
+    graph = GRAPHS["linear"]
+    expected = vector_of(nx.pagerank(networkx_of(graph), 1.0, weight="weight", tol=1e-12, max_iter=1000))
+    assert torch.allclose(flat(pagerank(graph, 1.0, tol=1e-12)), expected, rtol=1e-6)
 
 
 @every_graph

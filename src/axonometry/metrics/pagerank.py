@@ -2,7 +2,8 @@ r"""PageRank: where somebody is found who follows links at random, in proportion
 
 x = d (P x + (Σ_dangling x) / N) + (1 - d) / N, with P the matrix |A| whose columns are divided by the nodes'
 out-degrees; a dangling node is one without an outgoing link. networkx's ``pagerank`` of the directed graph of absolute
-weights.
+weights. With y = 1 + d P 1 + (d P)² 1 + ... it is y / Σ y, where dangling nodes start anywhere (Gleich et al. 2004): of
+a network whose layers follow each other no longer a series than it has layers.
 
 Source: Page et al. 1999, as networkx computes it. Absolute weights are our choice.
 """
@@ -12,8 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from axonometry.errors import ConfigurationError, ConvergenceError
+from axonometry.metrics.lanczos import Vector
 from axonometry.metrics.products import absolute_links
 from axonometry.metrics.solver import refuse_diverged
 from axonometry.program.entry import of_graph
@@ -26,6 +29,16 @@ if TYPE_CHECKING:
 _MOST = 1000
 
 
+def _added(followed: Vector, x: Vector, dangling: NDArray[np.bool_]) -> Vector:
+    """The series with one more term; what is lost at nodes without links comes back in its size alone."""
+    return followed + followed.dtype.type(1)
+
+
+def _replaced(followed: Vector, x: Vector, dangling: NDArray[np.bool_]) -> Vector:
+    """The walk's next step, what is lost being spread evenly."""
+    return followed + followed.dtype.type(x[dangling].sum(dtype=np.float64) / len(x))
+
+
 @of_graph
 def pagerank(graph: NeuralGraph | ChannelGraph, damping: float = 0.85, *, tol: float = 1e-6) -> NodeValues:
     r"""PageRank of every neuron, or of every channel.
@@ -33,8 +46,8 @@ def pagerank(graph: NeuralGraph | ChannelGraph, damping: float = 0.85, *, tol: f
     Args:
         graph: The network at one snapshot, or its channel graph.
         damping: The probability of following a link instead of starting anywhere, d.
-        tol: The iteration ends when Σ_v |change of x_v| is below this. networkx ends at ``tol`` times the number of
-            nodes, which large graphs reach at once.
+        tol: The iteration ends when Σ_v |change of x_v| is below this share of Σ_v x_v. networkx ends at ``tol`` times
+            the number of nodes, which large graphs reach at once.
 
     Returns:
         A tensor of the group's shape for every group; probabilities, their sum over the network is 1. Scaling all links
@@ -56,11 +69,13 @@ def pagerank(graph: NeuralGraph | ChannelGraph, damping: float = 0.85, *, tol: f
     refuse_diverged(sent, "PageRank", ConvergenceError)
     dangling = sent == 0
     share = np.divide(1, sent, out=np.zeros_like(sent), where=~dangling)
-    x = np.full(n, 1 / n, links.kind)
+    # All that starts or is lost starts anywhere: x is (1 - d P)⁻¹ 1 but for its size, and the series 1 + d P 1 + ... of
+    # it ends by itself where links lead from layer to layer. At d = 1 a circle would add up for ever.
+    step = _added if damping < 1 else _replaced
+    x = np.ones(n, links.kind)
     for _ in range(_MOST):
-        lost = float(x[dangling].sum(dtype=np.float64))
-        following = damping * links.forward(x * share) + links.kind.type((damping * lost + 1 - damping) / n)
-        change = float(np.abs(following - x).sum(dtype=np.float64))
+        following = step(damping * links.forward(x * share), x, dangling)
+        change = float(np.abs(following - x).sum(dtype=np.float64)) / float(following.sum(dtype=np.float64))
         x = following
         if change < tol:
             return links.whole(x / x.sum(dtype=np.float64))

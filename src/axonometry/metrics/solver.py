@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axonometry.errors import AxonometryError, ConvergenceError, WeightsError
-from axonometry.metrics.lanczos import Vector, dense_eigenpair, largest_eigenpair
+from axonometry.metrics.lanczos import Vector, dense_eigenpair, krylov_eigenpair, largest_eigenpair
 from axonometry.metrics.products import FEW, Flat
 from axonometry.values import NodeValues
 
 _BASIS = 8  # Vectors that Lanczos keeps: few, so that memory stays small and a warm start is noticed early.
+_WHOLE, _SMALL = (
+    32,
+    2**17,
+)  # Of a graph of so few neurons as many are kept as it takes: no product is spent on restarts.
 _RESTARTS = 40
 _SPREAD = 1e-3  # Share of the degrees in a given start: no part of the network begins at zero.
 
@@ -130,6 +134,11 @@ class Solver:
         def product(x: Vector) -> Vector:
             return np.where(inside, self.multiply(np.where(inside, x, 0)) / scale, 0)
 
+        if len(begin) <= _SMALL:
+            value, vector, close = krylov_eigenpair(product, begin, tol=self.tol / 2, most=_WHOLE)
+            if close:
+                return value * self.scale, vector
+            begin = vector
         try:
             value, vector = largest_eigenpair(product, begin, tol=self.tol / 2, basis=_BASIS, restarts=_RESTARTS)
         except ConvergenceError as error:
