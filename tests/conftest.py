@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -31,6 +32,9 @@ settings.register_profile(
 settings.load_profile("axonometry")
 
 types_at_run_time.install()
+
+# No test cuts the power, and 30 seconds of the suite would be spent on waiting for the disk.
+os.fsync = os.fstat  # type: ignore[assignment]  # it still fails for what is no file
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and that is inherited by the commands under test.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -70,6 +74,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Measures and rules of test modules are for these alone: processes that tests start do not import them."""
     _forget_places()
+    # What is there by now, torch and all tests, stays to the end: no collection needs to walk through it again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

@@ -53,6 +53,11 @@ def typed_values(annotations: Mapping[str, str], values: Mapping[str, Any]) -> d
             or (kind is str and "str" in allowed)
             or (kind is float and "float" in allowed and isfinite(value))
             or (kind is int and "int" in allowed and abs(value) < _LARGEST)
+            or (
+                kind is tuple
+                and "tuple[int, ...]" in allowed
+                and all(type(n) is int and abs(n) < _LARGEST for n in value)
+            )
         )
         found[name] = value if plain else typed(name, annotations[name], value)
     return found
