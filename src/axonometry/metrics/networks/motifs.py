@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
     from axonometry.program.channels import ChannelGraph
 
-Blocks = Mapping[tuple[str, str], NDArray[np.float64]]
-"""By source and target group."""
+Blocks = Mapping[tuple[str, str], NDArray[np.float32]]
+"""By source and target group: 0 or 1, so that products count exactly up to 2 ** 24; sums are taken in double."""
 
 
 def motifs(graph: NeuralGraph | ChannelGraph) -> dict[str, int]:
@@ -38,7 +38,7 @@ def motifs(graph: NeuralGraph | ChannelGraph) -> dict[str, int]:
     {'021U': 1, '021C': 2}
     """
     there = {
-        (source, target): (block.detach() != 0).double().cpu().numpy().T
+        (source, target): (block.detach() != 0).float().cpu().numpy().T
         for (target, source), block in graph.channels().blocks.items()
     }
     for (source, target), block in there.items():
@@ -84,9 +84,9 @@ class _Pair:
         for (start, middle), one in self.first.items():
             for (between, end), other in self.second.items():
                 if between == middle:
-                    found += float(one.sum(0) @ other.sum(1))
+                    found += float(one.sum(0, dtype=np.float64) @ other.sum(1, dtype=np.float64))
                     if end == start:
-                        found -= float(np.einsum("ij,ji->", one, other))
+                        found -= float(np.einsum("ij,ji->", one, other, dtype=np.float64))
         return found
 
     def closed(self, ends: list[Blocks] | tuple[Blocks, ...]) -> float:
@@ -96,5 +96,5 @@ class _Pair:
             for (between, end), other in self.second.items():
                 blocks = [kind[start, end] for kind in ends if between == middle and (start, end) in kind]
                 if blocks:
-                    found += float(np.einsum("ij,ij->", one @ other, sum(blocks)))
+                    found += float(np.einsum("ij,ij->", one @ other, sum(blocks), dtype=np.float64))
         return found
