@@ -38,6 +38,24 @@ def test_a_planted_relation_is_worth_more_than_the_curve_and_noise_is_worth_noth
     assert noise.loc["auc", "low"] < 0.5 < noise.loc["auc", "high"]
 
 
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_before_training_sets_are_compared_with_the_number_of_parameters(repeats: int) -> None:
+    runs = table(60)
+    names, truth = runs.features.index, runs.final_accuracy
+    noise = np.random.default_rng(0).normal(size=60)
+    frame = runs.features.assign(**{"proxies.synflow@0": truth * 3.0, "parameters@0": noise, "accuracy@0": 0.1})
+    plan = replace(LIGHT, repeats=repeats)
+    features = ("curve", "proxies", "parameters", "initial")
+    found = evaluate(replace(runs, features=frame.loc[names]), features, (0, 1), plan=plan)
+    assert {(f, e) for f, e in found.scores[["features", "epochs"]].itertuples(index=False)} == {
+        *((name, 0) for name in ("proxies", "parameters", "initial")),
+        ("curve", 1),  # the initial network says the same after an epoch; before the first there is no curve
+    }
+    gains = found.differences.set_index(["features", "score"])
+    assert set(found.differences["features"]) == {"proxies", "initial"}
+    assert gains.loc[("proxies", "r2"), "low"] > 0.5
+
+
 def test_inner_folds_never_split_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = table(60, per_group=3)
     group_of = dict(zip(runs.features["channel_degree.log_mean@1"], runs.groups, strict=True))
@@ -153,7 +171,7 @@ def test_processes_change_nothing() -> None:
 
 def test_what_a_table_has_the_columns_of() -> None:
     assert available(table(8), 1) == [
-        *("degree", "graph", "snapshot", "measures", "last-accuracy", "curve", "graph+curve")
+        *("degree", "graph", "snapshot", "measures", "last-accuracy", "curve", "initial", "graph+curve")
     ]
 
 

@@ -108,10 +108,20 @@ def test_sets_that_are_joined_are_a_view_each_and_one_of_all() -> None:
 
 def test_nothing_that_is_known_later_is_in_any_set() -> None:
     for features in FEATURE_SETS:
-        for name in columns_for((*COLUMNS, "movement.conv1.weight.step@1"), features, 1)[0]:
+        more = ("movement.conv1.weight.step@1", "proxies.synflow@0", "parameters@0")
+        for name in columns_for((*COLUMNS, *more), features, 1)[0]:
             parsed = FeatureName.parse(name)
             assert parsed is not None
             assert parsed.epoch <= 1
+
+
+def test_before_training_the_initial_network_alone_is_looked_at() -> None:
+    columns = (*COLUMNS, "proxies.synflow@0", "proxies.synflow@1", "parameters@0")
+    for epochs in (0, 2):
+        assert columns_for(columns, "initial", epochs) == [["channel_degree.conv1.mean@0", "proxies.synflow@0"]]
+        assert columns_for(columns, "proxies", epochs) == [["proxies.synflow@0", "parameters@0"]]
+        assert columns_for(columns, "parameters", epochs) == [["parameters@0"]]
+    assert "parameters@0" not in columns_for(columns, "graph", 2)[0]
 
 
 def test_a_set_without_columns_says_what_there_is() -> None:
@@ -124,7 +134,10 @@ def test_a_set_without_columns_says_what_there_is() -> None:
 
 def test_sets_that_do_not_exist_are_named() -> None:
     assert parts_of("graph+curve") == ["graph", "curve"]
-    with pytest.raises(PredictionError, match=r"got 'curves, '.*There are: degree, .*hyperparameters; join them by \+"):
+    with pytest.raises(
+        PredictionError,
+        match=r"got 'curves, '.*There are: degree, .*hyperparameters, initial, proxies, parameters; join them by \+",
+    ):
         parts_of("graph+curves+")
 
 
@@ -161,6 +174,8 @@ def test_everything_is_read_for_none() -> None:
         "loss",
         "train_loss",
         "configuration",
+        "proxies",
+        "parameters",
     }
 
 

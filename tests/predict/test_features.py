@@ -67,6 +67,13 @@ def test_the_curve_is_what_was_recorded_up_to_the_epoch(run: ax.Trajectory) -> N
     assert "accuracy@2" in run_features(run, 2, per_group=True, features="curve")
 
 
+def test_the_number_of_parameters_is_known_before_training(run: ax.Trajectory) -> None:
+    row = run_features(run, 0, per_group=True, features="parameters+initial")
+    n = sum(int(np.prod(shape)) for shape in (run.description.tensors or {}).values())
+    assert row.pop("parameters@0") == pytest.approx(np.log10(n))
+    assert {name.rpartition("@")[2] for name in row if "@" in name} == {"0"}
+
+
 def test_the_last_accuracy_reads_the_accuracies_alone(run: ax.Trajectory) -> None:
     assert set(run_features(run, 1, per_group=True, features="last-accuracy")) == {"epochs", "accuracy@0", "accuracy@1"}
 
@@ -139,7 +146,7 @@ def test_everything_at_once_is_every_family(run: ax.Trajectory) -> None:
     row = run_features(run, 1, per_group=True)
     families = {name.split("@")[0].split(".")[0] for name in row}
     recorded = {"epochs", "channel_degree", "movement", "parameter", "accuracy", "loss", "configuration"}
-    assert families == recorded | {"changes", "parametric"}
+    assert families == recorded | {"changes", "parametric", "parameters"}
     parts = [run_features(run, 1, per_group=True, features=name) for name in ("graph", "weights", "curve")]
     assert {name for part in parts for name in part} <= set(row)
 

@@ -87,7 +87,7 @@ def evaluate_features(
         table = predict.read_runs(_usable(runs, epochs, left_out), epochs=epochs, features=needed, progress=move)
         chosen = features or predict.available(table, epochs)
         plan = predict.EvaluationPlan(folds=folds, repeats=repeats, workers=workers)
-        found = predict.evaluate(table, chosen, range(1, epochs + 1), plan=plan, progress=move)
+        found = predict.evaluate(table, chosen, range(epochs + 1), plan=plan, progress=move)
         if report is not None:
             from axonometry.report.prediction import evaluation_page
 

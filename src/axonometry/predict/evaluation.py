@@ -13,10 +13,10 @@ from jaxtyping import Float
 from axonometry.errors import PredictionError
 from axonometry.predict.coverage import coverage_by_third, opened_ends
 from axonometry.predict.ensemble import StackedEnsemble, fit_ensemble
-from axonometry.predict.feature_sets import FEATURE_SETS, columns_for
+from axonometry.predict.feature_sets import BEFORE_TRAINING, FEATURE_SETS, columns_for, parts_of
 from axonometry.predict.features import RunTable
 from axonometry.predict.folds import fold_numbers, needed_for
-from axonometry.predict.repeated import repeated_tables
+from axonometry.predict.repeated import reference_at, repeated_tables
 from axonometry.predict.scores import resamples, scores
 from axonometry.predict.spread import relative_cv_plus
 from axonometry.progress import Progress
@@ -40,7 +40,7 @@ class EvaluationPlan:
         inner_folds: Into how many folds the training runs are cut to combine learners.
         trees: Of each forest.
         threshold: From which final accuracy on a run is good; the median of the runs where None.
-        reference: The feature set that all others are compared with.
+        reference: The feature set that all others are compared with; after 0 epochs it is the number of parameters.
         resamples: Of the bootstrap over groups.
         level: Of the intervals.
         seed: Of all that is drawn.
@@ -98,7 +98,8 @@ def evaluate(
     Args:
         table: Finished runs.
         features: Feature sets, or several joined by +.
-        epochs: The numbers of known epochs.
+        epochs: The numbers of known epochs; after 0 of them, sets that look at the initial network are compared with
+            the number of parameters.
         plan: How it is done.
         progress: Called with fits done, out of how many, and a few words.
 
@@ -118,14 +119,14 @@ def evaluate(
     """
     plan, sets, horizons = plan or EvaluationPlan(), list(dict.fromkeys(features)), list(dict.fromkeys(epochs))
     cuts = [fold_numbers(list(table.groups), plan.folds, plan.seed + repeat) for repeat in range(plan.repeats)]
+    places = [(name, horizon) for name in sets for horizon in horizons if is_known_at(name, horizon)]
     jobs = [
         Job(name, horizon, repeat, fold)
-        for name in sets
-        for horizon in horizons
+        for name, horizon in places
         for repeat in range(plan.repeats)
         for fold in range(plan.folds)
     ]
-    chosen = {(name, horizon): view_values(table, name, horizon) for name in sets for horizon in horizons}
+    chosen = {place: view_values(table, *place) for place in places}
     inside = [cuts[job.repeat] == job.fold for job in jobs]
     work = (
         fit_task(table, chosen[job.features, job.epochs], ~new, new, plan)
@@ -140,6 +141,20 @@ def evaluate(
         rows.append(frame.assign(run=table.features.index[new], truth=truth[new], **asdict(job)))
     predictions = pd.concat(rows, ignore_index=True)
     return score_predictions(predictions, table, plan)
+
+
+def is_known_at(name: str, epochs: int) -> bool:
+    """Whether a feature set is compared after so many epochs: what looks at the initial network alone, after none.
+
+    >>> is_known_at("proxies+hyperparameters", 0), is_known_at("curve", 0)
+    (True, False)
+    >>> is_known_at("initial", 1), is_known_at("hyperparameters", 1), is_known_at("initial+curve", 1)
+    (False, True, True)
+    """
+    parts = parts_of(name)
+    if epochs == 0:
+        return all(part in (*BEFORE_TRAINING, "hyperparameters") for part in parts)
+    return not all(part in BEFORE_TRAINING for part in parts)
 
 
 def available(table: RunTable, epochs: int) -> list[str]:
@@ -271,9 +286,10 @@ def score_predictions(predictions: pd.DataFrame, table: RunTable, plan: Evaluati
         each = [scores(truth, wide[repeat].to_numpy(), counts, threshold) for repeat in wide]
         found[name, horizon] = {score: np.mean([one[score] for one in each], axis=0) for score in each[0]}
     differences = {
-        place: {score: values - found[plan.reference, place[1]][score] for score, values in of.items()}
-        for place, of in found.items()
-        if (plan.reference, place[1]) in found and place[0] != plan.reference
+        (name, epochs): {score: values - found[reference, epochs][score] for score, values in of.items()}
+        for (name, epochs), of in found.items()
+        for reference in [reference_at(plan.reference, epochs)]
+        if (reference, epochs) in found and name != reference
     }
     opened = _open(_table(found, plan.level), table.groups.nunique(), plan.level)
     return Evaluation(opened, _table(differences, plan.level), predictions, threshold)

@@ -17,6 +17,7 @@ from axonometry.errors import PredictionError, closest
 
 CONFIGURATION, MOVEMENT, PARAMETER = "configuration", "movement", "parameter"
 CHANGES, PARAMETRIC = "changes", "parametric"
+PROXIES, PARAMETERS = "proxies", "parameters"
 ACCURACY = "accuracy"
 CURVE = (ACCURACY, "loss", "train_loss")
 DEGREE = ("channel_degree", "weighted_degree")
@@ -37,8 +38,13 @@ FEATURE_SETS = {
     "curve": "validation accuracy and loss and training loss, epoch by epoch",
     "parametric": "where four families of curves see the validation accuracy end (power, exponential, ...)",
     "hyperparameters": "the configuration",
+    "initial": "all that is measured on the network before training",
+    "proxies": "zero-cost proxies of the network before training, with its number of parameters",
+    "parameters": "the number of parameters",
 }
 """The feature sets, and what each looks at. Names joined by + look at all of theirs, as ``changes+curve`` does."""
+BEFORE_TRAINING = ("initial", "proxies", "parameters")
+"""The sets that look at nothing but the initial network: what is known after 0 epochs, beside hyper-parameters."""
 DEFAULT_FEATURES = "changes+curve"
 """Chosen on one population and tried on five others: after one epoch surely better than the curve alone in one of them,
 surely worse in none (docs/results/cikm2022-learning.md). Thousands of columns of ``graph`` are noise to a few
@@ -127,6 +133,9 @@ def families_of(name: str | None, held: Iterable[str]) -> set[str]:
         "last-accuracy": {ACCURACY},
         "curve": set(CURVE),
         "hyperparameters": {CONFIGURATION},
+        "initial": held,
+        "proxies": {PROXIES, PARAMETERS},
+        "parameters": {PARAMETERS},
     }
     return set().union(*(families[part] for part in (FEATURE_SETS if name is None else parts_of(name))))
 
@@ -162,7 +171,7 @@ def columns_for(columns: Iterable[str], name: str, epochs: int) -> list[list[str
 
 
 def _belongs(column: FeatureName, part: str, epochs: int) -> bool:
-    graph = column.family not in {CONFIGURATION, PARAMETER, CHANGES, PARAMETRIC, *CURVE}
+    graph = column.family not in {CONFIGURATION, PARAMETER, PARAMETERS, CHANGES, PARAMETRIC, *CURVE}
     now = column.epoch == epochs
     return {
         "degree": column.family in DEGREE,
@@ -177,4 +186,7 @@ def _belongs(column: FeatureName, part: str, epochs: int) -> bool:
         "last-accuracy": column.family == ACCURACY and now,
         "curve": column.family in CURVE,
         "hyperparameters": column.family == CONFIGURATION,
+        "initial": graph and column.epoch == 0,
+        "proxies": column.epoch == 0 and column.family in {PROXIES, PARAMETERS},
+        "parameters": column.family == PARAMETERS,
     }[part]

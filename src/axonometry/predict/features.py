@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, log10, nan
+from math import isfinite, log10, nan, prod
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,9 @@ from axonometry.predict.feature_sets import (
     DEGREE,
     MOVEMENT,
     PARAMETER,
+    PARAMETERS,
     PARAMETRIC,
+    PROXIES,
     families_of,
 )
 from axonometry.predict.parametric import parametric_values
@@ -157,12 +159,13 @@ def run_features(run: Trajectory, epochs: int, *, per_group: bool, features: str
         # What is not there is missed only where it is asked for by name.
         wanted -= {MOVEMENT} if features else {MOVEMENT, PARAMETER}
     if features is None:
-        wanted -= {*DEGREE, *CENTRALITY} - set(run.description.measures)
+        wanted -= {*DEGREE, *CENTRALITY, PROXIES} - set(run.description.measures)
         wanted -= set() if {MOVEMENT, *CHANGED} & _read_for(run, wanted) else {CHANGES}
     values = _graph_values(run, epochs, _read_for(run, wanted))
     shown = {key: value for key, value in values.items() if key.measure in wanted}
     shown = shown if per_group else _over_groups(shown)
-    row = {KNOWN: float(epochs)} | {key.name: value for key, value in shown.items()} | _curve(run, epochs, wanted)
+    row = {KNOWN: float(epochs)} | (_size(run) if PARAMETERS in wanted else {})
+    row |= {key.name: value for key, value in shown.items()} | _curve(run, epochs, wanted)
     for known in range(1, epochs + 1):
         row |= change_values(values, known) if CHANGES in wanted else {}
         row |= parametric_values(_accuracies(run, known), _planned(run), known) if PARAMETRIC in wanted else {}
@@ -180,7 +183,7 @@ def _read_for(run: Trajectory, wanted: set[str]) -> set[str]:
 def _graph_values(run: Trajectory, epochs: int, read: set[str]) -> dict[SummaryKey, float]:
     """What is measured on the graph, the movement of the weights and their statistics, with groups."""
     values: dict[SummaryKey, float] = {}
-    if measures := sorted(read - {CONFIGURATION, MOVEMENT, PARAMETER, CHANGES, PARAMETRIC, *CURVE}):
+    if measures := sorted(read - {CONFIGURATION, MOVEMENT, PARAMETER, PARAMETERS, CHANGES, PARAMETRIC, *CURVE}):
         values |= temporal_values(run, measures, epochs=epochs)
     if read & {MOVEMENT, PARAMETER} and epochs > 0:
         values |= weight_values(run, epochs, parameters=PARAMETER in read, movement=MOVEMENT in read)
@@ -272,6 +275,13 @@ def configuration_group(run: Trajectory) -> str:
     if not run.configuration:
         return str(run.folder)
     return json.dumps({key: value for key, value in run.configuration.items() if key != "seed"}, sort_keys=True)
+
+
+def _size(run: Trajectory) -> dict[str, float]:
+    """The logarithm of the number of parameters, known before training; none of a run that does not say its tensors."""
+    names = {claim.parameter for claim in run.coverage}
+    shapes = [shape for name, shape in (run.description.tensors or {}).items() if name in names]
+    return {f"{PARAMETERS}@0": log10(max(sum(map(prod, shapes)), 1))} if shapes else {}
 
 
 def _curve(run: Trajectory, epochs: int, wanted: set[str]) -> dict[str, float]:

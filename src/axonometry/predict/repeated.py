@@ -65,6 +65,15 @@ def corrected_interval(values: np.ndarray, folds: int, level: float = 0.95) -> t
     return found.value, found.low, found.high
 
 
+def reference_at(reference: str, epochs: int) -> str:
+    """What the other sets are compared with: before training, the number of parameters.
+
+    >>> reference_at("curve", 1), reference_at("curve", 0)
+    ('curve', 'parameters')
+    """
+    return reference if epochs else "parameters"
+
+
 def repeated_tables(
     predictions: pd.DataFrame, threshold: float, reference: str, level: float = 0.95
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -87,8 +96,9 @@ def repeated_tables(
     found, differences = [], []
     for (features, epochs), values in each.items():
         found += _rows((features, epochs), values, facts, bounded=True)
-        other = each.get((reference, epochs))
-        if other is not None and features != reference:
+        compared = reference_at(reference, epochs)
+        other = each.get((compared, epochs))
+        if other is not None and features != compared:
             differences += _rows((features, epochs), (values - other).dropna(how="all"), facts, bounded=False)
     columns = ["features", "epochs", "score", "value", "low", "high"]
     return pd.DataFrame(found, columns=columns), pd.DataFrame(differences, columns=columns)

@@ -68,12 +68,12 @@ def evaluation_page(evaluation: Evaluation, *, title: str = "", command: str = "
 def evaluation_blocks(evaluation: Evaluation) -> tuple[Block, ...]:
     """Scores over epochs, differences to the learning curve, and the table of all scores."""
     found, names = evaluation.scores, list(dict.fromkeys(evaluation.scores["features"]))
-    runs, first = evaluation.predictions.drop_duplicates("run"), int(found["epochs"].min())
+    runs = evaluation.predictions.drop_duplicates("run")
     good = float((runs["truth"] >= evaluation.threshold).mean())
     facts: dict[str, object] = {"runs": len(runs)}
     for name in (name for name in MAIN if name in names):
-        best = found[(found["features"] == name) & (found["epochs"] == first) & (found["score"] == "r2")].iloc[0]
-        facts[f"R² of {name} after {first} epoch{'s' * (first > 1)}"] = f"{best['value']:.2f}"
+        best = found[(found["features"] == name) & (found["score"] == "r2")].sort_values("epochs").iloc[0]
+        facts[f"R² of {name} after {_epochs(int(best['epochs']))}"] = f"{best['value']:.2f}"
     panels = tuple(Panel(scores_over_epochs(found, score), TITLES[score]) for score in ("r2", "auc"))
     threshold = f"The threshold is a final accuracy of {evaluation.threshold:.1%}; {good:.0%} of the runs reach it."
     legend = tuple(Key(name, colour) for name, colour in feature_set_colours(names).items())
@@ -144,7 +144,7 @@ def predicted_blocks(evaluation: Evaluation, features: Sequence[str] = tuple(MAI
         panels = tuple(
             Panel(predicted_against_truth(part[part["features"] == name], evaluation.threshold), name) for name in shown
         )
-        words = f"after {known} epoch{'s' * (known > 1)}"
+        words = f"after {_epochs(known)}"
         caption = "Each dot is a run, predicted from runs of other configurations. The line is a perfect prediction."
         blocks.append(Figure(f"Prediction and truth, {words}", panels, caption))
     return tuple(blocks)
@@ -199,14 +199,20 @@ def importance_figure(importances: pd.DataFrame) -> Figure:
 def _differences(evaluation: Evaluation) -> Figure:
     """Differences of R² to the learning curve, on the same runs."""
     rows = evaluation.differences[evaluation.differences["score"] == "r2"]
-    reference = sorted(set(evaluation.scores["features"]) - set(rows["features"]))[0]
+    scores = evaluation.scores
     ends = np.concatenate([rows["low"], rows["high"], [0.0]])
     low, high = (float(end) for end in (np.nanmin(ends), np.nanmax(ends)))
     limits, panels = (low - 0.03 * (high - low), high + 0.03 * (high - low)), []
     for epochs, part in rows.groupby("epochs"):
         estimates = part.rename(columns={"features": "name"}).assign(series="")
-        title = f"after {epochs} epoch{'s' * (int(str(epochs)) > 1)}"
+        compared = set(scores.loc[scores["epochs"] == epochs, "features"]) - set(part["features"])
+        reference = sorted(compared)[0]  # before training it is another one
+        title = f"after {_epochs(int(str(epochs)))}"
         x = f"difference of R² to {reference}"
         panels.append(intervals(estimates, x=x, reference=0.0, limits=limits, title=title))
-    caption = f"R² minus that of {reference} on the same bootstrap samples: above 0 is better than {reference}."
+    caption = f"R² minus that of {reference} on the same bootstrap samples: above 0 is better."
     return Figure(f"Differences to {reference}", tuple(panels), caption)
+
+
+def _epochs(n: int) -> str:
+    return f"{n} epoch{'s' * (n != 1)}"

@@ -16,7 +16,15 @@ from axonometry.zoo.opening import DESCRIPTION, FORMAT, Zoo, open_zoo
 from axonometry.zoo.published import PublishedNetwork
 from axonometry.zoo.readers import read_published
 
-MEASURES = ("link_weights", "node_strength", "layer_fluctuation")
+MEASURES = (
+    "link_weights",
+    "node_strength",
+    "layer_fluctuation",
+    "disparity",
+    "channel_degree",
+    "channel_centrality",
+    "spectral_norm",
+)
 """What is measured of each network unless the user says otherwise."""
 
 

@@ -48,7 +48,7 @@ class GraphPlan:
 
     width: int = 16
     rounds: int = 2
-    epochs: int = 20
+    epochs: int = 12
     batch: int = 16
     rate: float = 0.005
     decay: float = 0.05
