@@ -80,6 +80,15 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+@pytest.fixture
+def in_this_process() -> Iterator[None]:
+    """Populations are trained here, without new processes."""
+    from tests.inline import training_here  # the package is first imported where its types are checked
+
+    with training_here():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     """Every test starts from the same random numbers, whatever ran before it."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,9 @@ from torch import nn
 
 import axonometry as ax
 from axonometry.cli import main
-from axonometry.errors import AxonometryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -45,32 +43,6 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
         return Outcome(code, captured.out, captured.err)
 
     return invoke
-
-
-class Inline:
-    """Does the work of a pool when it is submitted, in this process."""
-
-    def __init__(self, work: Callable[[Any], None]) -> None:
-        self.work = work
-
-    def submit(self, _: object, job: Any) -> Future[None]:
-        future: Future[None] = Future()
-        try:
-            future.set_result(self.work(job))
-        except AxonometryError as error:
-            future.set_exception(error)
-        return future
-
-
-@pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Populations are trained here, without new processes, each of which imports torch for seconds."""
-
-    @contextmanager
-    def pool(work: Callable[[Any], None], workers: int) -> Iterator[Inline]:
-        yield Inline(work)
-
-    monkeypatch.setattr("axonometry.populations.workers._pool", pool)
 
 
 @pytest.fixture

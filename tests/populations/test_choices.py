@@ -153,6 +153,7 @@ def test_modular_addition_by_hand() -> None:
             modular_addition(5, n_train=n)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_modular_addition_is_learned_from_its_name_alone(tmp_path: Path) -> None:
     configuration = asked(
         dataset="modular-addition", modulus=7, n_train=40, widths=[32], batch_size=49, epochs=400, optimiser="adamw",
@@ -268,6 +269,7 @@ def test_a_run_that_begins_low_enough_is_not_trained(tmp_path: Path) -> None:
     assert trained(tmp_path, stop_at_train_loss=100.0).steps == (0,)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_run_that_diverges_ends_there_and_is_named(tmp_path: Path) -> None:
     bad = asked(optimiser="sgd", learning_rate=1e30, n_train_evaluated=50, record_steps=[2, 4, 6])
     good = replace(bad, learning_rate=0.1)

@@ -125,6 +125,7 @@ def test_reconstruction_is_learned(family: str, digits: Dataset, tmp_path: Path)
     assert found["loss"].iloc[-1] < found["loss"].iloc[0]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_population_of_both_tasks(digits: Dataset, tmp_path: Path) -> None:
     configurations = [RunConfiguration(**QUICK), RunConfiguration(objective="mse", units=8, **QUICK)]
     train_population(configurations, tmp_path, data=digits, workers=1)

@@ -75,6 +75,7 @@ def test_images_only(tmp_path: Path) -> None:
         train(RunConfiguration(family="recurrent", augmentation="crop-flip", **TINY), tmp_path)
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("family", ["recurrent", "attention"])
 def test_runs_of_the_text_are_read_again(family: str, tmp_path: Path) -> None:
     configuration = RunConfiguration(family=family, units=8, **TINY)

@@ -9,6 +9,7 @@ the bound* are the same event, and smaller p are extrapolated from the interval 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 from axonometry.statistics.estimates import LEVEL, Estimate
@@ -32,7 +33,7 @@ def p_value(one: Estimate, bound: float = 0.0) -> float:
     if at in {against, reached}:
         return 1.0 if at == against else 0.0
     ratio = abs((at - against) / (at - reached)) * _quantile(one)
-    return 2 * float(_distribution(one).sf(ratio))
+    return 2 * float(_distribution(one.df).sf(ratio))
 
 
 def power_at(one: Estimate, size: float, bound: float = 0.0) -> float:
@@ -95,11 +96,17 @@ def _seen(delta: float, one: Estimate) -> float:
     return float(stats.nct.sf(_quantile(one), one.df, abs(delta)))
 
 
-def _distribution(one: Estimate) -> Any:
+@cache
+def _distribution(df: int) -> Any:
     from scipy import stats
 
-    return stats.t(one.df) if one.df else stats.norm
+    return stats.t(df) if df else stats.norm
+
+
+@cache
+def _upper(df: int) -> float:
+    return float(_distribution(df).ppf((1 + LEVEL) / 2))
 
 
 def _quantile(one: Estimate) -> float:
-    return float(_distribution(one).ppf((1 + LEVEL) / 2))
+    return _upper(one.df)

@@ -22,6 +22,7 @@ def context(folder: Path) -> Context:
     return Context(Scale(lambda _: (), 1), 1, folder)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_halves_are_even_and_odd_images(tmp_path: Path) -> None:
     configuration = RunConfiguration(epochs=1, train_fraction=0.2, layers=1, units=6, test_fraction=0.5)
     population = train_population([configuration], tmp_path / "runs", workers=1)

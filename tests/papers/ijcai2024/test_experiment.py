@@ -363,6 +363,7 @@ def test_the_medium_scale_asks_the_harder_questions() -> None:
             assert [c.seed for c in some] == [c.seed for c in conditions["relu-14"]]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_networks_of_one_draw_share_a_group_and_seeds_alone_do_not(tmp_path: Path) -> None:
     common: dict[str, Any] = {"epochs": 1, "train_fraction": 0.1, "layers": 1, "units": 3}
     context = Context(Scale(lambda _: (), 1), 1, tmp_path)

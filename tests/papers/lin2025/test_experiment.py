@@ -31,6 +31,7 @@ from axonometry.populations import RunConfiguration, train_population
 from axonometry.populations.datasets import load_dataset, projected
 from axonometry.program import capture
 from axonometry.trajectory.verify import verify
+from tests.inline import training_here
 
 SIZES = Sizes(noised=15, ranked=40)
 KEPT = {
@@ -91,7 +92,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(folder: Path) -> Results:
-    return run(experiment(), "short", folder=folder, workers=1)
+    with training_here():
+        return run(experiment(), "short", folder=folder, workers=1)
 
 
 # ------------------------------------------------------------------------------------------------ scales
@@ -128,6 +130,7 @@ def test_the_sizes_of_the_scales() -> None:
 # ------------------------------------------------------------------------------------------------ measuring
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_what_is_measured_agrees_with_ranks_that_are_counted_one_by_one(tmp_path: Path) -> None:
     """Gradient as 12 (mean u - 1/2), of the network that the run recorded last."""
     configuration = RunConfiguration(
@@ -174,6 +177,7 @@ def test_random_features_are_least_squares_of_least_norm() -> None:
     assert measuring.random_features_error(snapshot) == {"features_error": pytest.approx(wrong.mean())}
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_accuracy_behind_a_cut_is_that_of_the_matrix_behind_it(tmp_path: Path) -> None:
     """The layers behind the cut multiplied out by hand, folded batch norm with them."""
     configuration = RunConfiguration(
@@ -260,6 +264,7 @@ def test_a_second_call_trains_nothing_and_finds_the_same(results: Results, folde
     ]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_networks_that_diverge_are_named_and_left_out(results: Results, folder: Path) -> None:
     # ``results`` comes first: it counts what it trained into the same folder.
     assert results.trained

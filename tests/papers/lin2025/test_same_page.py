@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from axonometry.experiments import run, write_markdown
 from axonometry.papers.lin2025 import EXPERIMENT
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_same_seeds_give_the_same_page(tmp_path: Path) -> None:
     pages = []
     for name in ("first", "second"):
