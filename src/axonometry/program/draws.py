@@ -29,6 +29,8 @@ MEANS: dict[str, tuple[tuple[str, float], ...]] = {
 """By draw that has a mean: the arguments that the mean follows from, with torch's defaults."""
 
 
+MEANLESS = ("randint", "randint_like", "random", "geometric", "cauchy", "log_normal")
+"""Draws that are taken once, each number by itself."""
 SWITCHES = {"train": False, "training": False, "dropout_p": 0.0}
 """Arguments that turn an operator's draws on, with torch's defaults."""
 
@@ -59,7 +61,7 @@ def mean_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     >>> mean_of(torch.ops.aten.uniform_.default, (torch.zeros(2), 1.0, 4.0), {})
     2.5
     """
-    name = str(operation.overloadpacket.__name__).removesuffix("_")
+    name = _name(operation)
     if name not in MEANS:
         return None
     given = call_arguments(operation, args, kwargs)
@@ -73,6 +75,15 @@ def mean_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     if name == "exponential":
         return 1 / values[0]
     return values[0] if values else 0.0
+
+
+def _name(operation: Any) -> str:
+    return str(operation.overloadpacket.__name__).removesuffix("_")
+
+
+def _same_for_all(drawn: Tensor) -> Tensor:
+    """The first sample's draw for each of them, so that a sample has it alone and among others."""
+    return drawn.copy_(drawn[:1].clone().expand_as(drawn)) if drawn.dim() and len(drawn) > 1 else drawn
 
 
 def call_arguments(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +114,7 @@ class AtTheirMeans(TorchDispatchMode):
         torch.manual_seed(0)
         drawn = operation(*args, **kwargs)
         if mean is None:
-            return drawn
+            return _same_for_all(drawn) if _name(operation) in MEANLESS else drawn
         return drawn.copy_(mean) if isinstance(mean, Tensor) else drawn.fill_(mean)
 
 

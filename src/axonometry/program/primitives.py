@@ -26,24 +26,41 @@ def look_up(indices: Tensor, table: Tensor) -> Tensor:
     return torch.embedding(table, indices)
 
 
-def bags(rows: Tensor, offsets: Tensor, mode: int, include_last_offset: bool) -> Tensor:
+def bags(
+    rows: Tensor,
+    offsets: Tensor,
+    mode: int,
+    include_last_offset: bool,
+    numbers: Tensor | None = None,
+    padding: int | None = None,
+) -> Tensor:
     """The rows of a look-up in bags, rows ``offsets[i]`` to ``offsets[i + 1]`` in each.
 
-    They are summed (mode 0) or averaged (1), or are the largest of each column (2).
+    They are summed (mode 0) or averaged (1), or are the largest of each column (2). Rows whose number is ``padding``
+    are in no bag.
 
     >>> bags(torch.tensor([[1.0], [2.0], [6.0]]), torch.tensor([0, 1]), 1, False)
     tensor([[1.],
             [4.]])
     """
-    owners = owners_of(rows, offsets, include_last_offset)
+    owners, kept = owners_of(rows, offsets, include_last_offset), in_bags(rows, numbers, padding)
     empty = rows.new_zeros(len(offsets) - include_last_offset, rows.shape[1])
     if mode == 2:
-        return empty.scatter_reduce(0, owners[:, None].expand(rows.shape), rows, "amax", include_self=False)
-    total = empty.index_add(0, owners, rows)
+        places, low = owners[:, None].expand(rows.shape), torch.finfo(rows.dtype).min
+        found = empty.scatter_reduce(0, places, rows.where(kept[:, None] > 0, low), "amax", include_self=False)
+        return found.where(found > low, 0.0)
+    total = empty.index_add(0, owners, rows * kept[:, None])
     if mode == 0:
         return total
-    members = torch.zeros_like(empty[:, 0]).index_add(0, owners, torch.ones_like(rows[:, 0]))
+    members = torch.zeros_like(empty[:, 0]).index_add(0, owners, kept)
     return total / members.clamp(min=1)[:, None]
+
+
+def in_bags(rows: Tensor, numbers: Tensor | None, padding: int | None) -> Tensor:
+    """1 for each row that is in a bag, 0 for padding."""
+    if numbers is None or padding is None:
+        return torch.ones_like(rows[:, 0])
+    return numbers.ne(padding).to(rows.dtype)
 
 
 def owners_of(rows: Tensor, offsets: Tensor, include_last_offset: bool) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, fx
 
 from axonometry.program.fx_utils import depending, paths_of, shape_of, user_inputs
@@ -16,7 +17,7 @@ from axonometry.program.ir import Group, Program, Shape, Step, Synapse, SynapseS
 from axonometry.program.links import Links
 from axonometry.program.lowering.coverage import account
 from axonometry.program.lowering.facts import ProgramFacts
-from axonometry.program.op_call import Lowering, module_path
+from axonometry.program.op_call import LinearFunction, Lowering, module_path
 
 
 def assembled(facts: ProgramFacts) -> Program:
@@ -90,19 +91,41 @@ def _steps(facts: ProgramFacts) -> tuple[Step, ...]:
 def _step(facts: ProgramFacts, node: fx.Node) -> Step:
     lowering, sources, group = facts.lowering(node), facts[node].sources, facts[node].group
     if lowering.kind == "carrier":
-        return Step(node, _carried, (lowering.of,), {}, sources, group)
+        assert lowering.of is not None
+        wider = shape_of(lowering.of) != shape_of(node) and _is_pointwise(node)
+        return Step(node, _spread(_carried, node) if wider else _carried, (lowering.of,), {}, sources, group)
     if lowering.kind == "scale":
         rank, axis = len(shape_of(node)), lowering.channel_axis
         shape = [1] * rank if axis is None else [-1 if i == axis else 1 for i in range(rank)]
         return Step(node, _scaled(lowering, shape), (lowering.of, *node.args), dict(node.kwargs), sources, group)
     assert lowering.read is not None
     args = (*node.args, *_extra(node, "fed_by"), *_extra(node, "shares"))
-    return Step(node, lowering.read, args, dict(node.kwargs), sources, group, lowering.data_dependent)
+    wider = _is_pointwise(node) and all(shape_of(x) != shape_of(node) for x in facts.linked(node))
+    read = _spread(lowering.read, node) if wider else lowering.read
+    return Step(node, read, args, dict(node.kwargs), sources, group, lowering.data_dependent)
 
 
 def _extra(node: fx.Node, name: str) -> tuple[fx.Node, ...]:
     """A node that a call's lowering takes besides the call's own arguments."""
     return (node.meta[name],) if name in node.meta else ()
+
+
+def _is_pointwise(node: fx.Node) -> bool:
+    return torch.Tag.pointwise in getattr(node.target, "tags", ())
+
+
+def _spread(read: LinearFunction, node: fx.Node) -> LinearFunction:
+    """A reading whose result has the call's shape where a constant that is left out gives it that shape.
+
+    ``x[:, None] - prototypes`` of 4 features and 5 prototypes is 5 x 4 neurons, of which each feature feeds 5.
+    """
+    shape = shape_of(node)
+
+    def spread(links: Links, *args: Any, **kwargs: Any) -> Any:
+        result = read(links, *args, **kwargs)
+        return result.expand(shape) if isinstance(result, Tensor) else result
+
+    return spread
 
 
 def _carried(_: Links, signal: Tensor) -> Tensor:

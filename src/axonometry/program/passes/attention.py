@@ -24,7 +24,6 @@ values ``v`` of 1, 2 and 3 tokens. Queries and keys make the weights of links an
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import torch
@@ -32,26 +31,15 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from axonometry.program.fx_utils import depending, insert, is_float, shape_of, user_inputs
+from axonometry.program.passes.edges import edge_shares, weigh_first
+from axonometry.program.passes.shares import MOVED, SOFTMAX, share_of_choice, share_of_routing
 from axonometry.program.primitives import FUSED, WRITTEN, equal_shares, one_hot, operands_of
 from axonometry.program.registry import overloads
 
 aten = torch.ops.aten
 
-SOFTMAX = set(overloads("softmax", "_softmax", "_safe_softmax"))
 PRODUCTS = {*overloads("matmul", "bmm", "mul"), *WRITTEN}
-MOVED = set(
-    overloads(
-        *"dropout native_dropout clone contiguous alias detach to _to_copy type_as".split(),
-        *"view _unsafe_view reshape expand unsqueeze squeeze flatten unflatten".split(),
-        *"transpose permute t movedim swapaxes swapdims select slice".split(),
-    )
-)
 AVERAGED = {*overloads("mean"), *MOVED}
-SIGMOID, TOPK = set(overloads("sigmoid")), set(overloads("topk"))
-SCATTER, GATHER = {aten.scatter.src}, set(overloads("gather"))
-TIMES = set(overloads("mul"))
-SCALED = {*overloads("div"), *TIMES}
-PERMITTED = set(overloads(*"add masked_fill clamp clamp_min".split()))
 POINTWISE = set(overloads(*"add sub rsub mul div masked_fill where clamp tanh".split()))
 
 
@@ -68,62 +56,38 @@ def find_attention(exported: ExportedProgram) -> ExportedProgram:
         if _masks_only(node):
             node.meta["control"] = True
     sources = [n for n in inputs if "control" not in n.meta] + [n for n in graph.nodes if n.target is one_hot]
+    weigh_first(exported, depending(exported, sources))
     signals = depending(exported, sources)
     for node in list(graph.nodes):
         if node.target not in PRODUCTS:
             continue
         operands = operands_of(node)
-        if len(operands) != 2 or not all(operand in signals for operand in operands):
-            continue
-        found = [place for place in (0, 1) if _softmax_behind(operands[place]) is not None]
-        shares = [share_of_routing(operand, signals) for operand in operands]
-        if not found and any(shares):
-            place = 0 if shares[0] else 1
-            weights = operands[place]
-            with graph.inserting_before(node):
-                args = (list(shape_of(weights)), shares[place])
-                node.meta["shares"] = insert(graph, aten.full.default, args, shape=shape_of(weights), like=weights)
-                node.meta["shares"].kwargs = {"dtype": torch.float64}
-                node.meta["weights_at"] = place
-        if found:
-            with graph.inserting_before(node):
-                node.meta["shares"] = _copied(graph, operands[found[0]], signals, {})
-                node.meta["weights_at"] = found[0]
-                node.meta["softmax"] = _softmax_behind(operands[found[0]])
+        if len(operands) == 2 and all(operand in signals for operand in operands):
+            _tell_shares(graph, node, operands, signals)
     return exported
 
 
-def share_of_routing(node: Any, signals: set[fx.Node]) -> float | None:
-    """What each expert's weight is without data where a value weighs experts; None where it does not.
-
-    Such a value is a softmax or sigmoid of scores of which the largest k have been picked, whatever they have been
-    divided by since. Each of the k has 1/k, multiplied with the numbers met on the way; written back to the places of
-    all n, each of the n has 1/n.
-    """
-    factor, members, chances = 1.0, 0, False
-    while isinstance(node, fx.Node) and node in signals:
-        call, before = node.target, node.args[0] if node.args else None
-        if call in SCATTER and node.args[3] in signals and node.args[2] in signals:
-            members = members or shape_of(node)[node.args[1]]  # type: ignore[index]
-            before = node.args[3]
-        elif call is operator.getitem and getattr(before, "target", None) in TOPK and node.args[1] == 0:
-            assert isinstance(before, fx.Node)
-            members = members or int(before.args[1])  # type: ignore[arg-type]
-            before = before.args[0]
-        elif call in GATHER and node.args[2] in signals:
-            members = members or shape_of(node)[node.args[1]]  # type: ignore[index]
-        elif call in SOFTMAX or call in SIGMOID:
-            chances = True
-        elif call in SCALED and not (isinstance(node.args[1], fx.Node) and node.args[1] not in signals):
-            number = node.args[1]
-            if isinstance(number, (int, float)):
-                factor = factor * number if call in TIMES else factor / number
-            elif call in TIMES:
-                return None
-        elif call not in MOVED | PERMITTED:
-            break
-        node = before
-    return factor / members if members and chances else None
+def _tell_shares(graph: fx.Graph, node: fx.Node, operands: tuple[Any, ...], signals: set[fx.Node]) -> None:
+    """Find which operand of a product, if any, is the weights of links, and what they are without data."""
+    found = [place for place in (0, 1) if _softmax_behind(operands[place]) is not None]
+    with graph.inserting_before(node):
+        if found:
+            node.meta["shares"] = _copied(graph, operands[found[0]], signals, {})
+            node.meta["weights_at"] = found[0]
+            node.meta["softmax"] = _softmax_behind(operands[found[0]])
+            return
+        for place, weights in enumerate(operands):
+            share = share_of_routing(weights, signals) or share_of_choice(weights, signals)
+            if share:
+                args = (list(shape_of(weights)), share)
+                node.meta["shares"] = insert(graph, aten.full.default, args, shape=shape_of(weights), like=weights)
+                node.meta["shares"].kwargs = {"dtype": torch.float64}
+            else:
+                node.meta["shares"] = edge_shares(graph, weights, signals)
+            node.meta["weights_at"] = place
+            if node.meta["shares"] is not None:
+                return
+    del node.meta["shares"], node.meta["weights_at"]
 
 
 def is_attention(node: fx.Node) -> bool:

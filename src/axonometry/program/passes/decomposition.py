@@ -21,18 +21,39 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 from torch._decomp import decomposition_table
 from torch.export import ExportedProgram
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from axonometry.program.fx_utils import KEPT, depending, insert, shape_of, user_inputs
+from axonometry.program.passes.recurrence import CELLS, LAYERS
 from axonometry.program.rules import find_rule
 
 aten = torch.ops.aten
 ADDED = {aten.addmm.default, aten.baddbmm.default}
 DEPTH = 3
 """How often what a call is defined by may be taken apart in turn."""
+
+
+def _of_spread(spread: Any) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Spread and mean in one call, as a call for each."""
+
+    def both(x: Tensor, dim: Any = None, *args: Any, keepdim: bool = False, **named: Any) -> tuple[Tensor, Tensor]:
+        keepdim = bool(args[1]) if len(args) > 1 else keepdim
+        if args:
+            named["correction"] = int(bool(args[0]))
+        axes = list(range(x.dim())) if dim is None or dim == [] else dim
+        return spread(x, dim, keepdim=keepdim, **named), x.mean(axes, keepdim)
+
+    return both
+
+
+WRITTEN_OUT: dict[Any, Callable[..., Any]] = {
+    **dict.fromkeys((aten.var_mean.dim, aten.var_mean.correction), _of_spread(aten.var.correction)),
+    **dict.fromkeys((aten.std_mean.dim, aten.std_mean.correction), _of_spread(aten.std.correction)),
+}
+"""Calls that torch defines by others without a rule, by our own definitions."""
 
 
 def take_apart(exported: ExportedProgram) -> ExportedProgram:
@@ -71,21 +92,23 @@ def _add_behind(graph: fx.Graph, node: fx.Node) -> None:
 
 def _is_unknown(node: fx.Node) -> bool:
     call = node.target
-    return node.op == "call_function" and isinstance(call, torch._ops.OpOverload) and find_rule(call) is None
+    known = find_rule(call) is not None or call in LAYERS or call in CELLS  # recurrent ones are unrolled later
+    return node.op == "call_function" and isinstance(call, torch._ops.OpOverload) and not known
 
 
 def _definition(node: fx.Node, depth: int) -> fx.GraphModule | None:
     """The graph of the calls that define a call, each with a rule or without a signal; None where there is none."""
     table = _defined_by()
     call: Any = node.target
-    if not depth or not (call in table or call._can_decompose()):
+    defined = WRITTEN_OUT.get(call, call)
+    if not depth or not (defined is not call or call in table or call._can_decompose()):
         return None
     operands = node.all_input_nodes
 
     def run(*values: Any) -> Any:
         given = dict(zip(operands, values, strict=True))
         args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), given.__getitem__)
-        return call(*args, **kwargs)
+        return defined(*args, **kwargs)
 
     try:
         with torch.no_grad():
@@ -94,6 +117,7 @@ def _definition(node: fx.Node, depth: int) -> fx.GraphModule | None:
             )
     except Exception:  # noqa: BLE001 - what torch cannot trace stays as it is, and is named by the error of its rule
         return None
+    _write_elsewhere(traced.graph)
     for inner in list(traced.graph.nodes):
         if inner.op == "get_attr" or inner.target is call:
             return None
@@ -104,6 +128,21 @@ def _definition(node: fx.Node, depth: int) -> fx.GraphModule | None:
             if deeper is not None:
                 _inline(traced.graph, inner, deeper)
     return traced
+
+
+def _write_elsewhere(graph: fx.Graph) -> None:
+    """Calls that return what they would write: torch's definition of a cosine similarity bounds its norms in place."""
+    for node in list(graph.nodes):
+        packet = getattr(node.target, "overloadpacket", None)
+        if packet is None or not packet.__name__.endswith("_") or packet.__name__.endswith("__"):
+            continue
+        other = getattr(getattr(aten, packet.__name__[:-1], None), node.target._overloadname, None)
+        if other is None:
+            continue
+        before, written = list(graph.nodes), node.args[0]
+        later = set(before[before.index(node) + 1 :])
+        written.replace_all_uses_with(node, delete_user_cb=lambda user, later=later: user in later)
+        node.target = other
 
 
 def _reads_input(node: fx.Node) -> bool:

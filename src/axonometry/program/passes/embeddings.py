@@ -44,9 +44,10 @@ def find_lookups(exported: ExportedProgram) -> ExportedProgram:
         if node.target not in LOOK_UPS or node.args[1] not in varying or _chosen(node.args[1], varying):
             continue
         table, indices = node.args[:2]
-        if table in varying or not _is_plain(node):
+        if table in varying:
             continue
-        rows = shape_of(table)[0]
+        rows, padding = shape_of(table)[0], _given(node, 8, None) if node.target in BAGS else None
+        padding = None if padding is None or padding == -1 else int(padding) % rows
         with graph.inserting_before(node):
             if (indices, rows) not in vectors:
                 shape = (*shape_of(indices), rows)
@@ -55,10 +56,20 @@ def find_lookups(exported: ExportedProgram) -> ExportedProgram:
             call = insert(graph, look_up, (vectors[indices, rows], table), shape=shape, like=node)
             if node.target in BAGS:
                 offsets, mode, last = node.args[2], _given(node, 4, 0), _given(node, 7, False)
-                call = insert(graph, bags, (call, offsets, mode, last), shape=shape_of(node), like=node)
-                for user in [user for user in node.users if user.args[1] == 0]:
-                    user.replace_all_uses_with(call)
-                    graph.erase_node(user)
+                weights, left_out = _given(node, 6, None), () if padding is None else (indices, padding)
+                if weights is not None:
+                    column = insert(
+                        graph, aten.unsqueeze.default, (weights, 1), shape=(*shape_of(weights), 1), like=node
+                    )
+                    call = insert(graph, aten.mul.Tensor, (call, column), shape=shape, like=node)
+                call = insert(graph, bags, (call, offsets, mode, last, *left_out), shape=shape_of(node), like=node)
+                for user in list(node.users):
+                    if user.args[1] == 0:
+                        user.replace_all_uses_with(call)
+                    if not user.users:  # what else it gives is for the derivative
+                        graph.erase_node(user)
+                if not node.users:
+                    graph.erase_node(node)
                 continue
         node.replace_all_uses_with(call)
         graph.erase_node(node)
@@ -67,14 +78,6 @@ def find_lookups(exported: ExportedProgram) -> ExportedProgram:
 
 def _given(node: fx.Node, place: int, default: Any) -> Any:
     return node.args[place] if len(node.args) > place else default
-
-
-def _is_plain(node: fx.Node) -> bool:
-    """Whether a call takes rows as they are: not with weights of samples, nor with a number that is left out."""
-    if node.target not in BAGS:
-        return True
-    weights, padding = _given(node, 6, None), _given(node, 8, None)
-    return weights is None and padding in (None, -1)
 
 
 def _chosen(indices: fx.Node, varying: set[fx.Node]) -> bool:

@@ -14,6 +14,7 @@ from axonometry.program.rules import (
     resampling as resampling,
     sampling as sampling,
     shapes as shapes,
+    sparse as sparse,
     synapses as synapses,
 )
 from axonometry.program.rules.operands import refuse_odd_signals as refuse_odd_signals

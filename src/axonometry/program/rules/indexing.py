@@ -147,6 +147,7 @@ def _written(source: int, indices: int) -> Callable[[OpCall], Lowering]:
             given = list(args)
             given[0] = _values(links, args[0], signals[0])
             given[source] = _values(links, args[source], signals[1], given[0])
+            given[source] = _reached(call.name, given[indices], given[source])
             if alpha != 1:
                 given[source], named = given[source] * links(float(alpha)), {**named, "alpha": 1}
             return _call(operation, given, named)
@@ -154,6 +155,13 @@ def _written(source: int, indices: int) -> Callable[[OpCall], Lowering]:
         return Lowering("wiring", read)
 
     return resolve
+
+
+def _reached(name: str, index: Any, written: Any) -> Any:
+    """Of what is written, the part that there are indices for: torch has no derivative of the rest."""
+    if name not in ("scatter", "scatter_add") or not isinstance(written, Tensor) or written.dim() != index.dim():
+        return written
+    return written[tuple(slice(n) for n in index.shape)]
 
 
 def _written_anywhere(call: OpCall, source: int) -> Lowering:
@@ -173,7 +181,8 @@ def _written_anywhere(call: OpCall, source: int) -> Lowering:
 
     def recorded(_: Any, __: int, real: Tensor, *___: Any, **named: Any) -> LinearFunction:
         def at_real_places(links: Links, base: Tensor, _: int, __: Any, value: Any, **___: Any) -> Tensor:
-            parts = [_values(links, base, signals[0]), dim, real, _values(links, value, signals[1])]
+            written = _reached(call.name, real, _values(links, value, signals[1]))
+            parts = [_values(links, base, signals[0]), dim, real, written]
             return _call(operation, parts, named)
 
         return at_real_places

@@ -14,7 +14,7 @@ from axonometry.program.rules.order import choice_rule
 def rule_by_kind(call: OpCall) -> OpRule | None:
     """Whole numbers and truth values choose, whatever computes them; elementwise functions of one signal carry it.
 
-    Of several signals, or with a result of another shape than the signal's, an elementwise function has no reading.
+    Of several signals of other shapes than the result's, an elementwise function has no reading.
     """
     value = call.node.meta["val"]
     parts = value if isinstance(value, (tuple, list)) else [value]
@@ -22,4 +22,5 @@ def rule_by_kind(call: OpCall) -> OpRule | None:
     if not any(numbers):
         return choice_rule
     elementwise = torch.Tag.pointwise in getattr(call.operation, "tags", ())
-    return pointwise if elementwise and all(call.shape(x) == call.shape() for x in call.signals) else None
+    alone = len(call.signals) == 1  # a constant may give the result its shape
+    return pointwise if elementwise and (alone or all(call.shape(x) == call.shape() for x in call.signals)) else None

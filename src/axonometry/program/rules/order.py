@@ -12,7 +12,7 @@ from axonometry.program.registry import op_rule, overloads
 aten = torch.ops.aten
 
 
-@op_rule(*overloads(*"topk sort msort kthvalue mode nanmedian cummax cummin".split()), aten.median.dim)
+@op_rule(*overloads(*"topk sort msort kthvalue mode nanmedian cummax cummin median".split()))
 def ordered(call: OpCall) -> Lowering:
     """Each result is any of the values along its axis, with equal shares; with data, the one that it is.
 
@@ -25,7 +25,7 @@ def ordered(call: OpCall) -> Lowering:
     if name == "sort" and call.operation is aten.sort.stable:
         dim = call.node.kwargs.get("dim", call.argument(2, -1))
     if dim is None:
-        call.refuse("it has no axis: name one, x.median(dim=-1)")
+        return _of_all(call) if name in ("nanmedian", "median") else call.refuse("it has no axis: name one")
     axis, shape, running = dim % max(rank, 1), call.shape(), name in ("cummax", "cummin")
 
     def read(links: Links, x: Tensor, *_: object, **__: object) -> Tensor:
@@ -40,6 +40,46 @@ def ordered(call: OpCall) -> Lowering:
         found = x.sort(0)[1] if name == "msort" else operation(x, *rest, **named)[1]
         places = found if found.dim() == rank else found.unsqueeze(axis)
         return lambda links, x, *_, **__: x.gather(axis, places).reshape(shape)
+
+    return Lowering("wiring", read, data_dependent=recorded)
+
+
+def _of_all(call: OpCall) -> Lowering:
+    """The value in the middle of all: without data any of them, with data the one that it is."""
+    operation, shape = call.operation, call.shape()
+
+    def recorded(x: Tensor, *_: object) -> LinearFunction:
+        place = (x == operation(x)).flatten().int().argmax(0, keepdim=True)
+        return lambda links, x, *_: x.flatten().gather(0, place).reshape(shape)
+
+    return Lowering(
+        "wiring", lambda links, x, *_: x.sum().reshape(shape) * links(1.0 / x.numel()), data_dependent=recorded
+    )
+
+
+@op_rule(aten.quantile.scalar, aten.nanquantile.scalar)
+def quantile(call: OpCall) -> Lowering:
+    """Any of the values along an axis, with equal shares; with data, the two that it lies between, as they weigh."""
+    q, dim, shape, rank = call.args[1], call.argument(2), call.shape(), len(call.shape(call.args[0]))
+    dim = call.node.kwargs.get("dim", dim)
+    way = call.node.kwargs.get("interpolation", "linear")
+    if dim is None or way != "linear" or call.name != "quantile":
+        call.refuse("only a quantile along one axis, interpolated linearly, has a reading")
+    axis, count = dim % rank, call.shape(call.args[0])[dim]
+    low = min(int(q * (count - 1)), count - 1)
+    share = q * (count - 1) - low
+
+    def read(links: Links, x: Tensor, *_: object, **__: object) -> Tensor:
+        return (x.sum(axis) * links(1.0 / count)).reshape(shape)
+
+    def recorded(x: Tensor, *_: object, **__: object) -> LinearFunction:
+        places = x.sort(axis)[1]
+        below, above = places.narrow(axis, low, 1), places.narrow(axis, min(low + 1, count - 1), 1)
+
+        def between(links: Links, x: Tensor, *_: object, **__: object) -> Tensor:
+            return (x.gather(axis, below) * links(1 - share) + x.gather(axis, above) * links(share)).reshape(shape)
+
+        return between
 
     return Lowering("wiring", read, data_dependent=recorded)
 

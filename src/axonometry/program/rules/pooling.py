@@ -161,7 +161,7 @@ def fractional_pool(call: OpCall) -> Lowering:
     return Lowering("pooling", lambda links, x, kernel, size, *_: adaptive(links, x, size))
 
 
-REDUCTIONS = "mean amax amin max min logsumexp var std norm linalg_vector_norm median".split()
+REDUCTIONS = "mean nanmean amax amin max min logsumexp var std norm linalg_vector_norm".split()
 
 
 @op_rule(*overloads(*REDUCTIONS))

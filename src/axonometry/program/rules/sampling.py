@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from axonometry.program.links import Links
 from axonometry.program.op_call import LinearFunction, Lowering, OpCall
-from axonometry.program.primitives import bags, owners_of
+from axonometry.program.primitives import bags, in_bags, owners_of
 from axonometry.program.registry import op_rule, overloads
 from axonometry.program.rules.dense import MappedMatrix
 from axonometry.program.rules.indexing import winners
@@ -95,12 +95,15 @@ def _window(indices: fx.Node, rank: int) -> list[int] | None:
 
 @op_rule(bags)
 def bag(call: OpCall) -> Lowering:
-    """Sums of rows, or their means; of the largest each row has its share, with data the row that is the largest."""
-    shape, largest = call.shape(), call.argument(2) == 2
+    """Sums of rows, or their means; of the largest each row has its share, with data the row that is the largest.
+
+    With data, what is padding has no links.
+    """
+    shape, mode, padded = call.shape(), call.argument(2), call.argument(4) is not None
     if call.is_signal(call.args[1]):
         call.refuse("the bounds of its bags depend on the input")
 
-    def read(links: Links, rows: Tensor, offsets: Tensor, mode: int, last: bool) -> Tensor:
+    def read(links: Links, rows: Tensor, offsets: Tensor, mode: int, last: bool, *_: Any) -> Tensor:
         owner = owners_of(rows, offsets, last)
         total = torch.zeros(shape, dtype=rows.dtype, device=rows.device).index_add(0, owner, rows)
         if mode == 0:
@@ -108,9 +111,16 @@ def bag(call: OpCall) -> Lowering:
         members = torch.bincount(owner, minlength=shape[0]).clamp(min=1).to(links.dtype)
         return total * links(members.reciprocal())[:, None]
 
-    def recorded(rows: Tensor, offsets: Tensor, mode: int, last: bool) -> LinearFunction:
-        best, places = bags(rows, offsets, mode, last), owners_of(rows, offsets, last)[:, None].expand(rows.shape)
-        _, passes = winners(torch.zeros_like(best), rows, best, places, 0, included=False)
-        return lambda links, rows, *_: torch.zeros_like(best).to(rows).scatter_add(0, places, rows * passes)
+    def recorded(rows: Tensor, offsets: Tensor, mode: int, last: bool, *which: Any) -> LinearFunction:
+        owner, kept = owners_of(rows, offsets, last), in_bags(rows, *(which or (None, None)))
+        empty = torch.zeros(shape, dtype=rows.dtype, device=rows.device)
+        if mode == 2:
+            best, places = bags(rows, offsets, mode, last, *which), owner[:, None].expand(rows.shape)
+            real = rows.where(kept[:, None] > 0, torch.finfo(rows.dtype).min)
+            _, passes = winners(torch.zeros_like(best), real, best, places, 0, included=False)
+            return lambda links, rows, *_: empty.to(rows).scatter_add(0, places, rows * passes)
+        members = torch.zeros_like(empty[:, 0]).index_add(0, owner, kept).clamp(min=1)
+        share = kept / members[owner] if mode else kept
+        return lambda links, rows, *_: empty.to(rows).index_add(0, owner, rows * links(share.to(links.dtype))[:, None])
 
-    return Lowering("wiring", read, data_dependent=recorded if largest else None)
+    return Lowering("wiring", read, reads=(call.args[0],), data_dependent=recorded if mode == 2 or padded else None)

@@ -14,6 +14,7 @@ from axonometry.program.op_call import LinearFunction, Lowering, OpCall
 from axonometry.program.primitives import look_up, routed
 from axonometry.program.registry import op_rule, overloads
 from axonometry.program.rules.attention import of_softmax
+from axonometry.program.rules.sparse import is_sparse, sparse_product
 from axonometry.program.rules.transposable import is_constant, transposable_map
 
 aten = torch.ops.aten
@@ -159,6 +160,8 @@ def matrix_product(call: OpCall) -> Lowering:
     """A constant matrix on either side of the signal."""
     left, right = call.args
     operation = call.operation
+    if is_sparse(left):
+        return sparse_product(call)
     if call.is_signal(left) and call.is_signal(right):
         return of_softmax(call) or _of_two_signals(operation, call)
     if call.is_signal(left):

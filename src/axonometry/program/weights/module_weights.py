@@ -168,6 +168,8 @@ class ModuleWeights:
 
 def memory_of(tensor: Tensor) -> Hashable:
     """What two tensors have in common that are one in memory."""
+    if tensor.layout != torch.strided:  # sparse ones are several tensors, and have no address of their own
+        return id(tensor), tuple(tensor.shape), tensor.dtype
     return tensor.data_ptr() or id(tensor), tuple(tensor.shape), tensor.stride(), tensor.dtype
 
 

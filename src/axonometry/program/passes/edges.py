@@ -1,0 +1,150 @@
+"""Softmax over the edges of a fixed graph: attention as graph networks write it, by scattering.
+
+Of four edges into two nodes, with a score each, and what it exports to::
+
+    e = score(x).exp()                                        exp       = aten.exp(...)                     # (1, 4, 1)
+    total = zeros(1, 2, 1).index_add(1, to, e)                index_add = aten.index_add(zeros, 1, to, exp)
+    alpha = e / (total[:, to] + 1e-16)                        div       = aten.div(exp, index(index_add) + 1e-16)
+    zeros(1, 2, 3).index_add(1, to, alpha * values)           mul       = aten.mul(div, values)
+
+``alpha`` is the weights of links, as the result of a softmax is: without data 1/n for each of the n edges into a node.
+The shares are the same calls with ones in the place of ``exp``. Values that are multiplied with ``e`` first and divided
+by the total afterwards are written as above before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram
+
+from axonometry.program.fx_utils import first_value, insert, shape_of
+from axonometry.program.passes.shares import MOVED, is_zeros
+from axonometry.program.primitives import operands_of
+from axonometry.program.registry import overloads
+
+aten = torch.ops.aten
+
+EXP, TIMES, DIVISION = set(overloads("exp")), set(overloads("mul")), set(overloads("div", "true_divide"))
+ADDED = set(overloads("scatter_add", "index_add"))
+LISTED = set(overloads("index_add"))
+"""Those whose places are a list of numbers, one for each edge."""
+LOOKED_UP = set(overloads("index_select", "gather", "index"))
+GUARDS = set(overloads("add", "clamp", "clamp_min"))
+
+
+def edge_shares(graph: fx.Graph, weights: Any, signals: set[fx.Node]) -> fx.Node | None:
+    """The weights of edges without data, at the graph's insertion point; None where a value is no such weights."""
+    above = []
+    node = weights
+    while isinstance(node, fx.Node) and node.target in MOVED:
+        above.append(node)
+        node = node.args[0]
+    if not isinstance(node, fx.Node) or node.target not in DIVISION:
+        return None
+    scores, total = operands_of(node)
+    if not isinstance(total, fx.Node) or _total(total, signals) is not _still(scores) or not _is_exp(scores):
+        return None
+    ones = insert(graph, aten.ones_like.default, (scores,), shape=shape_of(scores), like=scores)
+    of_ones = _with_ones(graph, total, signals)
+    made = insert(graph, aten.div.Tensor, (ones, of_ones), shape=shape_of(node), like=node)
+    for moved in reversed(above):
+        made = graph.node_copy(moved, {moved.args[0]: made}.get)
+        made.meta = dict(moved.meta)
+    return made
+
+
+def weigh_first(exported: ExportedProgram, signals: set[fx.Node]) -> None:
+    """Write sums of ``values * e`` that are divided by the sum of ``e`` as sums of ``values * (e / sum)``, in place."""
+    graph = exported.graph
+    for node in list(graph.nodes):
+        if node.target not in DIVISION or not all(isinstance(operand, fx.Node) for operand in node.args[:2]):
+            continue
+        before, total = operands_of(node)
+        summed = before if before.target in ADDED and before in signals else None
+        product = _still(before.args[3] if summed is not None else before)
+        pair = list(product.args[:2]) if isinstance(product, fx.Node) and product.target in TIMES else []
+        scores = next((x for x in pair if _is_exp(x) and _total(total, signals) is _still(x)), None)
+        if scores is None or not all(x in signals for x in pair):
+            continue
+        values = pair[1 - pair.index(scores)]
+        if summed is None:
+            _divide_scores(graph, node, (values, scores), total)
+        elif summed.target in LISTED:
+            _divide_edges(graph, node, summed, (values, scores), total)
+
+
+def _divide_scores(graph: fx.Graph, node: fx.Node, pair: tuple[Any, Any], total: Any) -> None:
+    values, scores = pair
+    with graph.inserting_before(node):
+        alpha = insert(graph, aten.div.Tensor, (scores, total), shape=_broadcast(scores, total), like=scores)
+        made = insert(graph, aten.mul.Tensor, (values, alpha), shape=shape_of(node), like=node)
+    node.replace_all_uses_with(made)
+    graph.erase_node(node)
+
+
+def _divide_edges(graph: fx.Graph, node: fx.Node, summed: fx.Node, pair: tuple[Any, Any], total: Any) -> None:
+    values, scores = pair
+    axis, numbers = summed.args[1:3]
+    with graph.inserting_before(node):
+        shape = [len(first_value(numbers)) if a == axis else n for a, n in enumerate(shape_of(total))]  # type: ignore[arg-type]
+        of_edge = insert(graph, aten.index_select.default, (total, axis, numbers), shape=shape, like=total)
+        alpha = insert(graph, aten.div.Tensor, (scores, of_edge), shape=_broadcast(scores, of_edge), like=scores)
+        weighed = insert(graph, aten.mul.Tensor, (values, alpha), shape=shape_of(summed.args[3]), like=summed)  # type: ignore[arg-type]
+        made = graph.node_copy(summed, lambda n: weighed if n is summed.args[3] else n)
+        made.meta = dict(summed.meta)
+    node.replace_all_uses_with(made)
+    graph.erase_node(node)
+
+
+def _broadcast(a: fx.Node, b: fx.Node) -> tuple[int, ...]:
+    return tuple(max(m, n) for m, n in zip(shape_of(a), shape_of(b), strict=True))
+
+
+def _still(node: Any) -> Any:
+    """A value without what only moves it."""
+    while isinstance(node, fx.Node) and node.target in MOVED:
+        node = node.args[0]
+    return node
+
+
+def _is_exp(node: Any) -> bool:
+    return isinstance(_still(node), fx.Node) and _still(node).target in EXP
+
+
+def _total(node: Any, signals: set[fx.Node]) -> fx.Node | None:
+    """What is summed over edges in a value that has been looked up for each edge again; None in any other value."""
+    while isinstance(node, fx.Node) and node in signals:
+        if node.target in ADDED:
+            fixed = node.args[2] not in signals and is_zeros(_still(node.args[0]))
+            return _still(node.args[3]) if fixed and node.kwargs.get("alpha", 1) == 1 else None
+        others = [operand for operand in node.all_input_nodes[1:] if operand in signals]
+        if node.target not in MOVED | LOOKED_UP | GUARDS or others:
+            return None
+        node = node.args[0]
+    return None
+
+
+def _with_ones(graph: fx.Graph, node: fx.Node, signals: set[fx.Node]) -> fx.Node:
+    """The same sum of ones, without the small number that guards against a division by zero."""
+    source: Any = node.args[3] if node.target in ADDED else node.args[0]
+    if node.target in GUARDS:
+        return _with_ones(graph, source, signals)
+    if node.target in ADDED:  # of the shape in which the scores come here
+        below = insert(graph, aten.ones_like.default, (source,), shape=shape_of(source), like=source)
+    else:
+        below = _with_ones(graph, source, signals)
+    copy = graph.node_copy(node, lambda n: below if n is source else _constant(graph, n, signals))
+    copy.meta = dict(node.meta)
+    return copy
+
+
+def _constant(graph: fx.Graph, node: fx.Node, signals: set[fx.Node]) -> fx.Node:
+    """A value that depends on no signal; zeros whose shape is taken from one are made of their own."""
+    if node not in signals:
+        return node
+    made = insert(graph, aten.full.default, (list(shape_of(node)), 0.0), shape=shape_of(node), like=node)
+    made.kwargs = {"dtype": first_value(node).dtype}
+    return made

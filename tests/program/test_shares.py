@@ -1,0 +1,112 @@
+"""What weighs links without data: choices, experts that are picked in a loop, softmax over the edges of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from axonometry.program import capture
+
+from .linear_oracle import Forward, check_reading, network
+
+X = torch.randn(2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+TOKENS = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+FROM, TO = torch.tensor([[0, 1, 2, 3, 0, 4, 4], [1, 2, 3, 0, 2, 2, 0]])
+EXPERTS: dict[str, Callable[[], nn.Module]] = {
+    "r": lambda: nn.Linear(3, 4),
+    "e": lambda: nn.ModuleList(nn.Linear(3, 4) for _ in range(4)),
+}
+NAMES = [f"e.{n}" for n in range(4)]
+
+
+def looped(s: Any, x: Tensor) -> Tensor:
+    best, places = s.r(x).softmax(-1).topk(2)
+    best = best / best.sum(-1, keepdim=True)
+    return s.o(sum((best * (places == n)).sum(-1, keepdim=True) * e(x) for n, e in enumerate(s.e)))
+
+
+def stacked(s: Any, x: Tensor, gates: Tensor) -> Tensor:
+    return s.o((torch.stack([e(x) for e in s.e], 1) * gates[..., None]).sum(1))
+
+
+def switch(s: Any, x: Tensor) -> Tensor:
+    chances = s.r(x).softmax(-1)
+    return stacked(s, x, F.one_hot(chances.argmax(-1), 4) * chances)
+
+
+CHOICES: dict[str, tuple[Forward, float]] = {
+    "a loop over experts": (looped, 1 / 4),
+    "a probability at its place": (switch, 1 / 4),
+    "ones at the two largest": (
+        lambda s, x: stacked(s, x, torch.zeros_like(s.r(x)).scatter(1, s.r(x).topk(2)[1], 1.0)),
+        1 / 2,
+    ),
+    "two one-hot vectors, added": (lambda s, x: stacked(s, x, F.one_hot(s.r(x).topk(2)[1], 4).sum(1)), 1 / 2),
+    "the smallest, by argsort": (lambda s, x: stacked(s, x, F.one_hot(s.r(x).argsort(-1)[:, 0], 4)), 1 / 4),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_experts_that_a_router_chooses_have_equal_shares(name: str) -> None:
+    forward, share = CHOICES[name]
+    net = network(forward, **EXPERTS)
+    check_reading(net, X, lambda s, x: s.o(sum(e(x) for e in s.e) * share), NAMES)
+
+
+def test_a_token_that_is_attended_to_by_argmax_is_any_of_them() -> None:
+    net = network(lambda s, x: s.o(F.one_hot((s.b(x) @ s.b(x).mT).argmax(-1), 5).to(x) @ s.a(x)))
+    check_reading(net, TOKENS, lambda s, x: s.o(s.a(x).mean(1, keepdim=True).expand(-1, 5, -1)), ["a"])
+
+
+def score(s: Any, x: Tensor) -> Tensor:
+    return (s.q(x)[:, TO] * s.b(x)[:, FROM]).sum(-1, keepdim=True)
+
+
+def gathered(edges: Tensor) -> Tensor:
+    return torch.zeros(len(edges), 5, edges.shape[-1], dtype=edges.dtype).index_add(1, TO, edges)
+
+
+def stabilised(s: Any, x: Tensor) -> Tensor:
+    e, places = score(s, x), TO[None, :, None].expand(len(x), -1, 1)
+    largest = torch.full((len(x), 5, 1), -1e30, dtype=x.dtype).scatter_reduce(1, places, e, "amax")
+    e = (e - largest[:, TO]).exp()
+    return s.o(gathered(e / (gathered(e)[:, TO] + 1e-16) * s.a(x)[:, FROM]))
+
+
+def numerator_first(s: Any, x: Tensor) -> Tensor:
+    e = score(s, x).exp()
+    return s.o(gathered(s.a(x)[:, FROM] * e / (gathered(e)[:, TO] + 1e-16)))
+
+
+def divided_last(s: Any, x: Tensor) -> Tensor:
+    e = score(s, x).exp()
+    return s.o(gathered(s.a(x)[:, FROM] * e) / (gathered(e) + 1e-16))
+
+
+def of_heads(s: Any, x: Tensor) -> Tensor:
+    values, q, k = (h.unflatten(-1, (2, 2)) for h in (s.a(x)[:, FROM], s.q(x)[:, TO], s.b(x)[:, FROM]))
+    e, places = (q * k).sum(-1).exp(), TO[None, :, None].expand(len(x), -1, 2)
+    total = x.new_zeros(len(x), 5, 2).scatter_add_(1, places, e) + 1e-16
+    return s.o(gathered((values * (e / total.index_select(1, TO))[..., None]).flatten(-2)))
+
+
+@pytest.mark.parametrize("forward", [stabilised, numerator_first, divided_last, of_heads])
+def test_softmax_over_the_edges_of_a_graph_is_attention(forward: Forward) -> None:
+    members = torch.bincount(TO, minlength=5).clamp(min=1).double()
+
+    def expected(s: Any, x: Tensor) -> Tensor:
+        return s.o(gathered(s.a(x)[:, FROM] / members[TO][:, None]))
+
+    check_reading(network(forward, q=lambda: nn.Linear(3, 4)), TOKENS, expected, ["a"])
+
+
+def test_a_sum_that_is_divided_by_another_sum_is_no_attention() -> None:
+    """The total is of other scores than those that are divided: a product of two signals, which links both."""
+    net = network(lambda s, x: s.o(gathered(score(s, x).exp() / gathered(s.b(x)[:, FROM, :1].exp())[:, TO])), m=1)
+    net.q = nn.Linear(3, 1).double()
+    assert {"q", "b"} <= set(next(s for s in capture(net, TOKENS).synapses if s.name == "o").sources)
