@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from axonometry.report import definitions, figures, graph, sections
 from axonometry.report.axes import evenly
 from axonometry.report.page import Block, Facts, Figure, Page, Panel, Tab, Table
+from axonometry.report.phases import null_blocks, phases_blocks
 from axonometry.report.study import Study, study
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def population_page(
     tabs += [Tab(f"By {found.score.words}", bins)] if bins else []
     if found.divergences:
         tabs.append(Tab("Divergence", sections.divergence_figures(found)))
+    names = [name for name in found.networks.index if name in population.runs]
+    phases = (*phases_blocks([population.runs[name] for name in names]), *null_blocks(found.example))
+    tabs += [Tab("Phases", phases)] if phases else []
     tabs += [graph.network_tab(found.example), Tab("Networks", (*networks_blocks(found), *absent_table(found.absent)))]
     tabs.append(definitions.tab(sections.defined(found)))
     dataset = found.common.get("dataset")

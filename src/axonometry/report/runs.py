@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from axonometry.report import definitions, graph, sections
 from axonometry.report.page import Block, Facts, Page, Prose, Tab, Table
+from axonometry.report.phases import null_blocks, phases_blocks
 from axonometry.report.population import absent_table, networks_blocks, overview, page_facts, population_page
 from axonometry.report.study import Study, scored, study
 
@@ -104,6 +105,7 @@ def _parts_table(studies: Sequence[Study], names: Sequence[str], parts: Sequence
 def _part(found: Study, name: str) -> Tab:
     blocks = (*overview(found), *sections.measures_over_time(found), *sections.by_accuracy(found))
     blocks = (*blocks, *sections.divergence_figures(found)) if found.divergences else blocks
+    blocks = (*blocks, *phases_blocks([found.example]), *null_blocks(found.example))
     return Tab(name, (*blocks, *graph.network_tab(found.example).blocks, *networks_blocks(found)))
 
 
