@@ -1,4 +1,4 @@
-"""Change points where something is done to a training: a rate that drops, a restart, divergence; and where nothing is."""
+"""Change points where something is done to a training: a rate that drops, a restart, divergence; or nothing."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from axonometry.report.phases import null_blocks, phases_blocks
 from axonometry.report.population import population_page
 from axonometry.trajectory import Recorder, Trajectory, load
 
+pytest.importorskip("ruptures")
 JUMP, STEPS = 14, 24
 
 

@@ -56,3 +56,10 @@ def test_the_measures_of_a_run_as_a_table() -> None:
     rows = [(s, g, "m", t, float(s)) for s in (0, 1) for g in ("a", "b") for t in ("mean", "count")]
     table = measures_of(pd.DataFrame(rows, columns=["step", "group", "metric", "statistic", "value"]), ["m"])
     assert table.shape == (2, 2)
+
+
+def test_a_table_without_measures_is_refused() -> None:
+    with pytest.raises(ValuesError, match="measures that change; got none"):
+        change_points(pd.DataFrame(index=range(20)))
+    with pytest.raises(ValuesError, match="measures that change; got none"):
+        change_points(pd.DataFrame({"a": []}))

@@ -83,8 +83,8 @@ def measures_of(table: pd.DataFrame, names: Iterable[str] | None = None) -> pd.D
 def _standardised(table: pd.DataFrame) -> Series:
     values = table.to_numpy(dtype=np.float64)
     values = values[:, np.isfinite(values).all(0)]
-    spread = values.std(0)
-    moving = spread > 1e-12 * np.abs(values).max(0, initial=0)
+    spread = values.std(0) if values.size else np.zeros(0)
+    moving = spread > 1e-12 * np.abs(values).max(0, initial=0) if values.size else np.zeros(0, bool)
     if not moving.any():
         raise ValuesError("change points are of measures that change", "none", "Choose other measures")
     return (values[:, moving] - values[:, moving].mean(0)) / spread[moving]
