@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import axonometry as ax
-from axonometry.checkpoints import open_checkpoint
+from axonometry.checkpoints import graph_measures, open_checkpoint
 from axonometry.checkpoints.graph_measures import LEFT_OUT, graph_tables, layer_tables
 from axonometry.checkpoints.hollow import hollow
 from axonometry.checkpoints.hub_network import hub_network
@@ -201,3 +202,33 @@ def test_a_folder_that_names_no_class_of_transformers(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"architectures": ["LlamaModel"], "hidden_size": "many"}')
     with pytest.raises(CheckpointError, match=r"LlamaModel is built from config\.json; got "):
         hub_network(tmp_path)
+
+
+def test_each_weight_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signed and absolute strengths, and the moments of link weights, come from one reading."""
+    model = nn.Sequential(nn.Linear(6, 9), nn.LayerNorm(9), nn.ReLU(), nn.Linear(9, 4))
+    save_file(dict(model.state_dict()), tmp_path / "m.safetensors")
+    checkpoint, read = open_checkpoint(tmp_path / "m.safetensors"), []
+    numbers_of = graph_measures.numbers_of
+    monkeypatch.setattr(graph_measures, "numbers_of", lambda one, name: read.append(name) or numbers_of(one, name))
+    graph_tables(checkpoint, model, (torch.zeros(1, 6),))
+    assert sorted(read) == sorted(set(read))
+    assert {"0.weight", "3.weight"} <= set(read)
+
+
+def test_a_network_without_weights_is_tried_without_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The passes of a capture's checks are of one number a matrix: no matrix is made of it."""
+    largest = []
+
+    class Watched(TorchDispatchMode):
+        def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            found = operation(*args, **(kwargs or {}))
+            if isinstance(found, Tensor) and found.device.type == "cpu" and type(found) is Tensor:
+                largest.append(found.untyped_storage().nbytes())
+            return found
+
+    network = hollow(lambda: nn.Sequential(nn.Linear(600, 900), nn.ReLU(), nn.Linear(900, 500)))
+    with Watched():
+        graph = ax.capture(network, torch.zeros(1, 600))
+    assert max(largest) < 4 * 600 * 900
+    assert graph.n_links == 600 * 900 + 900 * 500

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -85,3 +82,51 @@ def test_from_nothing_and_broken_numbers(run, tmp_path: Path) -> None:
     assert outcome.code == 0
     assert "∞" in outcome.out
     assert run("diff", tmp_path / "a.safetensors", tmp_path / "absent").code == 2
+
+
+def test_steps_of_runs_and_folders(run, runs: Path, tmp_path: Path) -> None:
+    whole = runs / "whole"
+    found = run("diff", f"{whole}@0", f"{whole}@last", "--json").json
+    assert [Path(found[key]).name for key in ("first", "second")] == ["0.safetensors", "2.safetensors"]
+    assert run("diff", whole, f"{whole}@first", "--json").json["first"].endswith("2.safetensors")
+    outcome = run("diff", f"{whole}@7", whole)
+    assert (outcome.code, outcome.err) == (2, f"Error: {whole} has a step 7; got steps 0, 1, 2. Name one of them.\n")
+
+
+def test_many_beside_the_first_and_the_one_before(run, tmp_path: Path) -> None:
+    weight, folder = torch.randn(40, 30), tmp_path / "steps"
+    folder.mkdir()
+    for step in range(4):
+        save_file({"w": weight * (1 + step / 10), "b": torch.ones(3)}, folder / f"step_{step}.safetensors")
+    found = run("diff", folder, "--json", "--report", tmp_path / "page.html").json
+    size = float(weight.norm())
+    for step, row in enumerate(found["steps"], 1):
+        before = math.sqrt((size * (0.9 + step / 10)) ** 2 + 3)
+        assert row["relative"] == pytest.approx(size / 10 / before, rel=1e-4)
+        assert row["from_first"] == pytest.approx(size * step / 10 / math.sqrt(size**2 + 3), rel=1e-4)
+        assert (row["moved_most"], row["identical"], row["other"]) == ("w", 1, 0)
+    assert "step_3.safetensors" in (tmp_path / "page.html").read_text()
+    outcome = run("diff", *(folder / f"step_{step}.safetensors" for step in (0, 3, 1)))
+    assert outcome.out.startswith(f"2 checkpoints beside {folder / 'step_0.safetensors'}")
+    outcome = run("diff", folder, "--ranks")
+    assert outcome.err == "Error: --ranks, --align and --network are of two checkpoints; got 4 checkpoints. Pass two.\n"
+
+
+def test_neurons_are_exchanged_before_networks_are_compared(run, tmp_path: Path) -> None:
+    layers = "nn.Sequential(nn.Linear(6, 40), nn.ReLU(), nn.Linear(40, 3))"
+    code = f"import torch\nfrom torch import nn\ndef net():\n    return {layers}, torch.zeros(1, 6)\n"
+    (tmp_path / "net.py").write_text(code)
+    state = {"0.weight": torch.randn(40, 6), "0.bias": torch.randn(40), "2.weight": torch.randn(3, 40)}
+    state["2.bias"] = torch.randn(3)
+    order = torch.randperm(40)
+    other = {"0.weight": state["0.weight"][order], "0.bias": state["0.bias"][order], "2.bias": state["2.bias"].clone()}
+    other["2.weight"] = state["2.weight"][:, order].contiguous()
+    for name, one in (("a", state), ("b", other)):
+        save_file({key: tensor.contiguous() for key, tensor in one.items()}, tmp_path / f"{name}.safetensors")
+    files = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    assert run("diff", *files, "--json").json["relative"] > 0.5
+    found = run("diff", *files, "--network", f"{tmp_path / 'net.py'}:net", "--json").json
+    assert (found["identical"], found["relative"], found["exchanged"]) == (4, 0.0, 3)
+    outcome = run("diff", *files, "--align")
+    assert outcome.code == 2
+    assert "neurons are aligned in a network that is known" in outcome.err

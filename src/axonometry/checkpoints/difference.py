@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,8 @@ class TensorChange:
         cosine: Between both; NaN where one is 0.
         changed: Share of entries that are not equal.
         flipped: Share of entries whose sign turned.
+        norm: Norm of the first.
+        second_norm: Norm of the second.
         rank: Rank of the change beyond what rounding makes; None where it was not asked for or is no matrix.
     """
 
@@ -47,6 +49,8 @@ class TensorChange:
     cosine: float
     changed: float
     flipped: float
+    norm: float
+    second_norm: float
     rank: int | None = None
 
 
@@ -117,7 +121,14 @@ def _begins(name: str) -> list[int]:
     return [0, *(found.end() for found in re.finditer(r"[./]", name))][:8]
 
 
-def changes(first: Checkpoint, second: Checkpoint, pairing: Pairing, *, ranks: bool = False) -> Iterator[TensorChange]:
+def changes(
+    first: Checkpoint,
+    second: Checkpoint,
+    pairing: Pairing,
+    *,
+    ranks: bool = False,
+    aligned: Mapping[str, Array] | None = None,
+) -> Iterator[TensorChange]:
     """How each pair of tensors changed, one pair in memory at a time.
 
     Args:
@@ -125,13 +136,15 @@ def changes(first: Checkpoint, second: Checkpoint, pairing: Pairing, *, ranks: b
         second: What is now.
         pairing: What is compared.
         ranks: Whether the rank of each matrix's change is counted, which takes a singular value decomposition.
+        aligned: Tensors of the second one that are compared in place of its own, by its names.
     """
     for name, other in pairing.pairs:
         a, kind_a, _ = numbers_of(first, name)
         b, kind_b, _ = numbers_of(second, other)
+        b = b if aligned is None or other not in aligned else aligned[other]
         types = dict.fromkeys((first.entries[name].dtype, second.entries[other].dtype))
         same = kind_a == kind_b and a.shape == b.shape and bool((_bits(a) == _bits(b)).all())
-        told = (True, 0.0, 1.0 if a.any() else math.nan, 0.0, 0.0) if same else _moved(a, kind_a, b, kind_b)
+        told = (same, *(_moved(a, kind_a, a, kind_a) if same else _moved(a, kind_a, b, kind_b)))
         rank = None
         if ranks and is_matrix(a.shape) and min(a.shape[0], a.size // a.shape[0]) <= LARGEST_SIDE:
             rank = 0 if same else _rank_of_change(a, kind_a, b, kind_b)
@@ -142,8 +155,25 @@ def _bits(array: Array) -> Array:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
-def _moved(a: Array, kind_a: str, b: Array, kind_b: str) -> tuple[bool, float, float, float, float]:
-    """Not identical; relative change, cosine, share of entries that changed, share of signs that turned."""
+def whole_change(changed: Sequence[TensorChange]) -> tuple[float, float]:
+    """Change of all tensors together, relative to the norm before, and the cosine between both.
+
+    >>> one = TensorChange("w", "", (2,), "float32", False, 0.5, 1.0, 1.0, 0.0, 2.0, 3.0)
+    >>> whole_change([one])
+    (0.5, 1.0)
+
+    Args:
+        changed: How each tensor changed.
+    """
+    first, second = sum(c.norm**2 for c in changed), sum(c.second_norm**2 for c in changed)
+    products = sum(c.cosine * c.norm * c.second_norm for c in changed if not math.isnan(c.cosine))
+    moved = sum((c.relative * c.norm if c.norm else c.second_norm) ** 2 for c in changed)
+    cosine = products / math.sqrt(first * second) if first and second else math.nan
+    return math.sqrt(moved / first) if first else math.inf, cosine
+
+
+def _moved(a: Array, kind_a: str, b: Array, kind_b: str) -> tuple[float, float, float, float, float, float]:
+    """Relative change, cosine, share of entries that changed, share of signs that turned, both norms."""
     flat_a, flat_b, n = a.reshape(-1), b.reshape(-1), max(1, a.size)
     sums, changed, flipped = np.zeros(4), 0, 0
     for begin in range(0, a.size, BLOCK):
@@ -156,7 +186,7 @@ def _moved(a: Array, kind_a: str, b: Array, kind_b: str) -> tuple[bool, float, f
     moved, norm_a, norm_b, product = sums
     relative = math.sqrt(moved / norm_a) if norm_a else (math.inf if moved else 0.0)
     cosine = float(np.clip(product / math.sqrt(norm_a * norm_b), -1, 1)) if norm_a and norm_b else math.nan
-    return False, relative, cosine, changed / n, flipped / n
+    return relative, cosine, changed / n, flipped / n, math.sqrt(norm_a), math.sqrt(norm_b)
 
 
 def _rank_of_change(a: Array, kind_a: str, b: Array, kind_b: str) -> int:

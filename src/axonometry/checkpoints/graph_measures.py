@@ -35,6 +35,7 @@ from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
+    from axonometry.program.ir import Step, Synapse
 
 Row = dict[str, Any]
 LEFT_OUT = (
@@ -79,13 +80,19 @@ def graph_tables(
     graph = capture(module, *example)
     read = _reader(checkpoint, graph, module)
     statics = StreamedStatics(graph.program, read)
-    signed = streamed_strengths(graph.program, statics, told=told)
-    received, sent = streamed_strengths(graph.program, statics, (absolute,), told=told)
+    synapses = _SynapseMoments(graph, statics)
+
+    def observe(step: Step) -> None:
+        synapses.take(step)
+        if told is not None and step.group is not None:
+            told(step.group)
+
+    signed, (received, sent) = streamed_strengths(graph.program, statics, ((), (absolute,)), observe=observe)
     strength = signed[0] + signed[1]
     groups = [
         _group_row(group.name, strength[group.name], received[group.name], sent[group.name]) for group in graph.groups
     ]
-    return GraphTables(groups, list(_synapses(graph, statics, told)), list(_heads(graph, received, sent)))
+    return GraphTables(groups, synapses.rows(), list(_heads(graph, received, sent)))
 
 
 def layer_tables(checkpoint: Checkpoint, told: Callable[[str], None] | None = None) -> GraphTables:
@@ -117,7 +124,7 @@ def _reader(checkpoint: Checkpoint, graph: NeuralGraph, module: nn.Module) -> Ca
     """Gives tensors by the names that the program has for them, after a check that all are there in their shapes."""
     program, own, saved = graph.program, graph.state, set(module.state_dict())
     shapes = {name: shape_of(node) for node, name in program.names.items() if name not in program.constants}
-    keys = _keys(checkpoint, graph, module, list(shapes))
+    keys = names_in(checkpoint, module, list(shapes))
     for name, shape in shapes.items():
         if name not in keys:
             if name not in saved:  # a buffer that was computed when the module was built, and is in no state dict
@@ -138,8 +145,14 @@ def _reader(checkpoint: Checkpoint, graph: NeuralGraph, module: nn.Module) -> Ca
     return read
 
 
-def _keys(checkpoint: Checkpoint, graph: NeuralGraph, module: nn.Module, needed: list[str]) -> dict[str, str]:
-    """By name in the program, the name in the checkpoint: wrappers' prefixes taken off, tied parameters by any name."""
+def names_in(checkpoint: Checkpoint, module: nn.Module, needed: list[str]) -> dict[str, str]:
+    """By name in the program, the name in the checkpoint: wrappers' prefixes taken off, tied parameters by any name.
+
+    Args:
+        checkpoint: The weights.
+        module: The network.
+        needed: Names in the program.
+    """
     alike: dict[int, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
         alike.setdefault(id(parameter), []).append(name)
@@ -167,17 +180,30 @@ def _group_row(name: str, strength: Tensor, received: Tensor, sent: Tensor) -> R
     }
 
 
-def _synapses(graph: NeuralGraph, statics: StreamedStatics, told: Callable[[str], None] | None) -> Iterator[Row]:
+class _SynapseMoments:
     """The moments of each synapse's effective weights; of those that share a parameter, the first."""
-    seen: set[str] = set()
-    for synapse in graph.synapses:
-        if synapse.parameter in seen:
-            continue
-        seen.add(synapse.parameter)
-        kernel = kernel_of(graph.program, synapse.name, statics)
-        yield {"synapse": synapse.name, "into": synapse.target, **_moments(kernel.weight, kernel.gain)}
-        if told is not None:
-            told(synapse.name)
+
+    def __init__(self, graph: NeuralGraph, statics: StreamedStatics) -> None:
+        self._graph, self._statics = graph, statics
+        first = {synapse.parameter: synapse for synapse in reversed(graph.synapses)}
+        self._wanted = [one for one in graph.synapses if first[one.parameter] is one]
+        self._asked: dict[fx.Node, list[Synapse]] = {}
+        for one in self._wanted:
+            self._asked.setdefault(graph.program.sites[one.name].node, []).append(one)
+        self._found: dict[str, Row] = {}
+
+    def take(self, step: Step) -> None:
+        """Look at the weights of a step, where it has some."""
+        for synapse in self._asked.get(step.node, ()):
+            self._found[synapse.name] = self._row(synapse)
+
+    def rows(self) -> list[Row]:
+        """One a synapse, in the graph's order; of those whose call is no step, read now."""
+        return [self._found.get(one.name) or self._row(one) for one in self._wanted]
+
+    def _row(self, synapse: Synapse) -> Row:
+        kernel = kernel_of(self._graph.program, synapse.name, self._statics)
+        return {"synapse": synapse.name, "into": synapse.target, **_moments(kernel.weight, kernel.gain)}
 
 
 def _moments(weight: Tensor, gain: Tensor | None = None) -> Row:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from axonometry.checkpoints import folders
 from axonometry.checkpoints.opening import existing, is_one
+from axonometry.checkpoints.remote import placed
 from axonometry.errors import CheckpointError
 
 LIST = ".txt"
@@ -52,6 +53,27 @@ def sequence(paths: Sequence[str | Path]) -> tuple[Item, ...]:
         raise CheckpointError("a sequence is two checkpoints or more", what, "Pass a folder of steps, or several paths")
     ordered = found if len(paths) > 1 or Path(paths[0]).suffix == LIST else _in_order(found)
     return tuple(_item(path, name) for path, name in zip(ordered, _names(ordered), strict=True))
+
+
+def step_of_run(path: str | Path) -> Path | None:
+    """The checkpoint that ``FOLDER@STEP`` names; None where the path is something else.
+
+    Args:
+        path: A folder of steps or of a recorded run, an ``@``, and a step's number, ``first`` or ``last``.
+
+    Raises:
+        CheckpointError: The folder has no such step.
+    """
+    folder, at, word = str(path).rpartition("@")
+    if not at or placed(path).exists() or not (word.isdecimal() or word in ("first", "last")):
+        return None
+    steps = {item.step: item for item in sequence([folder]) if item.step is not None}
+    wanted = int(word) if word.isdecimal() else {"first": min, "last": max}[word](steps, default=None)
+    if wanted not in steps:
+        known = ", ".join(map(str, sorted(steps)[:8])) + (", …" if len(steps) > 8 else "")
+        came = f"steps {known}" if steps else "no steps"
+        raise CheckpointError(f"{folder} has a step {word}", came, "Name one of them")
+    return steps[wanted].path
 
 
 def _places(path: Path) -> list[Path]:

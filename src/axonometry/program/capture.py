@@ -32,6 +32,7 @@ from axonometry.program.rolling.input_channels import with_input_channels
 from axonometry.program.sharing import store as sharing
 from axonometry.program.sharing.code_names import Opaque
 from axonometry.program.sharing.fingerprint import fingerprint
+from axonometry.program.uniform import with_uniform
 from axonometry.program.untouched import computes_weights, unwrapped
 from axonometry.program.weights.module_weights import Snapshot
 
@@ -195,5 +196,5 @@ def _structure(
         if step.node in sites:
             raw[step.node] = float(value.sum(dtype=torch.float64)) / max(value.numel(), 1)
 
-    with torch.no_grad():
+    with torch.no_grad(), with_uniform(state.values()):
         return run_program(draft, ones, statics, links, observe=observe), raw

@@ -16,9 +16,8 @@ def kernel_of(program: Program, synapse: str, statics: Mapping[fx.Node, Any]) ->
     site = program.sites[synapse]
     lowering = site.lowering
     flat = [a for argument in site.node.args for a in (argument if isinstance(argument, list) else [argument])]
-    candidates = [statics[a] for a in flat if isinstance(a, fx.Node) and a in statics]
-    argument = site.node.args[lowering.weight]
-    weight = statics[argument] if isinstance(argument, fx.Node) and argument in statics else candidates[0]
+    named = [site.node.args[lowering.weight], *flat]
+    weight = next(statics[node] for node in named if isinstance(node, fx.Node) and node in statics)
     gain: Tensor | None = None
     for node, scale in site.scales:
         args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), statics.get)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from axonometry.program.uniform import is_uniform
+
 Map = Callable[[Any], Any]
 KEPT = 2**25
 """Most weights of which mapped copies are held; a ResNet-50 has fewer."""
@@ -30,6 +32,8 @@ def presence(c: Any) -> Any:
 
 def existence(c: Any) -> Any:
     """1 everywhere: a link is there whatever its weight."""
+    if isinstance(c, Tensor) and is_uniform(c):
+        return c.new_ones(()).expand(c.shape)
     return torch.ones_like(c) if isinstance(c, Tensor) else 1.0
 
 

@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from axonometry.program.draws import AtTheirMeans, same_draws
 from axonometry.program.example import noisy
+from axonometry.program.uniform import is_uniform, with_uniform
 
 SMALL = 1e-3
 """Weights none of which is larger are taken for switched off."""
@@ -67,7 +68,7 @@ def trial(
         for _, part, held in buffers:
             part._buffers.update({name: None if b is None else b.clone() for name, b in held.items()})
         with _conditions(branches), ExitStack() as stack:
-            for mode in modes:
+            for mode in (with_uniform(module.parameters()), *modes):
                 stack.enter_context(mode)
             results = tuple(module(*inputs[0], **inputs[1]))
         for path, part, held in buffers:
@@ -113,7 +114,8 @@ def switch_on(module: nn.Module) -> None:
         for name, weight in part._parameters.items():
             if type(weight) is not nn.Parameter or not weight.is_floating_point() or weight.is_meta:
                 continue
-            if not weight.numel() or SMALL < float(torch.linalg.vector_norm(weight.detach().float(), torch.inf)) < 1e30:
+            seen = weight.detach()[(slice(1),) * weight.dim()] if is_uniform(weight) else weight.detach()
+            if not seen.numel() or SMALL < float(torch.linalg.vector_norm(seen.float(), torch.inf)) < 1e30:
                 continue
             if weight.dim() < 2:
                 drawn = torch.rand(weight.shape, generator=generator) / 2 + 0.5

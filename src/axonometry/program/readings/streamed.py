@@ -10,7 +10,8 @@ So a pass holds one group's weights at a time, and what normalisations and wires
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +20,8 @@ from torch import Tensor, fx
 from axonometry.program.fx_utils import arguments_of
 from axonometry.program.ir import Program, Step
 from axonometry.program.links import Links, Map
-from axonometry.program.readings.adjacency import blank_value, run_program
+from axonometry.program.readings.adjacency import blank_value
+from axonometry.program.rules.transposable import with_values
 from axonometry.values import NodeValues
 
 SMALL = 2**20
@@ -30,6 +32,8 @@ CPU = torch.device("cpu")
 class StreamedStatics(Mapping[fx.Node, Any]):
     """What does not depend on the input, by node: weights are read anew each time, and what is computed of them.
 
+    What is large is held until :meth:`let_go`, so that all that looks at a step reads its weights once.
+
     Args:
         program: The captured network.
         read: Gives a tensor of the state by its name.
@@ -39,17 +43,30 @@ class StreamedStatics(Mapping[fx.Node, Any]):
         self._program, self._read = program, read
         self._computed = dict.fromkeys(program.computed)
         self._kept: dict[fx.Node, Any] = dict(program.controls)
+        self._held: dict[fx.Node, Any] = {}
+
+    @property
+    def held(self) -> list[Tensor]:
+        """The large tensors that are in memory."""
+        return [value for value in self._held.values() if isinstance(value, Tensor)]
+
+    def let_go(self) -> None:
+        """Forget what is large."""
+        self._held.clear()
 
     def __getitem__(self, node: fx.Node) -> Any:
-        if node in self._kept:
-            return self._kept[node]
+        for known in (self._kept, self._held):
+            if node in known:
+                return known[node]
         if node in self._program.names:
-            return self._read(self._program.names[node])
+            found: Any = _single(self._read(self._program.names[node]))
+            self._held[node] = found
+            return found
         if node not in self._computed:
             raise KeyError(node)
         found = self._compute(node)
-        if not isinstance(found, Tensor) or found.numel() <= SMALL:
-            self._kept[node] = found
+        large = isinstance(found, Tensor) and found.numel() > SMALL
+        (self._held if large else self._kept)[node] = found
         return found
 
     def _compute(self, node: fx.Node) -> Any:
@@ -70,51 +87,101 @@ class StreamedStatics(Mapping[fx.Node, Any]):
         return len({**self._program.controls, **self._program.names, **self._computed})
 
 
+def _single(tensor: Tensor) -> Tensor:
+    """Half precision as float32, once for all that looks at it."""
+    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+
+
+class _Strengths:
+    """In-strength and out-strength under one map of the coefficients, step by step."""
+
+    def __init__(self, program: Program, statics: StreamedStatics, maps: tuple[Map, ...], dtype: torch.dtype) -> None:
+        one = torch.ones((), dtype=dtype)
+        self.links, self._program, self._statics = Links(maps, dtype=dtype), program, statics
+        self._leaves = {group.name: one.expand(group.shape).requires_grad_() for group in program.groups}
+        self.received = {group.name: torch.zeros(group.shape, dtype=dtype) for group in program.groups}
+        self.sent = {group.name: torch.zeros(group.shape, dtype=dtype) for group in program.groups}
+        self._environment: ChainMap[fx.Node, Any] = ChainMap({}, statics)  # type: ignore[arg-type]
+        given = [*program.inputs.items()]  # what a loop's first step reads of its last is there before the last is read
+        given += [(str(program.steps[loop.end].group), program.steps[loop.end].node) for loop in program.loops]
+        for name, node in given:
+            self._environment[node] = self._leaves[name].reshape(program.shapes[name])
+
+    def take(self, step: Step) -> None:
+        """Read one step; a group's sum is differentiated at once, and its signal begins anew."""
+        args, kwargs = fx.map_arg((step.args, step.kwargs or {}), self._value)
+        self.links.keep([one for one in self._statics.held if one.numel() > SMALL])
+        result = step.read(self.links, *args, **kwargs)
+        name = step.group
+        if name is None:
+            self._environment[step.node] = result
+            return
+        self.received[name] = result.detach().reshape(self.received[name].shape)
+        self._environment[step.node] = self._leaves[name].reshape(self._program.shapes[name])
+        if not result.requires_grad:
+            return
+        names = [source for source in self._leaves if source in step.sources]
+        leaves = [self._leaves[source] for source in names]
+        # What several groups read on their way, a normalisation say, is differentiated once for each.
+        found = torch.autograd.grad(result, leaves, torch.ones_like(result), retain_graph=True, allow_unused=True)
+        for source, gradient in zip(names, found, strict=True):
+            self.sent[source] += 0 if gradient is None else gradient
+
+    def forget(self, nodes: Iterable[fx.Node]) -> None:
+        """Values that nothing reads any more: each knows the weights that it is the product of."""
+        for node in nodes:
+            self._environment.maps[0].pop(node, None)
+
+    def _value(self, node: fx.Node) -> Any:
+        known = node in self._environment
+        return self._environment[node] if known else blank_value(node, CPU, self.links.dtype)
+
+
 def streamed_strengths(
     program: Program,
     statics: StreamedStatics,
-    maps: tuple[Map, ...] = (),
+    maps: Sequence[tuple[Map, ...]] = ((),),
     *,
     dtype: torch.dtype = torch.float32,
-    told: Callable[[str], None] | None = None,
-) -> tuple[NodeValues, NodeValues]:
-    """In-strength and out-strength of every neuron, as ``graph.strengths()`` gives them.
+    observe: Callable[[Step], None] | None = None,
+) -> list[tuple[NodeValues, NodeValues]]:
+    """In-strength and out-strength of every neuron under each map, as ``graph.strengths()`` gives them.
+
+    All maps look at a step before its weights are let go: these are read once.
 
     Args:
         program: The captured network.
         statics: Its weights.
         maps: What is done to every coefficient.
         dtype: In which it is computed.
-        told: Called with the name of each group that is done.
+        observe: Called after each step, while its weights are held.
     """
-    one = torch.ones((), dtype=dtype)
-    links = Links(maps, dtype=dtype)
-    with torch.no_grad():
-        equal = {group.name: one.expand(group.shape) for group in program.groups}
-        received = run_program(program, equal, statics, links)
-    with torch.inference_mode(False), torch.enable_grad():
-        leaves = {group.name: one.expand(group.shape).requires_grad_() for group in program.groups}
-        sent = {group.name: torch.zeros(group.shape, dtype=dtype) for group in program.groups}
+    with torch.inference_mode(False), torch.enable_grad(), with_values():
+        readings = [_Strengths(program, statics, each, dtype) for each in maps]
+        for step, spent in zip(program.steps, _spent(program), strict=True):
+            for reading in readings:
+                reading.take(step)
+                reading.forget(spent)
+            if observe is not None:
+                observe(step)
+            if step.group is not None:
+                statics.let_go()
+    return [(NodeValues(reading.received), NodeValues(reading.sent)) for reading in readings]
 
-        def take(step: Step, result: Any) -> Any:
-            if step.group is None or not isinstance(result, Tensor):
-                return None
-            if result.requires_grad:
-                names = [name for name in leaves if name in step.sources]
-                # What several groups read on their way, a normalisation say, is differentiated once for each.
-                found = torch.autograd.grad(
-                    result, [leaves[n] for n in names], torch.ones_like(result), retain_graph=True, allow_unused=True
-                )
-                for name, gradient in zip(names, found, strict=True):
-                    sent[name] += 0 if gradient is None else gradient
-            if told is not None:
-                told(step.group)
-            return result.detach()
 
-        run_program(program, leaves, statics, links, observe=take)
-    shapes = {group.name: group.shape for group in program.groups}
-    arrived = {
-        name: received[name].detach().reshape(shape) if name in received else torch.zeros(shape, dtype=dtype)
-        for name, shape in shapes.items()
-    }
-    return NodeValues(arrived), NodeValues(sent)
+def _nodes(arguments: Any) -> list[fx.Node]:
+    found: list[fx.Node] = []
+    fx.map_arg(arguments, found.append)
+    return found
+
+
+def _spent(program: Program) -> list[list[fx.Node]]:
+    """By step, the signals that no later one reads."""
+    last: dict[fx.Node, int] = {}
+    for place, step in enumerate(program.steps):
+        last[step.node] = place
+        last.update(dict.fromkeys(_nodes((step.args, step.kwargs or {})), place))
+    found: list[list[fx.Node]] = [[] for _ in program.steps]
+    for node, place in last.items():
+        found[place].append(node)
+    return found
