@@ -40,8 +40,10 @@ from axonometry.metrics.modes import (
 )
 from axonometry.metrics.basins import (
     Basin,
+    LangevinPlan,
     NoCrossingWarning,
     WeightLine,
+    learning_coefficient,
     merge,
     sample_basin,
     sample_plane,
@@ -63,6 +65,7 @@ from axonometry.metrics.collapse import NeuralCollapse, class_modularity, neural
 from axonometry.metrics.divergence import divergence_matrix, divergence_null, jeffreys_divergence
 from axonometry.metrics.hubs import hubs_and_authorities
 from axonometry.metrics.katz import katz_centrality
+from axonometry.metrics.kernel_templates import KernelFit, fit_templates
 from axonometry.metrics.neuron_statistics import NeuronStatistics
 from axonometry.metrics.pagerank import pagerank
 from axonometry.metrics.solver import Eigenpair
@@ -100,6 +103,8 @@ __all__ = [
     "DisconnectedGraphWarning",
     "Eigenpair",
     "FoldingPairs",
+    "KernelFit",
+    "LangevinPlan",
     "MetricSpec",
     "NeuralCollapse",
     "NeuronModes",
@@ -126,6 +131,7 @@ __all__ = [
     "divergence_null",
     "efficiency",
     "eigenvector_centrality",
+    "fit_templates",
     "folding_pairs",
     "gradients",
     "hubs_and_authorities",
@@ -133,6 +139,7 @@ __all__ = [
     "katz_centrality",
     "layer_fluctuation",
     "leading_eigenpair",
+    "learning_coefficient",
     "lifetime_sum",
     "linear_map",
     "linear_map_spectrum",

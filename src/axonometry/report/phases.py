@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -62,19 +63,20 @@ def null_blocks(run: Trajectory) -> tuple[Block, ...]:
     model = run.description.null
     if model is None or not last["statistic"].str.endswith(SCORED).any():
         return ()
-    values = last.set_index(["metric", "group", "statistic"])["value"]
+    columns = (last[name].tolist() for name in ("metric", "group", "statistic", "value"))
+    values = {(str(m), str(g), str(s)): float(v) for m, g, s, v in zip(*columns, strict=True)}
     rows = []
     for (metric, group, statistic), value in values.items():
-        z, rank = (values.get((metric, group, f"{statistic}{end}")) for end in SCORED)
-        if z is not None and z == z:
-            rows.append((metric.replace("_", " "), group or "network", statistic, float(value), float(z), float(rank)))
+        z, rank = (values.get((metric, group, f"{statistic}{end}"), math.nan) for end in SCORED)
+        if not math.isnan(z):
+            rows.append((metric.replace("_", " "), group or "network", statistic, value, z, rank))
     caption = (
         f"Run {run.folder.name}, step {run.steps[-1]}, against {model.draws} draws of the null model {model.kind!r}. z "
         "is in standard deviations of the draws; rank is the share of draws below, 0 and 1 are more extreme than all. "
         "What the null model keeps has no z and is left out."
     )
-    columns = ("measure", "layer", "statistic", "value", "z", "rank")
-    return (Table(columns, tuple(rows), "Against chance", caption),) if rows else ()
+    heads = ("measure", "layer", "statistic", "value", "z", "rank")
+    return (Table(heads, tuple(rows), "Against chance", caption),) if rows else ()
 
 
 def _measures(run: Trajectory) -> pd.DataFrame:

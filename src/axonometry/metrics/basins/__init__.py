@@ -13,4 +13,8 @@ from axonometry.metrics.basins.planes import (
     weight_plane as weight_plane,
 )
 from axonometry.metrics.basins.radii import Radii as Radii, sample_radii as sample_radii
+from axonometry.metrics.basins.learning_coefficient import (
+    LangevinPlan as LangevinPlan,
+    learning_coefficient as learning_coefficient,
+)
 from axonometry.metrics.basins.line import WeightLine as WeightLine, merge as merge, weight_line as weight_line
