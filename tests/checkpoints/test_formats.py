@@ -88,9 +88,9 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
     save_file({"a": torch.ones(1000), "b": torch.ones(1000)}, path)
     checkpoint = open_checkpoint(path)
     path.write_bytes(path.read_bytes()[:-4000])
-    assert checkpoint["a"].sum() == 1000
-    with pytest.raises(CheckpointError, match=r"corrupt file: .*: EOFError: [\d,]+ bytes are missing"):
-        checkpoint["b"]
+    for name in ("a", "b"):  # the first is whole, by chance: nothing says that it is of the file whose header was read
+        with pytest.raises(CheckpointError, match=r"a file stays as it is while it is read; got .*, written meanwhile"):
+            checkpoint[name]
 
 
 # numpy ----------------------------------------------------------------------------------------------------------------

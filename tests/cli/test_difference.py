@@ -130,3 +130,24 @@ def test_neurons_are_exchanged_before_networks_are_compared(run, tmp_path: Path)
     outcome = run("diff", *files, "--align")
     assert outcome.code == 2
     assert "neurons are aligned in a network that is known" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("def net(): return nn.Linear(6, 41), torch.zeros(1, 6)", "'weight' has the shape (41, 6)"),
+        ("def net(): return nn.Sequential(nn.Linear(6, 40)), torch.zeros(1, 6)", "without '0.weight'"),
+        ("def net(): return nn.Linear(6, 40)", "gives a network and an example of what it takes"),
+        ("def net(): raise KeyError('size')", "makes a network; got KeyError"),
+        ("def other(): pass", "net"),
+    ],
+)
+def test_a_wrong_network_is_told_in_one_line(run, tmp_path: Path, code: str, words: str) -> None:
+    (tmp_path / "net.py").write_text(f"import torch\nfrom torch import nn\n{code}\n")
+    for name in "ab":
+        save_file({"weight": torch.randn(40, 6), "bias": torch.randn(40)}, tmp_path / f"{name}.safetensors")
+    files = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    outcome = run("diff", *files, "--network", f"{tmp_path / 'net.py'}:net")
+    assert outcome.code == 2
+    assert len(outcome.err.splitlines()) == 1
+    assert words in outcome.err

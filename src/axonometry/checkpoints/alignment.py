@@ -56,6 +56,11 @@ def align_checkpoints(first: Checkpoint, second: Checkpoint, module: nn.Module, 
         if lacking:
             rule = "both checkpoints have every parameter of the network"
             raise WeightsError(rule, f"{checkpoint.path} without {lacking[0]!r}", "Pass the network of these weights")
+        for name, key in names.items():
+            found, wanted = tuple(checkpoint.entries[key].shape), tuple(own[name].shape)
+            if found != wanted:
+                rule = f"{name!r} has the shape {wanted} in the network"
+                raise WeightsError(rule, f"{found} in {checkpoint.path}", "Pass the network of these weights")
         states.append((names, {**own, **{name: checkpoint[key] for name, key in names.items()}}))
     (_, a), (names, b) = states
     exchange = align(graph, a, b)

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
@@ -24,6 +25,7 @@ from axonometry.checkpoints.element_types import (
     tensor_of_array,
     torch_type,
 )
+from axonometry.checkpoints.unchanged import check_unchanged, version_of
 from axonometry.errors import CheckpointError, corrupt_file
 
 if TYPE_CHECKING:
@@ -111,7 +113,9 @@ class File(TensorSource, Generic[Handle]):
         self.path = path
         self._handle: Handle | None = None
         self._held = 0
-        self.contents = self._list(self._open())
+        self._version = version_of(path)
+        with self._unchanged():
+            self.contents = self._list(self._open())
 
     def read(self, name: str) -> Tensor:
         """One tensor.
@@ -119,9 +123,20 @@ class File(TensorSource, Generic[Handle]):
         Raises:
             CheckpointError: It is corrupt.
         """
-        tensor = self._get(self._ready(), name)
+        with self._unchanged():
+            tensor = self._get(self._ready(), name)
         self._held += tensor.nbytes
         return tensor
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """What is read is the file that was opened; where it is not, that is why it seems corrupt."""
+        try:
+            yield
+        except CheckpointError:
+            check_unchanged(self.path, self._version)
+            raise
+        check_unchanged(self.path, self._version)
 
     def _ready(self) -> Handle:
         """The file, opened anew where too much was read through it."""
@@ -156,7 +171,8 @@ class ArrayFile(File[Handle]):
         Raises:
             CheckpointError: It is corrupt.
         """
-        array = self._get_array(self._ready(), name)
+        with self._unchanged():
+            array = self._get_array(self._ready(), name)
         self._held += array.nbytes
         return array
 
