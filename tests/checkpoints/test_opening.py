@@ -185,6 +185,29 @@ def test_all_dictionaries_of_tensors_are_read_under_their_keys(tmp_path: Path, s
     )
 
 
+def test_a_list_or_tuple_is_read_as_a_dictionary_is(tmp_path: Path) -> None:
+    model = nn.Linear(2, 3)
+    torch.save((7, model.state_dict(), torch.optim.Adam(model.parameters()).state_dict(), "note"), tmp_path / "a.pt")
+    found = open_checkpoint(tmp_path / "a.pt")
+    same(found, dict(model.state_dict()))
+    assert set(found.left_out) == {f"{n} (none of the weights)" for n in (0, 2, 3)}
+
+
+def test_the_moments_of_an_optimizer_are_no_weights_whatever_their_name(tmp_path: Path) -> None:
+    model = nn.Linear(2, 3)
+    adam = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    adam.step()
+    torch.save([model.state_dict(), adam.state_dict()], tmp_path / "a.pt")
+    same(open_checkpoint(tmp_path / "a.pt"), dict(model.state_dict()))
+
+
+@pytest.mark.parametrize("given", [None, {"w": torch.ones(2)}, 5, b"a.pt"])
+def test_what_is_no_path(given: Any) -> None:
+    with pytest.raises(CheckpointError, match=f"is named by its path; got a {type(given).__name__}. Pass the path"):
+        open_checkpoint(given)
+
+
 def test_the_state_of_training_is_none_of_the_weights(tmp_path: Path, state: dict[str, Tensor]) -> None:
     module = nn.Linear(2, 2)
     optimizer = torch.optim.Adam(module.parameters())

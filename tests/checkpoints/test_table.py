@@ -109,6 +109,38 @@ def test_bytes_of_bitsandbytes_and_codes_that_are_not_understood() -> None:
     assert table.loc["e", "scale"] == ""
 
 
+def test_scales_of_other_names_and_the_code_that_stands_for_zero() -> None:
+    codes = torch.tensor([[10, -6], [64, 0]], dtype=torch.int8)
+    state = {
+        "a.weight": codes.to(torch.float8_e4m3fn),
+        "a.scale": torch.tensor([[2.0], [4.0]]),
+        "b.weight": codes.to(torch.float8_e4m3fn),
+        "b.scale_weight": torch.tensor(0.5),
+        "c.weight": codes,
+        "c.weight_scale": torch.tensor([[2.0], [4.0]]),
+        "c.weight_zero_point": torch.tensor([[3], [-1]], dtype=torch.int8),
+        "d.weight": codes.to(torch.uint8),
+        "d.weight.absmax": torch.ones(2),
+        "d.weight.quant_map": torch.ones(16),
+        "e.weight": codes,
+        "e.weight_scale": torch.tensor(1.0),
+        "e.weight_zero_point": torch.ones(7, 3, dtype=torch.int8),
+    }
+    table = weight_table(state).set_index("tensor")
+    assert table.loc["a.weight", ["scale", "minimum", "maximum"]].tolist() == ["times a.scale", -12.0, 256.0]
+    assert table.loc["b.weight", ["scale", "minimum", "maximum"]].tolist() == ["times b.scale_weight", -3.0, 32.0]
+    # (10 - 3) * 2 = 14, (-6 - 3) * 2 = -18, (64 + 1) * 4 = 260, (0 + 1) * 4 = 4
+    assert table.loc["c.weight", ["scale", "minimum", "maximum"]].tolist() == ["times c.weight_scale", -18.0, 260.0]
+    assert set(table.loc[["d.weight", "e.weight"], "scale"]) == {"codes, not multiplied with their scale"}
+
+
+def test_a_file_says_that_codes_are_no_numbers(tmp_path: Path) -> None:
+    state = {"w.weight": torch.ones(4, 2, dtype=torch.uint8), "w.weight.absmax": torch.ones(1)}
+    save_file(state, tmp_path / "a.safetensors")
+    table = weight_table(open_checkpoint(tmp_path / "a.safetensors")).set_index("tensor")
+    assert table.loc["w.weight", "scale"] == "codes, not multiplied with their scale"
+
+
 def test_it_agrees_with_the_link_weights_of_the_graph() -> None:
     model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 4))
     graph = link_weights(capture(model, torch.zeros(1, 20))).set_index("synapse")

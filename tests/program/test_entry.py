@@ -151,7 +151,8 @@ OF_A_GRAPH = [
 
 @pytest.mark.parametrize("name", OF_A_GRAPH)
 def test_a_module_is_no_graph(name: str) -> None:
-    for given, came in ((network(), "a Sequential"), ("gpt2", "the text 'gpt2'")):
+    others = ((None, "a NoneType"), ([1.0], "a list"), ({"w": torch.ones(1)}, "a dict"), (torch.ones(2), "a Tensor"))
+    for given, came in ((network(), "a Sequential"), ("gpt2", "the text 'gpt2'"), *others):
         with pytest.raises(ValuesError, match=f"{name} is of a captured graph; got {came}. Capture the module first"):
             getattr(ax, name)(given)
 

@@ -52,7 +52,7 @@ class Found:
 
 
 def find_weights(path: Path, content: Any, key: str | None = None) -> Found:
-    """The weights of a file's object.
+    """The weights of a file's object: a dictionary, a list or tuple with some, a module.
 
     Args:
         path: The file, for errors.
@@ -62,7 +62,8 @@ def find_weights(path: Path, content: Any, key: str | None = None) -> Found:
     Raises:
         CheckpointError: It holds no dictionary, or none of that name.
     """
-    children = dict(_children(content)) if not isinstance(content, (list, tuple)) else {}
+    listed = isinstance(content, (list, tuple))
+    children = dict(_children(content)) if not listed or _holds_dictionaries(content, 2) else {}
     if not children and not isinstance(content, (Mapping, Unknown)):
         kind = "Tensor" if isinstance(content, Stored) else type(content).__name__
         raise CheckpointError(
@@ -89,6 +90,13 @@ def find_weights(path: Path, content: Any, key: str | None = None) -> Found:
             found.unread[name] = reason or "a second tensor of that name"
     found.left_out = tuple(dict.fromkeys(others))
     return found
+
+
+def _holds_dictionaries(value: Any, depth: int) -> bool:
+    """Whether a list has dictionaries or modules among its parts, or in lists among them."""
+    if isinstance(value, (list, tuple)) and depth:
+        return any(_holds_dictionaries(part, depth - 1) for part in value)
+    return isinstance(value, (Mapping, Unknown))
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
@@ -180,6 +188,8 @@ class _Walk:
 
 
 def _is_training_state(key: str, value: Any) -> bool:
+    if isinstance(value, Mapping) and set(value) == {"state", "param_groups"}:  # an optimizer's, under whatever name
+        return True
     # The state of a random generator is a tensor of bytes.
     return names_training_state(key) and (not isinstance(value, StoredTensor) or value.dtype == torch.uint8)
 

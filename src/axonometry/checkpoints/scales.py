@@ -1,8 +1,8 @@
 """Weights that are stored as codes of few bits, and the scales beside them without which the codes mean nothing.
 
 ``layer.weight`` in fp8 or int8 beside ``layer.weight_scale_inv`` (a number for each block of 128 x 128, DeepSeek),
-``layer.weight_scale`` (one number, one a row, or one a group of columns) or ``layer.SCB`` (one a row, over 127,
-bitsandbytes) is the product of both::
+``layer.weight_scale``, ``layer.scale`` or ``layer.scale_weight`` (one number, one a row, or one a group of columns) or
+``layer.SCB`` (one a row, over 127, bitsandbytes) is the product of both, less ``layer.weight_zero_point`` first::
 
     weight [[1, 2], [4, 8]], weight_scale [[0.5], [0.25]]  ->  [[0.5, 1], [1, 2]]
 """
@@ -21,6 +21,12 @@ SUFFIXES = ("_scale_inv", "_scale")
 """What a scale's name adds to that of its weight."""
 BLOCK = 128
 """The side of blocks where their number leaves the choice."""
+BESIDE = (".scale", ".scale_weight", ".SCB")
+"""Names of scales beside ``layer.weight``, behind ``layer``."""
+ZERO_POINTS = ("_zero_point", "_zeros")
+"""What the name of the code that stands for zero adds to that of its weight."""
+SIGNS = (".absmax", ".quant_map", ".nested_absmax", *ZERO_POINTS)
+"""What stands beside codes that are no plain multiples of their scale, behind their name."""
 PACKED = ("qweight", "_blocks", "_packed")
 """Ends of names of tensors that hold several codes in one number."""
 NOT_DONE = "codes, not multiplied with their scale"
@@ -29,8 +35,14 @@ NOT_DONE = "codes, not multiplied with their scale"
 def scale_of(name: str, names: Container[str]) -> str | None:
     """The name of the tensor that holds a weight's scales; None where there is none."""
     stem = name.removesuffix(".weight")
-    candidates = (*(name + suffix for suffix in SUFFIXES), *([f"{stem}.SCB"] if stem != name else []))
+    beside = [stem + end for end in BESIDE] if stem != name else []
+    candidates = (*(name + suffix for suffix in SUFFIXES), *beside)
     return next((one for one in candidates if one in names), None)
+
+
+def needs_more(name: str, names: Container[str]) -> bool:
+    """Whether there are tensors beside a weight's codes without which its scale alone does not make them numbers."""
+    return any(name + end in names for end in SIGNS)
 
 
 def is_coded(dtype: str) -> bool:
@@ -61,12 +73,15 @@ def dequantised(name: str, tensor: Tensor, tensors: Mapping[str, Tensor]) -> tup
     tensor = _unpacked(tensor, dtype)
     found = scale_of(name, tensors) if is_coded(dtype) else None
     if found is None:
-        return tensor, ""
+        return tensor, NOT_DONE if is_coded(dtype) and needs_more(name, tensors) else ""
+    zero = next((tensors[name + end] for end in ZERO_POINTS if name + end in tensors), None)
     scale = tensors[found].float()
     spread = spread_over(scale / 127 if found.endswith(".SCB") else scale, tensor.shape)
-    if spread is None or dtype == "uint8":
+    zeros = None if zero is None else spread_over(zero.float(), tensor.shape)
+    if spread is None or (zero is not None and zeros is None) or (zero is None and dtype == "uint8"):
         return tensor, NOT_DONE
-    return tensor.float() * spread, f"times {found}"
+    codes = tensor.float() if zeros is None else tensor.float() - zeros
+    return codes * spread, f"times {found}"
 
 
 def _unpacked(tensor: Tensor, dtype: str) -> Tensor:

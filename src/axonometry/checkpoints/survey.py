@@ -16,7 +16,7 @@ from axonometry.checkpoints.element_types import Array, as_array, unpacked
 from axonometry.checkpoints.entry_statistics import PROBABILITIES, EntryStatistics, entry_statistics
 from axonometry.checkpoints.floats import floats
 from axonometry.checkpoints.initial import InitialDistribution, initial_distribution
-from axonometry.checkpoints.scales import NOT_DONE, dequantised, is_coded, is_packed, scale_of
+from axonometry.checkpoints.scales import NOT_DONE, dequantised, is_coded, is_packed, needs_more, scale_of
 from axonometry.errors import CheckpointError
 
 BINS = 48
@@ -165,7 +165,7 @@ def numbers_of(checkpoint: Checkpoint, name: str) -> tuple[Array, str, str]:
     entry = checkpoint.entries[name]
     if is_packed(name, entry.dtype):
         return checkpoint.array(name), entry.dtype, NOT_DONE
-    if is_coded(entry.dtype) and scale_of(name, checkpoint) is not None:
+    if is_coded(entry.dtype) and (scale_of(name, checkpoint) is not None or needs_more(name, checkpoint)):
         numbers, scale = dequantised(name, checkpoint[name], checkpoint)
         return *as_array(numbers), scale
     array, dtype = unpacked(checkpoint.array(name), entry.dtype)

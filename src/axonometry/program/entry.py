@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from axonometry.errors import CaptureError, SamplesError, ValuesError, WeightsError
 from axonometry.program.quiet import CAPTURING
 from axonometry.program.untouched import unwrapped
+from axonometry.values import NodeValues
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -139,8 +140,9 @@ def checking(check: Callable[[str, Any], None], place: int = 0) -> Callable[[Cal
 
 
 def _no_module(name: str, given: Any) -> None:
-    if isinstance(given, (nn.Module, str)):
-        came = f"a {type(given).__name__}" if isinstance(given, nn.Module) else f"the text {given!r}"
+    others = (nn.Module, str, Tensor, Mapping, list, tuple, int, float, np.ndarray, type(None))
+    if isinstance(given, others) and not isinstance(given, NodeValues):
+        came = f"the text {given!r}" if isinstance(given, str) else f"a {type(given).__name__}"
         remedy = "Capture the module first: graph = ax.capture(module, example)"
         raise ValuesError(f"{name} is of a captured graph", came, remedy)
 

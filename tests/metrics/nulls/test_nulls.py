@@ -203,6 +203,8 @@ def test_measures_of_channels_are_taken_from_a_channel_graph() -> None:
 def test_what_is_no_null_model_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"got 'shufle'\. Did you mean shuffle"):
         ax.null(graph_of([[1.0]]), "shufle")
+    with pytest.raises(ConfigurationError, match="1,000,000 draws or fewer; got 10000000"):
+        NullModel("shuffle", draws=10**30)
     with pytest.raises(ConfigurationError, match="2 draws or more; got 1"):
         NullModel.of(1)
 

@@ -29,6 +29,10 @@ KINDS = (*_WEIGHTS, "initial", "degrees", "strengths")
 """Names of null models; the last two are of channel graphs."""
 
 
+MOST = 1_000_000
+"""Draws: more would not end, and tell nothing."""
+
+
 @dataclass(frozen=True)
 class NullModel:
     """What the weights of a network are compared with.
@@ -42,7 +46,7 @@ class NullModel:
         seed: The n-th draw of a seed is always the same one.
 
     Raises:
-        ConfigurationError: There is no such kind, or there are fewer than 2 draws.
+        ConfigurationError: There is no such kind, or there are fewer than 2 draws or more than a million.
 
     >>> NullModel.of(20), NullModel.of("signs").draws
     (NullModel(kind='shuffle', draws=20, seed=0), 20)
@@ -59,6 +63,8 @@ class NullModel:
         whole = isinstance(self.draws, int | np.integer) and not isinstance(self.draws, bool)
         if not whole or self.draws < 2:
             raise ConfigurationError("a null model has 2 draws or more", repr(self.draws), "Give 20, or 100")
+        if self.draws > MOST:
+            raise ConfigurationError(f"a null model has {MOST:,} draws or fewer", f"{self.draws}", "Give 20, or 100")
 
     @classmethod
     def of(cls, given: NullModel | int | str) -> NullModel:
