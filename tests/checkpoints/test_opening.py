@@ -202,12 +202,6 @@ def test_the_moments_of_an_optimizer_are_no_weights_whatever_their_name(tmp_path
     same(open_checkpoint(tmp_path / "a.pt"), dict(model.state_dict()))
 
 
-@pytest.mark.parametrize("given", [None, {"w": torch.ones(2)}, 5, b"a.pt"])
-def test_what_is_no_path(given: Any) -> None:
-    with pytest.raises(CheckpointError, match=f"is named by its path; got a {type(given).__name__}. Pass the path"):
-        open_checkpoint(given)
-
-
 def test_the_state_of_training_is_none_of_the_weights(tmp_path: Path, state: dict[str, Tensor]) -> None:
     module = nn.Linear(2, 2)
     optimizer = torch.optim.Adam(module.parameters())

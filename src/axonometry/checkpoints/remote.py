@@ -38,11 +38,8 @@ def placed(path: str | Path) -> Path:
         path: As a user wrote it; ``Path`` takes ``s3://bucket`` for ``s3:/bucket``.
 
     Raises:
-        CheckpointError: It is no path, or a remote one and fsspec is not installed.
+        CheckpointError: fsspec is not installed.
     """
-    if not isinstance(path, (str, Path)):
-        remedy = "Pass the path of a file or a folder; tensors in memory need no opening"
-        raise CheckpointError("a checkpoint is named by its path", f"a {type(path).__name__}", remedy)
     found = URL.match(os.fspath(path))
     if isinstance(path, RemotePath) or found is None or Path(path).exists():
         return Path(path) if isinstance(path, str) else path
