@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from axonometry.checkpoints import open_checkpoint
 from axonometry.checkpoints.channels import rows_and_columns, spectrum
+from axonometry.checkpoints.checkpoint import Entry
 from axonometry.checkpoints.findings import KINDS, WeightFinding, findings
-from axonometry.checkpoints.roles import architecture_of, summary
+from axonometry.checkpoints.roles import architecture_of, is_buffer, names_of, summary
 from axonometry.checkpoints.survey import chosen_names, survey
 from axonometry.errors import CheckpointError
 
@@ -147,3 +148,43 @@ def test_what_a_checkpoint_is(tmp_path: Path) -> None:
     for text in ("[", "[]", '{"architectures": 3, "model_type": 7}', "[" * 100_000):
         (tmp_path / "config.json").write_text(text)
         assert architecture_of(tmp_path / "model.pt") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "dtype", "learned"),
+    [
+        ("transformer.h.0.attn.c_attn.bias", (288,), "float32", True),
+        ("transformer.h.0.attn.bias", (1, 1, 64, 64), "float32", False),
+        ("model.layers.0.self_attn.bias", (64,), "float32", True),
+        ("blocks.0.attn.bias", (64,), "float32", True),
+        ("LayerNorm_0/scale", (64,), "float32", True),
+        ("logit_scale", (), "float32", True),
+        ("stages.0.layer_scale", (64,), "float32", True),
+        ("layers.0.weight_scale_inv", (4, 4), "float32", False),
+        ("layers.0.input_scale", (), "float32", False),
+        ("layers.0.scales", (4, 4), "float8_e8m0fnu", False),
+        ("rotary_emb.inv_freq", (32,), "float32", False),
+        ("bn/moving_mean", (8,), "float32", False),
+        ("drunning_mean", (8,), "float32", True),
+    ],
+)
+def test_what_is_learned(name: str, shape: tuple[int, ...], dtype: str, learned: bool) -> None:
+    assert is_buffer(name, Entry(shape, dtype)) is not learned
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["h.0.attn.c_attn.weight", "h.1.attn.c_attn.weight"], "GPT-2, 2 layers"),
+        (
+            ["model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.gate_proj.weight"],
+            "Llama and its kin (Mistral, Qwen, Gemma), 1 layer",
+        ),
+        (["gpt_neox.layers.5.attention.query_key_value.weight"], "GPT-NeoX (Pythia), 1 layer"),
+        (["conv1.weight", "layer1.0.conv1.weight", "layer2.0.conv1.weight", "fc.weight"], "ResNet, 2 layers"),
+        (["base.q_proj.lora_A.weight", "base.q_proj.lora_B.weight"], "low-rank adapters (LoRA)"),
+        (["0.weight", "0.bias"], ""),
+    ],
+)
+def test_whose_names_tensors_have(names: list[str], told: str) -> None:
+    assert names_of(names) == told

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,31 @@ from axonometry.checkpoints.checkpoint import Checkpoint, Entry
 from axonometry.checkpoints.element_types import PAIRS, held_as
 
 BUFFER = re.compile(
-    r"(running_mean|running_var|num_batches_tracked|moving_mean|moving_variance|inv_freq|position_ids|token_type_ids"
-    r"|masked_bias|attn\.bias|(input_|weight_)?scale(_inv)?|weight_scale.*|zero_point|SCB)$"
+    r"(?:^|[./_])(running_mean|running_var|num_batches_tracked|moving_mean|moving_variance|inv_freq|position_ids"
+    r"|token_type_ids|masked_bias|(input|weight|scale)_scale(_inv)?|scale_inv|weight_scale[^./]*|zero_point|SCB)$"
 )
-"""Ends of names of what is saved beside parameters and not learned."""
+"""Ends of names of what is saved beside parameters and not learned; ``norm.scale`` and ``logit_scale`` are learned."""
+MASK = re.compile(r"(?:^|[./])attn[./]bias$")
+"""What GPT-2 calls its causal mask, a square; its biases are vectors, ``attn.c_attn.bias``."""
+SCALES = "float8_e8m0fnu"
+"""Type of nothing but the scales of blocks."""
+FAMILIES = (
+    ("low-rank adapters (LoRA)", r"lora_A", ""),
+    ("T5", r"block\.(\d+)\.layer\.\d\.SelfAttention\.q\.", ""),
+    ("CLIP", r"text_model\.encoder\.layers\.(\d+)\.", r"vision_model\."),
+    ("BART and Whisper", r"decoder\.layers\.(\d+)\.encoder_attn\.", ""),
+    ("GPT-2", r"\bh\.(\d+)\.attn\.c_attn\.", ""),
+    ("GPT-NeoX (Pythia)", r"layers\.(\d+)\.attention\.query_key_value\.", ""),
+    ("mixtures of experts like Mixtral", r"layers\.(\d+)\.(?:mlp|block_sparse_moe)\.experts?\.", r"q_proj\."),
+    ("Llama and its kin (Mistral, Qwen, Gemma)", r"layers\.(\d+)\.self_attn\.q_proj\.", r"mlp\.gate_proj\."),
+    ("Mamba", r"layers\.(\d+)\.mixer\.A_log", ""),
+    ("ViT (transformers)", r"encoder\.layer\.(\d+)\.attention\.", r"patch_embeddings\."),
+    ("BERT and its kin", r"encoder\.layer\.(\d+)\.attention\.self\.query\.", r"word_embeddings\."),
+    ("ViT (timm)", r"blocks\.(\d+)\.attn\.qkv\.", r"patch_embed\."),
+    ("U-Net of diffusers", r"down_blocks\.(\d+)\.resnets\.", r"up_blocks\."),
+    ("ResNet", r"\blayer(\d)\.0\.conv1\.weight", r"\bfc\.weight"),
+)
+"""Families of networks; what one of their tensors is called, with the layer's number, and another."""
 ROLES = (
     ("embedding", r"(embed|wte|wpe|tok_embeddings|lookup)"),
     ("normalisation", r"(norm|\bln_|\bln\d|\.ln\.|\bbn\d|batch_norm|layer_norm|\bnorm\d)"),
@@ -38,6 +60,7 @@ class Summary:
         path: Where it is.
         kind: Its format.
         architecture: What its configuration calls it; empty where there is none.
+        names_of: The family whose names the tensors have, and how many layers; empty where none is known.
         tensors: How many.
         parameters: Numbers that are learned, tied ones once.
         buffers: Numbers that are not.
@@ -51,6 +74,7 @@ class Summary:
     path: str
     kind: str
     architecture: str
+    names_of: str
     tensors: int
     parameters: int
     buffers: int
@@ -85,6 +109,7 @@ def summary(checkpoint: Checkpoint) -> Summary:
         str(checkpoint.path),
         checkpoint.kind,
         architecture_of(checkpoint.path),
+        names_of(checkpoint.names),
         len(checkpoint),
         sum(parts.values()),
         buffers,
@@ -99,10 +124,30 @@ def summary(checkpoint: Checkpoint) -> Summary:
 def is_buffer(name: str, entry: Entry) -> bool:
     """Whether a tensor is saved beside the parameters and not learned, as its name and its type say.
 
+    >>> is_buffer("h.0.attn.c_attn.bias", Entry((288,), "float32"))  # learned, other than GPT-2's mask, attn.bias
+    False
     >>> is_buffer("bn1.running_mean", Entry((8,), "float32")), is_buffer("fc.weight", Entry((8, 8), "int8"))
     (True, False)
     """
-    return BUFFER.search(name) is not None or entry.dtype in ("bool", "int64")
+    mask = MASK.search(name) is not None and len(entry.shape) > 1
+    return mask or BUFFER.search(name) is not None or entry.dtype in ("bool", "int64", SCALES)
+
+
+def names_of(names: Sequence[str]) -> str:
+    """The family of networks whose tensors are called so, and how many layers there are.
+
+    >>> names_of(["transformer.wte.weight", "transformer.h.0.attn.c_attn.weight", "transformer.h.1.attn.c_attn.weight"])
+    'GPT-2, 2 layers'
+
+    Args:
+        names: Of the tensors.
+    """
+    for family, pattern, other in FAMILIES:
+        met = [found for name in names if (found := re.search(pattern, name))]
+        if met and any(re.search(other, name) for name in names):
+            numbers = {found.group(1) for found in met if found.re.groups}
+            return f"{family}, {len(numbers)} layer{'s' * (len(numbers) != 1)}" if numbers else family
+    return ""
 
 
 def role_of(name: str, shape: tuple[int, ...]) -> str:

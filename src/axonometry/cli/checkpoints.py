@@ -209,6 +209,8 @@ def _show_summary(told: dict[str, Any]) -> None:
     terminal.say(
         f"  {number(told['parameters'])} parameters{beside} in {told['tensors']:,} tensors, {_size(told['bytes'])}"
     )
+    if told["names_of"] and not told["architecture"]:
+        terminal.say(f"  names as in {told['names_of']}; a config.json beside the file would tell")
     terminal.say(terminal.printable(f"  types: {types}"))
     total = max(1, told["parameters"])
     terminal.say(
