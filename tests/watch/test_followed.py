@@ -35,7 +35,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(followed, name, note)
 
-    for name in ("read_file", "read_table", "read_description"):
+    for name in ("read_file", "read_pieces", "read_table", "read_description"):
         noting(name)
     return opened
 
@@ -44,7 +44,7 @@ def test_only_what_is_new_is_read(tmp_path: Path, writer: Callable, read: list[s
     recording = writer(tmp_path / "a").write(0, 1)
     run = FollowedRun(tmp_path / "a", "a")
     assert not run.look()
-    assert read == ["a", "0.parquet", "1.parquet"]
+    assert read == ["a", "a"], "what it is, and its steps at once"
     read.clear()
     recording.write(2)
     run.look()
@@ -66,12 +66,15 @@ def test_of_the_first_look_only_the_last_values_are_fresh(tmp_path: Path, writer
     assert [value.step for value in run.fresh if value.key == ACCURACY] == [3, 4]
 
 
-def test_many_steps_are_read_in_turns(tmp_path: Path, writer: Callable) -> None:
+def test_many_steps_are_read_in_turns(tmp_path: Path, writer: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(followed, "AT_ONCE", 20)
     writer(tmp_path / "a").write(*range(followed.AT_ONCE + 1))
     run = FollowedRun(tmp_path / "a", "a")
     assert run.look()
+    assert run.series.steps == []
     assert (run.caught_up, run.last_step, run.n_steps) == (False, followed.AT_ONCE, followed.AT_ONCE + 1)
     assert run.series.last[ACCURACY].step == followed.AT_ONCE, "the newest step is seen before the way there was read"
+    assert run.look()
     assert not run.look()
     assert (run.caught_up, run.last_step, run.n_steps) == (True, followed.AT_ONCE, followed.AT_ONCE + 1)
     assert run.series.last[ACCURACY].step == followed.AT_ONCE
@@ -227,8 +230,10 @@ def test_a_run_of_a_newer_format_says_so(tmp_path: Path, writer: Callable) -> No
 def test_a_file_that_goes_while_it_is_read_is_looked_for_in_the_table(
     tmp_path: Path, writer: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recording = writer(tmp_path / "a").write(0, 1)
+    recording = writer(tmp_path / "a").write(0)
     run = FollowedRun(tmp_path / "a", "a")
+    run.look()
+    recording.write(1)
     real = followed.read_file
 
     def late(path: Path) -> object:
@@ -239,3 +244,16 @@ def test_a_file_that_goes_while_it_is_read_is_looked_for_in_the_table(
     while run.look():
         pass
     assert (run.state, run.series.steps, run.generation) == ("running", [0, 1], 0)
+
+
+def test_a_run_at_rest_is_not_listed(tmp_path: Path, writer: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(followed, "_SETTLED", 0.0)
+    recording = writer(tmp_path / "a").write(0, 1)
+    run = FollowedRun(tmp_path / "a", "a")
+    run.look()
+    monkeypatch.setattr(followed.FollowedRun, "_list", lambda _: pytest.fail("nothing has changed"))
+    run.look()
+    monkeypatch.undo()
+    recording.write(2)
+    run.look()
+    assert run.series.steps == [0, 1, 2]

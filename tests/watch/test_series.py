@@ -6,8 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pytest
 
-from axonometry.trajectory.tables import compact, read_table, steps_in, write_piece
+from axonometry.errors import RunError
+from axonometry.trajectory.tables import compact, read_pieces, read_table, steps_in, write_piece
 from axonometry.watch.series import RunSeries, SeriesKey, series_of, step_numbers
 
 if TYPE_CHECKING:
@@ -65,3 +67,24 @@ def test_a_table_of_steps_without_rows(tmp_path: Path) -> None:
     write_piece(tmp_path, 4, None, {})
     found = series_of(read_table(tmp_path, [4]), (4,), {})
     assert (found.steps, found.values, found.last) == ([4], {}, {})
+
+
+def test_pieces_at_once_and_in_parts_are_what_they_are_one_by_one(tmp_path: Path) -> None:
+    written(tmp_path, range(5))
+    one_by_one = step_by_step(tmp_path)
+    parts = RunSeries()
+    for steps in ((0,), (1, 2), (3, 4)):
+        parts.extend(series_of(read_pieces(tmp_path, steps), steps, NEURONS))
+    assert parts.continues(one_by_one)
+    assert one_by_one.continues(parts)
+    assert {k: v.step for k, v in parts.last.items()} == {k: v.step for k, v in one_by_one.last.items()}
+
+
+def test_a_piece_under_another_name_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, range(2))
+    (tmp_path / "metrics/1.parquet").rename(tmp_path / "metrics/7.parquet")
+    with pytest.raises(RunError, match=r"7\.parquet: rows of other steps than it names"):
+        read_pieces(tmp_path, (0, 7))
+    assert len(read_pieces(tmp_path, ())) == 0
+    with pytest.raises(FileNotFoundError, match=r"5\.parquet"):
+        read_pieces(tmp_path, (5,))

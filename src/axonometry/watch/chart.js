@@ -4,7 +4,7 @@
 const PAD = { left: 56, right: 12, top: 10, bottom: 26 };
 const seen = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) target.chart.setSeen(isIntersecting);
-}, { rootMargin: "200px" });
+}, { rootMargin: "600px" });
 const resized = new ResizeObserver((entries) => {
   for (const { target } of entries) target.chart.renew();
 });
@@ -198,7 +198,9 @@ export class Chart {
     context.textBaseline = "alphabetic";
     context.textAlign = "center";
     for (const step of rounds(this.frame.left, this.frame.right, width / 75)) {
-      if (Number.isInteger(step)) context.fillText(step.toLocaleString("en"), Math.min(this.x(step), width - 14), height - 7);
+      if (!Number.isInteger(step)) continue;
+      const label = step.toLocaleString("en");
+      context.fillText(label, Math.min(this.x(step), width - context.measureText(label).width / 2 - 1), height - 7);
     }
   }
 

@@ -12,12 +12,12 @@ from axonometry.errors import RunError
 from axonometry.trajectory.lock import is_locked
 from axonometry.trajectory.run import Trajectory
 from axonometry.trajectory.store import DESCRIPTION, Description, read_description
-from axonometry.trajectory.tables import COMPACTED, PIECES, is_step, read_file, read_table, steps_in
+from axonometry.trajectory.tables import COMPACTED, PIECES, is_step, read_file, read_pieces, read_table, steps_in
 from axonometry.watch.series import RunSeries, Value, series_of, step_numbers
 
 RunState = Literal["running", "finished", "stopped", "interrupted", "deleted", "corrupt"]
 
-AT_ONCE = 50
+AT_ONCE = 200
 """Steps that are read before others have their turn."""
 _SETTLED = 2.5
 _GONE = 1.0
@@ -70,6 +70,20 @@ class FollowedRun:
         self._refused: tuple[Signature | None, ...] | None = None
         self._forget()
 
+    def _forget(self) -> None:
+        """What is known of the files."""
+        self._listed: set[int] = set()
+        self._names: set[str] = set()
+        self._more = False
+        self._list_sign: Signature | None = None
+        self._list_at = 0.0
+        self._table_sign: Signature | None = None
+        self._in_table: frozenset[int] = frozenset()
+        self._newest: tuple[int, Signature | None] | None = None
+        self._missing_since: float | None = None
+        self._quiet: tuple[Signature | None, ...] | None = None
+        self._refused = None
+
     def look(self) -> bool:
         """Read what is new.
 
@@ -85,8 +99,13 @@ class FollowedRun:
             return False
         if signatures == self._refused:
             return False
+        more = False
         try:
-            more = self._read()
+            if signatures != self._quiet:
+                more = self._read()
+                # Where nothing is under way, equal signatures mean that nothing is new.
+                settled = time.monotonic() - self._list_at > _SETTLED and self._missing_since is None
+                self._quiet = signatures if settled and not more else None
             self.problem, self._refused = None, None
         except FileNotFoundError:  # in the table of all steps by now, or deleted
             self._list_at = time.monotonic()
@@ -110,17 +129,6 @@ class FollowedRun:
 
     def _places(self) -> Iterator[Path]:
         return (self.folder / name for name in (DESCRIPTION, PIECES, COMPACTED))
-
-    def _forget(self) -> None:
-        """What is known of the files."""
-        self._listed: set[int] = set()
-        self._list_sign: Signature | None = None
-        self._list_at = 0.0
-        self._table_sign: Signature | None = None
-        self._in_table: frozenset[int] = frozenset()
-        self._newest: tuple[int, Signature | None] | None = None
-        self._missing_since: float | None = None
-        self._refused = None
 
     @property
     def last_step(self) -> int | None:
@@ -148,8 +156,10 @@ class FollowedRun:
             step, sign = self._newest
             if signature(self._piece(step)) not in (None, sign):  # the same step again: trained anew in its place
                 self._begin_anew()
-        self._list()
-        self._read_whole()
+        listed, replaced = self._list(), self._read_whole()
+        if not (listed or replaced or self._more or self._missing_since):
+            return False
+        self._more = True  # also where an error comes in between
         if self._lost():
             self._begin_anew()
             return True
@@ -157,37 +167,45 @@ class FollowedRun:
         if new and self.series.steps and new[0] < self.series.steps[-1]:
             self._begin_anew()
             return True
-        return self._read_pieces(new)
+        self._more = self._read_pieces(new)
+        return self._more
 
     def _piece(self, step: int) -> Path:
         return self.folder / PIECES / f"{step}{_SUFFIX}"
 
-    def _list(self) -> None:
+    def _list(self) -> bool:
         """The steps that have files of their own; listed again only when the folder's time changed.
 
         The clock of a file system may tick in seconds: a file that comes in the second of the listing changes nothing.
         So the listing is repeated for a while after each change.
+
+        Returns:
+            Whether there are other files than before.
         """
         sign, now = signature(self.folder / PIECES), time.monotonic()
         if sign != self._list_sign:
             self._list_sign, self._list_at = sign, now
         elif now - self._list_at > _SETTLED:
-            return
+            return False
         try:
-            names = os.listdir(self.folder / PIECES)
+            names = {*os.listdir(self.folder / PIECES)}
         except OSError:
-            names = []
+            names = set()
+        if names == self._names:  # of thousands, most of the times
+            return False
+        self._names = names
         stems = (name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
         self._listed = {int(stem) for stem in stems if is_step(stem)}
+        return True
 
-    def _read_whole(self) -> None:
-        """Read the table of all steps, where it is another one than before."""
+    def _read_whole(self) -> bool:
+        """Read the table of all steps, where it is another one than before; whether it was."""
         sign = signature(self.folder / COMPACTED)
         if sign == self._table_sign:
-            return
+            return False
         if sign is None:
             self._table_sign, self._in_table = None, frozenset()
-            return
+            return True
         steps = steps_in(self.folder)
         found = series_of(read_table(self.folder, steps), steps, self._neurons)
         known = len(self.series.steps)
@@ -198,6 +216,7 @@ class FollowedRun:
             self.fresh += list(found.last.values()) if self.caught_up else []
         self.series = found
         self._table_sign, self._in_table = sign, frozenset(steps)
+        return True
 
     def _lost(self) -> bool:
         """Whether steps that were read are gone for good, rather than on their way to another file or to deletion."""
@@ -209,17 +228,28 @@ class FollowedRun:
         return now - self._missing_since > _GONE
 
     def _read_pieces(self, new: list[int]) -> bool:
-        if len(new) > AT_ONCE and not self.series.steps:  # seen at once in the table, before the way there was read
-            newest = step_numbers(read_file(self._piece(new[-1])), self._neurons)
-            self.series.last = {key: Value(key, new[-1], value) for key, value in newest.items()}
+        if not self.caught_up:
+            return self._read_history(new)
         for step in new[:AT_ONCE]:
             path = self._piece(step)
             sign = signature(path)
             numbers = step_numbers(read_file(path), self._neurons)
             self.series.add(step, numbers)
             self._newest = (step, sign)
-            if self.caught_up:
-                self.fresh += [Value(key, step, value) for key, value in numbers.items()]
+            self.fresh += [Value(key, step, value) for key, value in numbers.items()]
+        return len(new) > AT_ONCE
+
+    def _read_history(self, new: list[int]) -> bool:
+        """Steps that were recorded before the first look; of many, the newest is seen before the way there is read."""
+        if len(new) > AT_ONCE and not self.series.last:
+            newest = step_numbers(read_file(self._piece(new[-1])), self._neurons)
+            self.series.last = {key: Value(key, new[-1], value) for key, value in newest.items()}
+            return True
+        if steps := new[:AT_ONCE]:
+            sign = signature(self._piece(steps[-1]))
+            found = series_of(read_pieces(self.folder, steps), tuple(steps), self._neurons)
+            self.series.extend(found)
+            self._newest = (steps[-1], sign)
         return len(new) > AT_ONCE
 
 

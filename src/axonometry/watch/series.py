@@ -75,6 +75,15 @@ class RunSeries:
         for key in self.values.keys() - numbers.keys():
             self.values[key].append(math.nan)
 
+    def extend(self, later: RunSeries) -> None:
+        """Add all steps of other series behind these."""
+        before, after = len(self.steps), len(later.steps)
+        for key in {**self.values, **later.values}:
+            mine = self.values.setdefault(key, array("d", [math.nan]) * before)
+            mine.extend(later.values.get(key, array("d", [math.nan]) * after))
+        self.steps += later.steps
+        self.last |= {k: v for k, v in later.last.items() if k not in self.last or self.last[k].step <= v.step}
+
     def continues(self, earlier: RunSeries) -> bool:
         """Whether all that was known earlier is the same here, and nothing is new but steps."""
         known = len(earlier.steps)

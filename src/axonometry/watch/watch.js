@@ -152,6 +152,7 @@ function number(value) {
 }
 
 function showAlerts() {
+  at("alerts").classList.toggle("active", alerts.some((alert) => !alert.over));
   at("alerts").hidden = about.rules.length === 0;
   const unmet = about.unmet.length ? ` No run has recorded what these are about: ${about.unmet.join("; ")}.` : "";
   at("alerts-note").textContent = `${alerts.length ? "" : "None fired so far. "}Rules: ${about.rules.join("; ")}.${unmet}`;
