@@ -145,7 +145,8 @@ def _of_many(places: Sequence[Path], move: Progress) -> dict[str, Any]:
         before = _of_two(places[number - 1], path, _quiet)
         first = before if number == 1 else _of_two(places[0], path, _quiet)
         unread |= dict.fromkeys(before["unread"])
-        most = max(before["tensors"], key=_size, default=None)
+        # what was 0 before has moved infinitely far, and says little
+        most = max(before["tensors"], key=lambda row: (math.isfinite(row["relative"]), _size(row)), default=None)
         steps.append(
             {
                 "path": path,

@@ -57,11 +57,14 @@ def _steps(steps: list[dict[str, Any]]) -> Tab:
     panels = []
     for column, words in (("relative", "change from the one before"), ("from_first", "change from the first")):
         line = pd.DataFrame({"step": range(1, len(frame) + 1), "name": words, "value": frame[column].astype(float)})
-        panels.append(Panel(figures.lines(line, y=words)))
+        panels.append(Panel(figures.lines(line, y=words, step="checkpoint")))
     figure = Figure("How far weights moved", tuple(panels), "All weights together, relative to their norm before.")
     return Tab("Steps", (figure, _table(frame, STEPS, "Checkpoints")))
 
 
 def _table(frame: pd.DataFrame, columns: tuple[str, ...], title: str) -> Table:
-    kept = [name for name in columns if name in frame and frame[name].notna().any()]
-    return Table.of(frame[kept].astype({"path": str} if "path" in kept else {}), title=title, caption=CAPTION)
+    kept = [name for name in columns if name in frame and frame[name].notna().any() and (frame[name] != "").any()]
+    shown = frame[kept]
+    if "path" in kept and len({path.parent for path in shown["path"]}) == 1:
+        shown = shown.assign(path=[path.name for path in shown["path"]])
+    return Table.of(shown.astype({"path": str} if "path" in kept else {}), title=title, caption=CAPTION)
