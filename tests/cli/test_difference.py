@@ -89,6 +89,8 @@ def test_steps_of_runs_and_folders(run, runs: Path, tmp_path: Path) -> None:
     found = run("diff", f"{whole}@0", f"{whole}@last", "--json").json
     assert [Path(found[key]).name for key in ("first", "second")] == ["0.safetensors", "2.safetensors"]
     assert run("diff", whole, f"{whole}@first", "--json").json["first"].endswith("2.safetensors")
+    assert run("summary", f"{whole}@first", "--json").json[0]["path"].endswith("0.safetensors")
+    assert run("analyze", f"{whole}@1", "--json").json[0]["path"].endswith("1.safetensors")
     outcome = run("diff", f"{whole}@7", whole)
     assert (outcome.code, outcome.err) == (2, f"Error: {whole} has a step 7; got steps 0, 1, 2. Name one of them.\n")
 

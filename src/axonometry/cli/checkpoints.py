@@ -56,8 +56,9 @@ def summary_command(
     """Say what checkpoints are: architecture, parameters, layers by role, types, size. No weight is read."""
     from axonometry.checkpoints import open_checkpoints
     from axonometry.checkpoints.roles import summary
+    from axonometry.checkpoints.sequence import step_of_run
 
-    found = [summary(one) for path in paths for one in open_checkpoints(path).values()]
+    found = [summary(one) for path in paths for one in open_checkpoints(step_of_run(path) or path).values()]
     if as_json:
         terminal.show_json([one.to_dict() for one in found])
     else:
@@ -68,8 +69,9 @@ def summary_command(
 def read_checkpoints(path: Path, move: Progress, choice: Choice) -> list[dict[str, Any]]:
     """What is in a checkpoint, or in each of a folder of steps."""
     from axonometry.checkpoints import open_checkpoints
+    from axonometry.checkpoints.sequence import step_of_run
 
-    return [_read(one, move, choice) for one in open_checkpoints(path).values()]
+    return [_read(one, move, choice) for one in open_checkpoints(step_of_run(path) or path).values()]
 
 
 def _read(checkpoint: Checkpoint, move: Progress, choice: Choice) -> dict[str, Any]:
