@@ -15,7 +15,7 @@ from axonometry.checkpoints import open_checkpoint
 from axonometry.checkpoints.channels import rows_and_columns, spectrum
 from axonometry.checkpoints.checkpoint import Entry
 from axonometry.checkpoints.findings import KINDS, WeightFinding, findings
-from axonometry.checkpoints.roles import architecture_of, is_buffer, names_of, summary
+from axonometry.checkpoints.roles import architecture_of, family_of, is_buffer, summary
 from axonometry.checkpoints.survey import chosen_names, survey
 from axonometry.errors import CheckpointError
 
@@ -187,4 +187,4 @@ def test_what_is_learned(name: str, shape: tuple[int, ...], dtype: str, learned:
     ],
 )
 def test_whose_names_tensors_have(names: list[str], told: str) -> None:
-    assert names_of(names) == told
+    assert family_of(names) == told

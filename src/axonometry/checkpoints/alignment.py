@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from axonometry.checkpoints.checkpoint import Checkpoint
 from axonometry.checkpoints.element_types import Array, as_array
-from axonometry.checkpoints.graph_measures import names_in
+from axonometry.checkpoints.graph_measures import checkpoint_names
 from axonometry.errors import WeightsError
 from axonometry.program import align, capture, permutations, permute
 
@@ -51,7 +51,7 @@ def align_checkpoints(first: Checkpoint, second: Checkpoint, module: nn.Module, 
     own = {name: value for name, value in graph.state.items() if isinstance(value, Tensor)}
     states = []
     for checkpoint in (first, second):
-        names = names_in(checkpoint, module, list(own))
+        names = checkpoint_names(checkpoint, module, list(own))
         lacking = [name for name in own if name not in names and name in module.state_dict()]
         if lacking:
             rule = "both checkpoints have every parameter of the network"

@@ -124,7 +124,7 @@ def _reader(checkpoint: Checkpoint, graph: NeuralGraph, module: nn.Module) -> Ca
     """Gives tensors by the names that the program has for them, after a check that all are there in their shapes."""
     program, own, saved = graph.program, graph.state, set(module.state_dict())
     shapes = {name: shape_of(node) for node, name in program.names.items() if name not in program.constants}
-    keys = names_in(checkpoint, module, list(shapes))
+    keys = checkpoint_names(checkpoint, module, list(shapes))
     for name, shape in shapes.items():
         if name not in keys:
             if name not in saved:  # a buffer that was computed when the module was built, and is in no state dict
@@ -145,7 +145,7 @@ def _reader(checkpoint: Checkpoint, graph: NeuralGraph, module: nn.Module) -> Ca
     return read
 
 
-def names_in(checkpoint: Checkpoint, module: nn.Module, needed: list[str]) -> dict[str, str]:
+def checkpoint_names(checkpoint: Checkpoint, module: nn.Module, needed: list[str]) -> dict[str, str]:
     """By name in the program, the name in the checkpoint: wrappers' prefixes taken off, tied parameters by any name.
 
     Args:

@@ -109,7 +109,7 @@ def summary(checkpoint: Checkpoint) -> Summary:
         str(checkpoint.path),
         checkpoint.kind,
         architecture_of(checkpoint.path),
-        names_of(checkpoint.names),
+        family_of(checkpoint.names),
         len(checkpoint),
         sum(parts.values()),
         buffers,
@@ -133,10 +133,12 @@ def is_buffer(name: str, entry: Entry) -> bool:
     return mask or BUFFER.search(name) is not None or entry.dtype in ("bool", "int64", SCALES)
 
 
-def names_of(names: Sequence[str]) -> str:
+def family_of(names: Sequence[str]) -> str:
     """The family of networks whose tensors are called so, and how many layers there are.
 
-    >>> names_of(["transformer.wte.weight", "transformer.h.0.attn.c_attn.weight", "transformer.h.1.attn.c_attn.weight"])
+    >>> family_of(
+    ...     ["transformer.wte.weight", "transformer.h.0.attn.c_attn.weight", "transformer.h.1.attn.c_attn.weight"]
+    ... )
     'GPT-2, 2 layers'
 
     Args:
