@@ -39,7 +39,7 @@ from axonometry.integrations.pruning import Design, compare_settings, pruner_sum
 from axonometry.populations import Population, load_population
 from axonometry.predict import EvaluationPlan, RunTable, evaluate, read_runs, transfer
 from axonometry.report.page import Table
-from axonometry.statistics import Estimate
+from axonometry.statistics import REALS, Estimate
 
 PAGE = Path(__file__).parent / "results/cikm2022-learning.md"
 DATA = PAGE.parent / "data/cikm2022-learning.json"
@@ -51,12 +51,39 @@ POPULATIONS = {
     "signal-mlp": "MLP 64-32, MNIST-1D",
     "signal-convolutional": "convolutional, MNIST-1D",
     "signal-recurrent": "GRU, MNIST-1D",
+    "vgg": "VGG-like, Fashion-MNIST 14 x 14",
+    "alexnet": "AlexNet-like, Fashion-MNIST 14 x 14",
+    "lenet-half": "LeNet of half the width, Fashion-MNIST 14 x 14",
+    "lenet-double": "LeNet of twice the width, Fashion-MNIST 14 x 14",
+    "cifar": "LeNet, CIFAR-10 16 x 16",
 }
-UNSEEN = (("lenet", "mlp", "resnet-8"), ("signal-mlp", "signal-convolutional", "signal-recurrent"))
+OTHERS = {
+    "lenet-quadruple": "LeNet of four times the width, Fashion-MNIST 14 x 14",
+    "resnet-14": "ResNet-14, Fashion-MNIST 14 x 14",
+}
+"""Populations of 20 and 30 runs: too few to learn from, enough to be predicted from others."""
+UNSEEN = (
+    ("lenet", "mlp", "resnet-8", "vgg", "alexnet"),
+    ("signal-mlp", "signal-convolutional", "signal-recurrent"),
+)
 """Architectures on the same data: each is predicted from the others."""
+TRANSFERS = (
+    ("lenet-half", "lenet"),
+    ("lenet-half", "lenet-double"),
+    ("lenet-half", "lenet-quadruple"),
+    ("lenet", "lenet-double"),
+    ("lenet", "lenet-quadruple"),
+    ("resnet-8", "resnet-14"),
+    ("lenet", "cifar"),
+    ("cifar", "lenet"),
+)
+"""What is learned from, what is predicted: wider, deeper, other data."""
 CHANCE, LEARNED, PAPERS_ACCURACY = 0.1, 0.2, 0.93
 """Accuracy of a guess among ten classes; from which on a network has learned something; the paper's share right."""
 CURVE, CHANGES, BOTH, BESIDE = "curve", "changes", "changes+curve", "hyperparameters+curve"
+SHARE = (0.0, 1.0)
+DEGREE = "degree"
+TRANSFERRED = (DEGREE, CHANGES, CURVE, BOTH)
 KNOWN, FEW = 5, (30, 60)
 """Epochs that are read; numbers of runs to learn from."""
 PLAN = {"folds": 5, "repeats": 10}
@@ -81,6 +108,11 @@ class Known:
     folder: Path
     populations: Mapping[str, Population]
     tables: Mapping[str, RunTable]
+
+    @property
+    def learned_from(self) -> dict[str, RunTable]:
+        """Without those that are too small to be learned from."""
+        return {name: table for name, table in self.tables.items() if name in POPULATIONS}
 
     def frame(self, name: str) -> pd.DataFrame:
         """Features, final accuracy and group of a population's runs."""
@@ -111,13 +143,13 @@ def learned_table(frame: pd.DataFrame) -> pd.DataFrame:
     """How well degree and curve tell what has learned, in one cut into folds."""
     table = RunTable(frame.drop(columns=["final", "group"]), frame["final"], frame["group"])
     plan = EvaluationPlan(folds=5, reference=CURVE, threshold=LEARNED)
-    return evaluate(table, (CURVE, "degree"), [KNOWN], plan=plan).scores.assign(kind="score")
+    return evaluate(table, (CURVE, DEGREE), [KNOWN], plan=plan).scores.assign(kind="score")
 
 
 def transfer_table(known: pd.DataFrame, other: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """How well one population is predicted from others."""
     from_, to = (RunTable(one.drop(columns=["final", "group"]), one["final"], one["group"]) for one in (known, other))
-    return transfer(from_, to, (CHANGES, CURVE, BOTH), (1, 3), plan=EvaluationPlan(threshold=threshold)).scores
+    return transfer(from_, to, TRANSFERRED, (1, 3), plan=EvaluationPlan(threshold=threshold)).scores
 
 
 def main() -> None:
@@ -125,10 +157,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="the folder of populations")
     folder, start = parser.parse_args().folder, time.monotonic()
-    populations = {name: load_population(folder / name) for name in POPULATIONS if (folder / name).is_dir()}
+    populations = {name: load_population(folder / name) for name in POPULATIONS | OTHERS if (folder / name).is_dir()}
     tables = {name: _table(one, folder / "tables") for name, one in populations.items()}
     known = Known(folder / "tables", populations, tables)
-    made = {make.__name__.strip("_").replace("_", "-"): make(known) for make in SECTIONS}
+    made = {make.__name__.replace("_", "-"): make(known) for make in SECTIONS}
     results = _results(known, made, time.monotonic() - start)
     write_markdown(results, PAGE, command=COMMAND)
     write_text(DATA, json.dumps(json_value(plain(results, command=COMMAND)), ensure_ascii=False) + "\n")
@@ -142,7 +174,7 @@ def _table(population: Population, folder: Path) -> RunTable:
 def feature_frame(population: Population) -> pd.DataFrame:
     """The features of all runs, with the final accuracy and what is never split."""
     table = read_runs(
-        list(population.runs.values()), epochs=KNOWN, features=f"degree+{CHANGES}+{BESIDE}", per_group=False
+        list(population.runs.values()), epochs=KNOWN, features=f"{DEGREE}+{CHANGES}+{BESIDE}", per_group=False
     )
     return _joined(table)
 
@@ -156,7 +188,7 @@ def _results(known: Known, made: Mapping[str, Section], seconds: float) -> Resul
     about = "The final accuracy of networks, predicted after an epoch or a few, beside what is simpler."
     experiment = Experiment(
         "cikm2022-learning", "Prediction where most networks learn", {"medium": scale}, ("link_weights",),
-        (_after_one_epoch,), about=about, how=HOW,
+        SECTIONS, about=about, how=HOW,
     )  # fmt: skip
     networks = sum(map(len, known.populations.values()))
     words = f"{networks} networks of {len(known.populations)} populations"
@@ -170,7 +202,12 @@ def _conditions(known: Known) -> pd.DataFrame:
     for name, table in known.tables.items():
         first = next(iter(known.populations[name].runs.values()))
         size = sum(tensor.numel() for tensor in first.snapshots[first.steps[0]].values())
-        about = {"condition": name, "title": POPULATIONS[name], "networks": len(table.groups), "parameters": size}
+        about = {
+            "condition": name,
+            "title": (POPULATIONS | OTHERS)[name],
+            "networks": len(table.groups),
+            "parameters": size,
+        }
         spread = dict(zip(QUANTILES, table.final_accuracy.quantile(list(QUANTILES.values())), strict=True))
         rows.append(about | {"seeds": len(table.groups), "performance": "accuracy"} | spread)
     return pd.DataFrame(rows)
@@ -178,14 +215,15 @@ def _conditions(known: Known) -> pd.DataFrame:
 
 def _estimate(found: pd.DataFrame, n: int, kind: str, features: str, score: str = "r2") -> Estimate:
     rows = found[(found["kind"] == kind) & (found["features"] == features) & (found["score"] == score)]
-    return estimate_of_row(rows[["value", "low", "high"]].iloc[0].to_dict(), n, "runs")
+    within = SHARE if score in ("accuracy", "auc") and kind == "score" else REALS
+    return estimate_of_row(rows[["value", "low", "high"]].iloc[0].to_dict(), n, "runs", within=within)
 
 
 def _gains(known: Known, reference: str, runs: int | None = None) -> dict[str, Estimate]:
     """By population, R² of the curve with changes less that of something else after one epoch."""
     return {
         name: _estimate(known.scores(name, (reference, BOTH), 1, runs), runs or len(table.groups), "gain", BOTH)
-        for name, table in known.tables.items()
+        for name, table in known.learned_from.items()
     }
 
 
@@ -204,9 +242,10 @@ def _one_by_one(words: str, gains: Mapping[str, Estimate]) -> tuple[Claim, ...]:
     )
 
 
-def _after_one_epoch(known: Known) -> Section:
+def after_one_epoch(known: Known) -> Section:
+    """What changes of the weights add to the curve of one epoch."""
     gains, cells = _gains(known, CURVE), {}
-    for name, table in known.tables.items():
+    for name, table in known.learned_from.items():
         found = known.scores(name, (CURVE, BOTH), 1)
         cells[POPULATIONS[name], f"reach {LEARNED:.0%}"] = f"{(table.final_accuracy >= LEARNED).mean():.0%}"
         for score, shown in {"r2": "R²", "auc": "AUC", "tau": "τ"}.items():
@@ -219,7 +258,8 @@ def _after_one_epoch(known: Known) -> Section:
     return Section("Do changes of the weights say more than the curve after one epoch?", setup, claims, (table,))
 
 
-def _beside_choices(known: Known) -> Section:
+def beside_choices(known: Known) -> Section:
+    """The same beside hyper-parameters."""
     gains, cells = _gains(known, BESIDE), {}
     for name, gain in gains.items():
         found, n = known.scores(name, (BESIDE, BOTH), 1), gain.n
@@ -232,7 +272,8 @@ def _beside_choices(known: Known) -> Section:
     return Section("Do they say more than hyper-parameters?", setup, _one_by_one(words, gains), (table,))
 
 
-def _by_runs(known: Known) -> Section:
+def by_runs(known: Known) -> Section:
+    """The same of fewer runs."""
     by = {runs: _gains(known, CURVE, runs) for runs in FEW} | {None: _gains(known, CURVE)}
     cells = {
         (POPULATIONS[name], f"{runs} runs" if runs else "all runs"): gain
@@ -248,12 +289,13 @@ def _by_runs(known: Known) -> Section:
     return Section("From how many runs on?", setup, (), (table,))
 
 
-def _weighted_degree(known: Known) -> Section:
+def weighted_degree(known: Known) -> Section:
+    """The paper's classifier."""
     claims, cells = [], {}
-    for name, table in known.tables.items():
+    for name, table in known.learned_from.items():
         found, n = cached(known.folder, learned_table, known.frame(name)), len(table.groups)
         good = float((table.final_accuracy >= LEARNED).mean())
-        degree, curve = (_estimate(found, n, "score", who, "accuracy") for who in ("degree", CURVE))
+        degree, curve = (_estimate(found, n, "score", who, "accuracy") for who in (DEGREE, CURVE))
         title = POPULATIONS[name].split(" (")[0]
         numbers = (
             f"{degree.text()}, n = {n}; always saying the larger class {max(good, 1 - good):.2f}; curve {curve.text()}"
@@ -275,9 +317,10 @@ def _weighted_degree(known: Known) -> Section:
     return Section("Does the weighted degree tell what will have learned?", setup, tuple(claims), (table,))
 
 
-def _intervals(known: Known) -> Section:
+def intervals(known: Known) -> Section:
+    """Whether predictions lie where intervals say."""
     rows = []
-    for name in known.tables:
+    for name in known.learned_from:
         found = known.scores(name, (CURVE, BOTH), 1)
         part = found[(found["kind"] == "coverage") & (found["features"] == BOTH)]
         cells = (
@@ -289,36 +332,70 @@ def _intervals(known: Known) -> Section:
     return Section("Do 90 % intervals hold?", setup, (), (Table(heads, tuple(rows), "Coverage after one epoch"),))
 
 
-def _unseen(known: Known) -> Section:
-    rows, alone, both = [], {}, {}
-    for unseen, others in _pairs(known.tables):
-        to, n = known.tables[unseen], len(known.tables[unseen].groups)
-        frames, own = [known.frame(name) for name in others], known.frame(unseen)
-        threshold = (CHANCE + float(to.final_accuracy.max())) / 2
-        found = cached(known.folder, transfer_table, pd.concat(frames, join="inner"), own, threshold)
-        found = found[found["score"] == "auc"]
-        for epochs, part in found.groupby("epochs"):
-            aucs = {row["features"]: estimate_of_row(row, n, "runs") for row in part.to_dict("records")}
-            rows.append((unseen, ", ".join(others), str(epochs), *(aucs[which] for which in (CHANGES, CURVE, BOTH))))
-            alone[f"{unseen} after {epochs}"], both[f"{unseen} after {epochs}"] = aucs[CHANGES], aucs[BOTH]
-    setup = (
-        "AUC for half of the way from a guess to the best network of the population; learned from the other "
-        "architectures on the same data."
-    )
-    words = "Changes of the weights alone tell which networks of an unseen architecture come out well"
+def unseen(known: Known) -> Section:
+    """Architectures that were not learned from."""
+    pairs = list(_pairs(known.tables))
+    rows, by_set = _transferred(known, pairs)
+    setup = f"{_AUC}; learned from the other architectures on the same data."
+    degree = "The weighted degree tells which networks of an unseen architecture come out well"
+    changes = "Changes of the weights alone tell which networks of an unseen architecture come out well"
     claims = (
-        # The paper claims it of its weighted degree; changes of the weights are features of ours.
-        Claim.above(words, list(alone.values()), 0.5, numbers=_listed(alone)).stated(OURS, settled_by=MORE),
-        Claim.above("With the curve, their AUC is above 0.9", list(both.values()), 0.9, numbers=_listed(both)).stated(
+        _told(degree, by_set[DEGREE], 0.5).stated(PAPER, still=True, settled_by=MORE),
+        _told(changes, by_set[CHANGES], 0.5).stated(OURS, settled_by=MORE),
+        _told("With the curve, their AUC is above 0.9", by_set[BOTH], 0.9).stated(OURS, settled_by=MORE),
+    )
+    return Section("Unseen architectures", setup, claims, (Table(_HEADS, rows, "AUC"),))
+
+
+def wider_and_others(known: Known) -> Section:
+    """Wider and deeper networks, and other data."""
+    pairs = [(to, [from_]) for from_, to in TRANSFERS if {from_, to} <= known.populations.keys()]
+    rows, by_set = _transferred(known, pairs)
+    names = [name for name in by_set[DEGREE] if name.startswith("lenet") and "from cifar" not in name]
+    degree, changes = ({name: by_set[which][name] for name in names} for which in (DEGREE, CHANGES))
+    setup = f"{_AUC}; learned from narrower networks, shallower ones, other data."
+    claims = (
+        _told("The weighted degree of narrow LeNets tells which wider ones come out well", degree, 0.5).stated(
+            PAPER, still=True, settled_by=MORE
+        ),
+        _told("Changes of the weights of narrow LeNets tell which wider ones come out well", changes, 0.5).stated(
             OURS, settled_by=MORE
         ),
     )
-    heads = ("predicted", "learned from", "epochs known", CHANGES, CURVE, BOTH)
-    return Section("Unseen architectures", setup, claims, (Table(heads, tuple(rows), "AUC"),))
+    return Section("Wider and deeper networks, other data", setup, claims, (Table(_HEADS, rows, "AUC"),))
 
 
-def _listed(found: Mapping[str, Estimate]) -> str:
-    return "AUC " + "; ".join(f"{name} {one.text()}" for name, one in found.items())
+_AUC = "AUC for half of the way from a guess to the best network of the population"
+_HEADS = ("predicted", "runs", "come out well", "learned from", "epochs known", *TRANSFERRED)
+Rows = tuple[tuple[str | Estimate, ...], ...]
+
+
+def _transferred(
+    known: Known, pairs: Sequence[tuple[str, Sequence[str]]]
+) -> tuple[Rows, dict[str, dict[str, Estimate]]]:
+    """Rows of a table of AUCs, and by set of features the AUC of each pair and number of epochs."""
+    rows: list[tuple[str | Estimate, ...]] = []
+    by_set: dict[str, dict[str, Estimate]] = {which: {} for which in TRANSFERRED}
+    for unseen, others in pairs:
+        own = known.frame(unseen)
+        n, threshold = len(own), (CHANCE + float(own["final"].max())) / 2
+        good = int((own["final"] > threshold).sum())
+        frames = pd.concat([known.frame(name) for name in others], join="inner")
+        found = cached(known.folder, transfer_table, frames, own, threshold)
+        for epochs, part in found[found["score"] == "auc"].groupby("epochs"):
+            of = part.to_dict("records")
+            aucs = {row["features"]: estimate_of_row(row, n, "runs", within=SHARE) for row in of}
+            rows.append(
+                (unseen, str(n), str(good), ", ".join(others), str(epochs), *(aucs[which] for which in TRANSFERRED))
+            )
+            for which in TRANSFERRED:
+                by_set[which][f"{unseen} from {', '.join(others)} after {epochs}"] = aucs[which]
+    return tuple(rows), by_set
+
+
+def _told(words: str, found: Mapping[str, Estimate], above: float) -> Claim:
+    numbers = "AUC " + "; ".join(f"{name} {one.text()}" for name, one in found.items())
+    return Claim.above(words, list(found.values()), above, numbers=numbers)
 
 
 def _pairs(tables: Mapping[str, RunTable]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -327,9 +404,10 @@ def _pairs(tables: Mapping[str, RunTable]) -> Iterator[tuple[str, Sequence[str]]
             yield unseen, [name for name in alike if name in tables and name != unseen]
 
 
-def _pruning(known: Known) -> Section:
+def pruning(known: Known) -> Section:
+    """What stopping early costs in good runs."""
     found = []
-    for name in known.tables:
+    for name in known.learned_from:
         studies = cached(known.folder, study_table, known.populations[name], known.frame(name), DESIGN)
         found.append(studies.assign(split=name + "." + studies["split"].astype(str)))
     rows = pruner_summary(pd.concat(found, ignore_index=True)).to_dict("records")
@@ -362,7 +440,16 @@ def study_table(population: Population, frame: pd.DataFrame, design: Design) -> 
     return compare_settings(population, design, table=table)
 
 
-SECTIONS = (_after_one_epoch, _beside_choices, _intervals, _unseen, _weighted_degree, _by_runs, _pruning)
+SECTIONS = (
+    after_one_epoch,
+    beside_choices,
+    intervals,
+    unseen,
+    wider_and_others,
+    weighted_degree,
+    by_runs,
+    pruning,
+)
 
 
 if __name__ == "__main__":

@@ -289,7 +289,10 @@ def _joined(
 
 def _would_see(one: Estimate, bound: float, *, below: bool = False) -> str:
     least = detectable(one, bound, below=below)
-    seen = f"{least:.2g}".replace("-", "−")
+    seen = f"{least:.2g}"
+    if float(seen) in one.within:  # 0.996 of a share, and not 1
+        seen = f"{least:.4g}"
+    seen = seen.replace("-", "−")
     return (
         "" if math.isnan(least) else f"With n = {one.n}, {seen} or {'less' if below else 'more'} would have been seen"
     )
