@@ -123,3 +123,15 @@ def test_a_network_that_diverged_has_rows_without_numbers(graph: ax.NeuralGraph)
     x, labels = torch.ones(6, 1, 6, 6), torch.arange(6) % 3
     frame = ax.measure(broken, ["representations", "class_structure"], samples=[(x, labels)])
     assert frame[frame["group"] == "5"]["value"].isna().all()
+
+
+def test_means_that_sum_to_zero_divide_by_no_rounding() -> None:
+    """Three classes far from the origin: the same scatter inside, wherever it lies, to the last digits."""
+    draw = torch.Generator().manual_seed(0)
+    corners = torch.tensor([[3.0, 0.0, 0.0], [-1.0, 2.0, 0.0], [-2.0, -2.0, 0.0]], dtype=torch.float64)
+    labels = torch.arange(12) % 3
+    noise = torch.randn(12, 3, dtype=torch.float64, generator=draw)
+    near = neural_collapse(corners[labels] + 0.1 * noise, labels).within
+    far = neural_collapse(corners[labels] + 0.1 * noise + 1000 / 7, labels).within
+    assert near == pytest.approx(far, rel=1e-6)
+    assert 0 < near < 0.1

@@ -30,6 +30,8 @@ from torch import Tensor
 from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.networks.communities import modularity
 
+ROUNDING = 1e-10
+"""Directions of class means that are smaller, relative to the means, are rounding [our choice]."""
 NEIGHBOURS = 3
 """Links a sample has, as in the example of the source."""
 
@@ -83,7 +85,10 @@ def neural_collapse(
     inside = h - means[members]
     # tr(S_W S_B^+) / C without an n x n matrix: S_B = M'M / C, so that S_B^+ = C M^+ (M^+)', and what is left of it is
     # the mean square of the samples' deviations in the coordinates that the means span.
-    within = float((inside @ torch.linalg.pinv(centred)).square().sum() / len(h))
+    # C means that sum to zero span C - 1 directions at most: what rounding leaves of another one is none to divide by.
+    within = float(
+        (inside @ torch.linalg.pinv(centred, atol=ROUNDING * means.abs().max(), rtol=0.0)).square().sum() / len(h)
+    )
     directions = centred / norms.clamp_min(1e-300)[:, None]
     cosines = (directions @ directions.T)[~torch.eye(len(classes), dtype=torch.bool, device=h.device)]
     equiangle = float((cosines + 1 / (len(classes) - 1)).abs().mean())
