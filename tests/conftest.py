@@ -33,7 +33,7 @@ settings.load_profile("axonometry")
 
 types_at_run_time.install()
 
-# No test cuts the power, and 30 seconds of the suite would be spent on waiting for the disk.
+# No test cuts the power, so that none needs to wait for the disk.
 os.fsync = os.fstat  # type: ignore[assignment]  # it still fails for what is no file
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and that is inherited by the commands under test.

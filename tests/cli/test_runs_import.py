@@ -49,3 +49,13 @@ def test_what_cannot_be_read_is_named(run, tmp_path: Path) -> None:
     again = run("runs", "import", good, "--folder", tmp_path / "runs")
     assert again.code == 2
     assert "is not empty" in again.err
+
+
+def test_exports_that_are_called_alike_have_their_folders_names_too(run, tmp_path: Path) -> None:
+    for version in ("version_0", "version_1"):
+        (tmp_path / version).mkdir()
+        table(tmp_path / version / "metrics.csv")
+    paths = sorted(tmp_path.glob("version_*/metrics.csv"))
+    outcome = run("runs", "import", *paths, "--folder", tmp_path / "runs", "--json")
+    assert outcome.code == 0
+    assert [row["run"] for row in outcome.json["runs"]] == ["version_0-metrics", "version_1-metrics"]

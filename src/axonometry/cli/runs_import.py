@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -30,17 +31,18 @@ def import_command(
 ) -> None:
     """Make runs of trainings that TensorBoard, W&B or a table has, to predict from and to look at.
 
-    An export's run is named after it. One that cannot be read is named, the others go on, and the exit code is 3.
+    An export's run is named after it, and after its folder too where several are called alike. One that cannot be read
+    is named, the others go on, and the exit code is 3.
     """
     names = dict(map(_pair, name or []))
     made, problems = [], []
     with terminal.progress("Starting") as move:
         from axonometry.integrations.exports import import_run
 
-        for done, export in enumerate(exports):
+        for done, (export, called) in enumerate(zip(exports, _run_names(exports), strict=True)):
             move(done, len(exports), f"Reading {export}")
             try:
-                run = import_run(export, folder / export.resolve().stem, names=names)
+                run = import_run(export, folder / called, names=names)
                 made.append(run_row(run.folder, folder))
             except AxonometryError as error:
                 problems.append({"export": str(export), "problem": str(error)})
@@ -54,6 +56,19 @@ def import_command(
             terminal.note(f"Left out: {one['problem']}")
     if problems:
         raise typer.Exit(terminal.PARTIAL if made else 2)
+
+
+def _run_names(exports: Sequence[Path]) -> list[str]:
+    """What each export's run is called: ``version_0-metrics`` where there is a ``version_1/metrics.csv`` as well.
+
+    >>> _run_names([Path("version_0/metrics.csv"), Path("version_1/metrics.csv"), Path("other.csv")])
+    ['version_0-metrics', 'version_1-metrics', 'other']
+    """
+    paths = [export.resolve() for export in exports]
+    names = [path.name if path.is_dir() else path.stem for path in paths]
+    return [
+        f"{path.parent.name}-{name}" if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)
+    ]
 
 
 def _pair(words: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.integrations.event_files import is_tensorboard, tensorboard_scalars
 from axonometry.integrations.loggers import NETWORK, PREFIX
-from axonometry.integrations.names import names_here
+from axonometry.integrations.names import ScalarNames
 from axonometry.integrations.wandb_file import wandb_file_in, wandb_scalars
 from axonometry.metrics.catalogue import CATALOGUE
 from axonometry.trajectory import Trajectory, load, store
@@ -74,8 +74,8 @@ def import_run(
     Args:
         path: As for :func:`read_export`.
         folder: A new folder.
-        names: What scalars are called here, before the usual names (:func:`~axonometry.integrations.names.names_here`);
-            one has to become ``accuracy``.
+        names: What scalars are called here, before the usual names (:mod:`axonometry.integrations.names`); one has to
+            become ``accuracy``.
         configuration: What the run was trained with; the export's own where None.
 
     Raises:
@@ -112,7 +112,7 @@ def _renamed(columns: Iterable[str], given: Mapping[str, str]) -> dict[str, str]
     {'loss': 'train_loss', 'val_loss': 'loss', 'top1': 'accuracy'}
     """
     plain = [name for name in columns if "/" not in name and name not in given]
-    usual = {there: here for there, here in names_here(plain).items() if there != here}
+    usual = {there: here for there, here in ScalarNames().here(plain).items() if there != here}
     return {there: here for there, here in usual.items() if here not in given.values()} | dict(given)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from axonometry.errors import ConfigurationError
 from axonometry.integrations import loop
-from axonometry.integrations.names import scalars_here
+from axonometry.integrations.names import ScalarNames
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras' own default is TensorFlow, whose absence is an error
 import keras
@@ -75,6 +75,7 @@ class AxonometryCallback(loop.AxonometryCallback, keras.callbacks.Callback):  # 
     def on_train_begin(self, logs: Any = None) -> None:
         """Capture the model from the shape that it was built for."""
         self._batches = 0
+        self._names = ScalarNames(plain_is_training=True)
         if self._example is None:
             dtype = getattr(torch, str(self.model.inputs[0].dtype))
             shapes = [[1, *(size or 1 for size in one.shape[1:])] for one in self.model.inputs]
@@ -88,12 +89,12 @@ class AxonometryCallback(loop.AxonometryCallback, keras.callbacks.Callback):  # 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Record after the update."""
         self._batches += 1
-        self._stop_if(self.after_update(self._batches, **scalars_here(logs or {}, plain_is_training=True)))
+        self._stop_if(self.after_update(self._batches, **self._names.scalars(logs or {})))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Record the epoch, which was validated before."""
         if self.every == "epoch":
-            self._stop_if(self.record(epoch + 1, **scalars_here(logs or {}, plain_is_training=True)))
+            self._stop_if(self.record(epoch + 1, **self._names.scalars(logs or {})))
 
     def on_train_end(self, logs: Any = None) -> None:
         """End the recording."""

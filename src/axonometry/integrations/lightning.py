@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.callbacks import Callback
 
 from axonometry.integrations import loop
-from axonometry.integrations.names import scalars_here
+from axonometry.integrations.names import ScalarNames
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +32,7 @@ class AxonometryCallback(loop.AxonometryCallback, Callback):
             self._ended = True
         if self._example is None and pl_module.example_input_array is not None:
             self._example = pl_module.example_input_array
+        self._names = ScalarNames()
         self.watch(pl_module, *(module for module in pl_module.children() if any(True for _ in module.parameters())))
 
     def on_before_optimizer_step(
@@ -44,12 +45,14 @@ class AxonometryCallback(loop.AxonometryCallback, Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Record after the update, while the gradients are there."""
-        self._stop_if(trainer, self.after_update(trainer.global_step, **scalars_here(trainer.callback_metrics)))
+        self._stop_if(trainer, self.after_update(trainer.global_step, **self._names.scalars(trainer.callback_metrics)))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the epoch, which was validated before."""
         if self.every == "epoch":
-            self._stop_if(trainer, self.record(trainer.current_epoch + 1, **scalars_here(trainer.callback_metrics)))
+            self._stop_if(
+                trainer, self.record(trainer.current_epoch + 1, **self._names.scalars(trainer.callback_metrics))
+            )
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End the recording."""

@@ -12,7 +12,7 @@ from typing import Any
 from skorch.callbacks import Callback
 
 from axonometry.integrations import loop
-from axonometry.integrations.names import scalars_here
+from axonometry.integrations.names import ScalarNames
 
 
 class AxonometryCallback(loop.AxonometryCallback, Callback):  # type: ignore[misc]  # it has no types
@@ -27,6 +27,7 @@ class AxonometryCallback(loop.AxonometryCallback, Callback):  # type: ignore[mis
         super().__init__(folder, **choices)
         self._choices = {"folder": folder, **choices}
         self._batches = 0
+        self._names = ScalarNames()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """What the callback was made of, for scikit-learn's ``clone``."""
@@ -44,22 +45,22 @@ class AxonometryCallback(loop.AxonometryCallback, Callback):  # type: ignore[mis
         """Record after the update, while the gradients are there."""
         if training:
             self._batches += 1
-            self._stop_if(self.after_update(self._batches, **_numbers(net.history[-1, "batches", -1])))
+            self._stop_if(self.after_update(self._batches, **self._scalars(net.history[-1, "batches", -1])))
 
     def on_epoch_end(self, net: Any, **_: Any) -> None:
         """Record the epoch, which was validated before."""
         if self.every == "epoch":
-            self._stop_if(self.record(len(net.history), **_numbers(net.history[-1])))
+            self._stop_if(self.record(len(net.history), **self._scalars(net.history[-1])))
 
     def on_train_end(self, net: Any, **_: Any) -> None:
         """End the recording; a net that was stopped before its epochs counts as stopped early."""
         self.close(stopped=len(net.history) < net.max_epochs)
 
+    def _scalars(self, row: dict[str, Any]) -> dict[str, Any]:
+        numbers = {name: value for name, value in row.items() if isinstance(value, float) and name != "dur"}
+        return self._names.scalars(numbers)
+
     @staticmethod
     def _stop_if(stop: bool) -> None:
         if stop:
             raise KeyboardInterrupt  # how skorch's own early stopping ends a training
-
-
-def _numbers(row: dict[str, Any]) -> dict[str, Any]:
-    return scalars_here({name: value for name, value in row.items() if isinstance(value, float) and name != "dur"})

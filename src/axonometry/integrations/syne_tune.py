@@ -13,7 +13,7 @@ from axonometry.integrations.below_best import RUN, BelowBest
 try:
     from syne_tune.optimizer.scheduler import SchedulerDecision, TrialScheduler
 except ImportError as error:
-    raise MissingExtraError.of("syne-tune", "syne_tune") from error
+    raise MissingExtraError.of("syne-tune", "syne-tune") from error
 
 
 class AccuracyScheduler(TrialScheduler):  # type: ignore[misc]  # it has no types

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from axonometry.integrations import loop
-from axonometry.integrations.names import scalars_here
+from axonometry.integrations.names import ScalarNames
 
 if TYPE_CHECKING:
     from transformers import TrainerControl, TrainerState, TrainingArguments
@@ -30,6 +30,7 @@ class AxonometryCallback(loop.AxonometryCallback, TrainerCallback):
         super().__init__(folder, **choices)
         self._logged: dict[str, Any] = {}
         self._pending: int | None = None
+        self._names = ScalarNames(plain_is_training=True)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -89,7 +90,7 @@ class AxonometryCallback(loop.AxonometryCallback, TrainerCallback):
             self._stop_if(control, self.record(step, **self._scalars()))
 
     def _scalars(self) -> dict[str, Any]:
-        return scalars_here(self._logged, plain_is_training=True)
+        return self._names.scalars(self._logged)
 
     @staticmethod
     def _stop_if(control: TrainerControl, stop: bool) -> None:
