@@ -52,14 +52,13 @@ def run_on(  # noqa: PLR0913 - what, of what, with what, and who is told
     scale = scale if options is None else replace(scale, options=options)
     context = Context(scale, 0, Path(tables), data, 1, progress or silent)
     makers = dict(zip(experiment.section_names, experiment.sections, strict=True))
-    wanted = list(only) or list(makers)
+    makers = {one: chosen(makers, one, "section") for one in list(only) or makers}
     measure = experiment.measure if callable(experiment.measure) else recorded
     also, frames = (scale.options, str(data)), {}
     for title, population in some.items():
         saying = context.saying(f"measuring {title}")
         frames[title, ""] = context.cached(measure, population, also=also, unkeyed=(saying,))
     found = Measurements((), some, frames, context)
-    makers = {one: chosen(makers, one, "section") for one in wanted}
     sections = {one: make(replace(found, context=context.saying(one))) for one, make in makers.items()}
     claims = corrected({one: section.claims for one, section in sections.items()})
     sections = {one: replace(section, claims=claims[one]) for one, section in sections.items()}
