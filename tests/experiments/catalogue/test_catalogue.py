@@ -188,3 +188,19 @@ def test_the_command(population: Population, tmp_path: Path, capsys: pytest.Capt
 def test_runs_are_needed(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="has finished runs; got none"):
         run_on(CATALOGUE_COMPARED, {"none": Population(tmp_path, {})}, tables=tmp_path)
+
+
+def test_an_unknown_section_is_refused_before_anything_is_measured(population: Population, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no such section: agreemnt"):
+        run_on(CATALOGUE_COMPARED, {"some": population}, tables=tmp_path / "tables", only=["agreemnt"])
+    assert not (tmp_path / "tables").exists()
+
+
+@pytest.mark.parametrize("options", [replace(OPTIONS, least=1.1), replace(OPTIONS, score="nothing")])
+def test_a_page_of_networks_that_learned_nothing_says_so(
+    population: Population, tmp_path: Path, options: CatalogueOptions
+) -> None:
+    names = ["agreement", "accuracy", "gap", "selection", "chance"]
+    read = run_on(CATALOGUE_COMPARED, {"some": population}, tables=tmp_path, options=options, only=names)
+    assert not any(section.claims or section.tables for section in read.sections.values())
+    assert read.section("chance").setup == "No population has a network that learned."

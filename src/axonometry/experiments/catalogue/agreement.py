@@ -24,10 +24,8 @@ def agreement(found: Measurements) -> Section:
     if not several:
         return Section("Which measures say the same?", "No population has enough networks that learned.")
     matrix = mean_correlations(several)
-    tree = _tree(matrix.to_numpy())
-    order = [matrix.columns[int(place)] for place in leaves_list(tree)]
-    labels = pd.Series(fcluster(tree, 1 - ALIKE, "distance"), index=matrix.columns)
-    members = [list(part.index) for _, part in labels.groupby(labels)]
+    order = [matrix.columns[int(place)] for place in leaves_list(_tree(matrix))]
+    members = clusters(matrix)
     groups = sorted((part for part in members if len(part) > 1), key=len, reverse=True)
     rows = tuple((len(part), len({metric_of(name) for name in part}), listed(part)) for part in groups)
     chart = MatrixChart(
@@ -39,7 +37,7 @@ def agreement(found: Measurements) -> Section:
     )
     setup = (
         f"Numbers at the end of training of {len(several)} populations; ρ is taken inside each and averaged. "
-        f"{matrix.shape[0]} numbers fall into {labels.nunique()} clusters of a mean |ρ| above {ALIKE:g}; "
+        f"{matrix.shape[0]} numbers fall into {len(members)} clusters of a mean |ρ| above {ALIKE:g}; "
         f"{sum(len(part) == 1 for part in members)} of them are alone."
     )
     caption = "Numbers that any of them would say; those that stand alone are left out."
@@ -62,8 +60,23 @@ def mean_correlations(several: list[Numbers]) -> pd.DataFrame:
     return pd.DataFrame(mean, index=names, columns=names)
 
 
-def _tree(values: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "_ 4"]:
+def clusters(correlations: pd.DataFrame) -> list[list[str]]:
+    """The numbers that say the same, each number in one cluster.
+
+    Args:
+        correlations: A row and a column a number; where one is not known it is 0.
+
+    >>> known = pd.DataFrame([[1, -0.95, 0], [-0.95, 1, 0], [0, 0, 1]], index=[*"abc"], columns=[*"abc"])
+    >>> clusters(known)
+    [['a', 'b'], ['c']]
+    """
+    labels = pd.Series(fcluster(_tree(correlations), 1 - ALIKE, "distance"), index=correlations.columns)
+    return [list(map(str, part.index)) for _, part in labels.groupby(labels)]
+
+
+def _tree(correlations: pd.DataFrame) -> Float[np.ndarray, "_ 4"]:
     """Average linkage on 1 - |ρ|: a number and its opposite say the same."""
+    values = np.nan_to_num(correlations.to_numpy(dtype=float))
     apart = 1 - np.abs((values + values.T) / 2)
     np.fill_diagonal(apart, 0)
     return np.asarray(linkage(squareform(apart.clip(0), checks=False), "average"))

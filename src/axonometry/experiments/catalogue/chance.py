@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -20,9 +19,10 @@ from axonometry.experiments.catalogue.measuring import (
 from axonometry.experiments.catalogue.sections import HEADLINES
 from axonometry.experiments.experiment import Context, Measurements, measure_population
 from axonometry.experiments.section import Section, cross_table
-from axonometry.metrics.catalogue import CATALOGUE, Shared
+from axonometry.metrics.catalogue import CATALOGUE, Shared, measure
 from axonometry.metrics.nulls import null
 from axonometry.populations import Population
+from axonometry.program import ChannelGraph, NeuralGraph
 
 FAR = 2.1
 """|z| that 5 of 100 draws of Student's t with 19 degrees of freedom exceed."""
@@ -37,6 +37,8 @@ def chance(found: Measurements) -> Section:
         table = found.context.cached(
             draw_nulls, population, also=found.options, unkeyed=(found.context.saying(f"null draws of {title}"),)
         )
+        if table.empty:
+            continue
         networks += table["run"].nunique()
         for when, part in table.groupby("when"):
             shares[str(when)].append(float((part["z"].abs() > FAR).mean()))
@@ -45,6 +47,8 @@ def chance(found: Measurements) -> Section:
             some = table[table["number"] == name]
             before, after = (some.loc[some["when"] == when, "z"].median() for when in ("before", "after"))
             cells[name, title] = f"{before:.1f} → {after:.1f}"
+    if not networks:
+        return Section("What is different from chance?", "No population has a network that learned.")
     setup = (
         f"Weights shuffled within each layer, {found.options.draws} draws, of {networks} networks evenly spread over "
         "the score. Before training weights are independent draws already, so that z says nothing there but its own "
@@ -71,10 +75,11 @@ def draw_nulls(population: Population, context: Context) -> pd.DataFrame:
     options: CatalogueOptions = context.options
     names = weight_measures()
     some = runs_over_scores(population, options, options.drawn_networks)
+    if not some:
+        return pd.DataFrame(columns=["run", "when", "number", "z"])
 
-    def numbers(graph: object) -> dict[str, float]:
-        rows = [row for name in names for row in _rows(name, graph)]
-        return network_numbers(pd.DataFrame(rows, columns=["group", "metric", "statistic", "value"]))
+    def numbers(graph: NeuralGraph | ChannelGraph) -> dict[str, float]:
+        return network_numbers(measure(graph, names))
 
     def read(networks: Population, name: str) -> pd.DataFrame:
         steps = networks.runs[name].steps
@@ -86,11 +91,6 @@ def draw_nulls(population: Population, context: Context) -> pd.DataFrame:
 
     chosen = Population(population.folder, {name: population.runs[name] for name in some}, network=population.network)
     return measure_population(chosen, read, context)
-
-
-def _rows(name: str, graph: object) -> Iterable[tuple[str, str, str, float]]:
-    shared = Shared(graph)  # type: ignore[arg-type]
-    return [(group, name, statistic, value) for group, statistic, value in CATALOGUE[name].table(shared)]
 
 
 def costs(found: Measurements) -> Section:
@@ -121,14 +121,14 @@ def time_measures(population: Population, context: Context) -> pd.DataFrame:
     name = runs_over_scores(population, options, 3)[1:2] or list(population.runs)[:1]
     samples, rows = samples_of(population, name[0], context), []
     few = samples and [(x[: options.few_samples], y[: options.few_samples]) for x, y in samples]
-    for measure, spec in CATALOGUE.items():
-        if spec.needs_training or (spec.needs_samples and not samples) or measure in BEFORE:
+    for one, spec in CATALOGUE.items():
+        if spec.needs_training or (spec.needs_samples and not samples) or one in BEFORE:
             continue
         taken = []
-        for _ in range(2 if measure not in SLOW else 1):
-            shared = Shared(population.graph(name[0]), samples=few if measure in SLOW else samples)
+        for _ in range(2 if one not in SLOW else 1):
+            shared = Shared(population.graph(name[0]), samples=few if one in SLOW else samples)
             start = time.perf_counter()
             list(spec.table(shared))
             taken.append(1e3 * (time.perf_counter() - start))
-        rows.append((measure, round(taken[-1], 2)))
+        rows.append((one, round(taken[-1], 2)))
     return pd.DataFrame(rows, columns=["measure", "milliseconds"])

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from axonometry.errors import AxonometryError
 from axonometry.experiments.experiment import Context, measure_population
 from axonometry.metrics.catalogue import CATALOGUE, measure
 from axonometry.metrics.rows import NETWORK
@@ -205,13 +204,10 @@ def gap_of(population: Population, name: str, final: float, context: Context) ->
     if not population.ours or not options.samples:
         return math.nan
     configuration = population.configurations[name]
-    try:
-        used = used_images(configuration, dataset_of(configuration, context.data))
-        network = initial_network(configuration, used)
-        network.load_state_dict(population.runs[name].snapshots[population.runs[name].steps[-1]])
-        found = evaluate_network(configuration.objective, network, used.train_inputs, used.train_labels)
-    except (AxonometryError, RuntimeError):
-        return math.nan
+    used = used_images(configuration, dataset_of(configuration, context.data))
+    network = initial_network(configuration, used)
+    network.load_state_dict(population.runs[name].snapshots[population.runs[name].steps[-1]])
+    found = evaluate_network(configuration.objective, network, used.train_inputs, used.train_labels)
     return found.get(options.score, math.nan) - final
 
 

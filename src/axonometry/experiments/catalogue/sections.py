@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from axonometry.experiments.catalogue.measuring import FINAL, GAP
-from axonometry.experiments.catalogue.reading import Numbers, correlations, populations_of, target_correlation
+from axonometry.experiments.catalogue.reading import FEWEST, Numbers, correlations, populations_of, target_correlation
 from axonometry.experiments.claims import Claim
 from axonometry.experiments.experiment import Measurements
 from axonometry.experiments.section import Section, cross_table
@@ -49,9 +49,12 @@ def accuracy(found: Measurements) -> Section:
 
 def gap(found: Measurements) -> Section:
     """What the numbers say of the generalisation gap at the end."""
-    several = [numbers for numbers in populations_of(found) if numbers.at(numbers.last)[GAP].notna().sum() >= 12]
+    several = [numbers for numbers in populations_of(found) if numbers.at(numbers.last)[GAP].notna().sum() >= FEWEST]
     if not several:
-        return Section("What goes with the generalisation gap?", "No population has one: it takes training scores.")
+        return Section(
+            "What goes with the generalisation gap?",
+            "No population has one of enough networks: it takes training scores.",
+        )
     claims = tuple(one for numbers in several for one in _at_the_end(numbers))
     setup = (
         "The gap is the score on all training data less that on test data, at the end. As above, half of the networks "

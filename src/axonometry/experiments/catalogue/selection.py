@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pandas as pd
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
-from axonometry.experiments.catalogue.agreement import ALIKE
+from axonometry.experiments.catalogue.agreement import ALIKE, clusters
 from axonometry.experiments.catalogue.measuring import FINAL, SCORE, UPDATES
 from axonometry.experiments.catalogue.reading import Numbers, populations_of
 from axonometry.experiments.claims import Claim
@@ -44,7 +42,8 @@ def selection(found: Measurements) -> Section:
         gain = repeated_folds_estimate(more, FOLDS, n)
         cells[numbers.title, "more than the score"] = gain
         words = f"{numbers.title}: after the first epoch all numbers with the score say more than the score"
-        claims.append(_claim(words, gain))
+        claim = Claim.above(words, gain)
+        claims.append(claim.stated("no paper: ours", settled_by="more networks of the population"))
     if not cells:
         return Section("Which few carry the information?", "No population has enough networks that learned.")
     setup = (
@@ -69,16 +68,6 @@ def standing(numbers: Numbers) -> pd.DataFrame:
     """
     table = numbers.measures(numbers.first)
     table = table[[name for name in table if table[name].notna().mean() > 0.9]]
-    alike = table.corr("spearman").abs().fillna(0.0)
-    apart = (1 - alike.to_numpy()).clip(0)
-    labels = fcluster(linkage(squareform(apart, checks=False), "average"), 1 - ALIKE, "distance")
-    kept = [
-        alike.loc[part, part].sum().idxmax() for part in (list(alike.columns[labels == one]) for one in set(labels))
-    ]
+    alike = table.corr("spearman")
+    kept = {alike.loc[part, part].abs().sum().idxmax() for part in clusters(alike)}
     return table[[name for name in table if name in kept]]
-
-
-def _claim(words: str, gain: object) -> Claim:
-    one = gain
-    claim = Claim.above(words, one)  # type: ignore[arg-type]
-    return claim.stated("no paper: ours", settled_by="more networks of the population")
