@@ -199,3 +199,28 @@ def test_names_of_strangers_are_text(tmp_path: Path, writer: Callable, screen: C
         page.page.locator("label", has_text="<b>x</b>").click()
         until(lambda: page.points("<b>x</b>") == 1)
         assert page.page.locator("main img").count() == 0
+
+
+def test_paper_shows_all_charts_in_light_colours(
+    tmp_path: Path, writer: Callable, screen: Callable[[WatchServer], Screen]
+) -> None:
+    run = writer(tmp_path / "a").write(0, 1, 2)
+    with serving(FolderFollower(tmp_path)) as server:
+        page = screen(server)
+        until(lambda: page.points("dead") == 3)
+        page.page.locator("#_theme").click()
+        page.page.set_viewport_size({"width": 800, "height": 100})
+        drawn = "[...document.querySelectorAll('.plot canvas[role=img]')].map((canvas) => canvas.width > 0)"
+        until(lambda: False in page.page.evaluate(drawn))
+        run.write(3)
+        until(lambda: page.points("accuracy") == 4)
+        assert page.points("dead") == 3
+        ground = "getComputedStyle(document.body).backgroundColor"
+        dark = page.page.evaluate(ground)
+        page.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert set(page.page.evaluate(drawn)) == {True}
+        assert page.points("dead") == 4
+        assert page.page.evaluate(ground) == "rgb(244, 245, 247)" != dark
+        page.page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert False in page.page.evaluate(drawn), "a canvas out of sight takes no memory"
+        assert page.page.evaluate(ground) == dark

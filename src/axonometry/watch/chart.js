@@ -78,6 +78,17 @@ export class Chart {
     this.renew();
   }
 
+  /** All of it at once, also out of sight: paper shows everything. */
+  print() {
+    this.colours = this.frame = null;
+    this.draw();
+  }
+
+  printed() {
+    this.colours = null;
+    this.setSeen(this.isSeen);
+  }
+
   grown() {
     if (this.scheduled || !this.isSeen) return;
     this.scheduled = true;
@@ -265,7 +276,8 @@ export class Chart {
       const place = nearest(line, step);
       if (place === null) continue;
       const distance = Math.hypot((this.x(line.steps[place]) - x) / 4, this.y(line.values[place]) - y);
-      if (!best || distance < best.distance) best = { line, place, distance };
+      // On a log scale, what is not positive is nowhere, at a distance that is no number.
+      if (distance < (best?.distance ?? Infinity)) best = { line, place, distance };
     }
     this.point(best);
   }
@@ -331,5 +343,6 @@ function powers(low, high) {
 function text(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  return size >= 1e5 || size < 1e-3 ? value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e").replace("-", "−") : String(Number(value.toPrecision(4))).replace("-", "−");
+  const found = size >= 1e5 || size < 1e-3 ? value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e") : String(Number(value.toPrecision(4)));
+  return found.replaceAll("-", "−");
 }

@@ -83,7 +83,7 @@ export class Curves {
       layered ||= layers.some(Boolean);
       const single = chosen.length === 1 && layers.some(Boolean);
       const charts = single ? [{ id: "\n", title: "", lines: this.byLayer(chosen[0], name, found) }]
-        : found.slice(0, MOST_CHARTS).map((layer) => ({ id: layer, title: layer, lines: this.byRun(chosen, name, layer) }));
+        : found.slice(0, MOST_CHARTS).map((layer) => ({ id: layer, title: layer || (found.length > 1 ? "whole network" : ""), lines: this.byRun(chosen, name, layer) }));
       if (!single) left = Math.max(left, found.length - MOST_CHARTS);
       this.fill(part, charts, single);
     }
@@ -166,17 +166,28 @@ export class Curves {
 
   /* ---- what changes ---- */
 
+  *charts() {
+    for (const part of this.sections.values()) yield* part.charts.values();
+  }
+
   grown(number) {
-    if (!this.isChosen(number)) return;
-    for (const part of this.sections.values()) for (const chart of part.charts.values()) chart.grown();
+    if (this.isChosen(number)) for (const chart of this.charts()) chart.grown();
   }
 
   emphasise(number) {
-    for (const part of this.sections.values()) for (const chart of part.charts.values()) chart.emphasise(number);
+    for (const chart of this.charts()) chart.emphasise(number);
   }
 
   recolour() {
-    for (const part of this.sections.values()) for (const chart of part.charts.values()) chart.recolour();
+    for (const chart of this.charts()) chart.recolour();
+  }
+
+  print() {
+    for (const chart of this.charts()) chart.print();
+  }
+
+  printed() {
+    for (const chart of this.charts()) chart.printed();
   }
 }
 

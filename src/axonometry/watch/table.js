@@ -140,7 +140,8 @@ export class RunTable {
   }
 }
 
-function shown(value) {
+/** A number with four digits; a dash where there is none, and text as it is. */
+export function shown(value) {
   if (value === null) return "–";
   return typeof value === "number" ? String(Number(value.toPrecision(4))) : value;
 }

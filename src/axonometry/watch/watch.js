@@ -1,7 +1,7 @@
 // The page that follows runs. The server says what is new (server-sent events); what is shown is never drawn anew as a
 // whole: a row changes its cells, a curve gets its next points.
 import { Curves } from "./curves.js";
-import { RunTable } from "./table.js";
+import { RunTable, shown } from "./table.js";
 
 const root = document.documentElement;
 const at = (id) => document.getElementById(id);
@@ -146,11 +146,6 @@ function takeAlerts(found) {
 
 /* ---- what is said ---- */
 
-function number(value) {
-  if (value === null || value === undefined) return "–";
-  return typeof value === "number" ? String(Number(value.toPrecision(4))) : value;
-}
-
 function showAlerts() {
   at("alerts").classList.toggle("active", alerts.some((alert) => !alert.over));
   at("alerts").hidden = about.rules.length === 0;
@@ -167,7 +162,7 @@ function showAlerts() {
       item.dataset.number = alert.number;
       const rule = document.createElement("b");
       rule.textContent = alert.rule;
-      const where = `${alert.run}${alert.layer ? `, layer ${alert.layer}` : ""}: ${number(alert.value)} at step ${alert.step}`;
+      const where = `${alert.run}${alert.layer ? `, layer ${alert.layer}` : ""}: ${shown(alert.value)} at step ${alert.step}`;
       item.append(rule, ` ${where}, ${new Date(alert.at * 1000).toLocaleTimeString()}`);
       list.prepend(item);
     }
@@ -200,5 +195,19 @@ at("_theme").addEventListener("click", () => {
   curves.recolour();
 });
 screenIsDark.addEventListener("change", () => curves.recolour());
+
+/* ---- paper shows all curves, in light colours ---- */
+
+let onScreen; // the theme, while the page is printed
+addEventListener("beforeprint", () => {
+  onScreen = root.dataset.theme;
+  root.dataset.theme = "light";
+  curves.print();
+});
+addEventListener("afterprint", () => {
+  if (onScreen) root.dataset.theme = onScreen;
+  else delete root.dataset.theme;
+  curves.printed();
+});
 
 connect();
