@@ -87,6 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:
             raise
         return terminal.fail(f"{error.filename}: {error.strerror}")
+    except terminal.Ended as error:
+        terminal.note(str(error))
+        return terminal.INTERRUPTED
     except KeyboardInterrupt:
         code = terminal.INTERRUPTED
     if code == terminal.INTERRUPTED:

@@ -43,6 +43,10 @@ LONG = 500
 """Rows from which a table is laid out here."""
 
 
+class Ended(Exception):  # noqa: N818 - nothing failed
+    """Ctrl-C where that is how a command ends; its text is what to say."""
+
+
 @contextmanager
 def progress(message: str) -> Iterator[Progress]:
     """A progress bar on stderr that disappears when the block ends; none where stderr is not a terminal.

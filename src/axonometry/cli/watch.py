@@ -59,12 +59,16 @@ def watch_command(
             follower.read_all()
     if once:
         _show_once(follower, as_json=as_json)
-    elif text or as_json:
-        _follow(follower, as_json=as_json)
-    else:
-        from axonometry.watch.server import serve
+        return
+    try:
+        if text or as_json:
+            _follow(follower, as_json=as_json)
+        else:
+            from axonometry.watch.server import serve
 
-        serve(follower, port, tell=_tell)
+            serve(follower, port, tell=_tell)
+    except KeyboardInterrupt:
+        raise terminal.Ended("Watching has ended; the runs go on.") from None
 
 
 def _tell(line: str) -> None:

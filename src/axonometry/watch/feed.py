@@ -107,7 +107,7 @@ class Feed:
         if self._alerts != self._follower.alerts.revision:
             self._alerts = self._follower.alerts.revision
             listed = self._follower.alerts.fired[-MOST_ALERTS:]
-            found.append(_event("alerts", [asdict(alert) for alert in listed]))
+            found.append(_event("alerts", [_finite(asdict(alert)) for alert in listed]))
         for number, run in self._chosen():
             if run.caught_up and self._told.get(number) != (run.generation, len(run.series.steps)):
                 found.append(("points", self._points(number, run)))
@@ -205,14 +205,12 @@ def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _event(name: str, content: Any) -> Event:
-    if name == "alerts":
-        content = [_finite(alert) for alert in content]
     return name, json.dumps(content, allow_nan=False)
 
 
 def _numbers(part: str) -> range:
     low, _, high = part.partition("-")
     numbers = range(int(low), int(high or low) + 1)
-    if len(numbers) > 100_000:
+    if numbers.stop - numbers.start > 100_000:  # a longer range may have no len
         raise ValueError("too many runs")
     return numbers
