@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import axonometry.program.rules  # noqa: F401
+from axonometry.errors import UnknownOperationError
 from axonometry.metrics import neuron_strength
 from axonometry.program import capture, registry
 from axonometry.program.readings.live import live_batches
@@ -104,6 +105,16 @@ def test_a_sparse_matrix_has_a_link_for_each_entry(product: Any) -> None:
     wanted = torch.func.jacrev(lambda v: net.o(dense @ net.a(v)))(x).reshape(6, 9)
     torch.testing.assert_close(paths(graph, "input", "o"), wanted)
     assert next(s for s in graph.synapses if s.name == "o").n_links == 3 * 4 * 2
+
+
+@pytest.mark.parametrize("kind", ["learned", "in a batch"])
+def test_other_sparse_matrices_are_refused(kind: str) -> None:
+    sparse = torch.eye(3, dtype=torch.float64).to_sparse()
+    net = network(lambda s, x: s.o(s.adj @ s.a(x)), adj=nn.Parameter(sparse))
+    if kind == "in a batch":
+        net = network(lambda s, x: s.o(torch.bmm(s.adj, s.a(x)[None])[0]), adj=torch.eye(3).double()[None].to_sparse())
+    with pytest.raises(UnknownOperationError, match="only a fixed sparse matrix on the left of a signal has a reading"):
+        capture(net, torch.randn(3, 3, dtype=torch.float64), batch_axis=(None,))
 
 
 def test_a_complex_kernel_that_is_real_in_the_end_is_no_complex_weight() -> None:

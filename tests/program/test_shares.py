@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from axonometry.program import capture
 
-from .linear_oracle import Forward, check_reading, network
+from .linear_oracle import Forward, check_reading, network, paths
 
 X = torch.randn(2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 TOKENS = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -39,6 +39,11 @@ def switch(s: Any, x: Tensor) -> Tensor:
     return stacked(s, x, F.one_hot(chances.argmax(-1), 4) * chances)
 
 
+def masked(s: Any, x: Tensor) -> Tensor:
+    scores = s.r(x)
+    return scores.softmax(-1) * torch.zeros_like(scores).scatter(1, scores.topk(2)[1], 1.0)
+
+
 CHOICES: dict[str, tuple[Forward, float]] = {
     "a loop over experts": (looped, 1 / 4),
     "a probability at its place": (switch, 1 / 4),
@@ -47,6 +52,15 @@ CHOICES: dict[str, tuple[Forward, float]] = {
         1 / 2,
     ),
     "two one-hot vectors, added": (lambda s, x: stacked(s, x, F.one_hot(s.r(x).topk(2)[1], 4).sum(1)), 1 / 2),
+    "probabilities where they are largest": (lambda s, x: stacked(s, x, masked(s, x)), 1 / 4),
+    "these, divided by their sum": (
+        lambda s, x: stacked(s, x, masked(s, x) / masked(s, x).sum(-1, keepdim=True)),
+        1 / 4,
+    ),
+    "these, place by place": (
+        lambda s, x: stacked(s, x, (s.r(x).softmax(-1)[:, None] * F.one_hot(s.r(x).topk(2)[1], 4)).sum(1)),
+        1 / 4,
+    ),
     "the smallest, by argsort": (lambda s, x: stacked(s, x, F.one_hot(s.r(x).argsort(-1)[:, 0], 4)), 1 / 4),
 }
 
@@ -103,6 +117,27 @@ def test_softmax_over_the_edges_of_a_graph_is_attention(forward: Forward) -> Non
         return s.o(gathered(s.a(x)[:, FROM] / members[TO][:, None]))
 
     check_reading(network(forward, q=lambda: nn.Linear(3, 4)), TOKENS, expected, ["a"])
+
+
+def test_scores_and_totals_of_other_ranks_or_one_total_for_all() -> None:
+    def of_one_graph(s: Any, x: Tensor) -> Tensor:
+        e = (s.q(x)[TO] * s.b(x)[FROM]).sum(-1).exp()
+        total = torch.zeros(5, dtype=x.dtype).index_add(0, TO, e)
+        return s.o(gathered(((s.a(x)[FROM].T * e) / total[TO][None]).T[None])[0])
+
+    def expected(s: Any, x: Tensor) -> Tensor:
+        return s.o(gathered((s.a(x)[FROM] / torch.bincount(TO)[TO][:, None])[None])[0])
+
+    net, x = network(of_one_graph, q=lambda: nn.Linear(3, 4)), TOKENS[0]
+    wanted = torch.func.jacrev(lambda v: expected(net, v))(x).reshape(10, 15)
+    torch.testing.assert_close(paths(capture(net, x, batch_axis=(None,)), "input", "o"), wanted)
+
+    def by_one_total(s: Any, x: Tensor) -> Tensor:
+        e = score(s, x).exp()
+        return s.o(gathered(s.a(x)[:, FROM] * e) / gathered(e)[:, :1])
+
+    graph = capture(network(by_one_total, q=lambda: nn.Linear(3, 4)), TOKENS)  # no share of any node: factors
+    assert {"a", "b", "q"} <= set(next(s for s in graph.synapses if s.name == "o").sources)
 
 
 def test_a_sum_that_is_divided_by_another_sum_is_no_attention() -> None:

@@ -112,7 +112,7 @@ def switch_on(module: nn.Module) -> None:
     generator = torch.Generator().manual_seed(1)
     for part in module.modules():
         for name, weight in part._parameters.items():
-            if type(weight) is not nn.Parameter or not weight.is_floating_point() or weight.is_meta:
+            if type(weight) is not nn.Parameter or not weight.is_floating_point() or weight.is_meta or weight.is_sparse:
                 continue
             seen = weight.detach()[(slice(1),) * weight.dim()] if is_uniform(weight) else weight.detach()
             if not seen.numel() or SMALL < float(torch.linalg.vector_norm(seen.float(), torch.inf)) < 1e30:

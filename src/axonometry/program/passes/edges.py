@@ -87,9 +87,12 @@ def _divide_scores(graph: fx.Graph, node: fx.Node, pair: tuple[Any, Any], total:
 
 def _divide_edges(graph: fx.Graph, node: fx.Node, summed: fx.Node, pair: tuple[Any, Any], total: Any) -> None:
     values, scores = pair
-    axis, numbers = summed.args[1:3]
+    numbers: Any = summed.args[2]
+    axis = int(summed.args[1]) % len(shape_of(total))  # type: ignore[arg-type]
+    if shape_of(total)[axis] != shape_of(summed)[axis]:  # one total for all nodes
+        return
     with graph.inserting_before(node):
-        shape = [len(first_value(numbers)) if a == axis else n for a, n in enumerate(shape_of(total))]  # type: ignore[arg-type]
+        shape = [len(first_value(numbers)) if a == axis else n for a, n in enumerate(shape_of(total))]
         of_edge = insert(graph, aten.index_select.default, (total, axis, numbers), shape=shape, like=total)
         alpha = insert(graph, aten.div.Tensor, (scores, of_edge), shape=_broadcast(scores, of_edge), like=scores)
         weighed = insert(graph, aten.mul.Tensor, (values, alpha), shape=shape_of(summed.args[3]), like=summed)  # type: ignore[arg-type]
@@ -100,7 +103,7 @@ def _divide_edges(graph: fx.Graph, node: fx.Node, summed: fx.Node, pair: tuple[A
 
 
 def _broadcast(a: fx.Node, b: fx.Node) -> tuple[int, ...]:
-    return tuple(max(m, n) for m, n in zip(shape_of(a), shape_of(b), strict=True))
+    return tuple(torch.broadcast_shapes(shape_of(a), shape_of(b)))
 
 
 def _still(node: Any) -> Any:

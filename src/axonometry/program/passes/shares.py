@@ -35,9 +35,10 @@ def share_of_routing(node: Any, signals: set[fx.Node]) -> float | None:
     Such a value is a softmax or sigmoid of scores of which the largest k have been picked, whatever they have been
     divided by since. Each of the k has 1/k, multiplied with the numbers met on the way; written back to the places of
     all n, each of the n has 1/n. So it has in ``(best * (places == expert)).sum(-1)``, a sum of k terms 1/k, each of
-    which is there with the share 1/n.
+    which is there with the share 1/n; and in ``scores.softmax(-1) * mask``, where the mask is 1 at the k largest: there
+    with the share k/n, and then 1/k.
     """
-    factor, members, chances, chosen, summed = 1.0, 0, False, False, False
+    factor, members, chances, chosen, summed = 1.0, 0, False, 0, False
     while isinstance(node, fx.Node) and node in signals:
         call, before = node.target, node.args[0] if node.args else None
         if call in SCATTER and node.args[3] in signals and node.args[2] in signals:
@@ -51,10 +52,10 @@ def share_of_routing(node: Any, signals: set[fx.Node]) -> float | None:
             members = members or shape_of(node)[node.args[1]]  # type: ignore[index]
         elif call in SOFTMAX or call in SIGMOID:
             chances = True
-        elif call in TIMES and any(share_of_choice(operand, signals) for operand in node.args[:2]):
-            place = 0 if share_of_choice(node.args[0], signals) else 1
-            factor, chosen = factor * (share_of_choice(node.args[place], signals) or 1.0), True
-            before = node.args[1 - place]
+        elif call in TIMES and (choices := [_choice(operand, signals) for operand in node.args[:2]]) != [None, None]:
+            place = 0 if choices[0] else 1
+            share, chosen = choices[place]  # type: ignore[misc]
+            factor, before = factor * share, node.args[1 - place]
         elif call in SCALED and not (isinstance(node.args[1], fx.Node) and node.args[1] not in signals):
             number = node.args[1]
             if isinstance(number, (int, float)):
@@ -66,8 +67,7 @@ def share_of_routing(node: Any, signals: set[fx.Node]) -> float | None:
         elif call not in MOVED | PERMITTED:
             break
         node = before
-    if chosen and not members:  # the probability of the one that was chosen
-        members = 1
+    members = members or chosen
     return factor / members if members and chances and (chosen or not summed) else None
 
 
@@ -77,16 +77,22 @@ def share_of_choice(node: Any, signals: set[fx.Node]) -> float | None:
     Of ``one_hot(scores.argmax(-1), 5)`` and ``scores.argmax(-1) == 3`` it is 1/5, where there are five scores; of
     ``zeros.scatter(-1, scores.topk(2)[1], 1.0)`` it is 2/5.
     """
+    found = _choice(node, signals)
+    return found[0] if found else None
+
+
+def _choice(node: Any, signals: set[fx.Node]) -> tuple[float, int] | None:
+    """The mean of such a value, and how many of the n were chosen."""
     factor = 1.0
     while isinstance(node, fx.Node) and node in signals:
         call, args = node.target, node.args
         if call in EQUAL:
             numbers = [operand for operand in args[:2] if operand in signals]
-            choices = _choices(numbers[0]) if len(numbers) == 1 else None
-            return factor / choices if choices else None
+            n, chosen = _chosen(numbers[0]) if len(numbers) == 1 else (0, 0)
+            return (factor / n, chosen) if n else None
         if call in SCATTER and not isinstance(args[3], fx.Node) and args[0] not in signals:
-            choices, taken = _choices(args[2]), shape_of(args[2])[args[1]]  # type: ignore[arg-type, index]
-            return factor * float(args[3]) * taken / choices if choices and is_zeros(args[0]) else None  # type: ignore[arg-type]
+            (n, chosen), taken = _chosen(args[2]), shape_of(args[2])[args[1]]  # type: ignore[arg-type, index]
+            return (factor * float(args[3]) * taken / n, chosen) if n and is_zeros(args[0]) else None  # type: ignore[arg-type]
         if call in SUMS:
             factor *= _summed(node)
         elif call not in MOVED:
@@ -95,19 +101,23 @@ def share_of_choice(node: Any, signals: set[fx.Node]) -> float | None:
     return None
 
 
-def _choices(node: Any) -> int | None:
-    """Among how many a number chooses that was found by comparing signals."""
+def _chosen(node: Any) -> tuple[int, int]:
+    """Among how many numbers choose that were found by comparing signals, and how many do; (0, 0) of other numbers."""
+    fewest = math.inf  # without the copies that an expansion makes
     while isinstance(node, fx.Node) and node.target in MOVED:
-        node = node.args[0]
+        fewest, node = min(fewest, math.prod(shape_of(node))), node.args[0]
     if not isinstance(node, fx.Node):
-        return None
+        return 0, 0
     source: Any = node.args[0] if node.args else None
     if node.target is operator.getitem and node.args[1] == 1 and source.target in PAIRED:
-        place, default = (2, -1) if source.target in TOPK else (1, -1)
-        return _along(source, place, default)
-    if node.target in LARGEST:
-        return _along(node, 1, None)
-    return _along(node, 1, -1) if node.target in ORDERED else None
+        n = _along(source, 2 if source.target in TOPK else 1, -1)
+        source = source.args[0]
+    elif node.target in LARGEST | ORDERED:
+        n = _along(node, 1, None if node.target in LARGEST else -1)
+    else:
+        return 0, 0
+    numbers = min(fewest, math.prod(shape_of(node)))
+    return n, max(1, int(numbers * n) // math.prod(shape_of(source)))
 
 
 def _along(call: fx.Node, place: int, default: int | None) -> int:

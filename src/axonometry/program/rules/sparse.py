@@ -24,7 +24,8 @@ def is_sparse(operand: Any) -> bool:
 def sparse_product(call: OpCall) -> Lowering:
     """The product with a fixed sparse matrix, such as the adjacency of a graph network's graph: entry by entry."""
     matrix, signal = call.args[:2]
-    if call.is_signal(matrix) or not is_sparse(matrix) or not call.is_signal(signal):
+    fixed = is_sparse(matrix) and not call.is_signal(matrix) and not matrix.meta["val"].requires_grad
+    if not fixed or len(call.shape(matrix)) != 2 or not call.is_signal(signal):
         call.refuse("only a fixed sparse matrix on the left of a signal has a reading")
 
     def read(links: Links, matrix: Tensor, x: Tensor) -> Tensor:
