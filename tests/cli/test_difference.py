@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from pathlib import Path
 
@@ -155,3 +156,12 @@ def test_a_wrong_network_is_told_in_one_line(run, tmp_path: Path, code: str, wor
     assert outcome.code == 2
     assert len(outcome.err.splitlines()) == 1
     assert words in outcome.err
+
+
+def test_the_page_names_the_command_that_makes_it(run, tmp_path: Path) -> None:
+    first, second, page = tmp_path / "a b.safetensors", tmp_path / "c.safetensors", tmp_path / "page.html"
+    for number, path in enumerate((first, second), 1):
+        save_file({"w": torch.eye(3) * number}, path)
+    assert run("diff", first, second, "--ranks", "--report", page).code == 0
+    command = f"axonometry diff '{first}' {second} --ranks --report {page}"
+    assert html.escape(command, quote=True).replace("&#x27;", "&#39;") in page.read_text()

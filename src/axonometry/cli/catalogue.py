@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from axonometry.cli import terminal
-from axonometry.cli.experiment import Markdown, show_results
+from axonometry.cli.experiment import Markdown, show_results, write_results
 from axonometry.cli.options import Data, Json, Network, Report
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def catalogue_command(
     nothing are left out.
     """
     with terminal.progress("Opening runs") as move:
-        from axonometry.experiments import results_page, run_on, write_markdown
+        from axonometry.experiments import run_on
         from axonometry.experiments.catalogue import CATALOGUE_COMPARED, CatalogueOptions
         from axonometry.populations import load_population
 
@@ -53,12 +53,8 @@ def catalogue_command(
             CATALOGUE_COMPARED, populations, tables=tables, options=options, data=data, only=only or (), progress=move
         )
         command = shlex.join(["axonometry", "catalogue", *map(str, folders)])
-        if table is not None:
-            write_markdown(results, table, command=f"{command} --table {table}")
-        if report is not None:
-            results_page(results, command=f"{command} --report {report}").write(report)
-    for line in show_results(results, command, as_json=as_json):
-        terminal.note(line)
+        write_results(results, command, table=table, report=report)
+    show_results(results, command, as_json=as_json)
     for path in filter(None, (table, report)) if not as_json else ():
         terminal.note(f"Wrote {path}")
     if any(population.corrupt for population in populations.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from axonometry.cli import terminal
 from axonometry.cli.options import Json, Report
 from axonometry.errors import CheckpointError, ConfigurationError
+from axonometry.progress import silent
 
 if TYPE_CHECKING:
     from axonometry.checkpoints import Checkpoint
@@ -75,7 +77,9 @@ def diff_command(
     if report is not None:
         from axonometry.report.differences import difference_page
 
-        command = f"axonometry diff {' '.join(map(str, paths))} --report {report}"
+        asked = [*(["--ranks"] if ranks else []), *(["--align"] if align else [])]
+        asked += [] if network is None else ["--network", network]
+        command = shlex.join(["axonometry", "diff", *map(str, paths), *asked, "--report", str(report)])
         difference_page(found, command=command).write(report)
         terminal.note(f"Wrote {report}")
     if found["unread"]:
@@ -142,8 +146,8 @@ def _of_many(places: Sequence[Path], move: Progress) -> dict[str, Any]:
     steps: list[dict[str, Any]] = []
     unread: dict[str, None] = {}
     for number, path in enumerate(places[1:], 1):
-        before = _of_two(places[number - 1], path, _quiet)
-        first = before if number == 1 else _of_two(places[0], path, _quiet)
+        before = _of_two(places[number - 1], path, silent)
+        first = before if number == 1 else _of_two(places[0], path, silent)
         unread |= dict.fromkeys(before["unread"])
         # what was 0 before has moved infinitely far, and says little
         most = max(before["tensors"], key=lambda row: (math.isfinite(row["relative"]), _size(row)), default=None)
@@ -164,24 +168,15 @@ def _of_many(places: Sequence[Path], move: Progress) -> dict[str, Any]:
     return {"first": places[0], "steps": steps, "unread": list(unread)}
 
 
-def _quiet(done: int, total: int, words: str) -> None:
-    """Progress of a part, of which nothing is told."""
-
-
 def _show_many(found: dict[str, Any]) -> None:
     terminal.say(terminal.printable(f"{len(found['steps'])} checkpoints beside {found['first']}"))
     heads = ("path", "relative", "cosine", "from_first", "cosine_first", "moved_most", "identical", "other")
-    folder = _common([Path(found["first"]), *(Path(step["path"]) for step in found["steps"])])
-    rows = [[_short(step["path"], folder), *(step[head] for head in heads[1:])] for step in found["steps"]]
+    alike = len({path.parent for path in (found["first"], *(step["path"] for step in found["steps"]))}) == 1
+    rows = [
+        [step["path"].name if alike else str(step["path"]), *(step[head] for head in heads[1:])]
+        for step in found["steps"]
+    ]
     terminal.show_table(("checkpoint", *heads[1:]), rows, MANY, spare=("other", "identical", "cosine_first"))
-
-
-def _common(paths: Sequence[Path]) -> Path | None:
-    return paths[0].parent if len({path.parent for path in paths}) == 1 else None
-
-
-def _short(path: Path, folder: Path | None) -> str:
-    return path.name if folder is not None else str(path)
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,7 +53,7 @@ def experiment(
 ) -> None:
     """Run an experiment and show what it found."""
     with terminal.progress("Starting") as move:
-        from axonometry.experiments import load_results, results_page, run, write_markdown
+        from axonometry.experiments import load_results, run
         from axonometry.experiments.loading import load_experiment
         from axonometry.papers import load_paper
 
@@ -70,12 +70,8 @@ def experiment(
         else:
             with executor_at(dask, workers) as who:
                 results = run(found, scale, folder=where, only=only or (), seeds=seeds, data=data, progress=move, **who)
-        if table is not None:
-            write_markdown(results, table, command=f"{command} --table {table}")
-        if report is not None:
-            results_page(results, command=f"{command} --report {report}").write(report)
-    for line in show_results(results, command, as_json=as_json):
-        terminal.note(line)
+        write_results(results, command, table=table, report=report)
+    show_results(results, command, as_json=as_json)
     for path in filter(None, (table, report)) if not as_json else ():
         terminal.note(f"Wrote {path}")
 
@@ -94,8 +90,18 @@ def command(metavar: str, words: str) -> Callable[..., None]:
     return made
 
 
-def show_results(results: Results, command: str, *, as_json: bool) -> Iterator[str]:
-    """Print the claims, or all as JSON; what is to be said beside them."""
+def write_results(results: Results, command: str, *, table: Path | None, report: Path | None) -> None:
+    """Write the pages that are asked for, each with the command that makes it."""
+    from axonometry.experiments import results_page, write_markdown
+
+    if table is not None:
+        write_markdown(results, table, command=f"{command} --table {table}")
+    if report is not None:
+        results_page(results, command=f"{command} --report {report}").write(report)
+
+
+def show_results(results: Results, command: str, *, as_json: bool) -> None:
+    """Print the claims, or all as JSON; what is to be said beside them, as notes."""
     from axonometry.experiments import plain
 
     if as_json:
@@ -106,5 +112,5 @@ def show_results(results: Results, command: str, *, as_json: bool) -> Iterator[s
         if rows:
             terminal.show_table(("verdict", "claim", "numbers"), rows, f"{name}: {section.title}", spare=("numbers",))
     if results.not_run:
-        yield f"Not run in this call: {', '.join(results.not_run)}."
-    yield f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all."
+        terminal.note(f"Not run in this call: {', '.join(results.not_run)}.")
+    terminal.note(f"{results.trained} networks trained, {results.seconds / 60:.1f} minutes in all.")

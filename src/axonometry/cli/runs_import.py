@@ -55,7 +55,7 @@ def import_command(
         for one in problems:
             terminal.note(f"Left out: {one['problem']}")
     if problems:
-        raise typer.Exit(terminal.PARTIAL if made else 2)
+        raise typer.Exit(terminal.PARTIAL if made else terminal.BAD_INPUT)
 
 
 def _run_names(exports: Sequence[Path]) -> list[str]:
