@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import axonometry as ax
 from axonometry.errors import AxonometryError
+from axonometry.program.checks.double import doubled_inputs
 from benchmarks.coverage import command, page, running
 from benchmarks.coverage.examine import captured, one_line, tensors_of
 from benchmarks.coverage.network import Example, Network
@@ -117,8 +118,8 @@ def _in_float64(example: Example) -> tuple[nn.Module, Example, list[Tensor], boo
     module = _noisy(example.module.eval())
     single = _outputs(module, example)
     try:
-        args, kwargs = _converted(list(example.args)), _converted(dict(example.kwargs))
-        double = replace(example, args=tuple(args), kwargs=kwargs)
+        args, kwargs = doubled_inputs((tuple(example.args), dict(example.kwargs)))
+        double = replace(example, args=args, kwargs=kwargs)
         found = _outputs(module.double(), double)
         if all(one.dtype != torch.float32 for one in found):
             return module, double, found, True
@@ -136,14 +137,6 @@ def _noisy(module: nn.Module) -> nn.Module:
         if buffer.is_floating_point() and name.rpartition(".")[2] in ("running_mean", "running_var"):
             buffer.add_(torch.rand_like(buffer) * 0.5)
     return module
-
-
-def _converted(values: Any) -> Any:
-    if isinstance(values, Tensor):
-        return values.double() if values.is_floating_point() else values
-    if isinstance(values, Mapping):
-        return {key: _converted(value) for key, value in values.items()}
-    return type(values)(map(_converted, values)) if isinstance(values, (list, tuple)) else values
 
 
 @torch.no_grad()

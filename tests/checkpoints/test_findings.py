@@ -181,7 +181,7 @@ def test_what_is_learned(name: str, shape: tuple[int, ...], dtype: str, learned:
             "Llama and its kin (Mistral, Qwen, Gemma), 1 layer",
         ),
         (["gpt_neox.layers.5.attention.query_key_value.weight"], "GPT-NeoX (Pythia), 1 layer"),
-        (["conv1.weight", "layer1.0.conv1.weight", "layer2.0.conv1.weight", "fc.weight"], "ResNet, 2 layers"),
+        (["conv1.weight", "layer1.0.conv1.weight", "layer2.0.conv1.weight", "fc.weight"], "ResNet"),
         (["base.q_proj.lora_A.weight", "base.q_proj.lora_B.weight"], "low-rank adapters (LoRA)"),
         (["0.weight", "0.bias"], ""),
     ],

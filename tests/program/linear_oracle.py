@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from axonometry.metrics import neuron_strength
 from axonometry.program import NeuralGraph, capture
+from axonometry.program.ir import spans
 from axonometry.testing import check_adjoint, matrix
 
 Forward = Callable[[Any, Tensor], Tensor]
@@ -47,10 +48,7 @@ def paths(graph: NeuralGraph, source: str, target: str) -> Tensor:
     """The sum over all paths of the product of their links: (1 - A)^-1."""
     links = matrix(graph)
     total = torch.linalg.inv(torch.eye(len(links), dtype=torch.float64) - links)
-    places, start = {}, 0
-    for group in graph.groups:
-        places[group.name] = slice(start, start + group.n_neurons)
-        start += group.n_neurons
+    places = spans(graph.groups)
     return total[places[target], places[source]]
 
 

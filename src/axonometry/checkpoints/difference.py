@@ -169,7 +169,7 @@ def whole_change(changed: Sequence[TensorChange]) -> tuple[float, float]:
     products = sum(c.cosine * c.norm * c.second_norm for c in changed if not math.isnan(c.cosine))
     moved = sum((c.relative * c.norm if c.norm else c.second_norm) ** 2 for c in changed)
     cosine = products / math.sqrt(first * second) if first and second else math.nan
-    return math.sqrt(moved / first) if first else math.inf, cosine
+    return math.sqrt(moved / first) if first else (math.inf if moved else 0.0), cosine
 
 
 def _moved(a: Array, kind_a: str, b: Array, kind_b: str) -> tuple[float, float, float, float, float, float]:

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 LEFT_OUT = (
     "Without the network (config.json beside the file, or --network FILE.py:NAME) each matrix is a layer of its own: "
-    "folded normalisations, shared kernels, skips, attention, and which layer reads which are left out."
+    "folded normalisations, shared kernels, skips, attention, and which layer reads which are left out, and "
+    "rows are taken for outputs, which in GPT-2's Conv1D they are not."
 )
 
 

@@ -36,10 +36,11 @@ FAMILIES = (
     ("ViT (transformers)", r"encoder\.layer\.(\d+)\.attention\.", r"patch_embeddings\."),
     ("BERT and its kin", r"encoder\.layer\.(\d+)\.attention\.self\.query\.", r"word_embeddings\."),
     ("ViT (timm)", r"blocks\.(\d+)\.attn\.qkv\.", r"patch_embed\."),
-    ("U-Net of diffusers", r"down_blocks\.(\d+)\.resnets\.", r"up_blocks\."),
-    ("ResNet", r"\blayer(\d)\.0\.conv1\.weight", r"\bfc\.weight"),
+    ("U-Net of diffusers", r"down_blocks\.\d+\.resnets\.", r"up_blocks\."),
+    ("ResNet", r"\blayer\d\.0\.conv1\.weight", r"\bfc\.weight"),
 )
-"""Families of networks; what one of their tensors is called, with the layer's number, and another."""
+"""Families of networks; what one of their tensors is called, with the layer's number, and another. Stages of several
+layers, such as a ResNet's ``layer1``, are not counted."""
 ROLES = (
     ("embedding", r"(embed|wte|wpe|tok_embeddings|lookup)"),
     ("normalisation", r"(norm|\bln_|\bln\d|\.ln\.|\bbn\d|batch_norm|layer_norm|\bnorm\d)"),
