@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -33,3 +33,17 @@ class Network:
     library: str
     name: str
     build: Callable[[], Example]
+
+
+class Net(nn.Module):
+    """A forward pass as a function of the module and its inputs; parts are modules and numbers, or make them."""
+
+    def __init__(self, function: Callable[..., Any], **parts: Any) -> None:
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part() if callable(part) and not isinstance(part, nn.Module) else part)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """What the function gives."""
+        return self.function(self, *inputs)

@@ -10,24 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.coverage.network import Example, Network
+from benchmarks.coverage.network import Example, Net, Network
 
 Use = Callable[[], tuple[Any, ...]]
 USES: dict[str, Use] = {}
 EDGES = torch.tensor([[0, 1, 2, 3, 0], [1, 2, 3, 0, 2]])
-
-
-class Net(nn.Module):
-    """A forward pass as a function of the module and its inputs."""
-
-    def __init__(self, function: Callable[..., Any], **parts: Any) -> None:
-        super().__init__()
-        self.function = function
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(self, *inputs)
 
 
 def weight(*shape: int) -> nn.Parameter:
@@ -41,10 +28,7 @@ def use(
     """Register a use: a function of the module and of one input of two samples, or of the inputs given."""
 
     def build() -> tuple[Any, ...]:
-        made = {
-            key: part() if callable(part) and not isinstance(part, nn.Module) else part for key, part in parts.items()
-        }
-        return Net(function, **made), *(inputs or (torch.randn(2, *shape),))
+        return Net(function, **parts), *(inputs or (torch.randn(2, *shape),))
 
     USES[name] = build
 

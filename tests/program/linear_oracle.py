@@ -12,31 +12,16 @@ from axonometry.metrics import neuron_strength
 from axonometry.program import NeuralGraph, capture
 from axonometry.program.ir import spans
 from axonometry.testing import check_adjoint, matrix
+from benchmarks.coverage.network import Net
 
 Forward = Callable[[Any, Tensor], Tensor]
-
-
-class Net(nn.Module):
-    """A forward pass as a function of the module and its input, with parts ``a``, ``b`` and an output ``o``."""
-
-    def __init__(self, function: Callable[..., Any], **parts: Any) -> None:
-        super().__init__()
-        self.function = function
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(self, *inputs)
 
 
 def network(function: Callable[..., Any], *, n: int = 3, m: int = 4, **parts: Any) -> Net:
     """A network of three linear layers and what else it is given, in float64."""
     torch.manual_seed(0)
     layers = {"a": nn.Linear(n, m), "b": nn.Linear(n, m), "o": nn.Linear(m, 2)}
-    made = {
-        name: part() if callable(part) and not isinstance(part, nn.Module) else part for name, part in parts.items()
-    }
-    return Net(function, **{**layers, **made}).double().eval()
+    return Net(function, **{**layers, **parts}).double().eval()
 
 
 def weight(*shape: int) -> nn.Parameter:
