@@ -44,9 +44,6 @@ DAMAGE = (
 in any of them, with members that are compressed in any way."""
 HELD = 2**28
 """Bytes read through one opening of a file: what was read stays mapped, and so in memory, until the file is closed."""
-
-TRAINING_STATE = ("optim", "opt_state", "sched", "rng", "scaler", "callbacks", "loops", "random_state", "loss_scale")
-"""Parts of the keys under which training scripts put what is no weight but has numbers."""
 Handle = TypeVar("Handle")
 
 
@@ -264,15 +261,6 @@ class Checkpoint(TensorsByName):
 
     def __repr__(self) -> str:
         return f"Checkpoint({self.path}, {self.kind}, {len(self)} tensors)"
-
-
-def names_training_state(key: str) -> bool:
-    """Whether a key is one of those that lead to the state of optimizers and the like.
-
-    >>> names_training_state("optimizer_state_dict"), names_training_state("model")
-    (True, False)
-    """
-    return any(part in key.lower() for part in TRAINING_STATE)
 
 
 def corrupt_checkpoint(path: Path, found: object) -> NoReturn:

@@ -20,10 +20,10 @@ from axonometry.checkpoints.checkpoint import (
     Contents,
     Entry,
     corrupt_checkpoint,
-    names_training_state,
     read_bytes,
 )
 from axonometry.checkpoints.element_types import Array, held_as, is_known
+from axonometry.checkpoints.training_state import names_training_state
 from axonometry.errors import MissingExtraError
 
 CHUNKED = "__msgpack_chunked_array__"

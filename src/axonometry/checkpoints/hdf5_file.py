@@ -20,10 +20,10 @@ from axonometry.checkpoints.checkpoint import (
     Contents,
     Entry,
     corrupt_checkpoint,
-    names_training_state,
 )
 from axonometry.checkpoints.element_types import Array, as_bits, type_name
 from axonometry.checkpoints.slices import Slice
+from axonometry.checkpoints.training_state import names_training_state
 from axonometry.errors import CheckpointError, MissingExtraError
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from axonometry.checkpoints.checkpoint import names_training_state
 from axonometry.checkpoints.pickles import Unknown
 from axonometry.checkpoints.stored import NumpyArray, SparseTensor, Stored, StoredTensor, WithoutNumbers, numpy_shape
+from axonometry.checkpoints.training_state import names_training_state
 from axonometry.errors import CheckpointError
 
 KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "params", "weights")

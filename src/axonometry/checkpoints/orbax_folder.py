@@ -18,10 +18,10 @@ from axonometry.checkpoints.checkpoint import (
     Contents,
     Entry,
     corrupt_checkpoint,
-    names_training_state,
 )
 from axonometry.checkpoints.element_types import Array, as_bits, type_name
 from axonometry.checkpoints.kinds import require_file
+from axonometry.checkpoints.training_state import names_training_state
 from axonometry.errors import MissingExtraError
 
 METADATA = "_METADATA"
