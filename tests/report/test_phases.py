@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from axonometry.populations import load_population
-from axonometry.report.page import Figure, Table
+from axonometry.report.page import Figure, Prose, Table
 from axonometry.report.phases import null_blocks, phases_blocks
 from axonometry.report.population import population_page
 from axonometry.trajectory import Recorder, Trajectory, load
@@ -65,6 +66,17 @@ def test_z_and_rank_stand_beside_the_values(folder: Path, tmp_path: Path) -> Non
 def test_short_runs_have_no_phases(tmp_path: Path) -> None:
     assert phases_blocks([recorded(tmp_path / "short", steps=5)]) == ()
     assert phases_blocks([]) == ()
+
+
+def test_what_was_not_looked_at_is_said(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [load(folder / "long"), recorded(tmp_path / "short", steps=5)]
+    table, _ = phases_blocks(runs)
+    assert isinstance(table, Table)
+    assert "Of 2 runs 1: those of 12 steps or more" in table.caption
+    monkeypatch.setitem(sys.modules, "ruptures", None)
+    (words,) = phases_blocks(runs)
+    assert isinstance(words, Prose)
+    assert "were not looked for: missing package: ruptures" in words.text
 
 
 def test_the_page_of_a_population_has_them(folder: Path) -> None:

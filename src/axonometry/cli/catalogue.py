@@ -52,7 +52,11 @@ def catalogue_command(
         results = run_on(
             CATALOGUE_COMPARED, populations, tables=tables, options=options, data=data, only=only or (), progress=move
         )
-        command = shlex.join(["axonometry", "catalogue", *map(str, folders)])
+        # All that changes a number on the page; places of data and of kept tables do not.
+        asked = {"score": score, "least": least, "samples": samples, "draws": draws, "network": network}
+        words = [f"--{name}={value}" for name, value in asked.items() if value is not None]
+        words += [f"--only={name}" for name in only or ()]
+        command = shlex.join(["axonometry", "catalogue", *map(str, folders), *words])
         write_results(results, command, table=table, report=report)
     show_results(results, command, as_json=as_json)
     for path in filter(None, (table, report)) if not as_json else ():

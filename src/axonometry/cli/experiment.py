@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
@@ -62,8 +63,8 @@ def experiment(
         where = folder or Path("runs") / found.name
         scale = scale or ("small" if "small" in found.scales else next(iter(found.scales)))
         chosen = {"scale": [scale], "only": only or (), "seeds": [seeds] if seeds else ()}
-        options = [f"--{name} {value}" for name, values in chosen.items() for value in values]
-        command = " ".join(["axonometry", kind, place, *options])
+        options = [word for name, values in chosen.items() for value in values for word in (f"--{name}", str(value))]
+        command = shlex.join(["axonometry", kind, place, *options])
         if kept is not None:
             results = load_results(kept, found)
             command = str(results.kept["command"])
@@ -95,9 +96,9 @@ def write_results(results: Results, command: str, *, table: Path | None, report:
     from axonometry.experiments import results_page, write_markdown
 
     if table is not None:
-        write_markdown(results, table, command=f"{command} --table {table}")
+        write_markdown(results, table, command=f"{command} --table {shlex.quote(str(table))}")
     if report is not None:
-        results_page(results, command=f"{command} --report {report}").write(report)
+        results_page(results, command=f"{command} --report {shlex.quote(str(report))}").write(report)
 
 
 def show_results(results: Results, command: str, *, as_json: bool) -> None:

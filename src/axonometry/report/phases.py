@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from axonometry.errors import MissingExtraError, ValuesError
 from axonometry.report import figures, palette
 from axonometry.report.axes import evenly
-from axonometry.report.page import Block, Figure, Panel, Table
+from axonometry.report.page import Block, Figure, Panel, Prose, Table
 from axonometry.trajectory import change_points, measures_of
 
 if TYPE_CHECKING:
@@ -32,14 +32,16 @@ def phases_blocks(runs: Sequence[Trajectory]) -> tuple[Block, ...]:
         runs: Finished runs; of many, some evenly spread ones. Those with fewer than 12 steps have no phases.
 
     Returns:
-        A table of runs, and the first one's measure over the steps with its change points; nothing where no run is
-        long enough, or the package ruptures is not installed.
+        A table of runs, and the first one's measure over the steps with its change points; what to install where the
+        package ruptures is missing; nothing where no run is long enough.
     """
     rows, shown = [], []
     for run in (runs[int(place)] for place in evenly(len(runs), MOST_RUNS)):
         try:
             graph = change_points(measures_of(_measures(run)))
-        except (MissingExtraError, ValuesError):
+        except MissingExtraError as error:
+            return (Prose(f"Change points were not looked for: {error}"),)
+        except ValuesError:  # too short, or without measures
             continue
         rows.append((run.folder.name, _steps(graph), _steps(_of_scalars(run))))
         shown.append((run, graph))
@@ -49,6 +51,10 @@ def phases_blocks(runs: Sequence[Trajectory]) -> tuple[Block, ...]:
         "Steps from which on all graph measures together, or all scalars, are about another level: PELT, its penalty "
         "drawn so that one in a hundred stationary runs is flagged. A steady drift is cut into levels too."
     )
+    if len(rows) < len(runs):
+        caption += (
+            f" Of {len(runs)} runs {len(rows)}: those of 12 steps or more with graph measures, {MOST_RUNS} at most."
+        )
     table = Table(("run", "graph measures", "scalars"), tuple(rows), "Change points", caption)
     return (table, *_drawn(*shown[0]))
 
