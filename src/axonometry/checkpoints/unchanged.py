@@ -6,6 +6,7 @@ With the header of one file and the numbers of another every tensor would be rea
 from __future__ import annotations
 
 from pathlib import Path
+from stat import S_ISDIR
 
 from axonometry.checkpoints.remote import RemotePath
 from axonometry.errors import CheckpointError
@@ -22,8 +23,10 @@ def version_of(path: Path) -> Version:
     if isinstance(path, RemotePath):
         return ()
     try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        told = [(file.name, file.stat()) for file in files]
+        own = path.stat()
+        told = [(path.name, own)]
+        if S_ISDIR(own.st_mode):
+            told = [(file.name, file.stat()) for file in sorted(path.iterdir())]
     except OSError:
         return (("", 0, 0, 0),)  # gone: other than whatever was there
     return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in told)

@@ -220,6 +220,8 @@ def read_file(path: Path) -> pa.Table:
         FileNotFoundError: It is missing.
     """
     named, table = _content(path)
+    if path.name != COMPACTED and named != (int(path.stem),):
+        corrupt_run(path, "rows of other steps than it names")
     return _checked(path, table, named)
 
 
@@ -257,8 +259,7 @@ def _checked(path: Path, table: pa.Table, named: tuple[int, ...]) -> pa.Table:
     # Measures that were added to a run had nothing where they had no number.
     value = table["value"].fill_null(float("nan"))
     table = table.set_column(table.schema.get_field_index("value"), table.schema.field("value"), value)
-    alone = path.suffix and path.name != COMPACTED
-    if (alone and named != (int(path.stem),)) or not {*pc.unique(table["step"]).to_pylist()} <= {*named}:
+    if not {*pc.unique(table["step"]).to_pylist()} <= {*named}:
         corrupt_run(path, "rows of other steps than it names")
     return table
 
