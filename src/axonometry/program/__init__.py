@@ -11,6 +11,7 @@ from axonometry.program.ir import (
     Synapse as Synapse,
     Wire as Wire,
 )
+from axonometry.program.networkx_graphs import write_graphml as write_graphml
 from axonometry.program.parameter_graph import ParameterGraph as ParameterGraph, parameter_graph as parameter_graph
 from axonometry.program.pyg import to_pyg as to_pyg
 from axonometry.program.registry import rule as rule
@@ -45,4 +46,5 @@ __all__ = [
     "permute",
     "rule",
     "to_pyg",
+    "write_graphml",
 ]

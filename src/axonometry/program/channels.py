@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from axonometry.errors import MissingExtraError
 from axonometry.program.ir import Group
 from axonometry.program.links import Map, absolute, presence, square
+from axonometry.program.networkx_graphs import block_matrix, networkx_graph
 from axonometry.program.operators import Product, checked, checked_map, filled
 from axonometry.values import NodeValues
 
@@ -147,14 +147,9 @@ class ChannelGraph:
         return torch.cat(rows)
 
     def to_networkx(self) -> networkx.DiGraph[Any]:
-        """A directed graph whose nodes are pairs (group, channel) and whose edges have a ``weight``."""
-        try:
-            import networkx
-        except ImportError:
-            raise MissingExtraError.of("networkx", "networkx") from None
-        graph: networkx.DiGraph[Any] = networkx.DiGraph()
-        graph.add_nodes_from((group.name, i) for group in self.groups for i in range(group.n_neurons))
-        for (target, source), block in self.blocks.items():
-            for row, column in block.nonzero().tolist():
-                graph.add_edge((source, column), (target, row), weight=float(block[row, column]))
-        return graph
+        """A directed graph whose nodes are pairs (group, channel), with the attributes that neurons have.
+
+        Raises:
+            MissingExtraError: If networkx is not installed.
+        """
+        return networkx_graph(self, block_matrix(self.groups, self.blocks))

@@ -15,7 +15,8 @@ from axonometry.program.entry import of_snapshot
 from axonometry.program.ir import Coverage, Group, Kernel, Program, Statics, Synapse, Wire
 from axonometry.program.kernels import kernel_of
 from axonometry.program.links import Links, Map, absolute, presence, square
-from axonometry.program.matrices import networkx_graph, sparse_matrix
+from axonometry.program.matrices import sparse_matrix
+from axonometry.program.networkx_graphs import networkx_graph
 from axonometry.program.operators import DENSE_UP_TO, Product, checked, checked_map, filled
 from axonometry.program.readings.adjacency import run_from_group, run_program
 from axonometry.program.readings.prepared import Prepared
@@ -351,8 +352,11 @@ class NeuralGraph:
     def to_networkx(self) -> networkx.DiGraph[Any]:
         """A directed graph whose nodes are pairs (group, index inside the group) and whose edges have a ``weight``.
 
+        Nodes have their ``group``, ``layer``, ``role``, ``channel``, ``position`` and strengths; see
+        :func:`~axonometry.program.write_graphml`.
+
         Raises:
             TooLargeError: As :meth:`to_scipy`.
             MissingExtraError: If networkx is not installed.
         """
-        return networkx_graph(self)
+        return networkx_graph(self, sparse_matrix(self))

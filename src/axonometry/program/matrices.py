@@ -1,4 +1,4 @@
-"""Small graphs as matrices: scipy's sparse arrays and networkx's graphs."""
+"""Small graphs as matrices: scipy's sparse arrays."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from axonometry.errors import MissingExtraError, TooLargeError
+from axonometry.errors import TooLargeError
 
 if TYPE_CHECKING:
-    import networkx
     import scipy.sparse
 
     from axonometry.program.ir import Synapse, Wire
@@ -36,24 +35,6 @@ def sparse_matrix(graph: CapturedGraph) -> scipy.sparse.csr_array:
         if grid[i][i] is None:  # fixes the size of rows and columns without links
             grid[i][i] = scipy.sparse.coo_array((group.n_neurons, group.n_neurons), dtype=name)
     return scipy.sparse.block_array(grid, format="csr")
-
-
-def networkx_graph(graph: CapturedGraph) -> networkx.DiGraph[Any]:
-    """Nodes are pairs (group, index inside the group); see :meth:`~axonometry.NeuralGraph.to_networkx`."""
-    try:
-        import networkx
-    except ImportError:
-        raise MissingExtraError.of("networkx", "networkx") from None
-    matrix = sparse_matrix(graph).tocoo()
-    labels = [(group.name, i) for group in graph.groups for i in range(group.n_neurons)]
-    result: networkx.DiGraph[Any] = networkx.DiGraph()
-    result.add_nodes_from(labels)
-    rows, columns = matrix.coords
-    result.add_weighted_edges_from(
-        (labels[column], labels[row], float(weight))
-        for row, column, weight in zip(rows, columns, matrix.data, strict=True)
-    )
-    return result
 
 
 def _refuse_if_large(graph: CapturedGraph) -> None:
