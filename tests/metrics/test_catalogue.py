@@ -35,7 +35,8 @@ def test_every_measure_states_its_facts() -> None:
         *("proxies", "gradient_noise_scale", "gradient.node_strength", "gradient.layer_fluctuation"),
         *("update.node_strength", "update.layer_fluctuation"),
         *("second_moment.node_strength", "second_moment.layer_fluctuation", "update_ratio", "update_cosine"),
-        *("neural_persistence", "deep_graph_persistence", "channel_network", "representations", "class_structure"),
+        *("neural_persistence", "deep_graph_persistence", "localisation", "channel_network"),
+        *("representations", "class_structure"),
     ]
     for name, spec in CATALOGUE.items():
         assert spec.name == name

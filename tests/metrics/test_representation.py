@@ -7,8 +7,7 @@ import math
 import pytest
 import torch
 
-from axonometry.errors import ValuesError
-from axonometry.metrics.representation import complexity, effective_dimension, linear_cka, localisation
+from axonometry.metrics.representation import complexity, effective_dimension, linear_cka
 
 
 def test_complexity_of_the_definitions() -> None:
@@ -32,10 +31,3 @@ def test_cka_is_one_of_rotations_and_small_of_noise() -> None:
     turn = torch.linalg.qr(torch.randn(6, 6, generator=generator).double()).Q
     assert linear_cka(x, 5 * x @ turn + 3) == pytest.approx(1)
     assert linear_cka(x, torch.randn(500, 6, generator=generator)) < 0.05
-
-
-def test_localisation_of_the_definitions() -> None:
-    assert localisation(torch.tensor([1, 1, 0, 0])) == (0.5, -1.0)
-    assert localisation(torch.ones(10))[0] == pytest.approx(0.1)
-    with pytest.raises(ValuesError, match="not all zero"):
-        localisation(torch.zeros(3))

@@ -1,22 +1,19 @@
-r"""Representations at hand: how many directions they fill, how alike two of them are, how local a weight vector is.
+r"""Representations at hand: how many directions they fill, and how alike two of them are.
 
 - complexity C = Σ_units H(p), p the share of samples at which a ReLU unit is active, in nats (an upper bound of the
   patterns' joint entropy); ``correction`` adds 1 / (2 P) to a unit that is both on and off (Miller and Madow 1955);
 - effective dimension exp(-Σ q ln q), q the shares of the PCA eigenvalues; participation ratio 1 / Σ q²;
-- linear CKA ‖Y' X‖² / (‖X' X‖ ‖Y' Y‖) of centred features;
-- inverse participation ratio Σ w⁴ / (Σ w²)²: 1 of one entry alone, 1 / D of equal ones; excess kurtosis D IPR - 3.
+- linear CKA ‖Y' X‖² / (‖X' X‖ ‖Y' Y‖) of centred features.
 
-Source: Janik and Witaszczyk 2020, arXiv 2006.04791; Kornblith et al. 2019, arXiv 1905.00414; Ingrosso and Goldt 2022,
-arXiv 2202.00565. Formulas of the first are [recalled].
+Source: Janik and Witaszczyk 2020, arXiv 2006.04791; Kornblith et al. 2019, arXiv 1905.00414. Formulas of
+the first are [recalled].
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
-
-from axonometry.errors import ValuesError
 
 
 def complexity(pre_activations: Float[Tensor, "samples n"], *, correction: bool = False) -> float:
@@ -60,19 +57,3 @@ def linear_cka(one: Float[Tensor, "samples n"], other: Float[Tensor, "samples m"
     """
     x, y = (features.double() - features.double().mean(0) for features in (one, other))
     return float((y.T @ x).square().sum() / ((x.T @ x).norm() * (y.T @ y).norm()))
-
-
-def localisation(weights: Shaped[Tensor, ...]) -> tuple[float, float]:
-    """Inverse participation ratio and excess kurtosis of a weight vector.
-
-    Raises:
-        ValuesError: All weights are zero.
-
-    >>> localisation(torch.tensor([1.0, 1.0, 0.0, 0.0]))
-    (0.5, -1.0)
-    """
-    squares = weights.detach().double().reshape(-1).square()
-    if not bool(squares.sum() > 0):
-        raise ValuesError("localisation is of weights that are not all zero", "none", "")
-    ratio = float(squares.square().sum() / squares.sum() ** 2)
-    return ratio, len(squares) * ratio - 3

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from axonometry.errors import ConfigurationError, DataError, MissingExtraError
+from axonometry.populations.gaussian_processes import LENGTHS, gaussian_processes
 from axonometry.populations.image_files import (
     CIFAR10,
     CLASSES,
@@ -127,7 +128,7 @@ def load_dataset(name: str, directory: str | Path | None = None, **options: Any)
     Args:
         name: A name in :data:`DATASETS`: ``"digits"``, ``"text"``, ``"modular-addition"``, ``"mnist"``,
             ``"fashion-mnist"``, ``"cifar10"``, ``"mnist-14"``, ``"fashion-mnist-14"``, ``"cifar10-16"``,
-            ``"mnist-1d"``, or a registered one.
+            ``"mnist-1d"``, ``"nonlinear-gaussian"``, ``"gaussian"``, or a registered one.
         directory: Where the files are, in a folder of the data set's name or directly; ``$AXONOMETRY_DATA`` where
             None. Only MNIST, Fashion-MNIST and CIFAR-10 need one, in either size.
         options: What else the data depend on, such as the ``modulus`` of modular addition.
@@ -143,6 +144,9 @@ def load_dataset(name: str, directory: str | Path | None = None, **options: Any)
         ``mnist-14`` and ``fashion-mnist-14`` have 14 x 14 pixels, each the mean of 2 x 2, in a frame of zeros that
         makes them 16 x 16, the least that the networks of paper 3 read. ``cifar10-16`` is halved likewise, without a
         frame. ``mnist-1d`` is made from a seed by the package of that name (:mod:`axonometry.populations.signals`).
+
+        ``nonlinear-gaussian`` are processes on a ring of two correlation lengths, and ``gaussian`` normal ones of the
+        same covariances, drawn by the ``seed`` (:mod:`axonometry.populations.gaussian_processes`).
 
         The text is made of the documentation strings of Python's standard library (:mod:`axonometry.populations.text`):
         32 characters, and the next one is the class. It differs between versions of Python.
@@ -271,6 +275,14 @@ def _signals() -> Dataset:
     return Dataset("mnist-1d", *train, *test, n_classes=CLASSES)
 
 
+def _processes(*, normal: bool) -> Callable[..., Dataset]:
+    def load(**options: Any) -> Dataset:
+        train, test = gaussian_processes(normal=normal, **options)
+        return Dataset("gaussian-process", *train, *test, n_classes=len(LENGTHS))
+
+    return load
+
+
 def halved(images: Tensor, frame: int = 0) -> Tensor:
     """Images of half the height and width: each pixel the mean of four, in a frame of zeros.
 
@@ -318,6 +330,8 @@ DATASETS = Registry(
         "fashion-mnist-14": _smaller(_FASHION, frame=1),
         "cifar10-16": _smaller(_CIFAR, frame=0),
         "mnist-1d": Source(_signals),
+        "nonlinear-gaussian": Source(_processes(normal=False), ("seed",)),
+        "gaussian": Source(_processes(normal=True), ("seed",)),
     },
     DataError,
 )
