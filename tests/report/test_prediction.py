@@ -75,7 +75,7 @@ def test_the_caption_says_how_many_runs_reach_the_threshold(evaluation: Evaluati
 
 
 def test_differences_are_drawn_with_room_on_both_sides(evaluation: Evaluation) -> None:
-    figure = next(f for f in drawn(evaluation_page(evaluation, facts={})) if f.title == "Differences to curve")
+    figure = next(f for f in drawn(evaluation_page(evaluation, facts={})) if f.title == "Differences of R²")
     rows = evaluation.differences.query("score == 'r2'")
     low, high = min(rows["low"].min(), 0.0), max(rows["high"].max(), 0.0)
     for panel, (_, part) in zip(figure.panels, rows.groupby("epochs"), strict=True):

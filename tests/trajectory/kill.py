@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from axonometry.program import capture
-from axonometry.trajectory import Trajectory, load, recorder, verify
+from axonometry.trajectory import Trajectory, load, place, recorder, verify
 
 EXAMPLE = torch.zeros(1, 4)
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.scandir", "fcntl.flock"}
@@ -131,8 +131,9 @@ def main() -> None:
     torch.set_num_threads(1)
     graph = capture(nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.4), nn.Tanh(), nn.Linear(5, 2)), EXAMPLE)
     recorder.capture = lambda *_: graph  # type: ignore[assignment]
+    place.FILES = 2  # so that tables are put into one in the middle of the run, too
     options = sys.argv[2:]
-    train(root / "whole", 10 if options else 2)  # here, not in a fork: what is imported late is imported now
+    train(root / "whole", 10 if options else 3)  # here, not in a fork: what is imported late is imported now
     if options:
         random.seed(int(options[1]))
         at_random(load(root / "whole"), root, float(options[0]))

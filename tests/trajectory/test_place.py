@@ -288,3 +288,41 @@ def test_a_plan_is_a_number(tmp_path: Path, planned: Any) -> None:
 
     with pytest.raises(ConfigurationError, match="`planned_steps` is a whole number from 1; got"):
         checked(planned)
+
+
+def files_of_steps(folder: Path) -> int:
+    return len([*(folder / "metrics").glob("*.parquet")])
+
+
+def test_tables_of_single_steps_are_put_into_one_while_the_run_goes_on(recorder: Recorder) -> None:
+    for step in range(1, 120):
+        recorder.record(step, loss=1 / step)
+        assert files_of_steps(recorder.folder) < 100
+    run = load(recorder.folder)
+    assert run.steps == tuple(range(120))
+    assert run.scalars()["loss"].dropna().tolist() == [1 / step for step in range(1, 120)]
+    recorder.close()
+    assert verify(recorder.folder) == ()
+
+
+def test_of_a_long_run_a_tenth_of_the_steps_may_have_files_of_their_own(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axonometry.trajectory.place.FILES", 2)
+    gathered = []
+    for step in range(1, 60):
+        recorder.record(step)
+        if not files_of_steps(recorder.folder):
+            gathered.append(step + 1)
+    # Of 30 steps a tenth is 3: from then on every third step, and not every second.
+    assert gathered == [*range(2, 31, 2), 33, 36, 39, 42, 46, 50, 55, 60]
+
+
+def test_a_table_that_cannot_be_put_together_ends_no_training(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axonometry.trajectory.place.FILES", 2)
+    (recorder.folder / "metrics.parquet").mkdir()  # nothing can be written there
+    for step in range(1, 5):
+        recorder.record(step, loss=step)
+    assert files_of_steps(recorder.folder) == 5

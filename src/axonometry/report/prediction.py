@@ -210,8 +210,8 @@ def _differences(evaluation: Evaluation) -> Figure:
         title = f"after {_epochs(int(str(epochs)))}"
         x = f"difference of R² to {reference}"
         panels.append(intervals(estimates, x=x, reference=0.0, limits=limits, title=title))
-    caption = f"R² minus that of {reference} on the same bootstrap samples: above 0 is better."
-    return Figure(f"Differences to {reference}", tuple(panels), caption)
+    caption = "R² minus that of what the axis names, on the same bootstrap samples: above 0 is better."
+    return Figure("Differences of R²", tuple(panels), caption)
 
 
 def _epochs(n: int) -> str:

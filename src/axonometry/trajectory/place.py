@@ -10,6 +10,7 @@ same, though: the locked file, and what it wrote into ``run.json``::
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from axonometry.trajectory.architecture import other_call, other_shape
 from axonometry.trajectory.lock import FolderLock
 from axonometry.trajectory.tables import compact, steps_in
 
+FILES, SHARE = 100, 10
+"""A table of all steps is made anew when so many steps have files of their own, or a tenth of all where that is more: then
+each row is written about ten times, however long the run."""
 _AWAY = "Record into another folder, or resume the run where it is now"
 
 
@@ -35,6 +39,7 @@ class RunPlace:
 
     def __init__(self, folder: Path, lock: FolderLock, description: store.Description, steps: tuple[int, ...]) -> None:
         self.folder, self.lock, self.description, self.steps = folder, lock, description, list(steps)
+        self._gathered = len(steps)
         self._seen = self._look()
 
     def require(self) -> None:
@@ -60,6 +65,18 @@ class RunPlace:
             if not same or other_call(found.operations, known.operations):
                 raise RunError(f"{self.folder} holds another network's run than the one that is recorded", "", _AWAY)
             self.description, self._seen = found, self._look()
+
+    def add(self, step: int) -> None:
+        """Count a step whose files are whole; now and then, the tables of single steps are put into one.
+
+        A run of ten thousand steps would otherwise have as many files, which whoever reads it meanwhile has to open.
+        """
+        self.steps.append(step)
+        if len(self.steps) - self._gathered >= max(FILES, self._gathered // SHARE):
+            self._gathered = len(self.steps)
+            # The steps are whole without it: what is wrong here, such as a full disk, is told where it matters.
+            with suppress(RunError):
+                compact(self.folder)
 
     def describe(self, **changes: Any) -> None:
         """Change fields of the description, on the disk too."""

@@ -258,7 +258,7 @@ class Recorder:
             write_state(store.resume_path(self.folder, number), {} if keep else state, tree)
         place.require()
         write_piece(self.folder, number, frame, values)
-        place.steps.append(number)
+        place.add(number)
         # Only now that the new step is whole may the old one's resume file go.
         if len(place.steps) > 1:
             store.resume_path(self.folder, place.steps[-2]).unlink(missing_ok=True)
