@@ -68,6 +68,7 @@ from axonometry.metrics.hubs import hubs_and_authorities
 from axonometry.metrics.katz import katz_centrality
 from axonometry.metrics.kernel_templates import KernelFit, fit_templates
 from axonometry.metrics.neuron_statistics import NeuronStatistics
+from axonometry.metrics.neuron_types import NeuronTypes
 from axonometry.metrics.pagerank import pagerank
 from axonometry.metrics.solver import Eigenpair
 
@@ -110,6 +111,7 @@ __all__ = [
     "NeuralCollapse",
     "NeuronModes",
     "NeuronStatistics",
+    "NeuronTypes",
     "NoCrossingWarning",
     "NullModel",
     "RankDistribution",
