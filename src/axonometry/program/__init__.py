@@ -3,6 +3,7 @@
 from axonometry.program.capture import capture as capture, read_exported as read_exported
 from axonometry.program.channels import ChannelGraph as ChannelGraph
 from axonometry.program.graph import NeuralGraph as NeuralGraph
+from axonometry.program.hetero import to_hetero as to_hetero
 from axonometry.program.ir import (
     Coverage as Coverage,
     Group as Group,
@@ -13,7 +14,7 @@ from axonometry.program.ir import (
 )
 from axonometry.program.networkx_graphs import write_graphml as write_graphml
 from axonometry.program.parameter_graph import ParameterGraph as ParameterGraph, parameter_graph as parameter_graph
-from axonometry.program.pyg import to_pyg as to_pyg
+from axonometry.program.pyg import from_pyg as from_pyg, to_pyg as to_pyg
 from axonometry.program.registry import rule as rule
 from axonometry.program.symmetry import (
     Permutation as Permutation,
@@ -41,10 +42,12 @@ __all__ = [
     "align_activations",
     "canonical",
     "capture",
+    "from_pyg",
     "parameter_graph",
     "permutations",
     "permute",
     "rule",
+    "to_hetero",
     "to_pyg",
     "write_graphml",
 ]
