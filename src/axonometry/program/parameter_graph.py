@@ -73,7 +73,7 @@ class ParameterGraph:
         Gains of norms and other parameters that are no feature are not among them. An entry that stands on several
         edges, as of a layer that is called twice, is taken from one of them: they have to agree.
         """
-        return gathered(self.shapes, (self.x_place, x), (self.edge_place, edge_attr))
+        return from_entries(self.shapes, (self.x_place, x), (self.edge_place, edge_attr))
 
     def to_pyg(self) -> Any:
         """As ``torch_geometric.data.Data``: x, edge_index, edge_attr, layer, x_place, edge_place, parameters, shapes.
@@ -93,14 +93,14 @@ class ParameterGraph:
         )
 
 
-def gathered(shapes: Mapping[str, tuple[int, ...]], *placed: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+def from_entries(shapes: Mapping[str, tuple[int, ...]], *placed: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
     """Tensors from their entries, each given with its place in the vector of all; those without one are zero.
 
     Args:
         shapes: By name, in the order of that vector.
         placed: Places, -1 where a feature is no entry, and values of the same shape.
 
-    >>> gathered({"w": (1, 2), "b": (1,)}, (torch.tensor([2, -1, 0]), torch.tensor([5.0, 9.0, 7.0])))
+    >>> from_entries({"w": (1, 2), "b": (1,)}, (torch.tensor([2, -1, 0]), torch.tensor([5.0, 9.0, 7.0])))
     {'w': tensor([[7., 0.]]), 'b': tensor([5.])}
     """
     lengths = [math.prod(shape) for shape in shapes.values()]

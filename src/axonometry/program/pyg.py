@@ -12,7 +12,7 @@ from axonometry.errors import ConfigurationError, closest
 from axonometry.program.entry import of_graph
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.nino import nino_graph
-from axonometry.program.parameter_graph import ParameterGraph, gathered, parameter_graph, pyg_data
+from axonometry.program.parameter_graph import ParameterGraph, from_entries, parameter_graph, pyg_data
 
 CONVENTIONS = ("neural-graphs", "gmn", "nino")
 
@@ -98,7 +98,7 @@ def from_pyg(data: Any, *, state: int = -1) -> dict[str, Tensor]:
         if "edge_place" in store:
             place = store.edge_place.reshape(len(store.edge_place), -1)
             placed.append((place, store.edge_attr.reshape(*place.shape, -1)[..., state]))
-    return gathered(shapes, *placed)
+    return from_entries(shapes, *placed)
 
 
 def _multigraph(found: ParameterGraph) -> Any:

@@ -1,5 +1,6 @@
 """Networks over training time: recording a run, opening it, checking it."""
 
+from axonometry.trajectory.aligned import AlignedSeries as AlignedSeries, aligned_series as aligned_series
 from axonometry.trajectory.checkpoint_steps import load_checkpoints as load_checkpoints
 from axonometry.trajectory.folders import load_runs as load_runs
 from axonometry.trajectory.level_changes import change_points as change_points, measures_of as measures_of

@@ -22,8 +22,8 @@ from axonometry.trajectory.lock import FolderLock
 from axonometry.trajectory.tables import compact, steps_in
 
 FILES, SHARE = 100, 10
-"""A table of all steps is made anew when so many steps have files of their own, or a tenth of all where that is more: then
-each row is written about ten times, however long the run."""
+"""A table of all steps is made anew when so many steps have files of their own, or a tenth of all where that is more:
+then each row is written about ten times, however long the run."""
 _AWAY = "Record into another folder, or resume the run where it is now"
 
 

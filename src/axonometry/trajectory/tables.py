@@ -1,4 +1,4 @@
-"""The measures of a run on disk: a parquet file a step, put into one of all steps now and then and when it is closed."""
+"""The measures of a run on disk: a parquet file a step, put into one of all steps now and then and at the end."""
 
 from __future__ import annotations
 
