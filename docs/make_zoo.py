@@ -26,7 +26,9 @@ from axonometry.zoo.evaluation import LAST, drawn, predictions_at, score_zoo
 from axonometry.zoo.features import ACCURACY, BOTH, CHOICES, GRAPH, LEARNED, WEIGHTS
 
 PAGE = Path(__file__).parent / "results/zoo.md"
-SIZES = (125, 250, 500, 1000)
+SIZES = (62, 125, 250, 500, 1000)
+LARGEST_MIDDLE = 500
+"""Networks of which all epochs are evaluated, at most."""
 EPOCHS = (1, 3, LAST)
 WORDS = {1: "epoch 1", 3: "epoch 3", LAST: "the last epoch"}
 ORDER = (WEIGHTS, GRAPH, BOTH, LEARNED, ACCURACY, CHOICES)
@@ -49,7 +51,7 @@ class Piece:
 def pieces(n: int) -> list[Piece]:
     """What the page is made of, the most telling first: a killed command leaves a page of what is there."""
     sizes = [size for size in SIZES if size < n]
-    middle = [size for size in sizes if size == 500]
+    middle = [size for size in sizes if size <= LARGEST_MIDDLE][-1:]
     split = [Piece(n, epoch, published=True) for epoch in EPOCHS]
     first = [Piece(size, 1) for size in sizes if size not in middle]
     last = [Piece(size, LAST) for size in reversed(sizes) if size not in middle]
@@ -108,7 +110,8 @@ def page(zoo: Zoo, folder: Path, found: dict[Piece, ZooEvaluation]) -> Iterator[
     yield "## Verdict\n"
     yield from (f"- {line}" for line in verdicts(found))
     yield "\n## Kendall's τ and R²\n"
-    for piece in (one for size in (1000, 500) for one in found if one.networks == size and not one.published):
+    largest = sorted({one.networks for one in found if not one.published})[-2:]
+    for piece in (one for size in largest[::-1] for one in found if one.networks == size and not one.published):
         yield from _table(piece, found[piece])
     yield "## From how many networks on?\n"
     yield "τ of the graph network less that of both measured sets, in the same folds.\n"
