@@ -37,6 +37,7 @@ from benchmarks import (
     shift,
     stacked,
     starting,
+    symmetries,
     watch,
 )
 from benchmarks.coverage import command as coverage, symmetry
@@ -73,6 +74,7 @@ SECTIONS = {
     "localisation": localisation.receptive_fields,
     "basins": basins.lenet,
     "weight-noise": basins.stacking,
+    "symmetries": symmetries.symmetries,
     "watch": watch.watching,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"

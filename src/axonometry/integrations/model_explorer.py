@@ -18,7 +18,7 @@ from typing import Any
 from axonometry.errors import ConfigurationError, closest
 from axonometry.files import write_text
 from axonometry.metrics import CATALOGUE, measure
-from axonometry.program import Group, NeuralGraph
+from axonometry.program import Group, NeuralGraph, Synapse, Wire
 from axonometry.program.entry import of_graph
 
 GRAPH_ID = "graph"
@@ -75,7 +75,8 @@ def _network(graph: NeuralGraph) -> dict[str, Any]:
     ids = _ids(graph)
     nodes = [_node(group, ids[group.name][0]) for group in graph.groups]
     for group, node in zip(graph.groups, nodes, strict=True):
-        feeding = [one for one in (*graph.synapses, *graph.wires) if one.target == group.name]
+        links: list[Synapse | Wire] = [*graph.synapses, *graph.wires]
+        feeding = [one for one in links if one.target == group.name]
         sources = dict.fromkeys(source for one in feeding for source in one.sources)
         node["incomingEdges"] = [
             {"sourceNodeId": ids[source][0], "sourceNodeOutputId": "0", "targetNodeInputId": str(i)}
