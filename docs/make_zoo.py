@@ -122,7 +122,7 @@ def page(zoo: Zoo, folder: Path, found: dict[Piece, ZooEvaluation]) -> Iterator[
         yield "Learned from the networks to learn from and to choose by, predicted once: those to be tested.\n"
         for piece in published:
             yield from _table(piece, found[piece])
-    yield "## What it takes\n"
+    yield "\n## What it takes\n"
     yield from _seconds(found)
     yield "\n## Beside the literature\n"
     yield (
