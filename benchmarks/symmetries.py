@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import Tensor, nn
 
@@ -31,10 +33,13 @@ def _map_of_a_resnet_20() -> Row:
 def _map_of_gpt2() -> Row:
     model = gpt2().eval()
     graph = ax.capture(model, torch.zeros(1, TOKENS, dtype=torch.int64))
+    start = time.process_time()
     taken = seconds(lambda: ax.permutations(graph))
+    worked = time.process_time() - start
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     name = f"permutation classes of GPT-2, {size:.0f} M parameters, random weights"
-    return Row(name, f"{taken:.2f} s", "under 5 s", taken < 5, 1, f"after capture, {TOKENS} tokens")
+    detail = f"after capture, {TOKENS} tokens; {worked:.1f} s of processor time"
+    return Row(name, f"{taken:.2f} s", "under 5 s", taken < 5, 1, detail)
 
 
 def _aligned_resnet_18() -> list[Row]:
