@@ -98,9 +98,33 @@ def a_write_behind_dropout(n: Any, x: Tensor) -> Tensor:
     return n.second(h)
 
 
-SIMPLE = [relu_then_read, chained, read_before_it_is_written, written_twice_under_one_name, a_write_to_the_input]
+def casts_to_the_type_it_has(n: Any, x: Tensor) -> Tensor:
+    h = n.first(x.to(x.device)).double().to(torch.float64)
+    return n.second(h.to(x.dtype) * h.type_as(x))
+
+
+def casts_to_another_type(n: Any, x: Tensor) -> Tensor:
+    return n.second(n.first(x).float().mul(2.0).to(x.dtype))
+
+
+def a_write_behind_a_cast(n: Any, x: Tensor) -> Tensor:
+    h = n.first(x)
+    same, copied = h.to(x.dtype), h.to(x.dtype, copy=True)
+    h.mul_(3.0)
+    return n.second(same) + copied
+
+
+SIMPLE = [
+    casts_to_the_type_it_has,
+    casts_to_another_type,
+    relu_then_read,
+    chained,
+    read_before_it_is_written,
+    written_twice_under_one_name,
+    a_write_to_the_input,
+]
 INVOLVED = [a_view_before_the_write, a_view_between_two_writes, a_write_through_a_view, a_part_set_to_zero]
-INVOLVED += [a_write_to_what_flatten_may_share, a_write_behind_dropout]
+INVOLVED += [a_write_to_what_flatten_may_share, a_write_behind_dropout, a_write_behind_a_cast]
 
 
 def network(forward: Callable[[Any, Tensor], Tensor]) -> nn.Module:
@@ -131,6 +155,13 @@ def test_the_program_computes_what_the_module_does(
     (result,) = torch.fx.Interpreter(exported.graph_module, graph=exported.graph).run(*arguments)
     assert torch.allclose(result, module(X))
     assert not [n for n in exported.graph.nodes if n.op == "call_function" and in_place._writes(n.target)]
+
+
+def test_casts_to_the_type_that_is_there_are_left_out() -> None:
+    called = [node.target for node in export.export(network(casts_to_the_type_it_has), (X,)).graph.nodes]
+    assert not in_place.CASTS & set(called)
+    called = [node.target for node in export.export(network(casts_to_another_type), (X,)).graph.nodes]
+    assert sum(target in in_place.CASTS for target in called) == 2
 
 
 @pytest.mark.parametrize("forward", [*SIMPLE, *INVOLVED])

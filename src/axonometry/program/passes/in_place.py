@@ -14,7 +14,8 @@ new value that stands for both from there on::
     add = aten.add(conv2d, x)        relu = aten.relu(add)
 
 Where it is not as simple (a write through a view, a write to a buffer, a ``torch.cond``, a composite call without a
-rule of its own) torch's second trace is made, with its search for composite operators done once a process.
+rule of its own) torch's second trace is made, with its search for composite operators done once a process. Casts to the
+type that a value has already, of which a language model has one or two at every norm, are left out as that trace does.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ COMPOSITES = {aten.batch_norm.default: 5, aten.dropout.default: 2}
 """Calls that torch would take apart and that have a rule as they are, where the argument at this place is False."""
 SHAPES = set(overloads("flatten", "reshape", "contiguous"))
 """The same without a condition; their results may share memory with what they are given."""
+CASTS = set(overloads("to", "type_as"))
+"""Likewise, with arguments of any name."""
 ARGUMENTS = {"ep", "cia_to_decomp", "python_decomp_table", "joint_loss_index", "decompose_custom_triton_ops"}
 
 
@@ -44,6 +47,8 @@ def functional(exported: ExportedProgram) -> ExportedProgram:
     if all(_is_simple(node) for node in graph.nodes):
         for node in [node for node in graph.nodes if node.op == "call_function" and _writes(node.target)]:
             _without_writing(graph, node)
+        for node in [node for node in graph.nodes if node.target in CASTS and _casts_to_its_own(node)]:
+            node.replace_all_uses_with(node.all_input_nodes[0])
         graph.eliminate_dead_code()
         return exported
     return _traced_again(exported)
@@ -68,7 +73,19 @@ def _is_known(node: fx.Node) -> bool:
     if node.target in COMPOSITES:
         place = COMPOSITES[node.target]
         return len(node.args) > place and node.args[place] is False
-    return node.target in SHAPES and not node.kwargs
+    return node.target in CASTS or (node.target in SHAPES and not node.kwargs)
+
+
+def _casts_to_its_own(node: fx.Node) -> bool:
+    """Whether a cast returns what it is given, which it does unless a copy is asked for."""
+    before, after = node.all_input_nodes[0].meta.get("val"), node.meta.get("val")
+    names = [argument.name for argument in node.target._schema.arguments]  # type: ignore[union-attr]
+    given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    if given.get("copy") or given.get("memory_format") not in (None, torch.preserve_format):
+        return False
+    if not (isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor)):
+        return False
+    return (before.dtype, before.device) == (after.dtype, after.device)
 
 
 def _writes(call: Any) -> bool:
