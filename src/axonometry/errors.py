@@ -112,6 +112,10 @@ class DataError(AxonometryError):
     """A data set's file is missing or corrupt."""
 
 
+class ArgumentError(AxonometryError, TypeError):
+    """An argument is not of the type that a function takes; a TypeError, as Python's own would be."""
+
+
 class ConfigurationError(AxonometryError):
     """A configuration names something that does not exist or contradicts itself."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from axonometry.arguments import explained
 from axonometry.errors import ValuesError
 from axonometry.showing import shown
 from axonometry.statistics import Moments, moments
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Moments", "NodeValues", "moments"]
 
 
+@explained
 class NodeValues(Mapping[str, Tensor]):
     """An immutable mapping from a neuron group's name to a tensor of the group's shape.
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from axonometry.arguments import explained
 from axonometry.errors import ValuesError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Density:
     count: int
 
 
+@explained
 def density(values: Tensor | np.ndarray, grid: np.ndarray | None = None) -> Density:
     """Gaussian kernel density of a sample.
 

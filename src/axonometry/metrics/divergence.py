@@ -42,6 +42,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from axonometry.annotations import Count, Seed
+from axonometry.arguments import explained
 from axonometry.metrics.conventions import check_convention
 from axonometry.metrics.density_ratio import ratio_divergence
 from axonometry.metrics.distributions import as_sample, bandwidth, even_grid, kernel_density
@@ -60,6 +62,7 @@ _TRIES = 1000
 Values = Tensor | np.ndarray
 
 
+@explained
 def jeffreys_divergence(a: Values, b: Values, convention: DivergenceConvention = "density-ratio") -> float:
     """Jeffreys divergence of the distributions of two samples.
 
@@ -87,6 +90,7 @@ def jeffreys_divergence(a: Values, b: Values, convention: DivergenceConvention =
     return float(divergence_matrix([a, b], convention).to_numpy()[0, 1])
 
 
+@explained
 def divergence_matrix(
     samples: Mapping[str, Values] | Sequence[Values], convention: DivergenceConvention = "density-ratio"
 ) -> pd.DataFrame:
@@ -145,8 +149,9 @@ def jeffreys(masses: Float[np.ndarray, "samples points"]) -> Float[np.ndarray, "
     return matrix
 
 
+@explained
 def divergence_null(
-    a: Values, b: Values, convention: DivergenceConvention = "density-ratio", *, draws: int = 20, seed: int = 0
+    a: Values, b: Values, convention: DivergenceConvention = "density-ratio", *, draws: Count = 20, seed: Seed = 0
 ) -> Estimate:
     """What the divergence of two samples would be if they were of one distribution: of relabelled halves.
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from axonometry.arguments import explained
 from axonometry.errors import ConvergenceError, ValuesError, WeightsError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.lanczos import Vector
@@ -94,6 +95,7 @@ def eigenvector_centrality(
     return leading_eigenpair(graph, tol=tol, start=start).vector
 
 
+@explained
 def leading_eigenpair(
     graph: NeuralGraph | ChannelGraph, *, tol: float = 1e-6, start: NodeValues | None = None
 ) -> Eigenpair:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from axonometry.arguments import explained
 from axonometry.errors import ConfigurationError
 from axonometry.metrics.basins.captured import CapturedClassifier, labelled
 from axonometry.metrics.catalogue import Shared, TrainingState, measured
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 Tensors = Mapping[str, Tensor]
 
 
+@explained
 def gradients(model: nn.Module) -> dict[str, Tensor]:
     """The gradients that a module holds, by state-dict name; parameters without one are left out.
 
@@ -61,6 +63,7 @@ def whole_tensor(tensor: Tensor) -> Tensor:
     return (tensor if gather is None else gather()).detach()
 
 
+@explained
 def second_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The second moments that Adam and its relatives keep of each parameter's gradients, by state-dict name.
 
@@ -85,6 +88,7 @@ def second_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[s
     return found
 
 
+@explained
 def reweighted(graph: NeuralGraph, weights: Tensors) -> NeuralGraph:
     """The same graph with other numbers in the place of its weights and biases, such as gradients.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,12 +39,34 @@ def check_choices(choices: Mapping[str, Any]) -> None:
         PredictionError: It is not so.
     """
     parts_of(choices["features"])
-    if choices["task"] not in {"regression", "classification"}:
+    if choices["task"] not in ("regression", "classification"):
         raise PredictionError("the task is regression or classification", repr(choices["task"]))
-    for name, least in (("epochs", 1), ("folds", 2), ("trees", 1)):
+    if not isinstance(choices["per_group"], bool | None):
+        raise PredictionError("`per_group` is True, False or None", repr(choices["per_group"]))
+    for name, least in (("epochs", 1), ("folds", 2), ("trees", 1), ("random_state", 0)):
         value = choices[name]
         if not isinstance(value, int | np.integer) or value < least:
             raise PredictionError(f"`{name}` is a whole number from {least}", repr(value))
+
+
+@contextmanager
+def numbers_of_runs() -> Iterator[None]:
+    """What scikit-learn cannot read as a table of numbers, or as targets, is an error of ours with its words.
+
+    >>> with numbers_of_runs():
+    ...     float("x")
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.PredictionError: could not convert string to float: 'x'. Pass runs, their folders, or a table ...
+
+    Raises:
+        PredictionError: That.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        remedy = "Pass runs, their folders, or a table of numbers, and as many accuracies as it has rows"
+        raise PredictionError(" ".join(str(error).split()), "", remedy) from error
 
 
 def runs_of(given: Any) -> list[Run]:

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from axonometry.arguments import explained
 from axonometry.predict.design_matrix import DesignMatrix, epoch_by_epoch, row_digests
 from axonometry.predict.ensemble import fit_ensemble
 from axonometry.predict.feature_sets import DEFAULT_FEATURES
@@ -25,6 +26,7 @@ from axonometry.predict.inputs import (
     class_indicators,
     class_thresholds,
     is_named,
+    numbers_of_runs,
     probabilities,
     runs_of,
     training_data,
@@ -39,6 +41,7 @@ def _is(task: str) -> Callable[[AccuracyPredictor], bool]:
     return lambda predictor: predictor.task == task
 
 
+@explained
 class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Predicts how accurate networks become from what is known after a few epochs.
 
@@ -146,6 +149,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         return self._rows(runs).predict_rows(self.models_, lambda horizon, rows: horizon.predict(rows)[:, 0])
 
     @available_if(_is("classification"))  # type: ignore[untyped-decorator]
+    @explained
     def predict_proba(self, runs: Any) -> Float[np.ndarray, "rows classes"]:
         """The probability of each class.
 
@@ -159,6 +163,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         return probabilities(self._rows(runs).predict_rows(self.models_, HorizonModel.predict))
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
+    @explained
     def predict_interval(self, runs: Any, level: float = 0.9) -> pd.DataFrame:
         """The final accuracy of each run with its interval (:func:`axonometry.predict.spread.relative_cv_plus`).
 
@@ -181,6 +186,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         return pd.DataFrame(found, index=new.names, columns=["prediction", "low", "high"])
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
+    @explained
     def history(self, run: Run, level: float = 0.9) -> pd.DataFrame:
         """What would have been predicted for one run after every epoch so far.
 
@@ -200,6 +206,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         return self.predict_interval(table, level).set_axis(pd.Index(range(1, len(table) + 1), name="epoch"))
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
+    @explained
     def stop_below(self, threshold: float, level: float = 0.9) -> StopBelow:
         """A callback that says when a run under way is not worth going on with.
 
@@ -226,10 +233,12 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         if y is None:
             table = runs if isinstance(runs, RunTable) else read_runs(runs, epochs=0, features="last-accuracy")
             y = table.final_accuracy
-        if self.task == "classification":
-            right = np.digitize(np.asarray(y, dtype=float), self.thresholds_)
-            return float(accuracy_score(right, self.predict(runs), sample_weight=sample_weight))
-        return float(r2_score(y, self.predict(runs), sample_weight=sample_weight))
+        found = self.predict(runs)
+        with numbers_of_runs():
+            if self.task == "classification":
+                right = np.digitize(np.asarray(y, dtype=float), self.thresholds_)
+                return float(accuracy_score(right, found, sample_weight=sample_weight))
+            return float(r2_score(y, found, sample_weight=sample_weight))
 
     def was_trained_on(self, runs: Any) -> Bool[np.ndarray, " rows"]:
         """Whether each run is one that the predictor was fitted to, as it was then.
@@ -284,9 +293,10 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _checked(self, table: Any, y: Any) -> tuple[Float[np.ndarray, "rows columns"], Float[np.ndarray, " rows"]]:
         self.named_ = is_named(table)
-        values, y = validate_data(
-            self, table, y, dtype=np.float64, ensure_all_finite=False, y_numeric=True, ensure_min_samples=1
-        )
+        with numbers_of_runs():
+            values, y = validate_data(
+                self, table, y, dtype=np.float64, ensure_all_finite=False, y_numeric=True, ensure_min_samples=1
+            )
         self.columns_ = [str(name) for name in table.columns] if self.named_ else list(range(values.shape[1]))
         return values, np.asarray(y, dtype=np.float64)
 
@@ -307,7 +317,8 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         runs = runs.features if isinstance(runs, RunTable) else runs
         if self.named_ and isinstance(runs, pd.DataFrame):
             return DesignMatrix.from_table(runs, self.columns_, self.models_)
-        values = validate_data(self, runs, dtype=np.float64, ensure_all_finite=False, reset=False)
+        with numbers_of_runs():
+            values = validate_data(self, runs, dtype=np.float64, ensure_all_finite=False, reset=False)
         return DesignMatrix(
             values, np.full(len(values), self.epochs), getattr(runs, "index", pd.RangeIndex(len(values)))
         )

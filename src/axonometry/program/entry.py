@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from axonometry.arguments import explained
 from axonometry.errors import CaptureError, SamplesError, ValuesError, WeightsError
 from axonometry.program.quiet import CAPTURING
 from axonometry.program.untouched import unwrapped
@@ -120,18 +122,21 @@ def by_name(module: nn.Module, inputs: tuple[Any, ...]) -> str:
 
 
 def checking(check: Callable[[str, Any], None], place: int = 0) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorator: an argument is checked before anything else is done with it.
+    """Decorator: an argument is checked before anything else is done with it; of the others raw errors are explained.
 
     Args:
         check: Takes the function's name and the argument, and raises what is to be said.
-        place: Of the argument, where it is passed by its place.
+        place: Of the argument among the function's own.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        name = list(inspect.signature(function).parameters)[place]
+
+        @explained
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            if len(args) > place:
-                check(function.__name__, args[place])
+            if len(args) > place or name in kwargs:
+                check(function.__name__, args[place] if len(args) > place else kwargs[name])
             return function(*args, **kwargs)
 
         return checked

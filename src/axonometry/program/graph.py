@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from axonometry.errors import ConfigurationError, ValuesError
+from axonometry.arguments import explained
+from axonometry.errors import ConfigurationError, ValuesError, closest
 from axonometry.program.channels import ChannelGraph
 from axonometry.program.entry import of_snapshot
 from axonometry.program.ir import Coverage, Group, Kernel, Program, Statics, Synapse, Wire
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import scipy.sparse
 
 
+@explained
 class NeuralGraph:
     """A network at one snapshot, read as a graph: neurons, and links from each to the sums it enters.
 
@@ -282,7 +284,16 @@ class NeuralGraph:
 
         Returns:
             By group that links of the source reach: a tensor of shape (n, \*shape of that group).
+
+        Raises:
+            ValuesError: There is no such group, or the values are of another shape.
         """
+        shapes = {group.name: tuple(group.shape) for group in self.groups}
+        if source not in shapes:
+            raise ValuesError("a group is named as in the graph", repr(source), closest(source, shapes))
+        if tuple(values.shape[1:]) != shapes[source]:
+            rule = f"values of {source!r} have the shape (n, {', '.join(map(str, shapes[source]))})"
+            raise ValuesError(rule, f"{tuple(values.shape)}", "Put those that are sent at once along the first axis")
         now = self.prepared()
         return run_from_group(self.program, source, values, now.statics, now.links)
 

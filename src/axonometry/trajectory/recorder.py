@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsFloat, SupportsIndex
 import torch
 from torch import Tensor, nn
 
+from axonometry.arguments import explained
 from axonometry.errors import RunError
 from axonometry.metrics.nulls import NullModel
 from axonometry.program import NeuralGraph, capture
@@ -74,6 +75,7 @@ class Overhead:
         return self.records / (self.elapsed - self.records) if self.elapsed > self.records else 0.0
 
 
+@explained
 class Recorder:
     """Records measures and weights of a model while it learns; a kill at any instant leaves the folder readable.
 

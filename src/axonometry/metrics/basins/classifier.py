@@ -75,7 +75,7 @@ def examined(model: nn.Module, samples: Samples, labels: Any = None, *, diverged
     samples, labels = _gathered(samples, labels)
     with untouched(module), _buffers_kept(module), torch.no_grad():
         samples, labels = _checked(module, samples, labels)
-        logits = torch.cat([logits_of(module(part)) for part in samples.split(_rows_at_once(samples))])
+        logits = torch.cat([logits_of(outputs_of(module, part)) for part in samples.split(_rows_at_once(samples))])
         if logits.shape[0] != len(samples):
             raise SamplesError("a network gives each sample one row of logits", f"{len(logits)} for {len(samples)}")
         if int(labels.max()) >= logits.shape[1]:
@@ -85,6 +85,25 @@ def examined(model: nn.Module, samples: Samples, labels: Any = None, *, diverged
         if not diverged:
             _refuse_diverged(module, predicted)
         yield Classifier(module, samples, labels, predicted, logits.shape[1])
+
+
+def outputs_of(module: nn.Module, samples: Tensor) -> Any:
+    """What the network makes of samples.
+
+    Raises:
+        SamplesError: It cannot be run on them; what it raised is the cause.
+
+    >>> outputs_of(nn.Linear(3, 2), torch.zeros(4, 5))
+    Traceback (most recent call last):
+        ...
+    axonometry.errors.SamplesError: the network can be run on the samples; got samples of shape (4, 5) and Runtime...
+    """
+    try:
+        return module(samples)
+    except (RuntimeError, TypeError, ValueError, LookupError) as error:
+        first = next(iter(str(error).strip().splitlines()), "")
+        came = f"samples of shape {tuple(samples.shape)} and {type(error).__name__}: {first}"
+        raise SamplesError("the network can be run on the samples", came, "Pass what it takes in training") from error
 
 
 def _refuse_diverged(module: nn.Module, predicted: Tensor) -> None:

@@ -24,6 +24,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from axonometry.annotations import Seed
 from axonometry.errors import WeightsError
 from axonometry.metrics.basins.classifier import Classifier, examined, logits_of
 from axonometry.metrics.basins.rows import curvature_rows
@@ -79,7 +80,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
 )
 @of_module
 def sharpness(
-    model: nn.Module, samples: Samples, labels: Any = None, *, scaled: bool = False, tol: float = 1e-3, seed: int = 0
+    model: nn.Module, samples: Samples, labels: Any = None, *, scaled: bool = False, tol: float = 1e-3, seed: Seed = 0
 ) -> Sharpness:
     """The largest eigenvalue of the Hessian of the mean cross entropy.
 

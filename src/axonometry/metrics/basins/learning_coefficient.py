@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from axonometry.arguments import explained
 from axonometry.errors import ConfigurationError, ConvergenceError
 from axonometry.statistics import Estimate, mean_estimate
 
@@ -29,6 +30,7 @@ SETTLED = 3.0
 """Standard errors by which the two halves of all chains may differ."""
 
 
+@explained
 @dataclass(frozen=True)
 class LangevinPlan:
     """How weights are drawn.
@@ -61,6 +63,7 @@ class LangevinPlan:
             raise ConfigurationError("step size and pull are above 0", came, "Keep the defaults")
 
 
+@explained
 def learning_coefficient(
     model: nn.Module, loss: Callable[[nn.Module], Tensor], n: int, plan: LangevinPlan | None = None
 ) -> Estimate:

@@ -17,6 +17,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from axonometry.annotations import Count
+from axonometry.arguments import explained
 from axonometry.errors import SamplesError, WeightsError
 from axonometry.metrics.basins.classifier import classes_of, examined, logits_of
 from axonometry.program.entry import of_module
@@ -71,7 +73,8 @@ class WeightPlane:
         return (self.predicted == self.labels).double().mean(-1)
 
 
-def sample_plane(model: nn.Module, corners: Tensor, *, resolution: int = 61) -> SamplePlane:
+@explained
+def sample_plane(model: nn.Module, corners: Tensor, *, resolution: Count = 61) -> SamplePlane:
     """The predicted class and its margin on the plane through three samples.
 
     Args:
@@ -119,7 +122,7 @@ def weight_plane(
     samples: Samples,
     labels: Any = None,
     *,
-    resolution: int = 21,
+    resolution: Count = 21,
 ) -> WeightPlane:
     """Predicted classes and margins of the networks on the plane through three weight vectors.
 

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from axonometry.annotations import Seed
 from axonometry.metrics.basins.classifier import examined
 from axonometry.metrics.basins.sample_noise import NoisySamples, Steps
 from axonometry.metrics.basins.search import Search
@@ -73,7 +74,7 @@ def sample_radii(  # noqa: PLR0913 - of what, how it is looked for, and who is t
     directions: int = 32,
     precision: float = 0.02,
     tried: tuple[float, float] | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Progress | None = None,
 ) -> Radii:
     """The distance along random directions at which each sample leaves its class.

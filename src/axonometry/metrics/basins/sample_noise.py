@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from axonometry.annotations import Seed
 from axonometry.errors import SamplesError
 from axonometry.metrics.basins.basin import Basin, basin_of
 from axonometry.metrics.basins.classifier import Classifier, classes_of, examined, logits_of
@@ -63,7 +64,7 @@ def sample_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is t
     precision: float = 0.02,
     amplitudes: tuple[float, float] = (1e-3, 10.0),
     draws: int = 16,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Progress | None = None,
 ) -> Basin:
     """The amplitude of Gaussian noise on the samples at which a network's accuracy falls to a threshold.

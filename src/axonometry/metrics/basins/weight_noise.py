@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from axonometry.annotations import Seed
 from axonometry.errors import WeightsError
 from axonometry.metrics.basins.basin import Basin, basin_of
 from axonometry.metrics.basins.classifier import Classifier, classes_of, examined, logits_of
@@ -66,7 +67,7 @@ def weight_basin(  # noqa: PLR0913 - of what, how it is looked for, and who is t
     precision: float = 0.02,
     amplitudes: tuple[float, float] = (1e-3, 10.0),
     draws: int = 32,
-    seed: int = 0,
+    seed: Seed = 0,
     biases: bool = False,
     stacked: bool | None = None,
     progress: Progress | None = None,

@@ -32,6 +32,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from axonometry.annotations import Count
+from axonometry.arguments import explained
 from axonometry.errors import SamplesError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.labels import checked_labels, held, labels_in
@@ -165,7 +167,7 @@ def rank_distribution(
     labels: Int[Tensor, " samples"] | None = None,
     *,
     groups: Iterable[str] | None = None,
-    bins: int = BINS,
+    bins: Count = BINS,
     memory: int = MEMORY,
 ) -> RankDistribution:
     """Rank distribution of every layer, a neuron at each position of a convolution being one of its own.
@@ -210,12 +212,13 @@ def rank_distribution(
     return RankDistribution({name: _ranks(several, there, outputs[0]) for name, several in found.items()})
 
 
+@explained
 def order_ranks(
     pre_activations: Float[Tensor, "samples n"],
     labels: Int[Tensor, " samples"],
     signs: Float[Tensor, "classes n"] | Int[Tensor, "classes n"],
     *,
-    bins: int = BINS,
+    bins: Count = BINS,
 ) -> Ranks:
     """Rank distribution of neurons whose pre-activations are at hand.
 

@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from axonometry.arguments import explained
 from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.labels import checked_labels, held, labels_in
@@ -48,6 +49,7 @@ STATISTICS = ("accuracy", "agreement", "error")
 """Per group in tables."""
 
 
+@explained
 def linear_map(graph: NeuralGraph, group: str, *, output: str | None = None) -> Float[Tensor, "outputs ..."]:
     r"""The L-Map of a group: what reaches each output from each of its neurons when nothing behind it is nonlinear.
 

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from axonometry.annotations import Seed, SquareMatrix
+from axonometry.arguments import explained
 from axonometry.errors import ValuesError, WeightsError
 from axonometry.metrics.networks.matrix import Labels, by_group, extra, layer_labels, link_array, of_igraph
 from axonometry.values import NodeValues
@@ -53,8 +55,9 @@ class Communities:
         return len(self.membership.flatten().unique())
 
 
+@explained
 def communities(
-    graph: NeuralGraph | ChannelGraph, *, directed: bool = True, resolution: float = 1.0, seed: int = 0
+    graph: NeuralGraph | ChannelGraph, *, directed: bool = True, resolution: float = 1.0, seed: Seed = 0
 ) -> Communities:
     """Leiden communities of the weighted channel graph.
 
@@ -90,7 +93,8 @@ def communities(
     )
 
 
-def modularity(weights: Any, labels: Labels, resolution: float = 1.0) -> float:
+@explained
+def modularity(weights: SquareMatrix, labels: Labels, resolution: float = 1.0) -> float:
     """Directed, weighted modularity of a partition.
 
     Args:
@@ -114,7 +118,8 @@ def modularity(weights: Any, labels: Labels, resolution: float = 1.0) -> float:
     return float(inside / total - resolution * expected / total**2)
 
 
-def participation(weights: Any, labels: Labels) -> Float[np.ndarray, " n"]:
+@explained
+def participation(weights: SquareMatrix, labels: Labels) -> Float[np.ndarray, " n"]:
     """How evenly the links of each node, in both directions, spread over communities; 0 of a node without links.
 
     >>> participation(np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), np.array([0, 0, 1])).tolist()
@@ -126,7 +131,8 @@ def participation(weights: Any, labels: Labels) -> Float[np.ndarray, " n"]:
     return np.where(total > 0, 1 - (spread**2).sum(1) / np.where(total > 0, total, 1) ** 2, 0.0)
 
 
-def within_module_z(weights: Any, labels: Labels) -> Float[np.ndarray, " n"]:
+@explained
+def within_module_z(weights: SquareMatrix, labels: Labels) -> Float[np.ndarray, " n"]:
     """The strength of each node inside its community, in both directions, standardised; 0 where all have the same.
 
     >>> within_module_z(np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), np.array([0, 0, 0])).round(3)
@@ -173,7 +179,7 @@ def _undirected(links: Any, resolution: float, seed: int) -> Any:
         igraph.set_random_number_generator(random)
 
 
-def _to_communities(weights: Any, labels: Labels) -> Float[np.ndarray, "n communities"]:
+def _to_communities(weights: SquareMatrix, labels: Labels) -> Float[np.ndarray, "n communities"]:
     """The strength of each node's links of both directions to and from each community."""
     member = _members(labels)
     return np.asarray(weights @ member + weights.T @ member)
@@ -183,7 +189,7 @@ def _members(labels: Labels) -> Float[np.ndarray, "n communities"]:
     return np.asarray(labels[:, None] == np.unique(labels), np.float64)
 
 
-def _check(weights: Any, labels: Labels) -> None:
+def _check(weights: SquareMatrix, labels: Labels) -> None:
     if weights.shape != (len(labels), len(labels)):
         came = f"{len(labels)} for a matrix of shape {weights.shape}"
         raise ValuesError("a partition has a community for every node", came, "Take both from one graph")

@@ -10,15 +10,16 @@ r"""Cores: nodes that are linked to each other more than the others are.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from axonometry.annotations import Count, Seed, SquareMatrix
+from axonometry.arguments import explained
 from axonometry.metrics.networks.matrix import Matrix, as_links
 
 
-def coreness(weights: Any) -> Int[np.ndarray, " n"]:
+@explained
+def coreness(weights: SquareMatrix) -> Int[np.ndarray, " n"]:
     """The k-core of every node; links count, their weights do not.
 
     >>> triangle = np.ones((4, 4)) * (np.arange(4) < 3) * (np.arange(4)[:, None] < 3) * (1 - np.eye(4))
@@ -40,7 +41,8 @@ def coreness(weights: Any) -> Int[np.ndarray, " n"]:
     return found
 
 
-def rich_club(weights: Matrix, levels: int | None = None) -> Float[np.ndarray, " levels"]:
+@explained
+def rich_club(weights: Matrix, levels: Count | None = None) -> Float[np.ndarray, " levels"]:
     """The weighted rich-club coefficient φ(k) for k = 1, 2, ...; NaN where no two such nodes are linked.
 
     Args:
@@ -64,7 +66,8 @@ def rich_club(weights: Matrix, levels: int | None = None) -> Float[np.ndarray, "
     return found
 
 
-def core_periphery(weights: Matrix, *, seed: int = 0, gamma: float = 1.0) -> tuple[Bool[np.ndarray, " n"], float]:
+@explained
+def core_periphery(weights: Matrix, *, seed: Seed = 0, gamma: float = 1.0) -> tuple[Bool[np.ndarray, " n"], float]:
     """Which nodes are the core, and how well the graph parts into core and periphery.
 
     Args:

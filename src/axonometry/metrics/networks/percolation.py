@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from axonometry.annotations import Seed
 from axonometry.errors import ConfigurationError
 from axonometry.metrics.networks.matrix import Matrix, link_matrix, of_igraph
 from axonometry.metrics.nulls.weights import copied, is_parameter
@@ -32,7 +33,7 @@ def percolation(
     *,
     accuracy: Callable[[Mapping[str, Tensor]], float] | None = None,
     shares: Iterable[float] = SHARES,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> pd.DataFrame:
     """What is left of a network while links between channels are taken away.
 
@@ -68,7 +69,7 @@ def percolation(
     scores = _scores(graph, order, np.random.default_rng(seed))
     ranks = np.argsort(np.argsort(np.concatenate([s.ravel() for s in scores.values()]), kind="stable"))
     rows = []
-    for share in shares:
+    for share in map(float, shares):
         gone = ranks < round(share * len(ranks))
         other = _without(graph, scores, gone)
         weights = link_matrix(other)

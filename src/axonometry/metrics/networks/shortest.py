@@ -19,6 +19,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from axonometry.annotations import Count, Seed, SquareMatrix
+from axonometry.arguments import explained
 from axonometry.metrics.networks.matrix import Matrix, as_links, link_matrix, of_igraph
 from axonometry.metrics.nulls import NullModel, null_graphs
 
@@ -43,7 +45,8 @@ def distances_from(weights: Any, sources: NDArray[Any] | None = None) -> NDArray
     return np.atleast_2d(dijkstra(links, directed=True, indices=sources))
 
 
-def efficiency(weights: Any, *, sources: int | None = None, seed: int = 0) -> float:
+@explained
+def efficiency(weights: SquareMatrix, *, sources: Count | None = None, seed: Seed = 0) -> float:
     """Global efficiency of the directed graph.
 
     Args:
@@ -63,7 +66,8 @@ def efficiency(weights: Any, *, sources: int | None = None, seed: int = 0) -> fl
     return float(inverse.sum() / (len(found) * (n - 1)))
 
 
-def betweenness(weights: Any) -> Vector:
+@explained
+def betweenness(weights: SquareMatrix) -> Vector:
     """Betweenness of every node on the directed, weighted graph.
 
     Raises:
@@ -77,6 +81,7 @@ def betweenness(weights: Any) -> Vector:
     return np.asarray(graph.betweenness(directed=True, weights=lengths or None), np.float64)
 
 
+@explained
 def clustering(weights: Matrix) -> Vector:
     """Clustering coefficient of every node on the undirected graph of both directions, from 0 to 1.
 
@@ -91,6 +96,7 @@ def clustering(weights: Matrix) -> Vector:
     return np.divide(closed, pairs, out=np.zeros(len(both)), where=pairs > 0)
 
 
+@explained
 def local_efficiency(weights: Matrix) -> Vector:
     """Local efficiency of every node on the undirected graph of both directions.
 
@@ -109,6 +115,7 @@ def local_efficiency(weights: Matrix) -> Vector:
     return found
 
 
+@explained
 def small_world(graph: NeuralGraph | ChannelGraph, model: NullModel | int = 20) -> float:
     """Small-world sigma of the channel graph against a null model.
 

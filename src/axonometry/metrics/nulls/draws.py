@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from axonometry.annotations import Seed
+from axonometry.arguments import explained
 from axonometry.errors import ConfigurationError, closest
 from axonometry.metrics.nulls.channels import of_same_degrees, of_same_strengths, permuted_block
 from axonometry.metrics.nulls.weights import copied, of_same_moments, permuted, redrawn, reinitialised, signed_anew
@@ -33,6 +35,7 @@ MOST = 1_000_000
 """Draws: more would not end, and tell nothing."""
 
 
+@explained
 @dataclass(frozen=True)
 class NullModel:
     """What the weights of a network are compared with.
@@ -54,7 +57,7 @@ class NullModel:
 
     kind: str = "shuffle"
     draws: int = 20
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -81,6 +84,7 @@ class NullModel:
         return cls(kind=given) if isinstance(given, str) else cls(draws=given)
 
 
+@explained
 def null_graphs(
     graph: NeuralGraph | ChannelGraph, model: NullModel, *, double: bool = False
 ) -> Iterator[NeuralGraph | ChannelGraph]:

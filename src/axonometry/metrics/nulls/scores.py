@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from axonometry.annotations import Seed
 from axonometry.metrics.catalogue import measure, values_rows
 from axonometry.metrics.nulls.draws import NullModel, compared, null_graphs
 from axonometry.metrics.rows import NETWORK, Row
@@ -42,7 +43,7 @@ def null(
     measure: Measured = ("node_strength", "layer_fluctuation"),
     *,
     draws: int = 20,
-    seed: int = 0,
+    seed: Seed = 0,
     samples: Samples | None = None,
 ) -> pd.DataFrame:
     r"""A measure of a network beside the same measure of networks whose weights are a null model's.

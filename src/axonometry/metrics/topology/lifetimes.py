@@ -14,12 +14,15 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from axonometry.annotations import Seed
+from axonometry.arguments import explained
 from axonometry.errors import ValuesError
 from axonometry.metrics.topology.trees import complete_tree
 
 _LEAST = 20
 
 
+@explained
 def lifetime_sum(distances: Float[np.ndarray, "n n"], alpha: float | int = 1.0) -> float:
     """The sum of lifetimes, to the power alpha, of the zero-dimensional persistent homology of points.
 
@@ -33,8 +36,9 @@ def lifetime_sum(distances: Float[np.ndarray, "n n"], alpha: float | int = 1.0) 
     return float((complete_tree(np.asarray(distances, np.float64)) ** alpha).sum())
 
 
+@explained
 def ph_dimension(
-    distances: Float[np.ndarray, "n n"], alpha: float | int = 1.0, *, repeats: int = 5, seed: int = 0
+    distances: Float[np.ndarray, "n n"], alpha: float | int = 1.0, *, repeats: int = 5, seed: Seed = 0
 ) -> float:
     """The PH dimension of points: 1 of a smooth curve, 2 of a plane that they fill at random.
 

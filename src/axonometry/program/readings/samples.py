@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves, tree_map
 
+from axonometry.annotations import Batches
 from axonometry.errors import SamplesError
 from axonometry.program.entry import as_tensor
 from axonometry.program.ir import Program, Shape
@@ -18,7 +19,7 @@ from axonometry.program.ir import Program, Shape
 if TYPE_CHECKING:
     from axonometry.program.operators import CapturedGraph
 
-Samples = Any
+Samples = Batches
 """A tensor, a tuple or list or mapping of tensors, what is nested as the captured example, or an iterable of these."""
 
 

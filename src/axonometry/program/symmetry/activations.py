@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from axonometry.annotations import Seed
 from axonometry.program.entry import of_graph
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.readings.live import live_batches
@@ -24,7 +25,7 @@ samples, and next to nothing else."""
 
 @of_graph
 def align_activations(
-    graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor], samples: Samples, *, seed: int = 0
+    graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor], samples: Samples, *, seed: Seed = 0
 ) -> Permutation:
     """The exchange of neurons that brings what ``b`` says about samples near to what ``a`` says.
 

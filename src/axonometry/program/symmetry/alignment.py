@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from axonometry.annotations import Seed
 from axonometry.program.entry import of_graph
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry.atoms import Ids
@@ -29,7 +30,7 @@ SWEEPS = 100
 
 
 @of_graph
-def align(graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor], *, seed: int = 0) -> Permutation:
+def align(graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor], *, seed: Seed = 0) -> Permutation:
     """The exchange of neurons that brings ``b`` near ``a``.
 
     Maximises the sum over all parameters of <a, P b>, so that the distance ||a - P b|| becomes small. Blocks, such as

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from axonometry.annotations import Seed
+from axonometry.arguments import explained
 from axonometry.errors import ConfigurationError, closest
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry.atoms import Atoms, Ids
@@ -106,7 +108,7 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
         neurons, blocks = (sum(c.size for c in self.classes.values() if c.blocks is b) for b in (False, True))
         return f"Permutations({len(self.classes)} classes, {neurons:,} neurons, {blocks:,} blocks)"
 
-    def random(self, seed: int = 0) -> Permutation:
+    def random(self, seed: Seed = 0) -> Permutation:
         """A random exchange of everything that can be exchanged, drawn uniformly."""
         random = np.random.default_rng(seed)
         return self.arranged(lambda units: random.permutation(units).tolist())
@@ -214,6 +216,7 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
         return name
 
 
+@explained
 def permute(state: Mapping[str, Tensor], graph: NeuralGraph, permutation: Permutation) -> dict[str, Tensor]:
     """The same network with its neurons exchanged.
 
