@@ -107,12 +107,14 @@ def test_a_sparse_matrix_has_a_link_for_each_entry(product: Any) -> None:
     assert next(s for s in graph.synapses if s.name == "o").n_links == 3 * 4 * 2
 
 
-@pytest.mark.parametrize("kind", ["learned", "in a batch"])
+@pytest.mark.parametrize("kind", ["learned", "in a batch", "on the right"])
 def test_other_sparse_matrices_are_refused(kind: str) -> None:
     sparse = torch.eye(3, dtype=torch.float64).to_sparse()
     net = network(lambda s, x: s.o(s.adj @ s.a(x)), adj=nn.Parameter(sparse))
     if kind == "in a batch":
         net = network(lambda s, x: s.o(torch.bmm(s.adj, s.a(x)[None])[0]), adj=torch.eye(3).double()[None].to_sparse())
+    if kind == "on the right":
+        net = network(lambda s, x: s.a(x) @ s.adj, adj=torch.eye(4).double().to_sparse())
     with pytest.raises(UnknownOperationError, match="only a fixed sparse matrix on the left of a signal has a reading"):
         capture(net, torch.randn(3, 3, dtype=torch.float64), batch_axis=(None,))
 

@@ -251,3 +251,60 @@ def test_a_synapse_whose_result_nobody_reads_is_told() -> None:
     assert claims["spare.weight"].role == "unclaimed"
     assert claims["spare.weight"].reason
     assert [group.name for group in graph.groups] == ["input", "used"]
+
+
+class Several(nn.Module):
+    """Networks that people capture with their loss, or with a batch in mind."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.a, self.centres, self.kind = nn.Linear(3, 4), nn.Parameter(torch.randn(2, 4)), kind
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        h = self.a(x)
+        if self.kind == "two":
+            assert len(h) > 1, "needs two"
+        if self.kind == "masked":
+            h = h.clone()
+            h[:, torch.tensor([True, False, True, False])] = self.centres[0, :2]
+            return h @ self.centres.T
+        distances = (h[:, None] - self.centres).square().sum(-1).min(-1).values.mean()
+        return distances if self.kind == "loss" else (h, distances)
+
+
+def test_a_network_of_a_loss_alone() -> None:
+    with pytest.raises(CaptureError, match=r"one number for the whole batch as the only result.*Return what it is"):
+        capture(Several("loss"), torch.rand(4, 3))
+
+
+def test_a_parameter_that_only_a_loss_reads() -> None:
+    (claim,) = [claim for claim in capture(Several("both"), torch.rand(1, 3)).coverage if claim.role == "unclaimed"]
+    assert (claim.parameter, claim.reason[:39]) == ("centres", "a result of one number alone reads it, ")
+
+
+def test_a_batch_that_runs_where_one_sample_does_not() -> None:
+    with pytest.raises(CaptureError, match=r"runs as a batch and whose first sample alone does not: Assert.*needs two"):
+        capture(Several("two"), torch.rand(4, 3))
+    with pytest.raises(CaptureError, match="the module must run on the example inputs"):
+        capture(Several("two"), torch.rand(1, 3))
+
+
+def test_how_many_values_there_are_depends_on_the_input() -> None:
+    with pytest.raises(UnknownOperationError, match=r"there is no one graph\. Keep all places and weigh them"):
+        capture(Inner("nonzero"), torch.rand(1, 3))
+
+
+def test_places_that_a_mask_fills_with_constants_have_no_links_behind_them() -> None:
+    net = Several("masked").eval()
+    graph = capture(net, torch.rand(1, 3))
+    sums = graph @ graph.ones()
+    last = graph.groups[-1].name
+    torch.testing.assert_close(sums[last].flatten(), net.centres.detach()[:, [1, 3]].sum(1))
+
+
+def test_an_embedding_that_shortens_its_weights() -> None:
+    net = nn.Sequential(nn.Embedding(5, 4, max_norm=0.5), nn.Linear(4, 2))
+    before = net[0].weight.detach().clone()
+    with pytest.raises(CaptureError, match=r"a forward pass changes no weights; got max_norm=0.5 at '0'\. Shorten"):
+        capture(net, torch.tensor([[1, 2]]))
+    assert torch.equal(net[0].weight, before)

@@ -212,6 +212,39 @@ def test_the_graph_follows_the_parameters_and_not_what_was_kept() -> None:
     assert {claim.role for claim in graph.coverage} == {"synapse"}
 
 
+class Plain:
+    """An object of the user's own, which may hold others."""
+
+
+class InAnObject(Weights):
+    """The product is kept in an object that the module has, one level deep or two."""
+
+    def __init__(self, deep: bool) -> None:
+        super().__init__()
+        self.memory = Plain()
+        self.memory.inner = Plain()  # type: ignore[attr-defined]
+        self.holder = [self.memory.inner if deep else self.memory]  # type: ignore[attr-defined]
+
+    def forward(self, x: Tensor) -> Tensor:
+        (holder,) = self.holder
+        if getattr(holder, "kept", None) is None:
+            holder.kept = self.small @ self.large  # type: ignore[attr-defined]
+        return F.linear(x, holder.kept)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_a_module_s_objects_keep_is_computed_anew(deep: bool) -> None:
+    module = InAnObject(deep)
+    x = torch.randn(1, 4)
+    module(x)
+    kept = module.holder[0].kept
+    graph = ax.capture(module, x)
+    with torch.no_grad():
+        module.small.mul_(-2)
+    torch.testing.assert_close((graph @ graph.ones())["small"], (module.small @ module.large).detach().sum(1))
+    assert module.holder[0].kept is kept
+
+
 @pytest.mark.parametrize("made", [FromTheStart, FromTheStartInADictionary])
 def test_what_is_not_is_said(made: Make) -> None:
     claims = {claim.parameter: claim for claim in ax.capture(network(made), X).coverage}

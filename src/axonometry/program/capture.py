@@ -13,12 +13,12 @@ from torch.export import ExportedProgram
 from axonometry.errors import CaptureError, ConfigurationError
 from axonometry.program.checks.chance import check_chance
 from axonometry.program.checks.real import check_real, check_real_weights
-from axonometry.program.checks.samples import check_axes, check_mixing
+from axonometry.program.checks.samples import check_axes, check_mixing, check_single
 from axonometry.program.checks.trial import Inputs
 from axonometry.program.draws import Randomness
 from axonometry.program.entry import converted, of_captured
 from axonometry.program.example import BatchAxis, batch_axes, first_sample
-from axonometry.program.export import DECIDED, export
+from axonometry.program.export import DECIDED, RUNS, export
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.held import with_reasons, without_held
 from axonometry.program.ir import Program, Step
@@ -132,6 +132,8 @@ def _captured(inner: nn.Module, whole: Inputs, one: Inputs, choices: _Choices) -
     except CaptureError as error:
         if error.rule == DECIDED:
             _check_deciding(error, inner, one, choices)
+        if error.rule == RUNS:
+            check_single(inner, whole, one, error)
         raise
     check_real_weights(exported)
     if choices.randomness == "refuse":

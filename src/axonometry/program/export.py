@@ -28,6 +28,7 @@ from axonometry.program.quiet import quiet
 from axonometry.program.surroundings import surroundings_kept
 from axonometry.program.untouched import untouched, unwrapped
 
+RUNS = "the module must run on the example inputs and be exportable with torch.export"
 DECIDED = "a program has no control flow that depends on data"
 DETECTION = "_detect_is_causal_mask"
 EXPERTS = "_experts_implementation"
@@ -224,7 +225,7 @@ def _failure(error: Exception) -> CaptureError:
         )
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     return CaptureError(
-        "the module must run on the example inputs and be exportable with torch.export",
+        RUNS,
         f"{type(error).__name__}: {first}{where}",
         "Try module(*example_inputs) first, then torch.export.export(module, example_inputs); or capture a submodule",
     )

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
+from types import ModuleType
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -31,6 +32,8 @@ from axonometry.program.weights.module_weights import memory_of
 Way = Literal["absent", "none", "empty", "train"]
 INTERNAL = ("_parameters", "_buffers", "_modules")
 WAYS: tuple[Way, ...] = ("absent", "none", "empty", "train")
+LEVELS = 2
+"""How deep in a module's plain objects tensors are looked for: ``self.caches.of_attention.biases`` is found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,22 +42,24 @@ class Held:
 
     Attributes:
         path: The submodule.
-        owner: The submodule itself.
-        name: Its attribute.
+        owner: The submodule itself, or a plain object that it has.
+        name: The owner's attribute.
         key: The key, where the attribute is a dictionary; else None.
         value: What is held: a tensor, or tuples and lists with tensors.
+        within: The attributes that lead from the submodule to the owner, where that is another object.
     """
 
     path: str
-    owner: nn.Module
+    owner: object
     name: str
     key: Any
     value: Any
+    within: str = ""
 
     @property
     def place(self) -> str:
         """In words, as Python writes it."""
-        full = f"{self.path}.{self.name}" if self.path else self.name
+        full = ".".join(filter(None, (self.path, self.within, self.name)))
         return full if self.key is None else f"{full}[{self.key!r}]"
 
     def is_filled(self) -> bool:
@@ -87,14 +92,38 @@ def held_tensors(module: nn.Module) -> list[Held]:
     own = {id(tensor) for tensor in (*module.parameters(), *module.buffers())}
     found = []
     for path, part in module.named_modules():
-        for name, value in vars(part).items():
-            if name in INTERNAL or name.startswith("_flat_weight"):
-                continue
-            for key, entry in value.items() if isinstance(value, dict) else [(None, value)]:
-                tensors = _tensors(entry)
-                if tensors and not any(id(tensor) in own for tensor in tensors):
-                    found.append(Held(path, part, name, key, entry))
+        for within, owner in _owners(part):
+            for name, value in vars(owner).items():
+                if name in INTERNAL or name.startswith("_flat_weight"):
+                    continue
+                for key, entry in value.items() if isinstance(value, dict) else [(None, value)]:
+                    tensors = _tensors(entry)
+                    if tensors and not any(id(tensor) in own for tensor in tensors):
+                        found.append(Held(path, owner, name, key, entry, within))
     return found
+
+
+def _owners(part: nn.Module) -> Iterator[tuple[str, object]]:
+    """A submodule, and the plain objects that it has as attributes, with the attributes that lead there."""
+    level, seen = [("", part)], {id(part)}
+    for deeper in range(LEVELS + 1):
+        yield from level
+        if deeper == LEVELS:
+            return
+        below = [
+            (f"{within}.{name}".lstrip("."), value)
+            for within, owner in level
+            for name, value in vars(owner).items()
+            if name not in INTERNAL and _is_plain(value)
+        ]
+        level = [(within, value) for within, value in below if id(value) not in seen]
+        seen.update(id(value) for _, value in level)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is an object of some class of Python's, which may hold tensors as a module does."""
+    others = (nn.Module, Tensor, type, ModuleType)
+    return hasattr(value, "__dict__") and not isinstance(value, others) and not callable(value)
 
 
 def _tensors(value: Any) -> list[Tensor]:

@@ -230,13 +230,13 @@ class OpCall:
             pending += node.all_input_nodes
         return True
 
-    def refuse(self, why: str) -> NoReturn:
-        """Raise the error that names the operation, its place and the remedy."""
+    def refuse(self, why: str, remedy: str = "") -> NoReturn:
+        """Raise the error that names the operation, its place and the remedy: a rule, where no other is given."""
         around = ", or capture the submodules around it" if self._has_submodules_around() else ""
         raise UnknownOperationError(
             "every operation on a signal needs a reading",
             f"{self.node.target} at {place_of(self.node)}: {why}",
-            f"Register a rule with axonometry.rule{around}",
+            remedy or f"Register a rule with axonometry.rule{around}",
         )
 
     def _has_submodules_around(self) -> bool:

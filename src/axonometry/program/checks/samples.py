@@ -119,6 +119,34 @@ def check_mixing(module: nn.Module, one: Inputs, axes: Sequence[int | None]) -> 
             _compare(module, one, axes, size)
 
 
+def check_single(module: nn.Module, whole: Inputs, one: Inputs, error: CaptureError) -> None:
+    """That where one sample does not run, the example itself does not either.
+
+    Args:
+        module: The module, unwrapped.
+        whole: The example as it was given.
+        one: Its first sample, which a program is of.
+        error: What came of exporting it.
+
+    Raises:
+        CaptureError: The example runs: what fails is to run on one sample.
+    """
+    if all(a.shape == b.shape for a, b in zip(_tensors(whole), _tensors(one), strict=True)):
+        return
+    with prepared(module), same_draws():
+        for inputs, runs in ((one, False), (whole, True)):
+            try:
+                trial(module, inputs, Branches(), (AtTheirMeans(),))
+            except Exception:  # noqa: BLE001 - any of the user's own
+                if runs:
+                    return
+            else:
+                if not runs:
+                    return
+    came = f"an example that runs as a batch and whose first sample alone does not: {error.came}"
+    raise CaptureError("a network is read on one sample", came, f"Let it take one, or {_whole(len(_tensors(whole)))}")
+
+
 def _compare(module: nn.Module, one: Inputs, axes: Sequence[int | None], size: float) -> None:
     for *samples, both in two_samples(one, axes, size):
         if compare_two(module, (samples[0], samples[1]), both, len(axes)):
@@ -145,6 +173,9 @@ def compare_two(module: nn.Module, samples: tuple[Inputs, Inputs], both: Inputs,
     met = _meeting(outcomes)
     if met is None:
         return True
+    if met is not None and all(result.dim() == 0 for result in outcomes[2].results):
+        remedy = "Return what it is computed from, the network's outputs; a loss beside them is left out"
+        raise CaptureError(RULE, "one number for the whole batch as the only result, as a loss is", remedy)
     where = _in_double(module, given, outcomes) if fits_in_double(module) else _SAME
     if where is _SAME:
         where = met if isinstance(met, str) else meeting_place(module, (given[met], both), met)
@@ -200,10 +231,14 @@ def _statistics(alone: ForwardResult, together: ForwardResult) -> str:
 
 
 def _refuse(came: str, n_inputs: int) -> NoReturn:
-    whole = f"batch_axis=({', '.join(['None'] * n_inputs)}{',' if n_inputs == 1 else ''})"
     first = "Give it running statistics" if came.startswith(NORM) else "Capture the submodules on either side"
     met = came if came.startswith("the buffer") else f"{came or 'an operation'}, where the samples of a batch meet"
-    raise CaptureError(RULE, met, f"{first}, or read the whole batch as one sample: {whole}")
+    raise CaptureError(RULE, met, f"{first}, or {_whole(n_inputs)}")
+
+
+def _whole(n_inputs: int) -> str:
+    axes = ", ".join(["None"] * n_inputs)
+    return f"read the whole batch as one sample: batch_axis=({axes}{',' if n_inputs == 1 else ''})"
 
 
 def _tensors(inputs: Any) -> list[Tensor]:

@@ -47,9 +47,17 @@ def account(exported: ExportedProgram, facts: Mapping[fx.Node, NodeFacts], live:
                     claims[name] = Coverage(name, role, by, REASONS[role])
     first: dict[int, str] = {}
     same = {name: first.setdefault(id(tensor), name) for name, tensor in exported.state_dict.items()}
+    of_loss = {
+        exported.graph_signature.inputs_to_parameters.get(node.name)
+        for node in exported.graph.nodes
+        if node.meta.get("loss")
+    }
     unused = "the forward pass on the example does not use it"
+    lost = "a result of one number alone reads it, which is left out beside the others, as a loss is"
     return tuple(
-        replace(claims[same[name]], parameter=name) if same[name] in claims else Coverage(name, "unclaimed", "", unused)
+        replace(claims[same[name]], parameter=name)
+        if same[name] in claims
+        else Coverage(name, "unclaimed", "", lost if name in of_loss else unused)
         for name in exported.graph_signature.parameters
     )
 

@@ -23,7 +23,10 @@ from axonometry.program.fx_utils import is_float, user_inputs
 
 
 def leave_out_losses(exported: ExportedProgram) -> ExportedProgram:
-    """Return no scalars beside other tensors, in place; inputs that nothing else reads are marked as no signals."""
+    """Return no scalars beside other tensors, in place; inputs that nothing else reads are marked as no signals.
+
+    Parameters that nothing else reads are marked, too, so that coverage can say it.
+    """
     graph = exported.graph
     output = next(node for node in reversed(graph.nodes) if node.op == "output")
     results = [node for node in output.all_input_nodes if is_float(node)]
@@ -33,7 +36,10 @@ def leave_out_losses(exported: ExportedProgram) -> ExportedProgram:
     read = [node for node in user_inputs(exported) if node.users]
     kept = tuple(value for value in output.args[0] if not (isinstance(value, fx.Node) and value in scalars))
     output.args = (kept,)
+    weights = [node for node in graph.nodes if node.op == "placeholder" and node.users]
     graph.eliminate_dead_code()
+    for node in weights:
+        node.meta["loss"] = not node.users
     for node in read:
         if not node.users:
             node.meta["control"] = True

@@ -89,7 +89,8 @@ def choice_rule(call: OpCall) -> Lowering:
     """Whole numbers and truth values: they choose, and have no links."""
     value = call.node.meta["val"]
     if not isinstance(value, (Tensor, tuple, list)):
-        call.refuse("its size depends on the input's values")
+        remedy = "Keep all places and weigh them, by a mask or torch.where, or capture the submodules on either side"
+        call.refuse("how many values there are depends on the input's values, so that there is no one graph", remedy)
     shapes = [part.shape for part in value] if isinstance(value, (tuple, list)) else value.shape
 
     def read(links: Links, *_: object, **__: object) -> Tensor | list[Tensor]:

@@ -14,6 +14,9 @@ from axonometry.program.registry import op_rule
 aten = torch.ops.aten
 
 
+SPARSE = "only a fixed sparse matrix on the left of a signal has a reading"
+
+
 def is_sparse(operand: Any) -> bool:
     """Whether a call's operand is a sparse tensor."""
     value = operand.meta.get("val") if isinstance(operand, fx.Node) else None
@@ -26,7 +29,7 @@ def sparse_product(call: OpCall) -> Lowering:
     matrix, signal = call.args[:2]
     fixed = is_sparse(matrix) and not call.is_signal(matrix) and not matrix.meta["val"].requires_grad
     if not fixed or len(call.shape(matrix)) != 2 or not call.is_signal(signal):
-        call.refuse("only a fixed sparse matrix on the left of a signal has a reading")
+        call.refuse(SPARSE)
 
     def read(links: Links, matrix: Tensor, x: Tensor) -> Tensor:
         entries = matrix.to_sparse_coo().coalesce()

@@ -14,7 +14,7 @@ from axonometry.program.op_call import LinearFunction, Lowering, OpCall
 from axonometry.program.primitives import look_up, routed
 from axonometry.program.registry import op_rule, overloads
 from axonometry.program.rules.attention import of_softmax
-from axonometry.program.rules.sparse import is_sparse, sparse_product
+from axonometry.program.rules.sparse import SPARSE, is_sparse, sparse_product
 from axonometry.program.rules.transposable import is_constant, transposable_map
 
 aten = torch.ops.aten
@@ -162,6 +162,8 @@ def matrix_product(call: OpCall) -> Lowering:
     operation = call.operation
     if is_sparse(left):
         return sparse_product(call)
+    if is_sparse(right):
+        call.refuse(SPARSE)
     if call.is_signal(left) and call.is_signal(right):
         return of_softmax(call) or _of_two_signals(operation, call)
     if call.is_signal(left):
@@ -281,6 +283,8 @@ def _times(x: Tensor, weight: Callable[[], Tensor], shape: tuple[int, ...]) -> T
 def biased_matrix_product(call: OpCall) -> Lowering:
     """Bias + x W; of two signals, both are linked."""
     bias, signal, weight = call.args[:3]
+    if is_sparse(signal) or is_sparse(weight):
+        call.refuse(SPARSE)
     if call.is_signal(bias):
         call.refuse("it adds a signal to a product")
     if call.is_signal(signal) and call.is_signal(weight):  # scores of attention with a mask added
