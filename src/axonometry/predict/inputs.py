@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from axonometry.errors import PredictionError
+from axonometry.errors import ArgumentError, PredictionError
 from axonometry.predict.feature_sets import FeatureName, parts_of
 from axonometry.predict.features import (
     Run,
@@ -60,13 +60,14 @@ def numbers_of_runs() -> Iterator[None]:
     axonometry.errors.PredictionError: could not convert string to float: 'x'. Pass runs, their folders, or a table ...
 
     Raises:
-        PredictionError: That.
+        PredictionError: That; an ArgumentError for what is no number at all.
     """
     try:
         yield
     except (TypeError, ValueError) as error:
         remedy = "Pass runs, their folders, or a table of numbers, and as many accuracies as it has rows"
-        raise PredictionError(" ".join(str(error).split()), "", remedy) from error
+        kind = ArgumentError if isinstance(error, TypeError) else PredictionError  # scikit-learn expects the same kind
+        raise kind(" ".join(str(error).split()), "", remedy) from error
 
 
 def runs_of(given: Any) -> list[Run]:

@@ -38,9 +38,7 @@ def checked_module(module: Any) -> None:
         if isinstance(part, torch.jit.ScriptModule):
             raise CaptureError("a capture is of a module of Python", f"a {type(part).__name__}{where}", SCRIPTED)
         if isinstance(part, (nn.Embedding, nn.EmbeddingBag)) and part.max_norm is not None:
-            remedy = (
-                "Shorten them once, layer.weight.data.renorm_(layer.norm_type, 0, layer.max_norm); max_norm = None"
-            )
+            remedy = "Shorten them once, layer.weight.data.renorm_(layer.norm_type, 0, layer.max_norm); max_norm = None"
             raise CaptureError("a forward pass changes no weights", f"max_norm={part.max_norm:g}{where}", remedy)
         if type(part).__module__.startswith(QUANTISED):
             came = f"a quantised {type(part).__name__}{where}"
