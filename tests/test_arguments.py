@@ -17,8 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 import axonometry as ax
-from axonometry.annotations import Count, Seed, fits, in_words
-from axonometry.arguments import explained
+from axonometry.annotations import Count, Seed, fits, type_in_words
+from axonometry.arguments import argument_errors
 from axonometry.errors import ArgumentError, SamplesError
 from tests.conftest import REPOSITORY
 
@@ -40,7 +40,7 @@ def test_whatever_is_called_wrongly_ends_in_no_raw_error(misused: dict[str, list
     assert not {name: lines for name, lines in misused.items() if lines}
 
 
-@explained
+@argument_errors
 def doubled(values: Iterable[float], times: Count = 1, *, rule: Callable[[float], float] | None = None) -> list[float]:
     return [2 * (rule or float)(value) for value in values] * times
 
@@ -74,7 +74,7 @@ def test_errors_of_the_user_s_code_stay_what_they_are() -> None:
     assert not isinstance(caught.value, ArgumentError)
 
 
-@explained
+@argument_errors
 class Holder:
     def __init__(self, seed: Seed) -> None:
         self.draws = np.random.default_rng(seed)
@@ -92,7 +92,7 @@ def test_of_classes_the_constructor_and_the_methods() -> None:
     assert pickle.loads(pickle.dumps(doubled)) is doubled
 
 
-@explained
+@argument_errors
 def going(values: list[float]) -> Iterable[float]:
     yield from values
 
@@ -129,7 +129,7 @@ def test_what_fits(value: Any, hint: Any, expected: bool) -> None:
 
 
 def test_shapes_in_words() -> None:
-    assert in_words(Float[Tensor, "samples n"] | None) == "a tensor of shape (samples, n) or None"
+    assert type_in_words(Float[Tensor, "samples n"] | None) == "a tensor of shape (samples, n) or None"
 
 
 def test_a_group_s_values_have_its_shape() -> None:

@@ -90,10 +90,10 @@ def fits(value: object, hint: Any) -> bool:
         return True
 
 
-def in_words(hint: Any, several: bool = False) -> str:
+def type_in_words(hint: Any, several: bool = False) -> str:
     """What an annotation says, for people.
 
-    >>> in_words(float | None), in_words(Mapping[str, int]), in_words(Literal["in", "out"])
+    >>> type_in_words(float | None), type_in_words(Mapping[str, int]), type_in_words(Literal["in", "out"])
     ('a number or None', 'a mapping from texts to whole numbers', "'in' or 'out'")
 
     Args:
@@ -102,21 +102,21 @@ def in_words(hint: Any, several: bool = False) -> str:
     """
     origin, inside = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(in_words(one, several) for one in inside))
+        return " or ".join(dict.fromkeys(type_in_words(one, several) for one in inside))
     if origin is Annotated:
-        return next((one.words for one in inside[1:] if isinstance(one, Fits)), in_words(inside[0], several))
+        return next((one.words for one in inside[1:] if isinstance(one, Fits)), type_in_words(inside[0], several))
     if origin is Literal:
         return " or ".join(map(repr, inside))
     if hint is Any or isinstance(hint, TypeVar):
         return "things" if several else "anything"
     if hasattr(hint, "dim_str"):  # a shape of jaxtyping's: Float[Tensor, "samples n"]
-        return f"{in_words(hint.array_type, several)} of shape ({', '.join(hint.dim_str.split())})"
+        return f"{type_in_words(hint.array_type, several)} of shape ({', '.join(hint.dim_str.split())})"
     kind = hint if origin is None else origin
     name = getattr(kind, "__name__", str(kind))
     if isinstance(kind, type) and issubclass(kind, Mapping) and len(inside) == 2:
-        return f"a mapping from {in_words(inside[0], True)} to {in_words(inside[1], True)}"
+        return f"a mapping from {type_in_words(inside[0], True)} to {type_in_words(inside[1], True)}"
     if isinstance(kind, type) and issubclass(kind, Iterable) and inside:
-        return f"a list of {in_words(inside[0], True)}"
+        return f"a list of {type_in_words(inside[0], True)}"
     return WORDS.get("NoneType" if hint is None else name, (f"a {name}", f"{name}s"))[several]
 
 

@@ -24,7 +24,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
-from axonometry.annotations import WORDS, fits, in_words
+from axonometry.annotations import WORDS, fits, type_in_words
 from axonometry.errors import ArgumentError, AxonometryError
 
 Public = TypeVar("Public", bound=Callable[..., Any])
@@ -40,10 +40,10 @@ OURS = str(Path(__file__).parent)
 TYPED = ("<stdin>", "<ipython", "<doctest")
 
 
-def explained(function: Public) -> Public:
+def argument_errors(function: Public) -> Public:
     """Decorator of what users call, functions, methods and classes: raw errors name the argument that does not fit.
 
-    >>> @explained
+    >>> @argument_errors
     ... def doubled(values: list[float], times: int = 1) -> list[float]:
     ...     return [2 * value for value in values] * times
     >>> doubled([1.0], times=2)
@@ -56,7 +56,7 @@ def explained(function: Public) -> Public:
     if isinstance(function, type):
         for name, value in list(vars(function).items()):
             if inspect.isfunction(value) and (name == "__init__" or not name.startswith("_")):
-                setattr(function, name, explained(value))
+                setattr(function, name, argument_errors(value))
         return cast("Public", function)
 
     if inspect.isgeneratorfunction(function):
@@ -104,7 +104,7 @@ def _misfit(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping
         hint = hints.get(name, Any)
         if not fits(value, hint):
             called = function.__qualname__.removesuffix(".__init__")
-            return ArgumentError(f"{name} of {called} is {in_words(hint)}", _came(value), _remedy(hint, called))
+            return ArgumentError(f"{name} of {called} is {type_in_words(hint)}", _came(value), _remedy(hint, called))
     return None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ValuesError
 from axonometry.showing import shown
 from axonometry.statistics import Moments, moments
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Moments", "NodeValues", "moments"]
 
 
-@explained
+@argument_errors
 class NodeValues(Mapping[str, Tensor]):
     """An immutable mapping from a neuron group's name to a tensor of the group's shape.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.checkpoints import folders, kinds
 from axonometry.checkpoints.checkpoint import Checkpoint, Contents, TensorSource, corrupt_checkpoint
 from axonometry.checkpoints.element_types import Array
@@ -24,7 +24,7 @@ ON_DISK = ("onnx", "gguf", "pickle")
 """Kinds of files that are mapped, or that a library opens by their name itself."""
 
 
-@explained
+@argument_errors
 def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     """Open weights on disk; tensors are read when asked for, and no code that a file may hold is run.
 

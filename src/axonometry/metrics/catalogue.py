@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ConfigurationError, closest
 from axonometry.metrics.labels import has_labels
 from axonometry.metrics.rows import Row, moment_rows
@@ -146,7 +146,7 @@ CATALOGUE: dict[str, MetricSpec] = {}
 """All measures by name, in the order in which ``axonometry.metrics`` imports them, then the user's."""
 
 
-@explained
+@argument_errors
 def register_measure(spec: MetricSpec) -> None:
     """Add a measure to the catalogue; :func:`measured` does it where the measure is defined.
 
@@ -168,7 +168,7 @@ def register_measure(spec: MetricSpec) -> None:
     note_home(spec.function)  # other processes import its module again
 
 
-@explained
+@argument_errors
 def measured(  # noqa: PLR0913 - each is a fact about the measure, by name
     *,
     name: str,

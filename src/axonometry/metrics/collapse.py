@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.networks.communities import modularity
 
@@ -56,7 +56,7 @@ class NeuralCollapse:
     nearest_mean: float = math.nan
 
 
-@explained
+@argument_errors
 def neural_collapse(
     features: Float[Tensor, "samples n"],
     labels: Int[Tensor, " labels"],
@@ -102,7 +102,7 @@ def neural_collapse(
     return NeuralCollapse(within if norms.max() > 0 else math.nan, equinorm, equiangle, duality, nearest)
 
 
-@explained
+@argument_errors
 def class_modularity(
     features: Float[Tensor, "samples n"], labels: Int[Tensor, " labels"], neighbours: int = NEIGHBOURS
 ) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ValuesError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Density:
     count: int
 
 
-@explained
+@argument_errors
 def density(values: Tensor | np.ndarray, grid: np.ndarray | None = None) -> Density:
     """Gaussian kernel density of a sample.
 

@@ -43,7 +43,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from axonometry.annotations import Count, Seed
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.metrics.conventions import check_convention
 from axonometry.metrics.density_ratio import ratio_divergence
 from axonometry.metrics.distributions import as_sample, bandwidth, even_grid, kernel_density
@@ -62,7 +62,7 @@ _TRIES = 1000
 Values = Tensor | np.ndarray
 
 
-@explained
+@argument_errors
 def jeffreys_divergence(a: Values, b: Values, convention: DivergenceConvention = "density-ratio") -> float:
     """Jeffreys divergence of the distributions of two samples.
 
@@ -90,7 +90,7 @@ def jeffreys_divergence(a: Values, b: Values, convention: DivergenceConvention =
     return float(divergence_matrix([a, b], convention).to_numpy()[0, 1])
 
 
-@explained
+@argument_errors
 def divergence_matrix(
     samples: Mapping[str, Values] | Sequence[Values], convention: DivergenceConvention = "density-ratio"
 ) -> pd.DataFrame:
@@ -149,7 +149,7 @@ def jeffreys(masses: Float[np.ndarray, "samples points"]) -> Float[np.ndarray, "
     return matrix
 
 
-@explained
+@argument_errors
 def divergence_null(
     a: Values, b: Values, convention: DivergenceConvention = "density-ratio", *, draws: Count = 20, seed: Seed = 0
 ) -> Estimate:

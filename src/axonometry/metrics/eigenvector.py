@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ConvergenceError, ValuesError, WeightsError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.lanczos import Vector
@@ -95,7 +95,7 @@ def eigenvector_centrality(
     return leading_eigenpair(graph, tol=tol, start=start).vector
 
 
-@explained
+@argument_errors
 def leading_eigenpair(
     graph: NeuralGraph | ChannelGraph, *, tol: float = 1e-6, start: NodeValues | None = None
 ) -> Eigenpair:

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ValuesError
 
 EXPLAINED = 0.8
@@ -92,7 +92,7 @@ def templates(side: int) -> tuple[Float[np.ndarray, "templates height width"], n
     return bank / np.linalg.norm(bank, axis=(1, 2), keepdims=True), np.array(kinds)
 
 
-@explained
+@argument_errors
 def fit_templates(kernels: Float[Tensor, "*kernels height width"]) -> KernelFit:
     """The best template of every kernel of a depthwise convolution.
 

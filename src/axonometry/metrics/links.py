@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.conventions import check_convention
 from axonometry.metrics.rows import Row
@@ -94,7 +94,7 @@ def link_weights(graph: NeuralGraph, convention: LinkConvention = "links") -> pd
     return pd.DataFrame(rows, columns=["synapse", "target", *STATISTICS])
 
 
-@explained
+@argument_errors
 def link_samples(graph: NeuralGraph, convention: LinkConvention = "links") -> dict[str, Float[Tensor, " n"]]:
     """The link weights themselves, for densities and divergences.
 

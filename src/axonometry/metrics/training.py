@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ConfigurationError
 from axonometry.metrics.basins.captured import CapturedClassifier, labelled
 from axonometry.metrics.catalogue import Shared, TrainingState, measured
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Tensors = Mapping[str, Tensor]
 
 
-@explained
+@argument_errors
 def gradients(model: nn.Module) -> dict[str, Tensor]:
     """The gradients that a module holds, by state-dict name; parameters without one are left out.
 
@@ -63,7 +63,7 @@ def whole_tensor(tensor: Tensor) -> Tensor:
     return (tensor if gather is None else gather()).detach()
 
 
-@explained
+@argument_errors
 def second_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The second moments that Adam and its relatives keep of each parameter's gradients, by state-dict name.
 
@@ -88,7 +88,7 @@ def second_moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[s
     return found
 
 
-@explained
+@argument_errors
 def reweighted(graph: NeuralGraph, weights: Tensors) -> NeuralGraph:
     """The same graph with other numbers in the place of its weights and biases, such as gradients.
 

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.predict.design_matrix import DesignMatrix, epoch_by_epoch, row_digests
 from axonometry.predict.ensemble import fit_ensemble
 from axonometry.predict.feature_sets import DEFAULT_FEATURES
@@ -41,7 +41,7 @@ def _is(task: str) -> Callable[[AccuracyPredictor], bool]:
     return lambda predictor: predictor.task == task
 
 
-@explained
+@argument_errors
 class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Predicts how accurate networks become from what is known after a few epochs.
 
@@ -149,7 +149,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         return self._rows(runs).predict_rows(self.models_, lambda horizon, rows: horizon.predict(rows)[:, 0])
 
     @available_if(_is("classification"))  # type: ignore[untyped-decorator]
-    @explained
+    @argument_errors
     def predict_proba(self, runs: Any) -> Float[np.ndarray, "rows classes"]:
         """The probability of each class.
 
@@ -163,7 +163,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         return probabilities(self._rows(runs).predict_rows(self.models_, HorizonModel.predict))
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
-    @explained
+    @argument_errors
     def predict_interval(self, runs: Any, level: float = 0.9) -> pd.DataFrame:
         """The final accuracy of each run with its interval (:func:`axonometry.predict.spread.relative_cv_plus`).
 
@@ -186,7 +186,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         return pd.DataFrame(found, index=new.names, columns=["prediction", "low", "high"])
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
-    @explained
+    @argument_errors
     def history(self, run: Run, level: float = 0.9) -> pd.DataFrame:
         """What would have been predicted for one run after every epoch so far.
 
@@ -206,7 +206,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         return self.predict_interval(table, level).set_axis(pd.Index(range(1, len(table) + 1), name="epoch"))
 
     @available_if(_is("regression"))  # type: ignore[untyped-decorator]
-    @explained
+    @argument_errors
     def stop_below(self, threshold: float, level: float = 0.9) -> StopBelow:
         """A callback that says when a run under way is not worth going on with.
 

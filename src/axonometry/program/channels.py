@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.program.ir import Group
 from axonometry.program.links import Map, absolute, presence, square
 from axonometry.program.networkx_graphs import block_matrix, networkx_graph
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import networkx
 
 
-@explained
+@argument_errors
 @dataclass(frozen=True)
 class ChannelGraph:
     """A small dense graph of channels; multiplies like a :class:`NeuralGraph`.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import CaptureError, SamplesError, ValuesError, WeightsError
 from axonometry.program.quiet import CAPTURING
 from axonometry.program.untouched import unwrapped
@@ -135,7 +135,7 @@ def checking(check: Callable[[str, Any], None], place: int = 0) -> Callable[[Cal
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         name = list(inspect.signature(function).parameters)[place]
 
-        @explained
+        @argument_errors
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             if len(args) > place or name in kwargs:

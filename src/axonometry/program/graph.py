@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ConfigurationError, ValuesError, closest
 from axonometry.program.channels import ChannelGraph
 from axonometry.program.entry import of_snapshot
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import scipy.sparse
 
 
-@explained
+@argument_errors
 class NeuralGraph:
     """A network at one snapshot, read as a graph: neurons, and links from each to the sums it enters.
 

@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import AxonometryError, CaptureError, ConfigurationError
 from axonometry.program.fx_utils import is_float
 from axonometry.program.links import Links
@@ -54,7 +54,7 @@ def op_rule(*operations: Operation) -> Callable[[OpRule], OpRule]:
     return register
 
 
-@explained
+@argument_errors
 def rule(
     *operations: Operation, kind: Kind, weight: int = 1, output_axis: int = 0, channel_axis: int | None = None
 ) -> Callable[[LinearFunction], LinearFunction]:

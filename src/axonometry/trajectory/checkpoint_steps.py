@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.checkpoints import Checkpoint, open_checkpoint, weight_moments
 from axonometry.checkpoints.sequence import Item, sequence
 from axonometry.errors import ConfigurationError, RunError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 COLUMNS = ["step", "group", "metric", "statistic", "value"]
 
 
-@explained
+@argument_errors
 def load_checkpoints(
     folder: str | Path,
     module: nn.Module | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import RunError
 from axonometry.trajectory.run import Trajectory, load
 from axonometry.trajectory.store import DESCRIPTION
@@ -14,7 +14,7 @@ MOST_FOLDERS = 10_000
 """Folders without a run that are walked through, in about a second."""
 
 
-@explained
+@argument_errors
 def load_runs(folder: str | Path) -> tuple[Trajectory, ...]:
     """Open all runs in a folder and its subfolders, finished or not, by path in alphabetical order.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsFloat, SupportsIndex
 import torch
 from torch import Tensor, nn
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import RunError
 from axonometry.metrics.nulls import NullModel
 from axonometry.program import NeuralGraph, capture
@@ -75,7 +75,7 @@ class Overhead:
         return self.records / (self.elapsed - self.records) if self.elapsed > self.records else 0.0
 
 
-@explained
+@argument_errors
 class Recorder:
     """Records measures and weights of a model while it learns; a kill at any instant leaves the folder readable.
 

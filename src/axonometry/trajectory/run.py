@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ConfigurationError, RunError
 from axonometry.program import Coverage, Group, NeuralGraph, Synapse, Wire, capture
 from axonometry.program.untouched import unwrapped
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@explained
+@argument_errors
 def load(
     folder: str | Path, module: nn.Module | None = None, *example_inputs: Any, graph: NeuralGraph | None = None
 ) -> Trajectory:
@@ -75,7 +75,7 @@ class HeldElsewhere:
     weights: Mapping[int, Mapping[str, Tensor]]
 
 
-@explained
+@argument_errors
 @dataclass(frozen=True, repr=False)
 class Trajectory:
     """A run as :func:`load` found it: all its complete steps at that moment.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import RunError
 from axonometry.trajectory.run import Trajectory
 
@@ -49,7 +49,7 @@ class SummaryKey(NamedTuple):
         return f"{self.measure}.{self.group + '.' if self.group else ''}{self.statistic}@{self.epoch}{change}"
 
 
-@explained
+@argument_errors
 def temporal_summary(
     source: Trajectory | pd.DataFrame,
     measures: Iterable[str] = ("channel_degree", "channel_centrality"),

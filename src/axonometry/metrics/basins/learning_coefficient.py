@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ConfigurationError, ConvergenceError
 from axonometry.statistics import Estimate, mean_estimate
 
@@ -30,7 +30,7 @@ SETTLED = 3.0
 """Standard errors by which the two halves of all chains may differ."""
 
 
-@explained
+@argument_errors
 @dataclass(frozen=True)
 class LangevinPlan:
     """How weights are drawn.
@@ -63,7 +63,7 @@ class LangevinPlan:
             raise ConfigurationError("step size and pull are above 0", came, "Keep the defaults")
 
 
-@explained
+@argument_errors
 def learning_coefficient(
     model: nn.Module, loss: Callable[[nn.Module], Tensor], n: int, plan: LangevinPlan | None = None
 ) -> Estimate:

@@ -21,7 +21,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ConfigurationError, WeightsError
 from axonometry.metrics.basins.classifier import Classifier, classes_of, examined, logits_of
 from axonometry.program.readings.samples import Samples
@@ -51,7 +51,7 @@ class WeightLine:
         return float((self.loss - (1 - self.shares) * self.loss[0] - self.shares * self.loss[-1]).max())
 
 
-@explained
+@argument_errors
 def weight_line(
     model: nn.Module,
     a: Mapping[str, Tensor],
@@ -96,7 +96,7 @@ def weight_line(
     return WeightLine(shares, loss, accuracy)
 
 
-@explained
+@argument_errors
 def merge(model: nn.Module, states: Sequence[Mapping[str, Tensor]], samples: Tensor) -> dict[str, Tensor]:
     """The mean of networks, with the running statistics of its batch norms estimated anew.
 

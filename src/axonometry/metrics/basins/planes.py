@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from axonometry.annotations import Count
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import SamplesError, WeightsError
 from axonometry.metrics.basins.classifier import classes_of, examined, logits_of
 from axonometry.program.entry import of_module
@@ -73,7 +73,7 @@ class WeightPlane:
         return (self.predicted == self.labels).double().mean(-1)
 
 
-@explained
+@argument_errors
 def sample_plane(model: nn.Module, corners: Tensor, *, resolution: Count = 61) -> SamplePlane:
     """The predicted class and its margin on the plane through three samples.
 

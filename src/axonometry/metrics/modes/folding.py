@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import TooLargeError
 from axonometry.metrics.modes.order import Array, pair_counts
 from axonometry.metrics.modes.pre_activations import groups_of, parts
@@ -57,7 +57,7 @@ class FoldingPairs:
     tested: int
 
 
-@explained
+@argument_errors
 def folding_pairs(graph: NeuralGraph, samples: Samples, group: str, *, most: int = MOST) -> FoldingPairs:
     """Pairs of neurons of one layer that fold for an output.
 

@@ -30,7 +30,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.metrics.activation_functions import ActivationFunction, activation_functions
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.modes.order import Array, by_rows, pair_counts
@@ -50,7 +50,7 @@ STATISTICS = ("rate", *MODES[:3], "dead", "saturated", "reversed")
 _NEAR, _MOST = 0.01, 0.95  # of the range, of the samples
 
 
-@explained
+@argument_errors
 def order_modes(
     pre_activations: Float[Tensor, "samples n"],
     activations: Float[Tensor, "samples n"],

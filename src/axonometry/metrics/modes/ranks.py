@@ -33,7 +33,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from axonometry.annotations import Count
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import SamplesError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.labels import checked_labels, held, labels_in
@@ -212,7 +212,7 @@ def rank_distribution(
     return RankDistribution({name: _ranks(several, there, outputs[0]) for name, several in found.items()})
 
 
-@explained
+@argument_errors
 def order_ranks(
     pre_activations: Float[Tensor, "samples n"],
     labels: Int[Tensor, " samples"],

@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import SamplesError, ValuesError
 from axonometry.metrics.catalogue import Shared, measured
 from axonometry.metrics.labels import checked_labels, held, labels_in
@@ -49,7 +49,7 @@ STATISTICS = ("accuracy", "agreement", "error")
 """Per group in tables."""
 
 
-@explained
+@argument_errors
 def linear_map(graph: NeuralGraph, group: str, *, output: str | None = None) -> Float[Tensor, "outputs ..."]:
     r"""The L-Map of a group: what reaches each output from each of its neurons when nothing behind it is nonlinear.
 

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from axonometry.annotations import Seed, SquareMatrix
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ValuesError, WeightsError
 from axonometry.metrics.networks.matrix import Labels, by_group, extra, layer_labels, link_array, of_igraph
 from axonometry.values import NodeValues
@@ -55,7 +55,7 @@ class Communities:
         return len(self.membership.flatten().unique())
 
 
-@explained
+@argument_errors
 def communities(
     graph: NeuralGraph | ChannelGraph, *, directed: bool = True, resolution: float = 1.0, seed: Seed = 0
 ) -> Communities:
@@ -93,7 +93,7 @@ def communities(
     )
 
 
-@explained
+@argument_errors
 def modularity(weights: SquareMatrix, labels: Labels, resolution: float = 1.0) -> float:
     """Directed, weighted modularity of a partition.
 
@@ -118,7 +118,7 @@ def modularity(weights: SquareMatrix, labels: Labels, resolution: float = 1.0) -
     return float(inside / total - resolution * expected / total**2)
 
 
-@explained
+@argument_errors
 def participation(weights: SquareMatrix, labels: Labels) -> Float[np.ndarray, " n"]:
     """How evenly the links of each node, in both directions, spread over communities; 0 of a node without links.
 
@@ -131,7 +131,7 @@ def participation(weights: SquareMatrix, labels: Labels) -> Float[np.ndarray, " 
     return np.where(total > 0, 1 - (spread**2).sum(1) / np.where(total > 0, total, 1) ** 2, 0.0)
 
 
-@explained
+@argument_errors
 def within_module_z(weights: SquareMatrix, labels: Labels) -> Float[np.ndarray, " n"]:
     """The strength of each node inside its community, in both directions, standardised; 0 where all have the same.
 

@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from axonometry.annotations import Count, Seed, SquareMatrix
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.metrics.networks.matrix import Matrix, as_links
 
 
-@explained
+@argument_errors
 def coreness(weights: SquareMatrix) -> Int[np.ndarray, " n"]:
     """The k-core of every node; links count, their weights do not.
 
@@ -41,7 +41,7 @@ def coreness(weights: SquareMatrix) -> Int[np.ndarray, " n"]:
     return found
 
 
-@explained
+@argument_errors
 def rich_club(weights: Matrix, levels: Count | None = None) -> Float[np.ndarray, " levels"]:
     """The weighted rich-club coefficient φ(k) for k = 1, 2, ...; NaN where no two such nodes are linked.
 
@@ -66,7 +66,7 @@ def rich_club(weights: Matrix, levels: Count | None = None) -> Float[np.ndarray,
     return found
 
 
-@explained
+@argument_errors
 def core_periphery(weights: Matrix, *, seed: Seed = 0, gamma: float = 1.0) -> tuple[Bool[np.ndarray, " n"], float]:
     """Which nodes are the core, and how well the graph parts into core and periphery.
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import MissingExtraError, ValuesError, WeightsError
 from axonometry.program.channels import ChannelGraph
 from axonometry.program.ir import spans
@@ -24,7 +24,7 @@ Matrix = Float[np.ndarray, "n n"]
 Labels = Int[np.ndarray, " n"]
 
 
-@explained
+@argument_errors
 def link_matrix(graph: NeuralGraph | ChannelGraph) -> Matrix:
     """Absolute weights of all links, ``W[i, j]`` from i to j; of a network, those between its channels.
 
@@ -106,7 +106,7 @@ def by_group(graph: NeuralGraph | ChannelGraph, values: NDArray[Any]) -> NodeVal
     return NodeValues({group.name: part.clone() for group, part in zip(groups, parts, strict=True)})
 
 
-@explained
+@argument_errors
 def strongest(graph: NeuralGraph | ChannelGraph, share: float) -> ChannelGraph:
     """The channel graph with the strongest links of each block alone; trained layers link everything to everything.
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 
 if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
@@ -29,7 +29,7 @@ Blocks = Mapping[tuple[str, str], NDArray[np.float32]]
 """By source and target group: 0 or 1, so that products count exactly up to 2 ** 24; sums are taken in double."""
 
 
-@explained
+@argument_errors
 def motifs(graph: NeuralGraph | ChannelGraph) -> dict[str, int]:
     """How many of each of the 13 connected motifs of three nodes the channel graph has; weights do not count.
 

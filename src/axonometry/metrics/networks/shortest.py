@@ -20,7 +20,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from axonometry.annotations import Count, Seed, SquareMatrix
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.metrics.networks.matrix import Matrix, as_links, link_matrix, of_igraph
 from axonometry.metrics.nulls import NullModel, null_graphs
 
@@ -45,7 +45,7 @@ def distances_from(weights: Any, sources: NDArray[Any] | None = None) -> NDArray
     return np.atleast_2d(dijkstra(links, directed=True, indices=sources))
 
 
-@explained
+@argument_errors
 def efficiency(weights: SquareMatrix, *, sources: Count | None = None, seed: Seed = 0) -> float:
     """Global efficiency of the directed graph.
 
@@ -66,7 +66,7 @@ def efficiency(weights: SquareMatrix, *, sources: Count | None = None, seed: See
     return float(inverse.sum() / (len(found) * (n - 1)))
 
 
-@explained
+@argument_errors
 def betweenness(weights: SquareMatrix) -> Vector:
     """Betweenness of every node on the directed, weighted graph.
 
@@ -81,7 +81,7 @@ def betweenness(weights: SquareMatrix) -> Vector:
     return np.asarray(graph.betweenness(directed=True, weights=lengths or None), np.float64)
 
 
-@explained
+@argument_errors
 def clustering(weights: Matrix) -> Vector:
     """Clustering coefficient of every node on the undirected graph of both directions, from 0 to 1.
 
@@ -96,7 +96,7 @@ def clustering(weights: Matrix) -> Vector:
     return np.divide(closed, pairs, out=np.zeros(len(both)), where=pairs > 0)
 
 
-@explained
+@argument_errors
 def local_efficiency(weights: Matrix) -> Vector:
     """Local efficiency of every node on the undirected graph of both directions.
 
@@ -115,7 +115,7 @@ def local_efficiency(weights: Matrix) -> Vector:
     return found
 
 
-@explained
+@argument_errors
 def small_world(graph: NeuralGraph | ChannelGraph, model: NullModel | int = 20) -> float:
     """Small-world sigma of the channel graph against a null model.
 

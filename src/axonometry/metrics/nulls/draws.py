@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from axonometry.annotations import Seed
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ConfigurationError, closest
 from axonometry.metrics.nulls.channels import of_same_degrees, of_same_strengths, permuted_block
 from axonometry.metrics.nulls.weights import copied, of_same_moments, permuted, redrawn, reinitialised, signed_anew
@@ -35,7 +35,7 @@ MOST = 1_000_000
 """Draws: more would not end, and tell nothing."""
 
 
-@explained
+@argument_errors
 @dataclass(frozen=True)
 class NullModel:
     """What the weights of a network are compared with.
@@ -84,7 +84,7 @@ class NullModel:
         return cls(kind=given) if isinstance(given, str) else cls(draws=given)
 
 
-@explained
+@argument_errors
 def null_graphs(
     graph: NeuralGraph | ChannelGraph, model: NullModel, *, double: bool = False
 ) -> Iterator[NeuralGraph | ChannelGraph]:

@@ -15,14 +15,14 @@ import numpy as np
 from jaxtyping import Float
 
 from axonometry.annotations import Seed
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ValuesError
 from axonometry.metrics.topology.trees import complete_tree
 
 _LEAST = 20
 
 
-@explained
+@argument_errors
 def lifetime_sum(distances: Float[np.ndarray, "n n"], alpha: float | int = 1.0) -> float:
     """The sum of lifetimes, to the power alpha, of the zero-dimensional persistent homology of points.
 
@@ -36,7 +36,7 @@ def lifetime_sum(distances: Float[np.ndarray, "n n"], alpha: float | int = 1.0) 
     return float((complete_tree(np.asarray(distances, np.float64)) ** alpha).sum())
 
 
-@explained
+@argument_errors
 def ph_dimension(
     distances: Float[np.ndarray, "n n"], alpha: float | int = 1.0, *, repeats: int = 5, seed: Seed = 0
 ) -> float:

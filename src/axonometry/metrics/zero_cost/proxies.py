@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import SamplesError
 from axonometry.metrics.basins.captured import CapturedClassifier, labelled
 from axonometry.metrics.basins.classifier import Classifier, examined
@@ -66,7 +66,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
     opt_in=True,
     table=_rows,
 )
-@explained
+@argument_errors
 def proxies(graph: NeuralGraph, batch: tuple[Tensor, Tensor], loss: Loss = F.cross_entropy) -> dict[str, float]:
     """Numbers that are said to tell before training how well a network will learn.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from axonometry.annotations import Seed
-from axonometry.arguments import explained
+from axonometry.arguments import argument_errors
 from axonometry.errors import ConfigurationError, closest
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry.atoms import Atoms, Ids
@@ -216,7 +216,7 @@ class Permutations(Mapping[str, tuple[str | None, ...]]):
         return name
 
 
-@explained
+@argument_errors
 def permute(state: Mapping[str, Tensor], graph: NeuralGraph, permutation: Permutation) -> dict[str, Tensor]:
     """The same network with its neurons exchanged.
 
