@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
+from axonometry.arguments import argument_errors
 from axonometry.errors import MissingExtraError
 from axonometry.files import atomic_write
 from axonometry.program.ir import Group, spans
@@ -74,6 +75,7 @@ def _nodes(layer: int, group: Group) -> Iterator[tuple[tuple[str, int], dict[str
         yield (group.name, index), {**about, "position": ",".join(map(str, position))}
 
 
+@argument_errors
 def write_graphml(graph: Drawable, path: str | os.PathLike[str]) -> None:
     """Write a small graph as GraphML, for Gephi, Cytoscape, igraph or networkx.
 

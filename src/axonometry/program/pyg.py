@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from axonometry.annotations import Fits
+from axonometry.arguments import argument_errors
 from axonometry.errors import ConfigurationError, closest
 from axonometry.program.entry import of_graph
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.nino import nino_graph
 from axonometry.program.parameter_graph import ParameterGraph, from_entries, parameter_graph, pyg_data
 
+PygData = Annotated[
+    Any, Fits("torch_geometric data that to_pyg or to_hetero made", lambda data: hasattr(data, "parameters"))
+]
 CONVENTIONS = ("neural-graphs", "gmn", "nino")
 
 
@@ -69,7 +74,8 @@ def to_pyg(
     return _multigraph(found) if convention == "gmn" else found.to_pyg()
 
 
-def from_pyg(data: Any, *, state: int = -1) -> dict[str, Tensor]:
+@argument_errors
+def from_pyg(data: PygData, *, state: int = -1) -> dict[str, Tensor]:
     """The tensors of what :func:`to_pyg` or :func:`to_hetero` made, with the features that it has now.
 
     The way back from what a network on the graph has changed. Parameters that are no feature are not among them. An
