@@ -26,11 +26,12 @@ GRAPH = ax.capture(nn.Linear(3, 2), torch.zeros(1, 3))
 
 
 @pytest.fixture(scope="module")
-def misused() -> dict[str, list[str]]:
+def misused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What ``tests.misuse`` finds, in a process in which types are not checked at every call."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])}
     command = [sys.executable, "-W", "ignore", "-m", "tests.misuse"]
-    ended = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, check=True)
+    folder = tmp_path_factory.mktemp("misused")  # a text that is taken for a path becomes a file
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
     found: dict[str, list[str]] = json.loads(ended.stdout)
     return found
 
