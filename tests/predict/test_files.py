@@ -182,10 +182,10 @@ RANKS = (*FOLD, "ranks", 0)
 WRONG: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "epochs of text": (chosen("epochs", "1"), "`epochs` is a whole number from 1; got '1'"),
     "epochs of 400 digits": (chosen("epochs", 10**400), "epochs is a whole number from 1 to .* a number of 1329 bits"),
-    "a task of its own": (chosen("task", ["regression"]), "unhashable"),
-    "a seed of text": (chosen("random_state", "0"), "random_state is a whole number"),
+    "a task of its own": (chosen("task", ["regression"]), "the task is regression or classification"),
+    "a seed of text": (chosen("random_state", "0"), "`random_state` is a whole number"),
     "classes of text": (chosen("classes", "2"), "classes are numbers"),
-    "per_group 1": (chosen("per_group", 1), "per_group is true, false or nothing"),
+    "per_group 1": (chosen("per_group", 1), "`per_group` is True, False or None"),
     "no horizons": (lambda c: c.update(horizons={}), "horizons are those of 1 numbers of known epochs"),
     "horizons of another number": (lambda c: c.update(horizons={"2": first(c)}), "horizons are those"),
     "a list of horizons": (lambda c: c.update(horizons=[first(c)]), "horizons are those"),

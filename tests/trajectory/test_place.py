@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import fractions
+import inspect
 import pickle
 import shutil
 import threading
@@ -196,7 +197,7 @@ def test_layers_that_name_none(tmp_path: Path, small: Small, example: Tensor, la
     with pytest.raises(
         ConfigurationError, match=r"`layers` names a layer or more|measures and layers are names; got"
     ) as caught:
-        Recorder.__init__.__wrapped__(object.__new__(Recorder), tmp_path / "run", small, example, layers=layers)
+        inspect.unwrap(Recorder.__init__)(object.__new__(Recorder), tmp_path / "run", small, example, layers=layers)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 

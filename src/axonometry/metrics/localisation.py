@@ -34,6 +34,7 @@ def localisation(weights: Shaped[Tensor, ...]) -> tuple[float, float]:
     Raises:
         ValuesError: All weights are zero.
 
+    >>> import torch
     >>> localisation(torch.tensor([1.0, 1.0, 0.0, 0.0]))
     (0.5, -1.0)
     """
