@@ -57,7 +57,7 @@ def indexed(call: OpCall) -> Lowering:
     decided = [axis for axis, index in enumerate(indices) if call.is_signal(index)]
     if any(isinstance(i, fx.Node) and i.meta["val"].dtype == torch.bool for i in indices if call.is_signal(i)):
         remedy = "Keep all places and weigh them, by the mask or torch.where, or capture the submodules on either side"
-        call.refuse("its mask depends on the input's values, so that there is no one graph", remedy)
+        call.refuse("its indices or values depend on the input, by a mask, so that there is no one graph", remedy)
     if not call.is_signal(x):
         return chosen_constant(call)
     if not decided:
