@@ -57,6 +57,7 @@ SECTIONS = {
     "recurrent": architectures.recurrent,
     "transformers": architectures.transformers,
     "divergence": divergence.gaussians,
+    "divergence-laws": divergence.other_laws,
     "live": live.lenet_on_mnist,
     "modes": modes.measured,
     "stacked": stacked.lenets,

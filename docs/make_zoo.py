@@ -151,7 +151,7 @@ def verdicts(found: dict[Piece, ZooEvaluation]) -> Iterator[str]:
             else "at no number"
         )
         yield (
-            f"After {WORDS[epoch]}, learning beats measuring {said} of {', '.join(map(str, gains))} "
+            f"After {WORDS[epoch]}, tried with {', '.join(map(str, gains))} networks: learning beats measuring {said} "
             f"(surely worse at {', '.join(map(str, worse)) or 'none'}); at {largest}: τ by {words}."
         )
         gain = _row(found[sizes[-1]].differences, WEIGHTS, "tau")

@@ -37,7 +37,7 @@ _LISTED = {
         CATALOGUE attention_strength deep_graph_persistence disparity eigenvector_centrality jeffreys_divergence
         layer_fluctuation linear_map_spectrum linear_truncation link_weights measure measured neural_persistence
         neuron_activation neuron_modes neuron_strength node_strength null pagerank proxies rank_distribution
-        receptive_fields sample_basin sharpness spectral_norms weight_basin weighted_degree
+        sample_basin sharpness spectral_norms weight_basin weighted_degree
     """,
     "checkpoints": "open_checkpoint",
     "trajectory": "Recorder Trajectory load load_checkpoints load_runs",

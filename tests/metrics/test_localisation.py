@@ -11,7 +11,7 @@ from torch import nn
 
 import axonometry as ax
 from axonometry.errors import ValuesError
-from axonometry.metrics.localisation import localisation
+from axonometry.metrics.localisation import localisation, receptive_fields
 from axonometry.testing import graph_of
 
 
@@ -35,7 +35,7 @@ def test_a_unit_of_a_convolution_has_one_kernel_with_what_batch_norm_makes_of_it
     model = nn.Sequential(nn.Conv2d(2, 3, 3, groups=1, bias=False), nn.BatchNorm2d(3), nn.ReLU()).eval()
     with torch.no_grad():
         model[1].weight.copy_(torch.tensor([1.0, -2.0, 0.0]))
-    found = ax.metrics.receptive_fields(ax.capture(model, torch.zeros(1, 2, 5, 5)))
+    found = receptive_fields(ax.capture(model, torch.zeros(1, 2, 5, 5)))
     (ratios,) = found.values()
     kernels = model[0].weight.detach()
     assert ratios[:2].tolist() == pytest.approx([localisation(kernel)[0] for kernel in kernels[:2]], rel=1e-5)
@@ -58,6 +58,6 @@ def test_rows_are_of_the_units_that_have_weights() -> None:
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
 def test_neither_signs_nor_sizes_nor_the_order_of_inputs_matter(scale: float) -> None:
     weights = torch.tensor([[0.1, -2.0, 0.7], [3.0, 1.0, -0.2]])
-    expected = ax.metrics.receptive_fields(graph_of(weights.tolist()))["0"]
+    expected = receptive_fields(graph_of(weights.tolist()))["0"]
     changed = scale * weights.flip(1).abs() * torch.tensor([[5.0], [0.5]])
-    torch.testing.assert_close(ax.metrics.receptive_fields(graph_of(changed.tolist()))["0"], expected)
+    torch.testing.assert_close(receptive_fields(graph_of(changed.tolist()))["0"], expected)

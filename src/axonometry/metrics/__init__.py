@@ -56,8 +56,7 @@ from axonometry.metrics.basins import (
 from axonometry.metrics.zero_cost import proxies
 from axonometry.metrics.training import gradients, reweighted, second_moments
 from axonometry.metrics.topology import deep_graph_persistence, lifetime_sum, neural_persistence, ph_dimension
-from axonometry.metrics.localisation import receptive_fields
-from axonometry.metrics import representation_rows  # noqa: F401 - rows of the catalogue, as networks.channel_network
+from axonometry.metrics import localisation, representation_rows  # noqa: F401 - rows of the catalogue, as networks.channel_network
 
 # Not in the catalogue: measures of two distributions, or of graphs that recorders do not take.
 from axonometry.metrics.assortativity import degree_assortativity
@@ -172,7 +171,6 @@ __all__ = [
     "ph_dimension",
     "proxies",
     "rank_distribution",
-    "receptive_fields",
     "register_measure",
     "reweighted",
     "rich_club",

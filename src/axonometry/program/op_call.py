@@ -13,6 +13,8 @@ from axonometry.errors import UnknownOperationError
 Kind = Literal["synapse", "sum", "scale", "relabel", "wiring", "pooling", "carrier"]
 Operation = Any  # torch._ops.OpOverload, operator.getitem
 LinearFunction = Callable[..., Any]
+KEEP_ALL = "Keep all places and weigh them, by a mask or torch.where, or capture the submodules on either side"
+"""The remedy where how many values there are depends on the input."""
 KINDS: tuple[Kind, ...] = ("synapse", "sum", "scale", "relabel", "wiring", "pooling", "carrier")
 
 

@@ -134,15 +134,8 @@ def check_single(module: nn.Module, whole: Inputs, one: Inputs, error: CaptureEr
     if all(a.shape == b.shape for a, b in zip(_tensors(whole), _tensors(one), strict=True)):
         return
     with prepared(module), same_draws():
-        for inputs, runs in ((one, False), (whole, True)):
-            try:
-                trial(module, inputs, Branches(), (AtTheirMeans(),))
-            except Exception:  # noqa: BLE001 - any of the user's own
-                if runs:
-                    return
-            else:
-                if not runs:
-                    return
+        if _runs(module, one) or not _runs(module, whole):
+            return
     came = f"an example that runs as a batch and whose first sample alone does not: {error.came}"
     raise CaptureError("a network is read on one sample", came, f"Let it take one, or {_whole(len(_tensors(whole)))}")
 
@@ -234,6 +227,14 @@ def _refuse(came: str, n_inputs: int) -> NoReturn:
     first = "Give it running statistics" if came.startswith(NORM) else "Capture the submodules on either side"
     met = came if came.startswith("the buffer") else f"{came or 'an operation'}, where the samples of a batch meet"
     raise CaptureError(RULE, met, f"{first}, or {_whole(n_inputs)}")
+
+
+def _runs(module: nn.Module, inputs: Inputs) -> bool:
+    try:
+        trial(module, inputs, Branches(), (AtTheirMeans(),))
+    except Exception:  # noqa: BLE001 - any of the user's own
+        return False
+    return True
 
 
 def _whole(n_inputs: int) -> str:

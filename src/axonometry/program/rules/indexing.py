@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx
 
 from axonometry.program.links import Links
-from axonometry.program.op_call import LinearFunction, Lowering, OpCall
+from axonometry.program.op_call import KEEP_ALL, LinearFunction, Lowering, OpCall
 from axonometry.program.registry import op_rule, overloads
 
 aten = torch.ops.aten
@@ -56,8 +56,7 @@ def indexed(call: OpCall) -> Lowering:
     operation = call.operation
     decided = [axis for axis, index in enumerate(indices) if call.is_signal(index)]
     if any(isinstance(i, fx.Node) and i.meta["val"].dtype == torch.bool for i in indices if call.is_signal(i)):
-        remedy = "Keep all places and weigh them, by the mask or torch.where, or capture the submodules on either side"
-        call.refuse("its indices or values depend on the input, by a mask, so that there is no one graph", remedy)
+        call.refuse("its indices or values depend on the input, by a mask, so that there is no one graph", KEEP_ALL)
     if not call.is_signal(x):
         return chosen_constant(call)
     if not decided:

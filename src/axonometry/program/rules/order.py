@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from axonometry.program.links import Links
-from axonometry.program.op_call import LinearFunction, Lowering, OpCall
+from axonometry.program.op_call import KEEP_ALL, LinearFunction, Lowering, OpCall
 from axonometry.program.registry import op_rule, overloads
 
 aten = torch.ops.aten
@@ -89,8 +89,7 @@ def choice_rule(call: OpCall) -> Lowering:
     """Whole numbers and truth values: they choose, and have no links."""
     value = call.node.meta["val"]
     if not isinstance(value, (Tensor, tuple, list)):
-        remedy = "Keep all places and weigh them, by a mask or torch.where, or capture the submodules on either side"
-        call.refuse("how many values there are depends on the input's values, so that there is no one graph", remedy)
+        call.refuse("how many values there are depends on the input's values, so that there is no one graph", KEEP_ALL)
     shapes = [part.shape for part in value] if isinstance(value, (tuple, list)) else value.shape
 
     def read(links: Links, *_: object, **__: object) -> Tensor | list[Tensor]:
