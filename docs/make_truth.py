@@ -161,6 +161,15 @@ OBJECTIONS = (
 )
 
 
+OTHER_PAGES = """## Beside the papers
+
+- [All measures compared](catalogue.md): which say the same, which go with score and gap, costs; 190 networks.
+- [A zoo, measured or learned](zoo.md): from how many networks on a graph network beats what is measured.
+- [Before training](proxies.md): what initial networks say of their final accuracy, 610 networks.
+- [Pairs of networks, aligned](alignment.md): barriers before and after.
+"""
+
+
 def main() -> None:
     """Write the page."""
     PAGE.write_text(page(), encoding="utf-8")
@@ -204,6 +213,7 @@ def _lines(kept: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         for name, one_kept in data:
             yield from _of_page(name, one_kept)
     yield from _objections(found)
+    yield OTHER_PAGES
 
 
 def _of_page(name: str, kept: Mapping[str, Any]) -> Iterator[str]:

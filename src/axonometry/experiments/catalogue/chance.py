@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -46,7 +47,7 @@ def chance(found: Measurements) -> Section:
         for name in list(dict.fromkeys(known))[:SHOWN]:
             some = table[table["number"] == name]
             before, after = (some.loc[some["when"] == when, "z"].median() for when in ("before", "after"))
-            cells[name, title] = f"{before:.1f} → {after:.1f}"
+            cells[name, title] = " → ".join("–" if math.isnan(one) else f"{one:.1f}" for one in (before, after))
     if not networks:
         return Section("What is different from chance?", "No population has a network that learned.")
     setup = (
