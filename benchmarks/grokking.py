@@ -1,11 +1,7 @@
 """Is grokking told from weights alone, before the test accuracy has moved by half? And what of runs that stand still?
 
-What is looked at is the excess kurtosis of the weights into the outputs: learning by heart makes it fall below that of
-the uniform weights it began with (to about -1.8), a rule that generalises concentrates them. From the step on at which
-the norm of all weights is largest, learning by heart is over. Behind it, the *onset* is where the kurtosis bends up
-most: the largest difference of two slopes, of the last 5 records and of 5 records 10 earlier. It is told where it has
-not been larger for 10 records, and only if the differences of the kurtosis so far have a change point, whose rate of
-false alarms is calibrated on the run itself. Nothing behind the step at which it is told is used.
+What is looked at is the excess kurtosis of the weights into the outputs (:func:`axonometry.trajectory.grokking_onset`):
+learning by heart makes it fall below that of the uniform weights it began with (to about -1.8).
 
 This was chosen among 12 series of the networks of seeds 0 to 4; those from seed 5 on had no part in it.
 """
@@ -15,7 +11,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -25,7 +20,7 @@ from axonometry.papers.lin2025.grokking import JUMP, Jump
 from axonometry.papers.lin2025.scales import addition
 from axonometry.populations import train_population
 from axonometry.populations.datasets import load_dataset
-from axonometry.trajectory import Trajectory, change_points
+from axonometry.trajectory import Trajectory, grokking_onset, onset_series
 from benchmarks.timing import Row
 
 FOLDER = Path("runs/grokking")
@@ -33,8 +28,6 @@ FOLDER = Path("runs/grokking")
 CHOSEN, SEEDS, STATIONARY = 5, 8, 20
 """Seeds that the way was chosen by come first; runs that stand still."""
 STEPS, EVERY = 2000, 10
-WINDOW, APART, QUIET = 5, 10, 10
-"""In records: of a slope, between two slopes, and without a larger bend before it is told."""
 
 
 def grokking() -> list[Row]:
@@ -48,40 +41,11 @@ def grokking() -> list[Row]:
         runs = train_population(configurations, FOLDER, executor=executor, measures=("link_weights",)).runs
     found = [_compared(runs[configuration.identity]) for configuration in configurations]
     rows = [_row("of which nothing was chosen", found[CHOSEN:]), _row("by which it was chosen", found[:CHOSEN])]
-    flagged = sum(onset(_at_rest(seed)) is not None for seed in range(STATIONARY))
+    flagged = sum(grokking_onset(_at_rest(seed)) is not None for seed in range(STATIONARY))
     text = f"{flagged} of {STATIONARY}"
     detail = "SGD with weight decay on the digits, after 5 times the time in which weights are forgotten"
     name = "trainings that have come to rest in which an onset is told"
     return [*rows, Row(name, text, "at most 5 %", flagged <= STATIONARY // 20, STATIONARY, detail)]
-
-
-def onset(table: pd.DataFrame) -> tuple[int, int] | None:
-    """Where the kurtosis bends up, and the step at which that is told; None where nothing is.
-
-    Args:
-        table: A row a record, the steps as its index, columns ``kurtosis`` and ``norm``.
-    """
-    kurtosis = table.loc[table["norm"].idxmax() :, "kurtosis"]
-    bend = kurtosis.diff(WINDOW).diff(APART).dropna()
-    for place in range(QUIET, len(bend)):
-        best = int(np.argmax(bend.iloc[: place + 1]))
-        if place - best >= QUIET and bend.iloc[best] > 0:
-            known = kurtosis.loc[: bend.index[place]].diff().iloc[1:].to_frame()
-            if change_points(known):
-                return int(bend.index[best]), int(bend.index[place])
-    return None
-
-
-def series(run: Trajectory) -> pd.DataFrame:
-    """The table that :func:`onset` takes, from a run's link weights: of its last layer, and of all layers."""
-    wide = run.metrics.query("metric == 'link_weights'").pivot_table(
-        index="step", columns=["group", "statistic"], values="value"
-    )
-    layers = [synapse.name for synapse in run.synapses]
-    squares = [
-        wide[name]["count"] * (wide[name]["mean"] ** 2 + wide[name]["std"] ** 2) for name in layers if name in wide
-    ]
-    return pd.DataFrame({"kurtosis": wide[layers[-1]]["kurtosis"], "norm": np.sqrt(sum(squares))})
 
 
 def _compared(run: Trajectory) -> tuple[int | None, int | None, float, float]:
@@ -90,7 +54,8 @@ def _compared(run: Trajectory) -> tuple[int | None, int | None, float, float]:
     jump = Jump.of(scalars.rename(columns={"accuracy": "test_accuracy"}))
     after = scalars[scalars["step"] >= jump.memorised].set_index("step")["accuracy"]
     moved = float(after.index[after >= after.iloc[0] + JUMP][0])
-    return *(onset(series(run)) or (None, None)), moved, jump.step
+    onset = grokking_onset(onset_series(run))
+    return (onset and onset.step, onset and onset.told, moved, jump.step)
 
 
 def _row(words: str, found: list[tuple[int | None, int | None, float, float]]) -> Row:
