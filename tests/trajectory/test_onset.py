@@ -56,6 +56,11 @@ def test_a_bend_down_is_none_and_a_line_without_noise_is_none() -> None:
     assert grokking_onset(table(np.ones(100))) is None
 
 
+def test_a_fall_that_grows_steeper_everywhere_is_none() -> None:
+    noise = 1e-4 * np.random.default_rng(0).normal(size=100)
+    assert grokking_onset(table(-((STEPS / 10) ** 2) + noise)) is None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("slope", [0.0, 0.5, 0.9])
 def test_at_most_one_of_twenty_stationary_series_is_flagged(slope: float) -> None:
