@@ -86,6 +86,38 @@ def test_what_torch_writes_out_in_place_or_by_two_results_is_what_the_module_com
     torch.testing.assert_close(batch.pre_activations["o"], net(X))
 
 
+CENTRED: dict[str, Forward] = {
+    "spread": lambda s, x: s.o(((h := s.a(x)) - h.mean(-1, keepdim=True)) / (h.std(-1, keepdim=True) + 1e-6)),
+    "variance": lambda s, x: s.o(
+        ((h := s.a(x)) - h.mean(-1, keepdim=True)) * torch.rsqrt(h.var(-1, keepdim=True, unbiased=False) + 1e-5)
+    ),
+    "of each sample": lambda s, x: s.o(
+        ((h := s.a(x)) - h.mean((1, 2), keepdim=True)) / h.std((1, 2), keepdim=True).clamp(min=1e-5)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CENTRED)
+def test_a_spread_of_what_has_not_been_centred_is_a_statistic_too(name: str) -> None:
+    check_reading(network(CENTRED[name]), TOKENS, lambda s, x: s.o(s.a(x)))
+
+
+QUANTISED: dict[str, Forward] = {
+    "between zero and one": lambda s, x: s.o((s.a(x).clamp(0, 1) * 15).round() / 15),
+    "straight through": lambda s, x: s.o((h := s.a(x)) + ((h * 8).round() / 8 - h).detach()),
+    "copied": lambda s, x: s.o((h := s.a(x)) + ((h * 8).round() / 8 - h).clone()),
+}
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+def test_what_is_rounded_on_a_grid_is_the_signal_itself(name: str) -> None:
+    check_reading(network(QUANTISED[name]), X, lambda s, x: s.o(s.a(x)))
+
+
+def test_numbers_between_two_nonlinearities_are_factors() -> None:
+    check_reading(network(lambda s, x: s.o((3 * s.a(x).relu()).tanh())), X, lambda s, x: s.o(3 * s.a(x)))
+
+
 def test_writing_takes_of_a_larger_source_what_there_are_indices_for() -> None:
     def written(s: Any, x: Tensor) -> Tensor:
         return s.o(s.a(x).scatter(1, torch.tensor([[1, 3]]).expand(len(x), 2), s.b(x)))

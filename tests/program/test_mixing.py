@@ -309,3 +309,27 @@ def test_samples_along_another_axis_and_inputs_that_all_share() -> None:
     graph = ax.capture(network, x, y, batch_axis=(1, None))
     (batch,) = live_batches(graph, (x, y))
     torch.testing.assert_close(batch.pre_activations["o"], network(x, y).transpose(0, 1).detach())
+
+
+def ghosts(n: Any, x: Tensor) -> Tensor:
+    """Batch norm on halves of batches of four and more, as ghost batch norm is."""
+    h = n.a(x)
+    return n.o(torch.cat([c - c.mean(0) for c in h.chunk(2)]) if len(h) >= 4 else h)
+
+
+@pytest.mark.parametrize("example", [torch.zeros(4, 3), torch.randn(5, 3)])
+def test_samples_that_meet_in_large_batches_only(example: Tensor) -> None:
+    with pytest.raises(CaptureError, match=rf"a batch of {len(example)} samples, of which the first alone has another"):
+        ax.capture(net(ghosts), example)
+
+
+def test_a_batch_that_happens_to_be_sorted() -> None:
+    """Two samples of which the first is smaller everywhere are left in their places."""
+    ordered = net(lambda n, x: n.o(n.a(x).sort(0)[0]))
+    with torch.no_grad():
+        ordered.a.weight.copy_(torch.tensor([1.0, 0, 0]).expand(3, 3))
+    for sign in (1, -1):
+        with torch.no_grad():
+            ordered.a.weight.mul_(sign)
+        with pytest.raises(CaptureError, match="got sort at"):
+            ax.capture(ordered, X)

@@ -39,6 +39,16 @@ def switch(s: Any, x: Tensor) -> Tensor:
     return stacked(s, x, F.one_hot(chances.argmax(-1), 4) * chances)
 
 
+def switch_by_max(s: Any, x: Tensor) -> Tensor:
+    largest, places = s.r(x).softmax(-1).max(-1)
+    return s.o((torch.stack([e(x) for e in s.e], 1) * F.one_hot(places, 4)[..., None]).sum(1) * largest[:, None])
+
+
+def where_largest(s: Any, x: Tensor) -> Tensor:
+    chances = s.r(x).softmax(-1)
+    return stacked(s, x, chances * (chances == chances.amax(-1, keepdim=True)))
+
+
 def masked(s: Any, x: Tensor) -> Tensor:
     scores = s.r(x)
     return scores.softmax(-1) * torch.zeros_like(scores).scatter(1, scores.topk(2)[1], 1.0)
@@ -47,6 +57,8 @@ def masked(s: Any, x: Tensor) -> Tensor:
 CHOICES: dict[str, tuple[Forward, float]] = {
     "a loop over experts": (looped, 1 / 4),
     "a probability at its place": (switch, 1 / 4),
+    "the largest probability, afterwards": (switch_by_max, 1 / 4),
+    "probabilities where they are the largest": (where_largest, 1 / 4),
     "ones at the two largest": (
         lambda s, x: stacked(s, x, torch.zeros_like(s.r(x)).scatter(1, s.r(x).topk(2)[1], 1.0)),
         1 / 2,
@@ -115,6 +127,36 @@ def test_softmax_over_the_edges_of_a_graph_is_attention(forward: Forward) -> Non
 
     def expected(s: Any, x: Tensor) -> Tensor:
         return s.o(gathered(s.a(x)[:, FROM] / members[TO][:, None]))
+
+    check_reading(network(forward, q=lambda: nn.Linear(3, 4)), TOKENS, expected, ["a"])
+
+
+def halves(s: Any, x: Tensor) -> Tensor:
+    e = score(s, x).exp()
+    return s.o(gathered(e / 2 / gathered(e)[:, TO] * s.a(x)[:, FROM]))
+
+
+def halves_of_a_total(s: Any, x: Tensor) -> Tensor:
+    e = score(s, x).exp()
+    return s.o(gathered(e / (2 * gathered(e)[:, TO] + 1e-9) * s.a(x)[:, FROM]))
+
+
+def halves_at_last(s: Any, x: Tensor) -> Tensor:
+    e = score(s, x).exp()
+    return s.o(gathered(s.a(x)[:, FROM] * e * 0.5) / (gathered(e) + 1e-9))
+
+
+def halves_of_shares(s: Any, x: Tensor) -> Tensor:
+    e = 3 * score(s, x).exp()  # the three is in both
+    return s.o(gathered(0.5 * (e / gathered(e)[:, TO]) * s.a(x)[:, FROM]))
+
+
+@pytest.mark.parametrize("forward", [halves, halves_of_a_total, halves_at_last, halves_of_shares])
+def test_numbers_between_are_factors_of_the_shares(forward: Forward) -> None:
+    members = torch.bincount(TO, minlength=5).clamp(min=1).double()
+
+    def expected(s: Any, x: Tensor) -> Tensor:
+        return s.o(gathered(s.a(x)[:, FROM] / members[TO][:, None]) / 2)
 
     check_reading(network(forward, q=lambda: nn.Linear(3, 4)), TOKENS, expected, ["a"])
 

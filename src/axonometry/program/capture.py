@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 from axonometry.errors import CaptureError, ConfigurationError
 from axonometry.program.checks.chance import check_chance
 from axonometry.program.checks.real import check_real, check_real_weights
-from axonometry.program.checks.samples import check_axes, check_mixing, check_single
+from axonometry.program.checks.samples import check_axes, check_batch, check_mixing, check_single
 from axonometry.program.checks.trial import Inputs
 from axonometry.program.draws import Randomness
 from axonometry.program.entry import converted, of_captured
@@ -139,6 +139,7 @@ def _captured(inner: nn.Module, whole: Inputs, one: Inputs, choices: _Choices) -
     if choices.randomness == "refuse":
         check_chance(inner, one, choices.axes)
     check_mixing(inner, one, choices.axes)
+    check_batch(inner, whole, choices.batch_axis)
     program, state = _program_of(exported, choices.pooling, choices.axes)
     return sharing.located(with_reasons(program, state, inner), state, inner)
 

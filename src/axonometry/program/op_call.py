@@ -180,7 +180,7 @@ class OpCall:
     def carried(self) -> Lowering:
         """The reading of a nonlinearity; behind another one both are a single function of the root."""
         known = self.known(self.signals[0])
-        return Lowering("carrier", of=known.root if known.nonlinear else self.signals[0], role="activation")
+        return Lowering("carrier", of=known.root if known.composite else self.signals[0], role="activation")
 
     def same_root(self) -> bool:
         """Whether all signals are elementwise functions of one signal."""
@@ -217,20 +217,28 @@ class OpCall:
 
     def is_statistic_of(self, factor: fx.Node, signal: fx.Node) -> bool:
         """Whether ``factor`` depends on the input by way of ``signal`` alone, with no synapse in between."""
-        root = self.known(signal).root
-        if self.known(factor).root is root:
+        roots = {self.known(signal).root}
+        while (of := self._centred(roots)) is not None:  # of h - mean(h), statistics of h count as well
+            roots.add(of)
+        if self.known(factor).root in roots:
             return False
         pending, seen = [factor], set()
         while pending:
             node = pending.pop()
             facts = self._facts[node]
-            if node is root or node in seen or facts.signal is None:
+            if node in roots or node in seen or facts.signal is None:
                 continue
             if facts.group is not None or facts.signal.open:
                 return False
             seen.add(node)
             pending += node.all_input_nodes
         return True
+
+    def _centred(self, roots: set[fx.Node]) -> fx.Node | None:
+        """The root of a value that one of some values is the same neurons of, as ``h`` of ``h - mean(h)``."""
+        lowerings = [self._facts[root].lowering for root in roots if self._facts[root].group is None]
+        found = [self.known(low.of).root for low in lowerings if low is not None and low.kind == "carrier" and low.of]
+        return next((root for root in found if root not in roots), None)
 
     def refuse(self, why: str, remedy: str = "") -> NoReturn:
         """Raise the error that names the operation, its place and the remedy: a rule, where no other is given."""

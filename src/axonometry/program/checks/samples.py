@@ -30,11 +30,14 @@ from axonometry.program.checks.trial import (
     two_samples,
 )
 from axonometry.program.draws import AtTheirMeans, same_draws
-from axonometry.program.example import BatchAxis, axis_of_first, batch_axes, first_sample
+from axonometry.program.example import BatchAxis, axis_of_first, batch_axes, first_sample, noisy
 from axonometry.program.export import prepared
 
 SIZES = (1.0, 0.1)
-"""Factors of the samples: a softmax over the batch that is all but one for large ones mixes small ones."""
+"""Factors of the samples: a softmax over the batch that is all but one for large ones mixes small ones.
+
+Those of the second trial are in the other order: two samples that come sorted are left as they are by a sort.
+"""
 _SAME = "as in single precision"
 RULE = "each sample of a batch goes through the network by itself"
 
@@ -119,6 +122,41 @@ def check_mixing(module: nn.Module, one: Inputs, axes: Sequence[int | None]) -> 
             _compare(module, one, axes, size)
 
 
+def check_batch(module: nn.Module, whole: Inputs, batch_axis: BatchAxis) -> None:
+    """That samples do not meet in a batch of the example's size either: ghost norms divide batches of four and more.
+
+    Args:
+        module: The module, unwrapped.
+        whole: The example as it was given.
+        batch_axis: Its axis of samples, as for a capture.
+
+    Raises:
+        CaptureError: The first sample has another result alone.
+    """
+    leaves = _tensors(whole)
+    axes = batch_axes(leaves, batch_axis)
+    n = max((leaf.shape[axis] for leaf, axis in zip(leaves, axes, strict=True) if axis is not None), default=0)
+    if n <= 2 or any(p.is_meta for p in module.parameters()):  # two samples have been compared
+        return
+    generator = torch.Generator().manual_seed(0)
+    varied = torch.utils._pytree.tree_map(lambda x: noisy(x, generator) if _is_float(x) else x, whole)
+    given, axis = (varied, first_sample(varied, batch_axis)), axis_of_first(batch_axis)
+    with prepared(module), same_draws():
+        switch_on(module)
+        try:
+            together, single = outcomes_of(module, given)
+        except Exception:  # noqa: BLE001 - what the module cannot do with the example is said by the export
+            return
+        if not _first_differs(together.results, single.results, axis) or _agree_in_double(module, given, axis):
+            return
+    remedy = f"Capture the submodules on either side of where they meet, or {_whole(len(leaves))}"
+    raise CaptureError(RULE, f"a batch of {n} samples, of which the first alone has another result", remedy)
+
+
+def _is_float(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor) and leaf.is_floating_point()
+
+
 def check_single(module: nn.Module, whole: Inputs, one: Inputs, error: CaptureError) -> None:
     """That where one sample does not run, the example itself does not either.
 
@@ -141,7 +179,7 @@ def check_single(module: nn.Module, whole: Inputs, one: Inputs, error: CaptureEr
 
 
 def _compare(module: nn.Module, one: Inputs, axes: Sequence[int | None], size: float) -> None:
-    for *samples, both in two_samples(one, axes, size):
+    for *samples, both in two_samples(one, axes, size, exchanged=size != SIZES[0]):
         if compare_two(module, (samples[0], samples[1]), both, len(axes)):
             return
 

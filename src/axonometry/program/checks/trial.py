@@ -124,7 +124,9 @@ def switch_on(module: nn.Module) -> None:
             part._parameters[name] = nn.Parameter(drawn.to(weight.device, weight.dtype), requires_grad=False)
 
 
-def two_samples(one: Inputs, axes: Sequence[int | None], size: float = 1.0) -> Iterator[tuple[Inputs, Inputs, Inputs]]:
+def two_samples(
+    one: Inputs, axes: Sequence[int | None], size: float = 1.0, *, exchanged: bool = False
+) -> Iterator[tuple[Inputs, Inputs, Inputs]]:
     """Two samples, and the batch of both, made from an example of one.
 
     Floating-point inputs are the example times factors from 1/2 to 3/2, so that signs, zeros and infinities stay, or
@@ -135,6 +137,7 @@ def two_samples(one: Inputs, axes: Sequence[int | None], size: float = 1.0) -> I
         one: An example of one sample.
         axes: By tensor of the example, the axis that counts samples.
         size: What floating-point inputs are multiplied with.
+        exchanged: Whether the second sample comes first: a batch that happens to be sorted is not both times.
     """
     leaves, spec = tree_flatten(one)
     for altered in (True, False):
@@ -142,18 +145,22 @@ def two_samples(one: Inputs, axes: Sequence[int | None], size: float = 1.0) -> I
         samples: list[tuple[Any, Any, Any]] = []
         for leaf in leaves:
             axis = next(of_each) if isinstance(leaf, Tensor) else None
-            samples.append((leaf, leaf, leaf) if axis is None else _two(leaf, axis, generator, size, altered=altered))
+            samples.append(
+                (leaf, leaf, leaf) if axis is None else _two(leaf, axis, generator, size, altered, exchanged)
+            )
         first, second, both = (tree_unflatten([sample[i] for sample in samples], spec) for i in range(3))
         yield first, second, both
 
 
 def _two(
-    leaf: Tensor, axis: int, generator: torch.Generator, size: float, *, altered: bool
+    leaf: Tensor, axis: int, generator: torch.Generator, size: float, altered: bool, exchanged: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     if leaf.is_floating_point():
         first, second = (noisy(leaf, generator) * size for _ in range(2))
     else:
         first, second = leaf, _altered(leaf) if altered else leaf
+    if exchanged:
+        first, second = second, first
     return first, second, torch.cat([first, second], axis)
 
 

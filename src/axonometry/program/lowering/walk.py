@@ -58,6 +58,9 @@ from axonometry.program.rules.kinds import rule_by_kind
 
 SHAPE_ONLY = set(overloads("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"))
 
+UNMOVED = set(overloads("detach", "clone", "alias", "contiguous"))
+"""Those whose result is their operand, entry by entry."""
+
 
 def lower(exported: ExportedProgram, pooling: Pooling, batch_axes: tuple[int | None, ...] = (0,)) -> Program:
     """Read every call of an exported program once, then put together the program that is left.
@@ -198,7 +201,8 @@ def _signal(facts: ProgramFacts, call: OpCall, lowering: Lowering, absorbed: lis
             return Signal(node)
         return Signal(of.root, nonlinear=True, composite=lowering.composite or of.composite)
     numbers_only = len(node.all_input_nodes) == 1
-    if lowering.kind in ("sum", "scale") and numbers_only and call.shape(call.signals[0]) == call.shape():
+    same = lowering.kind in ("sum", "scale") and numbers_only and call.shape(call.signals[0]) == call.shape()
+    if same or node.target in UNMOVED:
         return facts.signal(call.signals[0])
     return Signal(node)
 

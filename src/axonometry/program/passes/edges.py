@@ -9,7 +9,8 @@ Of four edges into two nodes, with a score each, and what it exports to::
 
 ``alpha`` is the weights of links, as the result of a softmax is: without data 1/n for each of the n edges into a node.
 The shares are the same calls with ones in the place of ``exp``. Values that are multiplied with ``e`` first and divided
-by the total afterwards are written as above before.
+by the total afterwards are written as above before. Numbers that any of these are multiplied with or divided by on the
+way stay where they are: ``2 * e / total`` is 2/n.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def edge_shares(graph: fx.Graph, weights: Any, signals: set[fx.Node]) -> fx.Node
     """The weights of edges without data, at the graph's insertion point; None where a value is no such weights."""
     above = []
     node = weights
-    while isinstance(node, fx.Node) and node.target in MOVED:
+    while isinstance(node, fx.Node) and _is_passed(node):
         above.append(node)
         node = node.args[0]
     if not isinstance(node, fx.Node) or node.target not in DIVISION:
@@ -47,7 +48,7 @@ def edge_shares(graph: fx.Graph, weights: Any, signals: set[fx.Node]) -> fx.Node
     scores, total = operands_of(node)
     if not isinstance(total, fx.Node) or _total(total, signals) is not _still(scores) or not _is_exp(scores):
         return None
-    ones = insert(graph, aten.ones_like.default, (scores,), shape=shape_of(scores), like=scores)
+    ones = _ones_before(graph, scores)
     of_ones = _with_ones(graph, total, signals)
     made = insert(graph, aten.div.Tensor, (ones, of_ones), shape=shape_of(node), like=node)
     for moved in reversed(above):
@@ -64,12 +65,19 @@ def weigh_first(exported: ExportedProgram, signals: set[fx.Node]) -> None:
             continue
         before, total = operands_of(node)
         summed = before if before.target in ADDED and before in signals else None
-        product = _still(before.args[3] if summed is not None else before)
+        product: Any = before.args[3] if summed is not None else before
+        numbers: list[fx.Node] = []
+        while isinstance(product, fx.Node) and _is_passed(product):
+            numbers += [product] if product.target not in MOVED else []
+            product = product.args[0]
         pair = list(product.args[:2]) if isinstance(product, fx.Node) and product.target in TIMES else []
         scores = next((x for x in pair if _is_exp(x) and _total(total, signals) is _still(x)), None)
         if scores is None or not all(x in signals for x in pair):
             continue
         values = pair[1 - pair.index(scores)]
+        with graph.inserting_after(scores):
+            for number in reversed(numbers):
+                scores = _as_in(graph, number, scores)
         if summed is None:
             _divide_scores(graph, node, (values, scores), total)
         elif summed.target in LISTED:
@@ -106,11 +114,32 @@ def _broadcast(a: fx.Node, b: fx.Node) -> tuple[int, ...]:
     return tuple(torch.broadcast_shapes(shape_of(a), shape_of(b)))
 
 
+def _is_passed(node: fx.Node) -> bool:
+    """Whether a call only moves its value, or multiplies it with a number."""
+    return node.target in MOVED or (node.target in TIMES | DIVISION and isinstance(node.args[1], (int, float)))
+
+
 def _still(node: Any) -> Any:
-    """A value without what only moves it."""
-    while isinstance(node, fx.Node) and node.target in MOVED:
+    """A value without what only moves it, and without numbers that it is multiplied with."""
+    while isinstance(node, fx.Node) and _is_passed(node):
         node = node.args[0]
     return node
+
+
+def _as_in(graph: fx.Graph, call: Any, value: Any) -> fx.Node:
+    """A value multiplied with a number, or divided by it, as another is in a call."""
+    return insert(graph, call.target, (value, call.args[1]), shape=shape_of(value), like=value)
+
+
+def _ones_before(graph: fx.Graph, node: fx.Node) -> fx.Node:
+    """The numbers that stand in front of the exponential in a value, of the value's shape."""
+    made, below = 1.0, node
+    while _is_passed(below):
+        if below.target not in MOVED:
+            number = float(below.args[1])  # type: ignore[arg-type]
+            made = made * number if below.target in TIMES else made / number
+        below = below.args[0]  # type: ignore[assignment]
+    return insert(graph, aten.full_like.default, (node, made), shape=shape_of(node), like=node)
 
 
 def _is_exp(node: Any) -> bool:
@@ -124,7 +153,7 @@ def _total(node: Any, signals: set[fx.Node]) -> fx.Node | None:
             fixed = node.args[2] not in signals and is_zeros(_still(node.args[0]))
             return _still(node.args[3]) if fixed and node.kwargs.get("alpha", 1) == 1 else None
         others = [operand for operand in node.all_input_nodes[1:] if operand in signals]
-        if node.target not in MOVED | LOOKED_UP | GUARDS or others:
+        if not (node.target in LOOKED_UP | GUARDS or _is_passed(node)) or others:
             return None
         node = node.args[0]
     return None
@@ -135,10 +164,8 @@ def _with_ones(graph: fx.Graph, node: fx.Node, signals: set[fx.Node]) -> fx.Node
     source: Any = node.args[3] if node.target in ADDED else node.args[0]
     if node.target in GUARDS:
         return _with_ones(graph, source, signals)
-    if node.target in ADDED:  # of the shape in which the scores come here
-        below = insert(graph, aten.ones_like.default, (source,), shape=shape_of(source), like=source)
-    else:
-        below = _with_ones(graph, source, signals)
+    # of the shape in which the scores come here
+    below = _ones_before(graph, source) if node.target in ADDED else _with_ones(graph, source, signals)
     copy = graph.node_copy(node, lambda n: below if n is source else _constant(graph, n, signals))
     copy.meta = dict(node.meta)
     return copy

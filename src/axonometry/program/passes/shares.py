@@ -6,6 +6,7 @@ import math
 import operator
 from typing import Any
 
+import torch
 from torch import fx
 
 from axonometry.program.fx_utils import shape_of
@@ -25,7 +26,8 @@ TIMES, SUMS, EQUAL = set(overloads("mul")), set(overloads("sum")), set(overloads
 SCALED = {*overloads("div"), *TIMES}
 PERMITTED = set(overloads(*"add masked_fill clamp clamp_min".split()))
 LARGEST, ORDERED = set(overloads("argmax", "argmin")), set(overloads("argsort"))
-PAIRED = {*TOPK, *overloads("sort")}
+MAXIMUM = {torch.ops.aten.max.dim, torch.ops.aten.amax.default}
+PAIRED = {*TOPK, *overloads("sort"), torch.ops.aten.max.dim, torch.ops.aten.min.dim}
 """Those that give values, and the numbers of the places where they were."""
 
 
@@ -48,6 +50,8 @@ def share_of_routing(node: Any, signals: set[fx.Node]) -> float | None:
             assert isinstance(before, fx.Node)
             members = members or int(before.args[1])  # type: ignore[arg-type]
             before = before.args[0]
+        elif call in MAXIMUM or (call is operator.getitem and getattr(before, "target", None) in MAXIMUM):
+            members = members or 1  # the largest of chances is a topk of one
         elif call in GATHER and node.args[2] in signals:
             members = members or shape_of(node)[node.args[1]]  # type: ignore[index]
         elif call in SOFTMAX or call in SIGMOID:
@@ -87,6 +91,8 @@ def _choice(node: Any, signals: set[fx.Node]) -> tuple[float, int] | None:
     while isinstance(node, fx.Node) and node in signals:
         call, args = node.target, node.args
         if call in EQUAL:
+            if share := _where_largest(*args[:2]):
+                return factor * share, 1
             numbers = [operand for operand in args[:2] if operand in signals]
             n, chosen = _chosen(numbers[0]) if len(numbers) == 1 else (0, 0)
             return (factor / n, chosen) if n else None
@@ -98,6 +104,17 @@ def _choice(node: Any, signals: set[fx.Node]) -> tuple[float, int] | None:
         elif call not in MOVED:
             return None
         node = args[0]
+    return None
+
+
+def _where_largest(a: Any, b: Any) -> float | None:
+    """The share of the places where a value is its own largest along an axis."""
+    for compared, value in ((a, b), (b, a)):
+        largest: Any = compared
+        while isinstance(largest, fx.Node) and (largest.target in MOVED or largest.target is operator.getitem):
+            largest = largest.args[0]
+        if isinstance(largest, fx.Node) and largest.target in MAXIMUM and largest.args[0] is value:
+            return math.prod(shape_of(largest)) / math.prod(shape_of(value))  # type: ignore[arg-type]
     return None
 
 
