@@ -588,10 +588,11 @@ def test_several_inputs_are_looked_at_in_every_capture() -> None:
         def forward(self, x: Tensor, mask: Tensor) -> Tensor:
             return self.layer(x) + self.factor * F.scaled_dot_product_attention(x, x, x, mask)
 
-    x, mask = torch.randn(4, 4, 3), torch.ones(4, 4, dtype=torch.bool).tril()
-    capture(Masked(0.0), x, mask)
-    with pytest.raises(CaptureError, match="of which the first sample alone has another result"):
-        capture(Masked(5.0), x, mask)
+    x, mask = torch.randn(4, 4, 3), torch.ones(4, 4, dtype=torch.bool)
+    capture(Masked(5.0), x, mask)
+    for factor in (5.0, 0.0):  # a factor of zero has another value while it is looked for
+        with pytest.raises(CaptureError, match=r"of which the first sample alone has another result.*name the axis"):
+            capture(Masked(factor), x, mask.tril())
 
 
 # ------------------------------------------------------------------------------------------------------- the store

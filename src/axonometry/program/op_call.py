@@ -15,6 +15,8 @@ Operation = Any  # torch._ops.OpOverload, operator.getitem
 LinearFunction = Callable[..., Any]
 KEEP_ALL = "Keep all places and weigh them, by a mask or torch.where, or capture the submodules on either side"
 """The remedy where how many values there are depends on the input."""
+ARITHMETIC = frozenset("div true_divide reciprocal sqrt rsqrt pow exp exp2 expm1 log log2 log10 log1p".split())
+"""Names of the calls that functions such as ``log(1 + exp(x))`` are written out with."""
 KINDS: tuple[Kind, ...] = ("synapse", "sum", "scale", "relabel", "wiring", "pooling", "carrier")
 
 
@@ -178,9 +180,14 @@ class OpCall:
         return tuple((value[0] if isinstance(value, (tuple, list)) else value).shape)
 
     def carried(self) -> Lowering:
-        """The reading of a nonlinearity; behind another one both are a single function of the root."""
+        """The reading of a nonlinearity of one signal.
+
+        Numbers in front of it are coefficients: ``tanh(3 * relu(x))`` has 3. Arithmetic behind a nonlinearity closes
+        a function that is written out, and both are a single one of the root: ``1 / (1 + exp(-x))`` has 1, not -1.
+        """
         known = self.known(self.signals[0])
-        return Lowering("carrier", of=known.root if known.composite else self.signals[0], role="activation")
+        closed = known.composite or (known.nonlinear and self.name in ARITHMETIC)
+        return Lowering("carrier", of=known.root if closed else self.signals[0], role="activation")
 
     def same_root(self) -> bool:
         """Whether all signals are elementwise functions of one signal."""

@@ -65,19 +65,25 @@ def _difference(module: nn.Module, whole: Inputs, one: Inputs, axis: int) -> Cap
         together = trial(module, whole, taken, (AtTheirMeans(),)).results
     except Exception:  # noqa: BLE001 - what the module cannot do with the example is said by the export
         return None
-    rule = "an example's inputs have their samples along one axis"
-    remedy = "Pass a batch of one sample, or name the axis of each input: batch_axis=(0, None) for one that all share"
-    shapes = f"inputs of shapes {', '.join(str(tuple(leaf.shape)) for leaf in _tensors(whole))}"
     taken.place = 0
     try:
         single = trial(module, one, taken, (AtTheirMeans(),)).results
     except Exception as error:  # noqa: BLE001 - any of the user's own
-        problem = CaptureError(rule, f"{shapes}, of which the first sample alone does not run", remedy)
+        problem = _cut_otherwise(whole, "does not run")
         problem.__cause__ = error
         return problem
     if not _first_differs(together, single, axis) or _agree_in_double(module, (whole, one), axis):
         return None
-    return CaptureError(rule, f"{shapes}, of which the first sample alone has another result", remedy)
+    return _cut_otherwise(whole, "has another result")
+
+
+def _cut_otherwise(whole: Inputs, came: str) -> CaptureError:
+    shapes = ", ".join(str(tuple(leaf.shape)) for leaf in _tensors(whole))
+    return CaptureError(
+        "an example's inputs have their samples along one axis",
+        f"inputs of shapes {shapes}, of which the first sample alone {came}",
+        "Pass a batch of one sample, or name the axis of each input: batch_axis=(0, None) for one that all share",
+    )
 
 
 def _first_differs(together: Sequence[Tensor], single: Sequence[Tensor], axis: int) -> bool:
@@ -149,6 +155,9 @@ def check_batch(module: nn.Module, whole: Inputs, batch_axis: BatchAxis) -> None
             return
         if not _first_differs(together.results, single.results, axis) or _agree_in_double(module, given, axis):
             return
+    if sum(axis is not None for axis in axes) > 1:  # one of them may be shared by all samples, and as long as the batch
+        problem = _cut_otherwise(whole, "has another result")
+        raise problem
     remedy = f"Capture the submodules on either side of where they meet, or {_whole(len(leaves))}"
     raise CaptureError(RULE, f"a batch of {n} samples, of which the first alone has another result", remedy)
 
