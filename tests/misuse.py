@@ -107,7 +107,7 @@ def _functions(given: dict[str, Any], identity: Any, folder: Path) -> Iterator[t
         "proxies": {"batch": (samples, given["labels"]), "loss": nn.functional.cross_entropy},
         "temporal_summary": {"source": ax.load(folder / "runs" / "0"), "epochs": 3, "measures": ["channel_degree"]},
         "from_pyg": {"data": ax.to_pyg(given["graph"]), "state": -1},
-        "write_graphml": {"path": folder / "graph.graphml"},
+        "to_graphml": {"path": folder / "graph.graphml"},
         "measure": {"names": ["node_strength"]},
         "null": {"kind": "shuffle", "measure": "node_strength"},
         "null_graphs": {"model": ax.metrics.NullModel("shuffle", draws=2)},

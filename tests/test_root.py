@@ -47,6 +47,19 @@ def test_every_name_is_there(name: str) -> None:
     assert getattr(ax, name) is not None
 
 
+FUNCTIONS = """
+align canonical capture communities deep_graph_persistence eigenvector_centrality layer_fluctuation link_weights load
+load_checkpoints load_runs neural_persistence neuron_modes neuron_strength node_strength null permutations permute
+proxies sample_basin to_graphml to_networkx to_pyg weighted_degree
+""".split()
+"""What other people's code calls at the root, listed or not."""
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_of_graphs_weights_and_runs_are_at_the_root(name: str) -> None:
+    assert callable(getattr(ax, name))
+
+
 def test_other_names_are_not() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = ax.nothing

@@ -45,9 +45,9 @@ def test_strengths_are_those_of_the_measure(graph: ax.NeuralGraph) -> None:
 @pytest.mark.parametrize("kind", ["neurons", "channels"])
 def test_graphml_comes_back_whole(graph: ax.NeuralGraph, kind: str, tmp_path: Path) -> None:
     written = graph if kind == "neurons" else graph.channels("sum")
-    ax.program.write_graphml(written, tmp_path / "a.graphml")
+    ax.to_graphml(written, tmp_path / "a.graphml")
     back = networkx.read_graphml(tmp_path / "a.graphml")
-    drawn = written.to_networkx()
+    drawn = ax.to_networkx(written)
     assert {f"{group}[{i}]": about for (group, i), about in drawn.nodes.items()} == dict(back.nodes.items())
     names = [f"{group.name}[{i}]" for group in written.groups for i in range(group.n_neurons)]
     matrix = torch.from_numpy(networkx.to_numpy_array(back, nodelist=names)).T
@@ -57,4 +57,4 @@ def test_graphml_comes_back_whole(graph: ax.NeuralGraph, kind: str, tmp_path: Pa
 
 def test_a_file_that_cannot_be_written_is_said(graph: ax.NeuralGraph, tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="which is a folder"):
-        ax.program.write_graphml(graph, tmp_path)
+        ax.to_graphml(graph, tmp_path)

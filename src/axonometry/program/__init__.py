@@ -12,7 +12,7 @@ from axonometry.program.ir import (
     Synapse as Synapse,
     Wire as Wire,
 )
-from axonometry.program.networkx_graphs import write_graphml as write_graphml
+from axonometry.program.networkx_graphs import to_graphml as to_graphml, to_networkx as to_networkx
 from axonometry.program.parameter_graph import ParameterGraph as ParameterGraph, parameter_graph as parameter_graph
 from axonometry.program.pyg import from_pyg as from_pyg, to_pyg as to_pyg
 from axonometry.program.registry import rule as rule
@@ -47,7 +47,8 @@ __all__ = [
     "permutations",
     "permute",
     "rule",
+    "to_graphml",
     "to_hetero",
+    "to_networkx",
     "to_pyg",
-    "write_graphml",
 ]

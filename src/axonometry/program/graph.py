@@ -361,10 +361,7 @@ class NeuralGraph:
         return sparse_matrix(self)
 
     def to_networkx(self) -> networkx.DiGraph[Any]:
-        """A directed graph whose nodes are pairs (group, index inside the group) and whose edges have a ``weight``.
-
-        Nodes have their ``group``, ``layer``, ``role``, ``channel``, ``position`` and strengths; see
-        :func:`~axonometry.program.write_graphml`.
+        """The graph as one of networkx; see :func:`~axonometry.program.to_networkx`.
 
         Raises:
             TooLargeError: As :meth:`to_scipy`.

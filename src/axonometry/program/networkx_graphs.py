@@ -76,13 +76,35 @@ def _nodes(layer: int, group: Group) -> Iterator[tuple[tuple[str, int], dict[str
 
 
 @argument_errors
-def write_graphml(graph: Drawable, path: str | os.PathLike[str]) -> None:
+def to_networkx(graph: Drawable) -> networkx.DiGraph[Any]:
+    """A small graph as one of networkx: nodes are pairs (group, index inside the group), edges have a ``weight``.
+
+    A node has these attributes: ``group``; ``layer``, the number of its group in the order of computation; ``role``:
+    input, hidden or output; ``channel``; ``position``, its place in the group's shape, such as ``2,0,5``;
+    ``in_strength``, ``out_strength`` and ``strength``, the sums of the weights of its incoming links, of its outgoing
+    links, and of both.
+
+    Args:
+        graph: A graph of neurons, or of channels: ``graph.channels()``.
+
+    Raises:
+        TooLargeError: A matrix of the graph would take more than 2 GiB.
+        MissingExtraError: networkx is not installed.
+
+    >>> from axonometry.testing import graph_of
+    >>> found = to_networkx(graph_of([[1.0, 2.0]]))
+    >>> found["input", 1]["0", 0]["weight"], found.nodes["0", 0]["role"], found.nodes["0", 0]["in_strength"]
+    (2.0, 'output', 3.0)
+    """
+    return graph.to_networkx()
+
+
+@argument_errors
+def to_graphml(graph: Drawable, path: str | os.PathLike[str]) -> None:
     """Write a small graph as GraphML, for Gephi, Cytoscape, igraph or networkx.
 
-    A node is called ``group[index]`` and has these attributes: ``group``; ``layer``, the number of its group in the
-    order of computation; ``role``: input, hidden or output; ``channel``; ``position``, its place in the group's shape,
-    such as ``2,0,5``; ``in_strength``, ``out_strength`` and ``strength``, the sums of the weights of its incoming
-    links, of its outgoing links, and of both. An edge has its ``weight``. The file is whole or not there.
+    A node is called ``group[index]``; its attributes are those of :func:`to_networkx`. An edge has its ``weight``. The
+    file is whole or not there.
 
     Args:
         graph: A graph of neurons, or of channels: ``graph.channels()``.
@@ -97,7 +119,7 @@ def write_graphml(graph: Drawable, path: str | os.PathLike[str]) -> None:
     >>> import networkx
     >>> from axonometry.testing import graph_of
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_graphml(graph_of([[1.0, 2.0]]), Path(folder) / "network.graphml")
+    ...     to_graphml(graph_of([[1.0, 2.0]]), Path(folder) / "network.graphml")
     ...     found = networkx.read_graphml(Path(folder) / "network.graphml")
     >>> found["input[1]"]["0[0]"]["weight"], found.nodes["0[0]"]["role"], found.nodes["0[0]"]["in_strength"]
     (2.0, 'output', 3.0)
