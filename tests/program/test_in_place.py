@@ -114,6 +114,12 @@ def a_write_behind_a_cast(n: Any, x: Tensor) -> Tensor:
     return n.second(same) + copied
 
 
+def a_write_of_wider_numbers(n: Any, x: Tensor) -> Tensor:
+    h = n.first(x).half().mul(1.0)
+    h += x  # stays in half precision, where h + x would be double
+    return n.second(h.to(x.dtype))
+
+
 SIMPLE = [
     casts_to_the_type_it_has,
     casts_to_another_type,
@@ -124,7 +130,7 @@ SIMPLE = [
     a_write_to_the_input,
 ]
 INVOLVED = [a_view_before_the_write, a_view_between_two_writes, a_write_through_a_view, a_part_set_to_zero]
-INVOLVED += [a_write_to_what_flatten_may_share, a_write_behind_dropout, a_write_behind_a_cast]
+INVOLVED += [a_write_to_what_flatten_may_share, a_write_behind_dropout, a_write_behind_a_cast, a_write_of_wider_numbers]
 
 
 def network(forward: Callable[[Any, Tensor], Tensor]) -> nn.Module:

@@ -111,6 +111,7 @@ class AtTheirMeans(TorchDispatchMode):
         if "upper" in given and "noise" in given:  # a leaky ReLU whose slope is drawn
             return torch.nn.functional.leaky_relu(given["self"], (given["lower"] + given["upper"]) / 2)
         mean = mean_of(operation, args, kwargs)
+        # Drawn all the same: the shape, the type and the error of wrong arguments are those of the call.
         torch.manual_seed(0)
         drawn = operation(*args, **kwargs)
         if mean is None:

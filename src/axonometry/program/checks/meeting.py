@@ -34,6 +34,7 @@ class _Comparison(TorchDispatchMode):
     def __torch_dispatch__(self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         result = operation(*args, **(kwargs or {}))
         leaves = [self._as_compared(leaf) for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        # The first pass notes its calls, the second is held against them one by one. An empty tensor has no values yet.
         if self.place < 0:
             self.calls.append((operation, leaves))
         elif not self.found and self.place < len(self.calls):

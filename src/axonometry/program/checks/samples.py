@@ -216,6 +216,8 @@ def compare_two(module: nn.Module, samples: tuple[Inputs, Inputs], both: Inputs,
     if met is not None and all(result.dim() == 0 for result in outcomes[2].results):
         remedy = "Return what it is computed from, the network's outputs; a loss beside them is left out"
         raise CaptureError(RULE, "one number for the whole batch as the only result, as a loss is", remedy)
+    # In single precision they differ. Double precision says whether that was rounding; a module that does not run in it
+    # is taken at its word.
     where = _in_double(module, given, outcomes) if fits_in_double(module) else _SAME
     if where is _SAME:
         where = met if isinstance(met, str) else meeting_place(module, (given[met], both), met)

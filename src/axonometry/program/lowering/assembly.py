@@ -57,6 +57,9 @@ def _feed_back(facts: ProgramFacts) -> None:
     """Links from a group to itself: what a layer's sums read includes the states that they lead to."""
     for node in facts.of_role("call"):
         for fed in _extra(node, "fed_by"):
+            # The states of an LSTM enter state_before, from_state and the sums, in this order: from state_before up to
+            # the first group, which is the layer itself, all read the layer, so that the group is among its own
+            # sources.
             pending = [node]
             while pending:
                 reached = pending.pop()
@@ -92,6 +95,7 @@ def _step(facts: ProgramFacts, node: fx.Node) -> Step:
     lowering, sources, group = facts.lowering(node), facts[node].sources, facts[node].group
     if lowering.kind == "carrier":
         assert lowering.of is not None
+        # A linear reading drops constants, and with them a shape that only a constant had: see _spread.
         wider = shape_of(lowering.of) != shape_of(node) and _is_pointwise(node)
         return Step(node, _spread(_carried, node) if wider else _carried, (lowering.of,), {}, sources, group)
     if lowering.kind == "scale":
@@ -160,10 +164,12 @@ def _groups(facts: ProgramFacts) -> tuple[Group, ...]:
         name, shape = facts.group(node), shape_of(node)
         batch = _batch_axis(facts, node, shape)
         axis = facts.signal(node).channel_axis
+        # Where nothing has told which axis counts channels: (1, 8, 28, 28) counts them along 1, (1, 10) along its last.
         axis = (1 if len(shape) > 2 else len(shape) - 1) if axis is None else axis
         role: Literal["input", "hidden", "output"] = "output" if name in final else "hidden"
         role = "input" if node in inputs else role
         rest = shape if batch is None else (*shape[:batch], *shape[batch + 1 :])
+        # A group's shape has no batch axis: of (1, 8, 28, 28) with channels along 1, (8, 28, 28) has them along 0.
         axis = max(axis - int(batch is not None and axis >= batch), 0)
         groups.append(Group(name, rest, role, axis, module_path(node), node.meta.get("rolled", name)))
     return tuple(groups)

@@ -35,6 +35,8 @@ def account(exported: ExportedProgram, facts: Mapping[fx.Node, NodeFacts], live:
         elif known.role == "static":
             behind[node] = frozenset().union(*(behind.get(operand, frozenset()) for operand in node.all_input_nodes))
     claims: dict[str, Coverage] = {}
+    # Calls that the cut reading needs come first. A weight that is a synapse in one call and inside a nonlinearity in
+    # another is the synapse's; the first claim stays but for that.
     for node in sorted((node for node, known in facts.items() if known.lowering), key=lambda node: node not in live):
         lowering = facts[node].lowering
         assert lowering is not None
@@ -45,6 +47,7 @@ def account(exported: ExportedProgram, facts: Mapping[fx.Node, NodeFacts], live:
                 by = facts[node].synapse or module_path(node) or node.name
                 if name not in claims or role == "synapse" != claims[name].role:
                     claims[name] = Coverage(name, role, by, REASONS[role])
+    # Tied weights are one tensor with several names, and the calls know it by the first: the others share its claim.
     first: dict[int, str] = {}
     same = {name: first.setdefault(id(tensor), name) for name, tensor in exported.state_dict.items()}
     of_loss = {

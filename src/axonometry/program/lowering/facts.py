@@ -111,6 +111,9 @@ def synapse_name(facts: ProgramFacts, node: fx.Node) -> str:
     """The module that calls where all weights are its own, one weight immediately; else the parameter's name."""
     if node.meta.get("label"):
         return str(node.meta["label"])
+    # conv1 of a ResNet calls with "conv1.weight": the synapse is "conv1". A model's own forward that calls F.linear(x,
+    # self.embed.weight) is not the module embed: there the weight's name is what a reader knows, "embed". Of a block
+    # whose forward multiplies with its own two weights, both are the block's: its path, with @2 for the second.
     path, parameters = module_path(node), facts.parameters(node)
     inside = path + "."
     own = [any(name.startswith(inside) for name in facts.names_of(parameter)) for parameter in parameters]

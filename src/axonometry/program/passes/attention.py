@@ -56,6 +56,8 @@ def find_attention(exported: ExportedProgram) -> ExportedProgram:
         if _masks_only(node):
             node.meta["control"] = True
     sources = [n for n in inputs if "control" not in n.meta] + [n for n in graph.nodes if n.target is one_hot]
+    # Sums over edges are written anew first: their quotients e / total are new nodes, which have to count as signals
+    # below.
     weigh_first(exported, depending(exported, sources))
     signals = depending(exported, sources)
     for node in list(graph.nodes):
@@ -76,6 +78,7 @@ def _tell_shares(graph: fx.Graph, node: fx.Node, operands: tuple[Any, ...], sign
             node.meta["weights_at"] = found[0]
             node.meta["softmax"] = _softmax_behind(operands[found[0]])
             return
+        # No softmax: gates of experts, choices by an argmax, or a softmax over edges that is written by scattering.
         for place, weights in enumerate(operands):
             share = share_of_routing(weights, signals) or share_of_choice(weights, signals)
             if share:
@@ -107,6 +110,8 @@ def _masks_only(node: fx.Node) -> bool:
     while pending:
         value = pending.pop()
         for user in value.users:
+            # An input that is query, key or value of fused attention is a signal; as the mask it only says who sees
+            # whom.
             fused = user.target in FUSED and value not in user.args[:3]
             if fused or (user.target in SOFTMAX and _weighs(user)):
                 masked = True
@@ -149,6 +154,7 @@ def _copied(graph: fx.Graph, node: fx.Node, signals: set[fx.Node], copies: dict[
             if node.target in SOFTMAX:
                 copy = insert(graph, equal_shares, (copy, node.args[1]), shape=shape_of(node), like=node)
             copies[node] = copy
+        # baddbmm(mask, q, k, beta=1) adds the mask in the call that multiplies: of mask + q k, zeros + mask is left.
         elif node.target is aten.baddbmm.default and node.args[0] not in signals:
             zeros = insert(graph, aten.zeros_like.default, (node,), shape=shape_of(node), like=node)
             args: tuple[Any, ...] = (zeros, node.args[0])

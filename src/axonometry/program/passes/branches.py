@@ -31,6 +31,8 @@ def take_branches(exported: ExportedProgram) -> ExportedProgram:
     """Put the branch that the example inputs take in the place of every ``torch.cond``, in place."""
     graph, module = exported.graph, exported.graph_module
     sides: list[bool] = []
+    # One at a time: the side that is taken may hold decisions of its own, which are in the graph only after it has been
+    # copied.
     while any(node.target is COND for node in graph.nodes):
         module.meta["decided"] = True  # by the values of this example and these weights
         node = next(node for node in graph.nodes if node.target is COND)

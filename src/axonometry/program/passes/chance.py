@@ -142,6 +142,7 @@ def _share(drawn: fx.Node, user: fx.Node) -> float | None:
     """The mean of ``drawn < constant`` for a uniform number from 0 to 1; None for another use of it."""
     if str(drawn.target).startswith("aten.uniform") and drawn.args[1:] not in ((), (0.0, 1.0)):
         return None
+    # stochastic depth: floor(0.8 + u) is 1 where u >= 0.2, in 0.8 of all draws; u < 0.3 in 0.3 of them, u > 0.3 in 0.7.
     floor = user.target in FLOOR  # floor(drawn + constant) is 1 as often as the constant says
     call: Any = user.args[0] if floor else user
     if call.target not in (SUM if floor else ABOVE | BELOW) or call.args[0] is not drawn:
@@ -164,6 +165,8 @@ def _is_factor(mask: fx.Node, signals: set[fx.Node]) -> bool:
     met = {mask}
     while pending:
         user = pending.pop()
+        # mask * h is linear in the mask and its mean may stand for it. h / mask, mask * mask and relu(mask * c) are
+        # not: E[m²] of a mask of 0 and 1 that is 1 in 0.7 of all draws is 0.7, and 0.7² is 0.49.
         operands = [argument for argument in user.args[:2] if argument in met]
         divides = user.target in DIVISION and user.args[0] not in met
         squared = user.target in PRODUCT and len(operands) > 1

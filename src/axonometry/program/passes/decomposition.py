@@ -31,6 +31,8 @@ from axonometry.program.passes.recurrence import CELLS, LAYERS
 from axonometry.program.rules import find_rule
 
 aten = torch.ops.aten
+# Both have a rule, for a bias that is no signal. In addmm(h, x, w) of two signals h is a skip, and the sum is
+# rewritten.
 ADDED = {aten.addmm.default, aten.baddbmm.default}
 DEPTH = 3
 """How often what a call is defined by may be taken apart in turn."""
@@ -41,6 +43,8 @@ def _of_spread(spread: Any) -> Callable[..., tuple[Tensor, Tensor]]:
 
     def both(x: Tensor, dim: Any = None, *args: Any, keepdim: bool = False, **named: Any) -> tuple[Tensor, Tensor]:
         keepdim = bool(args[1]) if len(args) > 1 else keepdim
+        # var_mean.dim(x, [1], False, True) says by place what var_mean.correction(x, [1], correction=0, keepdim=True)
+        # says by name.
         if args:
             named["correction"] = int(bool(args[0]))
         axes = list(range(x.dim())) if dim is None or dim == [] else dim
@@ -64,6 +68,7 @@ def take_apart(exported: ExportedProgram) -> ExportedProgram:
         for node in added:
             if node.args[0] in signals:
                 _add_behind(exported.graph, node)
+    # Asked again: the nodes that have just been taken apart are gone, and their parts are signals.
     unknown = [node for node in exported.graph.nodes if _is_unknown(node)]
     if unknown:
         signals = depending(exported, user_inputs(exported))
@@ -112,6 +117,8 @@ def _definition(node: fx.Node, depth: int) -> fx.GraphModule | None:
 
     try:
         with torch.no_grad():
+            # The table holds this call alone. With all of it, a native_layer_norm inside, which has a rule, would come
+            # out as var_mean, sub and rsqrt.
             traced = make_fx(run, decomposition_table={call: table[call]} if call in table else {})(
                 *(operand.meta["val"] for operand in operands)
             )
@@ -119,10 +126,13 @@ def _definition(node: fx.Node, depth: int) -> fx.GraphModule | None:
         return None
     _write_elsewhere(traced.graph)
     for inner in list(traced.graph.nodes):
+        # A constant belongs to the traced module, and a copied node would not find it here; a call that is defined by
+        # itself would be taken apart for ever.
         if inner.op == "get_attr" or inner.target is call:
             return None
         if _is_unknown(inner):
             deeper = _definition(inner, depth - 1)
+            # What is computed from numbers alone, a range of places say, is run and needs no rule.
             if deeper is None and _reads_input(inner):
                 return None
             if deeper is not None:
@@ -136,6 +146,8 @@ def _write_elsewhere(graph: fx.Graph) -> None:
         packet = getattr(node.target, "overloadpacket", None)
         if packet is None or not packet.__name__.endswith("_") or packet.__name__.endswith("__"):
             continue
+        # n = norm(x), clamp_min_(n, 1e-8), x / n: afterwards x / n reads the result of clamp_min, which is another
+        # node.
         other = getattr(getattr(aten, packet.__name__[:-1], None), node.target._overloadname, None)
         if other is None:
             continue
@@ -165,6 +177,7 @@ def _inline(graph: fx.Graph, node: fx.Node, definition: fx.GraphModule) -> None:
                 results = fx.map_arg(inner.args[0], copies.__getitem__)
             elif inner.op != "placeholder":
                 copy = graph.node_copy(inner, copies.__getitem__)
+                # The place in the user's code is that of the call that he wrote, not of a line in torch's definitions.
                 copy.meta = {key: node.meta[key] for key in KEPT if key in node.meta} | {"val": inner.meta.get("val")}
                 copies[inner] = copy
     if isinstance(results, (tuple, list)):

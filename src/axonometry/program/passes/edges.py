@@ -46,8 +46,10 @@ def edge_shares(graph: fx.Graph, weights: Any, signals: set[fx.Node]) -> fx.Node
     if not isinstance(node, fx.Node) or node.target not in DIVISION:
         return None
     scores, total = operands_of(node)
+    # e / total is a softmax only if total sums this very e: in exp(a) / sum(exp(b)) the shares would not add up to 1.
     if not isinstance(total, fx.Node) or _total(total, signals) is not _still(scores) or not _is_exp(scores):
         return None
+    # Two edges into a node, e = [0.2, 0.9]: without data both are 1, their total is 2, and the shares are 1/2 each.
     ones = _ones_before(graph, scores)
     of_ones = _with_ones(graph, total, signals)
     made = insert(graph, aten.div.Tensor, (ones, of_ones), shape=shape_of(node), like=node)
@@ -75,6 +77,8 @@ def weigh_first(exported: ExportedProgram, signals: set[fx.Node]) -> None:
         if scores is None or not all(x in signals for x in pair):
             continue
         values = pair[1 - pair.index(scores)]
+        # values * e * 3 / total: the 3 has to stay in front of e, so that the quotient is 3 e / total and its shares
+        # 3/n.
         with graph.inserting_after(scores):
             for number in reversed(numbers):
                 scores = _as_in(graph, number, scores)
@@ -100,6 +104,7 @@ def _divide_edges(graph: fx.Graph, node: fx.Node, summed: fx.Node, pair: tuple[A
     if shape_of(total)[axis] != shape_of(summed)[axis]:  # one total for all nodes
         return
     with graph.inserting_before(node):
+        # total has one entry a node, the quotient needs one an edge: that of edge 5, which leads to node 2, is total[2]
         shape = [len(first_value(numbers)) if a == axis else n for a, n in enumerate(shape_of(total))]
         of_edge = insert(graph, aten.index_select.default, (total, axis, numbers), shape=shape, like=total)
         alpha = insert(graph, aten.div.Tensor, (scores, of_edge), shape=_broadcast(scores, of_edge), like=scores)

@@ -57,6 +57,7 @@ def functional(exported: ExportedProgram) -> ExportedProgram:
 def _is_simple(node: fx.Node) -> bool:
     """Whether torch's second trace would leave a call as it is, but for writing in place."""
     if node.op != "call_function":
+        # get_attr names a subgraph, of a torch.cond say, in which there may be writes as well.
         return node.op != "get_attr"
     call = node.target
     if call is operator.getitem:
@@ -112,11 +113,20 @@ def _owns_what_it_writes(node: fx.Node) -> bool:
         if not isinstance(written, fx.Node) or written.op != "call_function":
             return False
         before, after = written.meta["val"], chain[-1].meta["val"]
-        if before.dtype != after.dtype or before.shape != after.shape:
+        if before.shape != after.shape or _promotes(chain[-1], before.dtype):
             return False
         chain.append(written)
     readers = [user for value in chain[1:] for user in value.users if user not in chain and user < node]
     return not any(_shares_memory(value) for value in (chain[-1], *readers))
+
+
+def _promotes(node: fx.Node, kept: torch.dtype) -> bool:
+    """Whether a call that returns its result may have another type: of h in half precision, ``h += x`` is half.
+
+    ``h + x`` with x in single precision is single.
+    """
+    values = [operand.meta.get("val") for operand in node.all_input_nodes]
+    return any(isinstance(v, torch.Tensor) and v.is_floating_point() and v.dtype != kept for v in values)
 
 
 def _shares_memory(node: fx.Node) -> bool:
@@ -135,6 +145,8 @@ def _without_writing(graph: fx.Graph, node: fx.Node) -> None:
     with graph.inserting_before(node):
         call = graph.call_function(_functional_of(node.target), node.args, dict(node.kwargs))
     call.meta = dict(node.meta)
+    # A reader in front of the write has read what was there before: of y = h * 2; h.relu_(); z = h + y only z reads
+    # relu.
     later = set()
     for reader in reversed(graph.nodes):
         if reader is node:
@@ -152,6 +164,8 @@ def _without_writing(graph: fx.Graph, node: fx.Node) -> None:
 def _traced_again(exported: ExportedProgram) -> ExportedProgram:
     """``exported.run_decompositions({})``, which keeps every functional composite operator whole."""
     decompose = getattr(exported_program, "_decompose_exported_program", None)
+    # The private function of which run_decompositions is made is called where it is the one that was looked at, with
+    # the costly part of it, the table of composite operators, given.
     if decompose is None or set(inspect.signature(decompose).parameters) != ARGUMENTS:
         return exported.run_decompositions({})  # a torch version whose inside is another one
     from torch._export.utils import _special_op_to_preserve_cia

@@ -29,6 +29,8 @@ def lay_out(exported: ExportedProgram) -> ExportedProgram:
         if not isinstance(operand, fx.Node):
             continue
         value = operand.meta["val"]
+        # x.T of x (3, 2) is (2, 3) with strides (1, 2): axis 1 has the larger stride, so that memory holds axis 1 by
+        # axis 0. Permuted so, the strides are (2, 1), row by row.
         order = sorted(range(value.dim()), key=lambda axis: -value.stride(axis))
         ordered = value.permute(order)
         offset = node.args[3] if len(node.args) > 3 else None

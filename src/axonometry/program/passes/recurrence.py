@@ -127,6 +127,9 @@ def _layers(graph: fx.Graph, node: fx.Node, batch_axis: int) -> tuple[fx.Node, .
     starts: list[Any] = list(start) if isinstance(start, (list, tuple)) else [start]
     time = _axis_of_time(node, bool(batch_first), batch_axis)
     directions = 2 if bidirectional else 1
+    # Layer by layer, in each its directions. Two layers in two directions with biases have 16 tensors, 4 each: place 3,
+    # the second layer backwards, has the tensors 12 to 15. The initial states, of shape (4, batch, units), are in the
+    # same order.
     each = len(parameters) // (n_layers * directions)
     last: list[list[fx.Node]] = [[], []]
     for level in range(n_layers):
@@ -140,6 +143,7 @@ def _layers(graph: fx.Graph, node: fx.Node, batch_axis: int) -> tuple[fx.Node, .
             begin = tuple(_selected(graph, s, 0, place) for s in starts)
             after, memory = _unrolled(graph, signal, layer, begin, node)
             found.append(after)
+            # What reads backwards has seen all steps when it is at the first one.
             end = 0 if direction else shape_of(after)[time] - 1
             last[0].append(_selected(graph, after, time, end))
             last[1] += [_selected(graph, memory, time, end)] if memory is not None else []
@@ -167,6 +171,9 @@ def _unrolled(
     weight_in, weight_state = layer.parameters[:2]
     bias_in, bias_state = layer.biases
     steps, units = shape_of(signal)[:-1], shape_of(weight_state)[1]
+    # LSTM(2, 3, proj_size=1): weight_in is (12, 2) and weight_state (12, 1). There are 12 sums a step, the state that
+    # comes before them has 1 entry, and `size`, that of the memory and of the state before it is projected, is 12 / 4 =
+    # 3.
     shape, before_shape = (*steps, shape_of(weight_in)[0]), (*steps, units)
     size = (*steps, shape[-1] // GATES[layer.kind])
 
@@ -187,6 +194,8 @@ def _unrolled(
     before.meta["fed_by"], before.meta["kind"] = sums, layer.kind
     if layer.projection is not None:
         after = _linear(graph, after, (layer.projection, None), place, f"{layer.name}.projection")
+        # With a projection the next step starts from its result. That is a group of its own ("closed": no sum goes on
+        # through it), and its values are the state as they are, as those of a layer without gates: kind "tanh".
         before.meta["fed_by"], before.meta["kind"], after.meta["closed"] = after, "tanh", True
     return after, memory
 

@@ -55,6 +55,7 @@ def _table(graph: fx.Graph, chosen: Any, product: fx.Node, varying: set[fx.Node]
     if not isinstance(chosen, fx.Node) or chosen not in varying:
         return None
     args: tuple[Any, ...] = chosen.args
+    # experts[best].transpose(1, 2): the table is turned instead, in which the same experts stand in the same order.
     if chosen.target in TURNED and {axis % first_value(chosen).dim() for axis in args[1:]} == {1, 2}:
         table = _table(graph, args[0], product, varying)
         if table is None:

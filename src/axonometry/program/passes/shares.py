@@ -40,6 +40,9 @@ def share_of_routing(node: Any, signals: set[fx.Node]) -> float | None:
     which is there with the share 1/n; and in ``scores.softmax(-1) * mask``, where the mask is 1 at the k largest: there
     with the share k/n, and then 1/k.
     """
+    # From the weight back to the scores. softmax(s, -1).topk(2)[0] * 3 meets * 3 (factor 3), getitem 0 of topk (members
+    # 2) and softmax (chances): 3/2. What was picked last, nearest to the weight, says among how many the weight is
+    # shared.
     factor, members, chances, chosen, summed = 1.0, 0, False, 0, False
     while isinstance(node, fx.Node) and node in signals:
         call, before = node.target, node.args[0] if node.args else None
@@ -120,6 +123,8 @@ def _where_largest(a: Any, b: Any) -> float | None:
 
 def _chosen(node: Any) -> tuple[int, int]:
     """Among how many numbers choose that were found by comparing signals, and how many do; (0, 0) of other numbers."""
+    # scores (8 tokens, 5 experts).topk(2)[1] has 16 numbers, so that 2 of 5 are chosen for each token. In a copy that
+    # is expanded to (8, 2, 64) there are no more choices than before.
     fewest = math.inf  # without the copies that an expansion makes
     while isinstance(node, fx.Node) and node.target in MOVED:
         fewest, node = min(fewest, math.prod(shape_of(node))), node.args[0]

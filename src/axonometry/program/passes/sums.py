@@ -63,6 +63,9 @@ def _aligned(node: fx.Node, rank: int) -> tuple[int, ...]:
 def _adds_an_axis(signal: tuple[int, ...], weight: tuple[int, ...], summed: set[int]) -> bool:
     """Whether weights meet the signal along a summed axis, and run along another that the signal does not have."""
     pairs = list(enumerate(zip(signal, weight, strict=True)))
+    # x[..., None] * W, summed over axis 1: signal (1, 3, 1), weight (1, 3, 4). They meet along axis 1, which is summed,
+    # and the weight runs along axis 2, which the signal does not have: outputs. In (x * g).sum(-1), with a gain g of
+    # (3,), nothing is added: that is a scale and a sum.
     meet = any(s > 1 and w > 1 for axis, (s, w) in pairs if axis in summed)
     alone = [axis for axis, (s, w) in pairs if s > 1 and w == 1 and axis in summed]
     return meet and not alone and any(s == 1 and w > 1 for axis, (s, w) in pairs if axis not in summed)

@@ -97,6 +97,7 @@ def _written(graph: fx.Graph, node: fx.Node) -> fx.Node:
 def _drawn(graph: fx.Graph, node: fx.Node) -> fx.Node:
     """``randn_like(h)``, ``h.uniform_()``: a draw of the shape of h, from zeros in its place."""
     like = node.args[0]
+    # A constant gives the shape already, and no signal does.
     if not isinstance(like, fx.Node) or like.target is aten.full.default:
         return node
     node.replace_input_with(like, _full(graph, like, 0))

@@ -84,6 +84,7 @@ def run_program(  # noqa: PLR0913 - what a reading is
         What each group receives; groups that receive nothing are left out.
     """
     environment: ChainMap[fx.Node, Any] = ChainMap({}, statics)  # type: ignore[arg-type]  # what is read is not changed
+    # Masks and other inputs that only control are those of the sample, not those of the example that was captured.
     if recorded is not None:
         environment.update({node: recorded[node] for node in program.controlled if node in recorded})
     received: dict[str, Tensor] = {}
@@ -103,6 +104,7 @@ def run_program(  # noqa: PLR0913 - what a reading is
 
     for place in _order(program, mode):
         step = program.steps[place]
+        # No link of the source comes here, so that the step would pass on zeros; where it is the source, it sends.
         if source is not None and source not in step.sources:
             if step.group == source:
                 environment[step.node] = values[source].reshape(program.shapes[source])

@@ -44,6 +44,7 @@ def linear_maps(
     if output not in shapes:
         raise ValuesError("a linear map leads to a group", repr(output), f"The groups are: {', '.join(shapes)}")
     with torch.inference_mode(False), torch.enable_grad():
+        # Zeros, since a linear function has one derivative everywhere.
         leaves = {
             name: torch.zeros(shape, dtype=graph.dtype, device=graph.device, requires_grad=True)
             for name, shape in shapes.items()

@@ -138,6 +138,7 @@ def over_live_batches(
     """
     reading = _reading(graph, **choices)
     cut = _cut(reading, samples, batch_size)
+    # Where one sample fills a batch its convolutions already use all threads.
     small = default_batch_size(reading.plan, graph.device) > 1
     lanes = min(torch.get_num_threads(), MAX_THREADS) if graph.device.type == "cpu" and small else 1
 

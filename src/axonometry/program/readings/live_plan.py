@@ -83,6 +83,7 @@ def _schedule(program: Program, wanted: set[fx.Node]) -> tuple[tuple[fx.Node, tu
         if node in needed:
             needed.update(operand for operand in node.all_input_nodes if operand in varying)
     calls = [node for node in nodes if node in needed and node in varying and node.op == "call_function"]
+    # Later calls write over earlier ones: what stays is the last reader. Of relu(h) + h, h is freed after the sum.
     last = {operand: call for call in calls for operand in call.all_input_nodes if operand in varying}
     return tuple((c, tuple(v for v in c.all_input_nodes if last.get(v) is c and v not in wanted)) for c in calls)
 

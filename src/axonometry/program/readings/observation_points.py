@@ -60,6 +60,8 @@ def layout(pre_activation: fx.Node, activation: fx.Node) -> Tensor | None:
     while activation is not pre_activation and activation.args and isinstance(activation.args[0], fx.Node):
         path.append(activation)
         activation = activation.args[0]
+    # relu(h.transpose(1, 2)) of h (1, 2, 3): the labels 0 1 2 | 3 4 5 are laid out as 0 3 1 4 2 5, and argsort, 0 2 4 1
+    # 3 5, tells where each neuron went: neuron 1 is entry 2 of the activation.
     labels = torch.arange(first_value(pre_activation).numel())
     moved = labels.reshape(first_value(pre_activation).shape)
     for node in reversed(path):

@@ -98,6 +98,7 @@ class _Strengths:
     def __init__(self, program: Program, statics: StreamedStatics, maps: tuple[Map, ...], dtype: torch.dtype) -> None:
         one = torch.ones((), dtype=dtype)
         self.links, self._program, self._statics = Links(maps, dtype=dtype), program, statics
+        # A single 1 that is expanded costs no memory, and synapses see by its strides that all inputs are equal.
         self._leaves = {group.name: one.expand(group.shape).requires_grad_() for group in program.groups}
         self.received = {group.name: torch.zeros(group.shape, dtype=dtype) for group in program.groups}
         self.sent = {group.name: torch.zeros(group.shape, dtype=dtype) for group in program.groups}

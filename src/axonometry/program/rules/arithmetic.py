@@ -29,10 +29,12 @@ def sums(call: OpCall) -> Lowering:
     a, b = call.args[:2]
     if not (call.is_signal(a) and call.is_signal(b)):
         x, coefficient = (a, first) if call.is_signal(a) else (b, second)
+        # x * sigmoid(x) - 0.5 is one function that is written out: the 0.5 is no bias of a neuron
         if call.known(x).composite and not isinstance(b if x is a else a, fx.Node):
             return Lowering("carrier", of=x, composite=True)
         read = with_constant(0 if x is a else 1, coefficient, second if x is a else first)
         return Lowering("sum", read, coefficients=(coefficient,))
+    # x + relu(x) is one nonlinear function of x and carries it; x + 2 * x has no nonlinearity and is a sum, 3 x.
     if call.same_root() and call.shape(a) == call.shape(b):
         if any(call.known(x).nonlinear for x in (a, b)):
             return call.composite()
@@ -79,6 +81,7 @@ def products(call: OpCall) -> Lowering:
         if division:
             return call.carried()
         a, b = b, a
+    # 0.5 * (x * (1 + tanh(c * x))), a GELU: the 0.5 belongs to the function as well.
     if call.known(a).composite and not isinstance(b, fx.Node):
         return Lowering("carrier", of=a, composite=True)
     swapped = a is not call.args[0]
@@ -92,6 +95,8 @@ def products(call: OpCall) -> Lowering:
     if isinstance(b, fx.Node):
         shape = call.shape(b)
         long = [i - len(shape) + len(call.shape()) for i, n in enumerate(shape) if n > 1]
+        # A gain of (1, 8, 1, 1) on (1, 8, 5, 5) scales channels, along axis 1. A mask of (5, 5) has two long axes, and
+        # what broadcasts the signal has new neurons: neither is one factor for each output channel of a weight.
         if len(long) > 1 or call.shape(a) != call.shape():
             return Lowering("wiring", _scaled_anywhere(gain, swapped), role="normalisation")
         axis = long[0] if long else None
@@ -125,6 +130,7 @@ def _of_signals(call: OpCall, a: fx.Node, b: fx.Node) -> Lowering:
     if call.same_root() and call.shape(a) == call.shape(b):
         return call.composite()
     for signal, factor in ((a, b), (b, a)):
+        # x * rsqrt(mean(x * x)), an RMS norm: the factor says how large x is, and is no signal beside it.
         if call.shape(signal) == call.shape() and call.is_statistic_of(factor, signal):
             return Lowering("carrier", of=signal)
     return Lowering("wiring", _of_two(1.0, 1.0))

@@ -67,6 +67,9 @@ class MappedMatrix:
         """First and last place, part of the input (0: real, 1: imaginary), entries (places, results) of the parts."""
         size = max(BLOCK // self.results, 1)
         unit = [n if axis in self.axes else 1 for axis, n in enumerate(self.before)]
+        # Columns of the matrix are what it makes of unit vectors: a transform of 28 x 28 places has 784 of them, each
+        # with 784 results, in one block. Of 256 x 256 places, 64 go at a time. Of pairs, first all (1, 0), then all (0,
+        # 1).
         for part in range(1 + self.pairs):
             for start in range(0, self.places, size):
                 stop = min(start + size, self.places)
@@ -81,6 +84,7 @@ class MappedMatrix:
 
     def _mapped(self, entries: Tensor) -> Tensor:
         there = entries.abs() > ROUNDING
+        # "Every link is 1" would make a link of the 1e-17 that a transform leaves where its matrix has a zero.
         return self.links(entries) * there.to(self.links.dtype)
 
     def _flat(self, x: Tensor) -> Tensor:

@@ -64,6 +64,7 @@ def indexed(call: OpCall) -> Lowering:
     shape = call.shape()
 
     def read(links: Links, x: Tensor, indices: list[Any]) -> Tensor:
+        # x[:, i] of x (2, 5): without data the mean over axis 1, which has one entry left there for every i to read.
         members = 1
         for axis in decided:
             members *= x.shape[axis]
@@ -93,6 +94,8 @@ def chosen_constant(call: OpCall) -> Lowering:
             return torch.zeros(shape, dtype=links.dtype, device=table.device)
         mean = table.to(links.dtype).mean(places)
         rest = shape[len(shape) - mean.dim() :]
+        # Rows of a table (10, 3) chosen by 4 numbers are (4, 3): the mean row, of shape (3,), for each. Where what is
+        # left of the table does not lie along the last axes of the result, the mean of all stands everywhere.
         return mean.expand(shape) if tuple(mean.shape) == tuple(rest) else mean.mean().expand(shape)
 
     def recorded(*real: Any, **also: Any) -> LinearFunction:
@@ -148,6 +151,8 @@ def _written(source: int, indices: int) -> Callable[[OpCall], Lowering]:
             given[0] = _values(links, args[0], signals[0])
             given[source] = _values(links, args[source], signals[1], given[0])
             given[source] = _reached(call.name, given[indices], given[source])
+            # index_add(..., alpha=2): the 2 is a coefficient of the links, to be mapped with them, and not a second
+            # time by the call.
             if alpha != 1:
                 given[source], named = given[source] * links(float(alpha)), {**named, "alpha": 1}
             return _call(operation, given, named)

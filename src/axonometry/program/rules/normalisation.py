@@ -23,6 +23,7 @@ def folded(weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: T
     factor = torch.rsqrt(variance.to(torch.promote_types(variance.dtype, torch.float32)) + eps)
     factor = factor if weight is None else factor * weight
     shift = -mean * factor
+    # (x - m) / s * w + b = (w / s) x + (b - m w / s): a factor of each link into the channel, and a bias.
     return Gain(factor, shift if bias is None else shift + bias)
 
 

@@ -66,6 +66,7 @@ def quantile(call: OpCall) -> Lowering:
     if dim is None or way != "linear" or call.name != "quantile":
         call.refuse("only a quantile along one axis, interpolated linearly, has a reading")
     axis, count = dim % rank, call.shape(call.args[0])[dim]
+    # The 0.3-quantile of five values is at 0.3 * 4 = 1.2: 0.8 of the second and 0.2 of the third.
     low = min(int(q * (count - 1)), count - 1)
     share = q * (count - 1) - low
 

@@ -49,6 +49,8 @@ def _dilated_sum(
     for n, k, s, p, d in zip(x.shape[-rank:], kernel, stride, padding, dilation, strict=True):
         span = n + 2 * p - d * (k - 1) - 1
         positions = (math.ceil(span / s) if ceil else span // s) + 1
+        # A window may not begin in the border on the far side. n 3, kernel 2, stride 2, padding 1: windows would begin
+        # at the padded places 0, 2 and 4, and 4 is the border.
         if ceil and (positions - 1) * s >= n + p:
             positions -= 1
         border = [p, max((positions - 1) * s + d * (k - 1) + 1 - n - p, 0)] + border
@@ -109,6 +111,8 @@ def average_pool(call: OpCall) -> Lowering:
         window = _tuple(kernel, rank)
         geometry = (_tuple(stride, rank, window), _tuple(padding, rank), [1] * rank, ceil)
         ones = _ones(x, rank)
+        # A window of 2 x 2 with two real members has 1/2 of each where padding is left out, 1/4 where it counts as
+        # zeros.
         share = operation(ones, kernel, stride or kernel, padding, ceil, *rest) / _window_sum(ones, window, *geometry)
         return _window_sum(x, window, *geometry) * links(share).reshape(share.shape[-rank:])
 
@@ -132,6 +136,8 @@ def _adaptive(rank: int) -> Callable[..., Tensor]:
         mean = operation(x, outputs)
         if links.identity:
             return mean
+        # Five values into three windows, 0-1, 1-3, 3-4: means of 2, 3 and 2 values. Times their sizes they are sums,
+        # whose links have the coefficients 1/2, 1/3 and 1/2.
         sizes = _adaptive_sizes(x.shape[-rank:], outputs, x)
         return mean * sizes * links(sizes.reciprocal())
 
@@ -181,6 +187,7 @@ def reduction(call: OpCall) -> Lowering:
         return x.sum(every, keepdim=keep) * links(1.0 / members)
 
     over = [axis % rank for axis in every]
+    # Of x (2, 3, 4) over axis 1: (2, 4, 3), of which argmax finds a place for each of the 2 x 4.
     order = [axis for axis in range(rank) if axis not in over] + over
     sign = -1 if name in ("amin", "min") else 1
 

@@ -39,6 +39,7 @@ def state_before_rule(call: OpCall) -> Lowering:
         state = _state(fed, kind)
         first = start.to(state) if is_signal or links.constants else torch.zeros((), dtype=state.dtype)
         first = first.to(state.device).expand(state.select(time, 0).shape).unsqueeze(time)
+        # Steps s1 s2 s3 give (start, s1, s2) to start from; backwards, where s3 comes first, (s2, s3, start).
         kept = state.narrow(time, int(reverse), state.shape[time] - 1)
         return torch.cat([kept, first] if reverse else [first, kept], time)
 

@@ -49,6 +49,7 @@ def _linear(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None) -> Ten
 def _linear_pulled(y: Tensor, weight: Tensor) -> Tensor:
     """Y W. BLAS multiplies a single row by a matrix in one thread; blocks of rows go to all of them."""
     threads = torch.get_num_threads()
+    # W of (512, 784) and two threads: y as (2, 1, 256), W as (2, 256, 784), and the two products of (1, 784) are added.
     alone = y.numel() == weight.shape[0] and weight.numel() > LARGE and weight.shape[0] % threads == 0
     if not alone or weight.device.type != "cpu":
         return y @ weight
@@ -62,6 +63,8 @@ def _convolution(
     def read(links: Links, x: Tensor, weight: Tensor, bias: Tensor | None = None, *rest: Any, **named: Any) -> Tensor:
         weight = links(weight)
         constants = links.constant(bias)
+        # padding="same" may pad one side more than the other, which the backward call below cannot be told: autograd
+        # does it.
         if geometry is None:
             return operation(x, weight, constants, *rest, **named)
         return transposable_map(
@@ -114,6 +117,8 @@ class Geometry:
         """The transposed map; equal channels again meet the sum of their kernels."""
         if self.groups == 1 and is_constant(y, 1):
             y, weight = y[:, :1], weight.sum(1 if self.transposed else 0, keepdim=True)
+        # The gradient of a convolution by its input is the transposed convolution. Of x it asks for the shape alone, so
+        # that nothing has to be run forwards.
         places = (self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups)
         return aten.convolution_backward(y, x, weight, None, *places, [True, False, False])[0]
 
@@ -170,6 +175,7 @@ def matrix_product(call: OpCall) -> Lowering:
         axis, shape = len(call.shape(right)) - 1, call.shape()
 
         def read(links: Links, x: Tensor, weight: Tensor) -> Tensor:
+            # _times turns a matrix; a stack of them, or a vector, is left to autograd.
             if axis != 1 or x.dim() < 2:
                 return operation(x, links(weight))
             return _times(x, lambda: links(weight), shape)
@@ -208,6 +214,8 @@ def experts(call: OpCall) -> Lowering:
         return x @ matrix if place else matrix @ x
 
     def read(links: Links, left: Any, right: Any, table: Tensor, _: int) -> Tensor:
+        # Mapped before they are added up: of the weights 1 and -1 of two experts, |A| has a link of (1 + 1) / 2 and A
+        # one of 0.
         return product(left if place else right, links(table).sum(0) * links(1.0 / len(table)))
 
     def recorded(*real: Any) -> LinearFunction:
@@ -332,6 +340,8 @@ def einstein_sum(call: OpCall) -> Lowering:
         inputs.split(",")[constant],
         "".join(inputs.split(",")[:constant] + inputs.split(",")[constant + 1 :]),
     )
+    # "bi,oi->bo": o is free, the outputs, and i is shared with the signal, the inputs. "bi,i->bi" has no free letter
+    # and sums over none: a gain. "bi,i->b" sums over i and adds no axis for neurons to lie along.
     free = [letter for letter in weight_letters if letter in result and letter not in letters]
     shared = [letter for letter in weight_letters if letter in letters]
     if not free or not shared:
