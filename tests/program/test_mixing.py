@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -69,6 +71,59 @@ def test_the_operation_is_named(name: str) -> None:
         ax.capture(network, X)
     assert "each sample of a batch goes through the network by itself" in str(caught.value)
     assert "batch_axis=(None,)" in caught.value.remedy
+
+
+def cut_and_pasted(n: Any, x: Tensor) -> Tensor:
+    y = x.clone()
+    y[:, :1] = x[torch.randperm(len(x))][:, :1]
+    return n.o(n.a(y))
+
+
+def shuffled_by_python(n: Any, x: Tensor) -> Tensor:
+    h, order = n.a(x), list(range(len(x)))
+    random.shuffle(order)
+    return n.o((h + h[order]) / 2)
+
+
+def now_and_then(n: Any, x: Tensor, chance: float = 0.2) -> Tensor:
+    h = n.a(x)
+    return n.o(h + (torch.rand(len(x), 1) < chance) * h[torch.randperm(len(x))])
+
+
+def mostly(n: Any, x: Tensor) -> Tensor:
+    h = n.a(x)
+    return n.o(h + (torch.rand(len(x), 1) > 0.8) * h[torch.randperm(len(x))])
+
+
+def one_half(h: Tensor, order: Any) -> Tensor:
+    return (h + h[order]) / 2
+
+
+MIXUPS: dict[str, tuple[Callable[[Any, Tensor], Tensor], str]] = {
+    "hidden": (lambda n, x: n.o(one_half(n.a(x), torch.randperm(len(x)))), "index"),
+    "input": (lambda n, x: n.o(n.a(one_half(x, torch.randperm(len(x))))), "index"),
+    "exchanged": (lambda n, x: n.o(n.a(x)[torch.randperm(len(x))]), "index"),
+    "selected": (lambda n, x: n.o(n.a(x) + n.a(x).index_select(0, torch.randperm(len(x)))), "index_select"),
+    "sorted draws": (lambda n, x: n.o(one_half(n.a(x), torch.rand(len(x)).argsort())), "index"),
+    "largest draws": (lambda n, x: n.o(one_half(n.a(x), torch.randn(len(x)).topk(len(x))[1])), "index"),
+    "drawn one by one": (lambda n, x: n.o(one_half(n.a(x), torch.randint(len(x), (len(x),)))), "index"),
+    "by NumPy": (lambda n, x: n.o(one_half(n.a(x), np.random.permutation(len(x)))), "index"),
+    "by Python": (shuffled_by_python, "index"),
+    "features pasted": (cut_and_pasted, "index"),
+    "turned": (lambda n, x: n.o(n.a(x) + n.a(x).flip(0)), "flip"),
+    "where a draw is small": (now_and_then, "index"),
+    "where a draw is large": (mostly, "index"),
+}
+
+
+@pytest.mark.parametrize("randomness", ["refuse", "fix"])
+@pytest.mark.parametrize("name", MIXUPS)
+def test_samples_that_are_mixed_up_meet(name: str, randomness: Any) -> None:
+    """One sample has no other to be mixed with: what is drawn from two may leave both in their places."""
+    forward, operation = MIXUPS[name]
+    for example in (X, torch.randn(4, 3)):
+        with pytest.raises(CaptureError, match=rf"got {operation} at .* where the samples of a batch meet"):
+            ax.capture(net(forward), example, randomness=randomness)
 
 
 @pytest.mark.parametrize("example", [torch.zeros(1, 3), torch.ones(1, 3), torch.randn(4, 3)])
@@ -188,6 +243,12 @@ def steps_of_all(n: Any, x: Tensor) -> Tensor:
     return n.o(n.a(x.transpose(0, 1).reshape(-1, 3)))
 
 
+def there_and_back(n: Any, x: Tensor) -> Tensor:
+    """Samples in an order that is drawn, and in their own again, as in momentum contrast."""
+    order = torch.randperm(len(x))
+    return n.o(n.a(x[order])[order.argsort()])
+
+
 def with_loss(n: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     h = n.o(n.a(x))
     return h, h.square().mean()
@@ -196,6 +257,7 @@ def with_loss(n: Any, x: Tensor) -> tuple[Tensor, Tensor]:
 SEPARATE: dict[str, tuple[nn.Module, Tensor, dict[str, Any]]] = {
     "windows": (net(windows, a=nn.Linear(8, 4), o=nn.Linear(16, 2)), IMAGE, {}),
     "steps": (net(steps_of_all), torch.zeros(1, 5, 3), {}),
+    "shuffled": (net(there_and_back), X, {}),
     "loss": (net(with_loss), X, {}),
     "dropout": (net(lambda n, x: n.o(F.dropout(n.a(x), 0.5))), X, {}),
     "norms": (

@@ -31,6 +31,8 @@ MEANS: dict[str, tuple[tuple[str, float], ...]] = {
 
 MEANLESS = ("randint", "randint_like", "random", "geometric", "cauchy", "log_normal")
 """Draws that are taken once, each number by itself."""
+ORDERS = ("sort", "argsort", "topk")
+"""Operators whose last result is the places of entries in their order."""
 SWITCHES = {"train": False, "training": False, "dropout_p": 0.0}
 """Arguments that turn an operator's draws on, with torch's defaults."""
 
@@ -55,8 +57,14 @@ def may_draw(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> b
     return True
 
 
-def mean_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def mean_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, uniform: float = 0.5) -> Any:
     """The mean of a draw, a number or a tensor; None where the draw has none, as a permutation.
+
+    Args:
+        operation: The operator that draws.
+        args: What it is called with.
+        kwargs: Its named arguments.
+        uniform: Where a uniform draw lies between its bounds, which is 1/2 for its mean.
 
     >>> mean_of(torch.ops.aten.uniform_.default, (torch.zeros(2), 1.0, 4.0), {})
     2.5
@@ -69,9 +77,9 @@ def mean_of(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
         return given["self"]
     values = [given.get(argument, default) for argument, default in MEANS[name]]
     if name in ("rand", "rand_like"):
-        return 0.5
+        return uniform
     if name == "uniform":
-        return (values[0] + values[1]) / 2
+        return values[0] + (values[1] - values[0]) * uniform
     if name == "exponential":
         return 1 / values[0]
     return values[0] if values else 0.0
@@ -92,28 +100,46 @@ def call_arguments(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
-class AtTheirMeans(TorchDispatchMode):
-    """While it is on, draws are their means: of dropout the signal itself. A draw without a mean is always the same."""
+def _reversed_ties(result: Any, values: Tensor, dim: int) -> Any:
+    """An order in which entries come last first where all along the axis are the same: any order of these is right."""
+    if not values.dim() or not values.numel():
+        return result
+    places = result[-1] if isinstance(result, (tuple, list)) else result
+    tied = (values == values.select(dim, 0).unsqueeze(dim)).all(dim, keepdim=True)
+    turned = torch.where(tied, places.flip(dim), places)
+    return (*result[:-1], turned) if isinstance(result, (tuple, list)) else turned
 
-    def __init__(self) -> None:
+
+class AtTheirMeans(TorchDispatchMode):
+    """While it is on, draws are their means: of dropout the signal itself. A draw without a mean is always the same.
+
+    A permutation is the reversed order, also one that is made by sorting draws: the identity, which is drawn now and
+    then, would leave two samples where they are.
+    """
+
+    def __init__(self, uniform: float = 0.5) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._uniform = uniform
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Run an operator, and put the mean in the place of what it draws."""
         kwargs = kwargs or {}
-        if not is_random(operation):
-            return operation(*args, **kwargs)
         given = call_arguments(operation, args, kwargs)
+        if not is_random(operation):
+            result = operation(*args, **kwargs)
+            return _reversed_ties(result, args[0], given.get("dim", -1)) if _name(operation) in ORDERS else result
         if operation is torch.ops.aten.native_dropout.default:
             return given["input"].clone(), torch.ones_like(given["input"], dtype=torch.bool)
         if given.get("dropout_p"):
             operation, args, kwargs = _without_dropout(operation, given)
         if "upper" in given and "noise" in given:  # a leaky ReLU whose slope is drawn
             return torch.nn.functional.leaky_relu(given["self"], (given["lower"] + given["upper"]) / 2)
-        mean = mean_of(operation, args, kwargs)
+        mean = mean_of(operation, args, kwargs, uniform=self._uniform)
         # Drawn all the same: the shape, the type and the error of wrong arguments are those of the call.
         torch.manual_seed(0)
         drawn = operation(*args, **kwargs)
+        if _name(operation) == "randperm":
+            return drawn.copy_(torch.arange(len(drawn) - 1, -1, -1))
         if mean is None:
             return _same_for_all(drawn) if _name(operation) in MEANLESS else drawn
         return drawn.copy_(mean) if isinstance(mean, Tensor) else drawn.fill_(mean)
@@ -123,6 +149,17 @@ def _without_dropout(operation: Any, given: dict[str, Any]) -> tuple[Any, tuple[
     by_place = [a.name for a in operation._schema.arguments if not a.kwarg_only and a.name in given]
     given = {**given, "dropout_p": 0.0}
     return operation, tuple(given.pop(name) for name in by_place), given
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What a pass draws: the seed of Python's and NumPy's generators, and where uniform draws of torch's lie."""
+
+    seed: int = 0
+    uniform: float = 0.5
+
+
+MEAN_DRAWS = Draws()
 
 
 @contextmanager

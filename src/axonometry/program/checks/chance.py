@@ -12,7 +12,7 @@ from torch import nn
 from axonometry.errors import CaptureError
 from axonometry.program.checks.meeting import meeting_place
 from axonometry.program.checks.trial import Branches, ForwardResult, Inputs, agrees_alone, switch_on, trial, two_samples
-from axonometry.program.draws import AtTheirMeans, same_draws
+from axonometry.program.draws import AtTheirMeans, Draws, same_draws
 from axonometry.program.export import prepared
 
 SEEDS = 6
@@ -38,7 +38,7 @@ def check_chance(module: nn.Module, one: Inputs, axes: Sequence[int | None]) -> 
         seed = _other_seed(module, sample)
         if seed is None:
             return
-        place = meeting_place(module, (sample, sample), seeds=(0, seed))
+        place = meeting_place(module, (sample, sample), draws=(Draws(), Draws(seed)))
     raise CaptureError(
         "a forward pass computes the same each time",
         f"{place or 'a result'}, which differs from pass to pass after a draw that is not torch's",

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from axonometry.program.checks.trial import Branches, Inputs, agrees_alone, trial
-from axonometry.program.draws import AtTheirMeans, call_arguments, same_draws
+from axonometry.program.draws import MEAN_DRAWS, AtTheirMeans, Draws, call_arguments, same_draws
 from axonometry.program.fx_utils import is_users
 
 NORM = "a batch norm without running statistics"
@@ -62,7 +62,7 @@ def meeting_place(
     passes: tuple[Inputs, Inputs],
     sample: int | None = None,
     *,
-    seeds: tuple[int, int] = (0, 0),
+    draws: tuple[Draws, Draws] = (MEAN_DRAWS, MEAN_DRAWS),
     coarse: bool = False,
 ) -> str:
     """The operation at which the second of two passes departs from the first, with its module and the line of code.
@@ -71,16 +71,16 @@ def meeting_place(
         module: The module, prepared as for the export.
         passes: A sample, and a batch of two samples; or twice the same.
         sample: Which of the two samples the first is: 0 or 1; None where both passes are of one.
-        seeds: Seeds of Python's and NumPy's generators.
+        draws: What each of the two draws.
         coarse: Whether doubles are compared as single precision is.
 
     Returns:
         It in words; empty where all operations agree.
     """
     watch, taken = _Comparison(module, sample, coarse=coarse), Branches()
-    for inputs, seed in zip(passes, seeds, strict=True):
-        with same_draws(seed):
-            trial(module, inputs, taken, (AtTheirMeans(), watch))
+    for inputs, drawn in zip(passes, draws, strict=True):
+        with same_draws(drawn.seed):
+            trial(module, inputs, taken, (AtTheirMeans(drawn.uniform), watch))
         taken.place = watch.place = 0
     return watch.found
 

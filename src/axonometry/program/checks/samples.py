@@ -11,6 +11,7 @@ Where these differ the samples meet, and the network is refused with the operati
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import torch
@@ -29,15 +30,18 @@ from axonometry.program.checks.trial import (
     trial,
     two_samples,
 )
-from axonometry.program.draws import AtTheirMeans, same_draws
+from axonometry.program.draws import MEAN_DRAWS, AtTheirMeans, Draws, same_draws
 from axonometry.program.example import BatchAxis, axis_of_first, batch_axes, first_sample, noisy
 from axonometry.program.export import prepared
 
-SIZES = (1.0, 0.1)
+TRIALS = ((1.0, Draws(uniform=0.999)), (0.1, Draws(uniform=0.001)))
 """Factors of the samples: a softmax over the batch that is all but one for large ones mixes small ones.
 
-Those of the second trial are in the other order: two samples that come sorted are left as they are by a sort.
+Those of the second trial are in the other order: two samples that come sorted are left as they are by a sort. What is
+done where a uniform draw is large is done in the first trial, and what is done where it is small in the second.
 """
+SEEDS = 6
+"""Seeds that are tried where Python's or NumPy's generator is drawn from."""
 _SAME = "as in single precision"
 RULE = "each sample of a batch goes through the network by itself"
 
@@ -124,8 +128,8 @@ def check_mixing(module: nn.Module, one: Inputs, axes: Sequence[int | None]) -> 
         return
     with prepared(module):
         switch_on(module)
-        for size in SIZES:
-            _compare(module, one, axes, size)
+        for size, draws in TRIALS:
+            _compare(module, one, axes, size, draws)
 
 
 def check_batch(module: nn.Module, whole: Inputs, batch_axis: BatchAxis) -> None:
@@ -187,56 +191,66 @@ def check_single(module: nn.Module, whole: Inputs, one: Inputs, error: CaptureEr
     raise CaptureError("a network is read on one sample", came, f"Let it take one, or {_whole(len(_tensors(whole)))}")
 
 
-def _compare(module: nn.Module, one: Inputs, axes: Sequence[int | None], size: float) -> None:
-    for *samples, both in two_samples(one, axes, size, exchanged=size != SIZES[0]):
-        if compare_two(module, (samples[0], samples[1]), both, len(axes)):
+def _compare(module: nn.Module, one: Inputs, axes: Sequence[int | None], size: float, draws: Draws) -> None:
+    for *samples, both in two_samples(one, axes, size, exchanged=size < 1):
+        given = (samples[0], samples[1], both)
+        outcome = compare_two(module, given, len(axes), draws)
+        for seed in range(1, SEEDS) if outcome and outcome.drew else ():  # random.shuffle leaves both now and then
+            compare_two(module, given, len(axes), replace(draws, seed=seed))
+        if outcome:
             return
 
 
-def compare_two(module: nn.Module, samples: tuple[Inputs, Inputs], both: Inputs, n_inputs: int) -> bool:
-    """Whether the module runs on two samples, by themselves and as one batch, with the same results.
+def compare_two(
+    module: nn.Module, given: tuple[Inputs, Inputs, Inputs], n_inputs: int, draws: Draws = MEAN_DRAWS
+) -> ForwardResult | None:
+    """Run the module on two samples, by themselves and as one batch, where it must have the same results.
 
     Args:
         module: The module, prepared as for the export.
-        samples: Two samples.
-        both: The batch of them.
+        given: Two samples, and the batch of them.
         n_inputs: How many tensors it takes.
+        draws: What each of the three passes draws.
+
+    Returns:
+        The outcome of the batch; None where the module does not run on all of them.
 
     Raises:
         CaptureError: It has other results in the batch.
     """
-    given = (*samples, both)
     try:
-        outcomes = outcomes_of(module, given)
+        outcomes = outcomes_of(module, given, draws)
     except Exception:  # noqa: BLE001 - a module that takes one sample only, or no such numbers
-        return False
+        return None
     met = _meeting(outcomes)
     if met is None:
-        return True
+        return outcomes[2]
     if met is not None and all(result.dim() == 0 for result in outcomes[2].results):
         remedy = "Return what it is computed from, the network's outputs; a loss beside them is left out"
         raise CaptureError(RULE, "one number for the whole batch as the only result, as a loss is", remedy)
     # In single precision they differ. Double precision says whether that was rounding; a module that does not run in it
     # is taken at its word.
-    where = _in_double(module, given, outcomes) if fits_in_double(module) else _SAME
+    where = _in_double(module, given, outcomes, draws) if fits_in_double(module) else _SAME
     if where is _SAME:
-        where = met if isinstance(met, str) else meeting_place(module, (given[met], both), met)
+        where = (
+            met if isinstance(met, str) else meeting_place(module, (given[met], given[2]), met, draws=(draws, draws))
+        )
     if where is not None:
         _refuse(where, n_inputs)
-    return True
+    return outcomes[2]
 
 
-def _in_double(module: nn.Module, given: Sequence[Inputs], coarse: Sequence[ForwardResult]) -> str | None:
+def _in_double(module: nn.Module, given: Sequence[Inputs], coarse: Sequence[ForwardResult], draws: Draws) -> str | None:
     """Where the samples meet in double precision, None where they do not, ``_SAME`` where it does not run."""
     with in_double(module):
         inputs = [doubled_inputs(one) for one in given]
         try:
-            met = _meeting(rounded_as(outcomes_of(module, inputs), coarse))
+            met = _meeting(rounded_as(outcomes_of(module, inputs, draws), coarse))
         except Exception:  # noqa: BLE001 - a module that asks for single precision by name
             return _SAME
         if met is None or isinstance(met, str):
             return met
-        return meeting_place(module, (inputs[met], inputs[2]), met, coarse=True)
+        return meeting_place(module, (inputs[met], inputs[2]), met, draws=(draws, draws), coarse=True)
 
 
 def _meeting(outcomes: Sequence[ForwardResult]) -> int | str | None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from axonometry.program.draws import AtTheirMeans, same_draws
+from axonometry.program.draws import MEAN_DRAWS, AtTheirMeans, Draws, same_draws
 from axonometry.program.example import noisy
 from axonometry.program.uniform import is_uniform, with_uniform
 
@@ -29,10 +29,14 @@ Inputs = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class ForwardResult:
-    """What a forward pass returned, and the buffers that it left other than they were, by name."""
+    """What a forward pass returned, and the buffers that it left other than they were, by name.
+
+    ``drew`` tells whether it drew from a generator of Python's or NumPy's.
+    """
 
     results: tuple[Tensor, ...]
     written: Mapping[str, tuple[Tensor, Tensor]]
+    drew: bool = False
 
 
 @dataclass
@@ -97,12 +101,13 @@ def _conditions(branches: Branches) -> Iterator[None]:
         torch.cond = cond
 
 
-def outcomes_of(module: nn.Module, several: Sequence[Inputs]) -> list[ForwardResult]:
-    """The outcomes of one input after the other, all draws at their means, and all on the branches of the first."""
+def outcomes_of(module: nn.Module, several: Sequence[Inputs], draws: Draws = MEAN_DRAWS) -> list[ForwardResult]:
+    """The outcomes of one input after the other, all with the same draws, and all on the branches of the first."""
     outcomes, taken = [], Branches()
     for inputs in several:
-        with same_draws():
-            outcomes.append(trial(module, inputs, taken, (AtTheirMeans(),)))
+        with same_draws(draws.seed) as drawn:
+            outcome = trial(module, inputs, taken, (AtTheirMeans(draws.uniform),))
+            outcomes.append(replace(outcome, drew=bool(drawn)))
         taken.place = 0
     return outcomes
 

@@ -54,7 +54,7 @@ def refuse_mixing(graph: CapturedGraph, plan: LivePlan, inputs: tuple[Tensor, ..
         for a, b, one in zip(first, second, plan.inputs, strict=True)
     ]
     with prepared(module):
-        compare_two(module, (_nested(example, first), _nested(example, second)), _nested(example, both), len(inputs))
+        compare_two(module, tuple(_nested(example, x) for x in (first, second, both)), len(inputs))
 
 
 def refuse_other_decisions(plan: LivePlan, inputs: tuple[Tensor, ...], start: int) -> None:
