@@ -52,13 +52,6 @@ Batches = Annotated[
         lambda given: isinstance(given, Iterable) and not isinstance(given, (str, bytes)),
     ),
 ]
-SquareMatrix = Annotated[
-    Any,
-    Fits(
-        "a square matrix, dense or sparse",
-        lambda given: getattr(given, "ndim", 0) == 2 and given.shape[0] == given.shape[1],
-    ),
-]
 
 
 def fits(value: object, hint: Any) -> bool:

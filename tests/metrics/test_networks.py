@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import axonometry as ax
-from axonometry.errors import ConfigurationError, MissingExtraError, ValuesError, WeightsError
+from axonometry.errors import ArgumentError, ConfigurationError, MissingExtraError, ValuesError, WeightsError
 from axonometry.metrics import networks
 from axonometry.metrics.networks import matrix
 from axonometry.metrics.networks.communities import mutual_information
@@ -271,3 +271,35 @@ def test_links_of_a_computed_weight_are_not_said_to_be_gone() -> None:
     graph = ax.capture(network, torch.zeros(1, 3))
     with pytest.raises(ConfigurationError, match="weights that are parameters; got '0', whose weight is computed"):
         ax.metrics.percolation(graph, shares=(0.5,))
+
+
+def _as_tuple(found: object) -> tuple[object, ...]:
+    return found if isinstance(found, tuple) else (found,)
+
+
+@pytest.mark.parametrize("measure", [
+    "betweenness", "clustering", "core_periphery", "coreness", "efficiency", "local_efficiency", "rich_club",
+])  # fmt: skip
+def test_a_graph_stands_for_the_matrix_of_its_links(measure: str) -> None:
+    function = getattr(ax.metrics, measure)
+    graph = residual()
+    expected = function(ax.metrics.link_matrix(graph))
+    for given in (graph, graph.channels(), matrix.link_array(graph)):
+        found = function(given)
+        for one, other in zip(*map(_as_tuple, (found, expected)), strict=True):
+            np.testing.assert_allclose(one, other)
+
+
+@pytest.mark.parametrize("measure", ["modularity", "participation", "within_module_z"])
+def test_a_partition_by_group_stands_for_its_array(measure: str) -> None:
+    function = getattr(ax.metrics, measure)
+    graph = residual()
+    found = ax.metrics.communities(graph).membership
+    expected = function(ax.metrics.link_matrix(graph), found.flatten().numpy())
+    for given in (graph, graph.channels()):
+        np.testing.assert_allclose(function(given, found), expected)
+
+
+def test_what_is_no_graph_of_links_is_said() -> None:
+    with pytest.raises(ArgumentError, match="weights of clustering is a graph, or a square matrix of links"):
+        ax.metrics.clustering(np.ones((2, 3)))

@@ -18,10 +18,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from axonometry.annotations import Seed, SquareMatrix
+from axonometry.annotations import Seed
 from axonometry.arguments import argument_errors
 from axonometry.errors import ValuesError, WeightsError
-from axonometry.metrics.networks.matrix import Labels, by_group, extra, layer_labels, link_array, of_igraph
+from axonometry.metrics.networks.matrix import (
+    Labels,
+    Links,
+    as_labels,
+    as_links,
+    by_group,
+    extra,
+    layer_labels,
+    link_array,
+    of_igraph,
+)
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -94,12 +104,12 @@ def communities(
 
 
 @argument_errors
-def modularity(weights: SquareMatrix, labels: Labels, resolution: float = 1.0) -> float:
+def modularity(weights: Links, labels: Labels | NodeValues, resolution: float = 1.0) -> float:
     """Directed, weighted modularity of a partition.
 
     Args:
-        weights: ``W[i, j]`` from i to j, 0 or more; an array, or a sparse one.
-        labels: The community of each node.
+        weights: A graph, or ``W[i, j]`` from i to j, 0 or more; an array, or a sparse one.
+        labels: The community of each node, such as ``communities(graph).membership``.
         resolution: γ.
 
     Returns:
@@ -108,39 +118,48 @@ def modularity(weights: SquareMatrix, labels: Labels, resolution: float = 1.0) -
     >>> modularity(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1]))
     -0.5
     """
-    _check(weights, labels)
-    total = weights.sum()
+    links, labels = _checked(weights, labels)
+    total = links.sum()
     if not total > 0:
         return float("nan")
     member = _members(labels)
-    inside = float(np.einsum("ic,ic->", member, weights @ member))
-    expected = float((weights.sum(1) @ member) @ (weights.sum(0) @ member))
+    inside = float(np.einsum("ic,ic->", member, links @ member))
+    expected = float((links.sum(1) @ member) @ (links.sum(0) @ member))
     return float(inside / total - resolution * expected / total**2)
 
 
 @argument_errors
-def participation(weights: SquareMatrix, labels: Labels) -> Float[np.ndarray, " n"]:
+def participation(weights: Links, labels: Labels | NodeValues) -> Float[np.ndarray, " n"]:
     """How evenly the links of each node, in both directions, spread over communities; 0 of a node without links.
+
+    Args:
+        weights: As for :func:`modularity`; of a graph, the nodes are the channels in the order of
+            ``NodeValues.flatten``.
+        labels: The community of each node.
 
     >>> participation(np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), np.array([0, 0, 1])).tolist()
     [0.5, 0.0, 0.0]
     """
-    _check(weights, labels)
-    spread = _to_communities(weights, labels)
+    links, labels = _checked(weights, labels)
+    spread = _to_communities(links, labels)
     total = spread.sum(1)
     return np.where(total > 0, 1 - (spread**2).sum(1) / np.where(total > 0, total, 1) ** 2, 0.0)
 
 
 @argument_errors
-def within_module_z(weights: SquareMatrix, labels: Labels) -> Float[np.ndarray, " n"]:
+def within_module_z(weights: Links, labels: Labels | NodeValues) -> Float[np.ndarray, " n"]:
     """The strength of each node inside its community, in both directions, standardised; 0 where all have the same.
+
+    Args:
+        weights: As for :func:`participation`.
+        labels: The community of each node.
 
     >>> within_module_z(np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), np.array([0, 0, 0])).round(3)
     array([ 1.414, -0.707, -0.707])
     """
-    _check(weights, labels)
+    links, labels = _checked(weights, labels)
     member, found = _members(labels), np.zeros(len(labels))
-    inside = (_to_communities(weights, labels) * member).sum(1)
+    inside = (_to_communities(links, labels) * member).sum(1)
     for column in member.T:
         places = np.flatnonzero(column)
         own = inside[places]
@@ -179,17 +198,19 @@ def _undirected(links: Any, resolution: float, seed: int) -> Any:
         igraph.set_random_number_generator(random)
 
 
-def _to_communities(weights: SquareMatrix, labels: Labels) -> Float[np.ndarray, "n communities"]:
+def _to_communities(links: Any, labels: Labels) -> Float[np.ndarray, "n communities"]:
     """The strength of each node's links of both directions to and from each community."""
     member = _members(labels)
-    return np.asarray(weights @ member + weights.T @ member)
+    return np.asarray(links @ member + links.T @ member)
 
 
 def _members(labels: Labels) -> Float[np.ndarray, "n communities"]:
     return np.asarray(labels[:, None] == np.unique(labels), np.float64)
 
 
-def _check(weights: SquareMatrix, labels: Labels) -> None:
-    if weights.shape != (len(labels), len(labels)):
-        came = f"{len(labels)} for a matrix of shape {weights.shape}"
+def _checked(weights: Links, labels: Labels | NodeValues) -> tuple[Any, Labels]:
+    links, numbers = as_links(weights), as_labels(labels)
+    if links.shape != (len(numbers), len(numbers)):
+        came = f"{len(numbers)} for a matrix of shape {links.shape}"
         raise ValuesError("a partition has a community for every node", came, "Take both from one graph")
+    return links, numbers

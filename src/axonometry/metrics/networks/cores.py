@@ -13,21 +13,25 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from axonometry.annotations import Count, Seed, SquareMatrix
+from axonometry.annotations import Count, Seed
 from axonometry.arguments import argument_errors
-from axonometry.metrics.networks.matrix import Matrix, as_links
+from axonometry.metrics.networks.matrix import Links, as_links, as_matrix
 
 
 @argument_errors
-def coreness(weights: SquareMatrix) -> Int[np.ndarray, " n"]:
+def coreness(weights: Links) -> Int[np.ndarray, " n"]:
     """The k-core of every node; links count, their weights do not.
+
+    Args:
+        weights: A graph, of which the nodes are the channels in the order of ``NodeValues.flatten``; or ``W[i, j]``
+            from i to j.
 
     >>> triangle = np.ones((4, 4)) * (np.arange(4) < 3) * (np.arange(4)[:, None] < 3) * (1 - np.eye(4))
     >>> triangle[2, 3] = 1
     >>> coreness(triangle).tolist()
     [4, 4, 4, 1]
     """
-    links = as_links(weights != 0).astype(np.float64)
+    links = as_links(as_links(weights) != 0).astype(np.float64)
     links.setdiag(0)
     both = as_links(links + links.T)
     degree = both.sum(1)
@@ -42,16 +46,17 @@ def coreness(weights: SquareMatrix) -> Int[np.ndarray, " n"]:
 
 
 @argument_errors
-def rich_club(weights: Matrix, levels: Count | None = None) -> Float[np.ndarray, " levels"]:
+def rich_club(weights: Links, levels: Count | None = None) -> Float[np.ndarray, " levels"]:
     """The weighted rich-club coefficient φ(k) for k = 1, 2, ...; NaN where no two such nodes are linked.
 
     Args:
-        weights: ``W[i, j]`` from i to j.
+        weights: As for :func:`coreness`.
         levels: The largest k; the largest degree by default.
 
     >>> rich_club(np.array([[0.0, 3.0, 1.0], [0.0, 0.0, 0.0], [2.0, 0.0, 0.0]])).round(3).tolist()
     [1.0, 0.6, nan]
     """
+    weights = as_matrix(weights)
     links = weights != 0
     degree = links.sum(0) + links.sum(1)
     ranked = np.sort(weights.ravel())[::-1].cumsum()
@@ -67,11 +72,11 @@ def rich_club(weights: Matrix, levels: Count | None = None) -> Float[np.ndarray,
 
 
 @argument_errors
-def core_periphery(weights: Matrix, *, seed: Seed = 0, gamma: float = 1.0) -> tuple[Bool[np.ndarray, " n"], float]:
+def core_periphery(weights: Links, *, seed: Seed = 0, gamma: float = 1.0) -> tuple[Bool[np.ndarray, " n"], float]:
     """Which nodes are the core, and how well the graph parts into core and periphery.
 
     Args:
-        weights: ``W[i, j]`` from i to j.
+        weights: As for :func:`coreness`.
         seed: Where the search begins, and in which order nodes move.
         gamma: Larger for a smaller core.
 
@@ -83,6 +88,7 @@ def core_periphery(weights: Matrix, *, seed: Seed = 0, gamma: float = 1.0) -> tu
     >>> core_periphery(block)[0].tolist()
     [True, True, False, False, False]
     """
+    weights = as_matrix(weights)
     n = len(weights)
     wide = weights * (1 - np.eye(n))
     total = wide.sum()

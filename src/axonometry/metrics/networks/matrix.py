@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from axonometry.annotations import Fits
 from axonometry.arguments import argument_errors
 from axonometry.errors import MissingExtraError, ValuesError, WeightsError
 from axonometry.program.channels import ChannelGraph
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 
 Matrix = Float[np.ndarray, "n n"]
 Labels = Int[np.ndarray, " n"]
+Links = Annotated[
+    Any,
+    Fits(
+        "a graph, or a square matrix of links, dense or sparse",
+        lambda given: (
+            hasattr(given, "channels") or (getattr(given, "ndim", 0) == 2 and given.shape[0] == given.shape[1])
+        ),
+    ),
+]
+"""``W[i, j]`` from i to j. Of a graph they are the absolute weights between channels, nodes in the order of
+``NodeValues.flatten``."""
 
 
 @argument_errors
@@ -72,15 +84,36 @@ def link_array(graph: NeuralGraph | ChannelGraph) -> Any:
     return csr_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=size)
 
 
-def as_links(weights: Any) -> Any:
-    """A matrix, dense or sparse, as a sparse array.
+def as_links(weights: Links) -> Any:
+    """A graph's links, or a matrix, as a sparse array.
 
     >>> as_links(np.eye(2)).nnz
     2
     """
     from scipy.sparse import csr_array
 
-    return csr_array(weights)
+    return link_array(weights) if hasattr(weights, "channels") else csr_array(weights)
+
+
+def as_matrix(weights: Links) -> Matrix:
+    """A graph's links, or a matrix, as a dense array.
+
+    >>> from axonometry.testing import graph_of
+    >>> as_matrix(graph_of([[1.0, -3.0]])).tolist()
+    [[0.0, 0.0, 1.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0]]
+    """
+    if hasattr(weights, "channels"):
+        return link_matrix(weights)
+    return np.asarray(weights.toarray() if hasattr(weights, "toarray") else weights)
+
+
+def as_labels(labels: Labels | NodeValues) -> Labels:
+    """The community of each node, given as an array or by group.
+
+    >>> as_labels(NodeValues({"a": torch.tensor([0, 1]), "b": torch.tensor([1])})).tolist()
+    [0, 1, 1]
+    """
+    return labels.flatten().cpu().numpy() if isinstance(labels, NodeValues) else np.asarray(labels)
 
 
 def layer_labels(graph: NeuralGraph | ChannelGraph) -> Labels:

@@ -19,9 +19,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from axonometry.annotations import Count, Seed, SquareMatrix
+from axonometry.annotations import Count, Seed
 from axonometry.arguments import argument_errors
-from axonometry.metrics.networks.matrix import Matrix, as_links, link_matrix, of_igraph
+from axonometry.metrics.networks.matrix import Links, Matrix, as_links, as_matrix, link_matrix, of_igraph
 from axonometry.metrics.nulls import NullModel, null_graphs
 
 if TYPE_CHECKING:
@@ -46,29 +46,34 @@ def distances_from(weights: Any, sources: NDArray[Any] | None = None) -> NDArray
 
 
 @argument_errors
-def efficiency(weights: SquareMatrix, *, sources: Count | None = None, seed: Seed = 0) -> float:
+def efficiency(weights: Links, *, sources: Count | None = None, seed: Seed = 0) -> float:
     """Global efficiency of the directed graph.
 
     Args:
-        weights: ``W[i, j]`` from i to j.
+        weights: A graph, or ``W[i, j]`` from i to j.
         sources: From how many nodes, drawn at random, ways are followed; from all by default.
         seed: Which ones.
 
     >>> efficiency(np.array([[0.0, 2.0], [0.0, 0.0]]))
     1.0
     """
-    n = weights.shape[0]
+    links = as_links(weights)
+    n = links.shape[0]
     if n < 2:
         return math.nan
     some = None if sources is None or sources >= n else np.random.default_rng(seed).choice(n, sources, replace=False)
-    found = distances_from(weights, some)
+    found = distances_from(links, some)
     inverse = np.divide(1, found, out=np.zeros_like(found), where=found > 0)
     return float(inverse.sum() / (len(found) * (n - 1)))
 
 
 @argument_errors
-def betweenness(weights: SquareMatrix) -> Vector:
+def betweenness(weights: Links) -> Vector:
     """Betweenness of every node on the directed, weighted graph.
+
+    Args:
+        weights: A graph, of which the nodes are the channels in the order of ``NodeValues.flatten``; or ``W[i, j]``
+            from i to j.
 
     Raises:
         MissingExtraError: igraph is not installed.
@@ -82,13 +87,16 @@ def betweenness(weights: SquareMatrix) -> Vector:
 
 
 @argument_errors
-def clustering(weights: Matrix) -> Vector:
+def clustering(weights: Links) -> Vector:
     """Clustering coefficient of every node on the undirected graph of both directions, from 0 to 1.
+
+    Args:
+        weights: As for :func:`betweenness`.
 
     >>> clustering(np.ones((3, 3)) - np.eye(3)).tolist()
     [1.0, 1.0, 1.0]
     """
-    both = _undirected(weights)
+    both = _undirected(as_matrix(weights))
     degree = (both > 0).sum(1)
     root = np.cbrt(both)
     closed = np.einsum("ij,ji->i", root @ root, root)
@@ -97,13 +105,17 @@ def clustering(weights: Matrix) -> Vector:
 
 
 @argument_errors
-def local_efficiency(weights: Matrix) -> Vector:
+def local_efficiency(weights: Links) -> Vector:
     """Local efficiency of every node on the undirected graph of both directions.
+
+    Args:
+        weights: As for :func:`betweenness`.
 
     >>> local_efficiency(np.ones((3, 3)) - np.eye(3)).round(6).tolist()
     [1.0, 1.0, 1.0]
     """
-    both, found = _undirected(weights), np.zeros(len(weights))
+    both = _undirected(as_matrix(weights))
+    found = np.zeros(len(both))
     root = np.cbrt(both)
     for node in range(len(both)):
         near = np.flatnonzero(both[node])
