@@ -49,7 +49,6 @@ def test_the_list_of_slow_tests_is_written_from_what_processes_noted(
 
 
 LIBRARIES = {
-    "AccuracyScheduler": {"ray.py", "syne_tune.py"},
     "AxonometryCallback": {"loop.py", "transformers.py", "accelerate.py", "lightning.py", "keras.py", "skorch.py"},
 }
 """Classes that each library has its own of, for which its users look under one name."""

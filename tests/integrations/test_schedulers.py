@@ -53,7 +53,7 @@ def test_ray(tmp_path: Path) -> None:
     import ray
     from ray import tune
 
-    from axonometry.integrations.ray import AccuracyScheduler
+    from axonometry.integrations.ray import RayAccuracyScheduler
 
     def train(config: dict[str, Any]) -> None:
         for epoch in range(1, EPOCHS + 1):
@@ -66,7 +66,7 @@ def test_ray(tmp_path: Path) -> None:
         tuner = tune.Tuner(
             lambda config: train(config["trial"]),
             param_space={"trial": trials},
-            tune_config=tune.TuneConfig(scheduler=AccuracyScheduler(BelowBest(Foreseen())), **options),
+            tune_config=tune.TuneConfig(scheduler=RayAccuracyScheduler(BelowBest(Foreseen())), **options),
             run_config=tune.RunConfig(storage_path=str(tmp_path), verbose=0),
         )
         found = {result.config["trial"]["number"]: result.metrics for result in tuner.fit()}
@@ -74,9 +74,9 @@ def test_ray(tmp_path: Path) -> None:
         ray.shutdown()
     assert {number: row["training_iteration"] for number, row in found.items()} == {0: 3, 1: 1, 2: 3}
     with pytest.raises(ConfigurationError, match="maximises accuracy; got mode='min'"):
-        AccuracyScheduler(BelowBest(Foreseen())).set_search_properties("accuracy", "min")
+        RayAccuracyScheduler(BelowBest(Foreseen())).set_search_properties("accuracy", "min")
     with pytest.raises(ConfigurationError, match="a trial reports its run folder; got accuracy"):
-        AccuracyScheduler(BelowBest(Foreseen())).on_trial_result(None, None, {"accuracy": 0.1})
+        RayAccuracyScheduler(BelowBest(Foreseen())).on_trial_result(None, None, {"accuracy": 0.1})
 
 
 SCRIPT = f"""
@@ -99,7 +99,7 @@ def test_syne_tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from syne_tune.config_space import choice
     from syne_tune.optimizer.baselines import RandomSearch
 
-    from axonometry.integrations.syne_tune import AccuracyScheduler
+    from axonometry.integrations.syne_tune import SyneTuneAccuracyScheduler
 
     monkeypatch.chdir(tmp_path)  # it writes std.out where it stands
     script = tmp_path / "train.py"
@@ -109,7 +109,7 @@ def test_syne_tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space = {"number": choice(list(FINAL))}
     points = [{"number": number} for number in FINAL]
     search = RandomSearch(space, ["accuracy"], do_minimize=False, random_seed=0, points_to_evaluate=points)
-    scheduler = AccuracyScheduler(search, BelowBest(Foreseen()))
+    scheduler = SyneTuneAccuracyScheduler(search, BelowBest(Foreseen()))
     tuner = Tuner(
         LocalBackend(str(script)), scheduler, StoppingCriterion(max_num_trials_finished=3), n_workers=1,
         sleep_time=0.05, save_tuner=False,
@@ -117,6 +117,6 @@ def test_syne_tune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tuner.run()
     seen = tuner.tuning_status.last_trial_status_seen
     assert [str(seen[trial]).split(".")[-1].lower() for trial in range(3)] == ["completed", "stopped", "completed"]
-    assert scheduler.metadata()["scheduler_name"] == "AccuracyScheduler"
+    assert scheduler.metadata()["scheduler_name"] == "SyneTuneAccuracyScheduler"
     with pytest.raises(ConfigurationError, match=r"reports run, accuracy and epoch; got accuracy, run\. Add epoch"):
         scheduler.on_trial_result(SimpleNamespace(trial_id=0), {"accuracy": 0.1, "run": "0"})

@@ -168,6 +168,7 @@ def _small_floats(exponents: int, fractions: int, bias: int, special: str) -> Ar
     bits = np.arange(128)
     e, f = bits >> fractions, bits & (2**fractions - 1)
     share = f / 2**fractions
+    # e4m3 0x3A is 0 0111 010: e = 7, f = 2, and 2^(7 - 7) (1 + 2/8) = 1.25.
     values = np.where(e > 0, np.ldexp(1 + share, e - bias), np.ldexp(share, 1 - bias))
     if special == "last is NaN":
         values[-1] = np.nan

@@ -110,6 +110,7 @@ def _of_patterns(flat: Array, dtype: str, probabilities: Sequence[float]) -> Ent
     values, counts = found.values, found.counts
     n = int(counts.sum())
     ends = np.cumsum(counts)
+    # Counts 2 and 3 end at 2 and 5: the ranks 0 and 1 are the first number, 2 to 4 the second.
     picked = values[np.searchsorted(ends, ranks_of(n, probabilities), "right")].tolist()
     share = counts / max(n, 1)
     mean = float(share @ values) if n else math.nan
@@ -163,6 +164,7 @@ def _moments(mean: float, powers: Sequence[float], extremes: tuple[float, float]
         values = (math.nan,) * 4
     elif extremes[0] == extremes[1]:
         values = (extremes[0], 0.0, 0.0, 0.0)
+    # Extremes differ, but squares of their distance are below the least float, or above the largest.
     elif not variance > 0 or math.isinf(variance):
         values = (mean, math.sqrt(max(variance, 0)), math.nan, math.nan)
     else:

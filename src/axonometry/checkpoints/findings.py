@@ -91,6 +91,8 @@ def _of_one(one: TensorFacts) -> Iterator[WeightFinding]:
         yield WeightFinding("initial", one.name, text, drawn.distance, drawn.threshold, source, reference)
     if one.spectrum is not None and one.spectrum.stable_rank < RANK:
         rows, columns = one.shape[0], math.prod(one.shape[1:])
+        # Of entries of variance s², the squared norm is rows · columns · s² and the largest singular value about
+        # (√rows + √columns) s: of 512 x 512 a stable rank of 128.
         random = rows * columns / (math.sqrt(rows) + math.sqrt(columns)) ** 2
         if random > REFERENCE_RANK:
             text = f"stable rank {one.spectrum.stable_rank:.3g} of at most {min(rows, columns):,}"
@@ -138,6 +140,7 @@ def _copies(facts: Sequence[TensorFacts]) -> Iterator[WeightFinding]:
 def _near(group: Sequence[TensorFacts]) -> Iterator[tuple[TensorFacts, TensorFacts, float]]:
     samples = np.stack([one.sample for one in group if one.sample is not None])
     signs = samples[:, np.linspace(0, samples.shape[1] - 1, _BANDS * _BITS).astype(int)] > 0
+    # Sixteen signs as the bits of one number: equal numbers are equal signs.
     keys = signs.reshape(len(group), _BANDS, _BITS) @ (1 << np.arange(_BITS))
     seen: dict[tuple[int, int], list[int]] = defaultdict(list)
     for number in range(len(group)):

@@ -133,6 +133,9 @@ def _place(distances: Array, others: Sequence[int], t: int) -> PathPlace:
     if len(others) < 2:
         return PathPlace(t, np.nan, 0.0, t, t, np.nan)
     a, b = np.asarray(others[:-1]), np.asarray(others[1:])
+    # A walk of moves of squared length 1: steps 0 1 2 3 4 and t = 1, taken out. Between 0 and 2 it is off by (1 + 1 -
+    # 2) / 2 = 0, between 2 and 3 by (1 + 2 - 1) / 2 = 1, between 3 and 4 by (2 + 3 - 1) / 2 = 2: its place is the
+    # first.
     off = (distances[t, a] + distances[t, b] - distances[a, b]) / 2
     own = int(np.clip(np.searchsorted(others, t) - 1, 0, len(a) - 1))
     best = int(off.argmin())

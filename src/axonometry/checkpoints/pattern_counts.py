@@ -60,6 +60,7 @@ def count_numbers(codes: Array, dtype: str) -> PatternCounts:
         finite = np.isfinite(found)
         found, counts = found[finite], counts[finite]
     zero = np.flatnonzero(found == 0)
+    # 0 and -0 are two patterns and one number.
     if len(zero) == 2:
         counts[zero[0]] += counts[zero[1]]
         found, counts = np.delete(found, zero[1]), np.delete(counts, zero[1])

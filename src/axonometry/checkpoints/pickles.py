@@ -135,6 +135,8 @@ def read_pickle(stream: Any, lookup: Lookup, load: Callable[[Any], Any] | None =
 
 def _check_instructions(stream: Any) -> None:
     """Refuse what would make the reader reserve memory that the pickle has no use for."""
+    # A pickle numbers what it may need again, and Python's reader makes room up to the largest: thirty bytes that
+    # say "keep this as number 2^31" would take tens of gigabytes.
     slots = 0
     for count, (operation, argument, _) in enumerate(pickletools.genops(stream)):
         if operation.name in ("LONG_BINPUT", "BINPUT", "PUT"):

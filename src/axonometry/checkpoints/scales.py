@@ -76,6 +76,8 @@ def dequantised(name: str, tensor: Tensor, tensors: Mapping[str, Tensor]) -> tup
         return tensor, NOT_DONE if is_coded(dtype) and needs_more(name, tensors) else ""
     zero = next((tensors[name + end] for end in ZERO_POINTS if name + end in tensors), None)
     scale = tensors[found].float()
+    # ".SCB" holds the largest entry of each row, which the code 127 stands for; the others hold what a code of 1 stands
+    # for.
     spread = spread_over(scale / 127 if found.endswith(".SCB") else scale, tensor.shape)
     zeros = None if zero is None else spread_over(zero.float(), tensor.shape)
     if spread is None or (zero is not None and zeros is None) or (zero is None and dtype == "uint8"):
@@ -120,5 +122,7 @@ def _block(size: int, count: int) -> int | None:
     """How many neighbours along an axis share one of so many scales; the last block may be shorter."""
     if count == 1:
         return size
+    # 300 entries and 3 scales: blocks of 128 (128, 128, 44) fit as well as blocks of 100. The usual size is tried
+    # first.
     sides = (BLOCK, *([size // count] if size % count == 0 else []), *(2**power for power in range(1, 12)))
     return next((side for side in sides if -(-size // side) == count), None)

@@ -152,5 +152,7 @@ def _wrong(records: Records, road: Sequence[int], pair: tuple[int, int], names: 
         for step in pair:
             at = int(np.clip(np.searchsorted(others, step) - 1, 0, len(others) - 2))
             a, b = values[others[at]], values[others[at + 1]]
+            # (x - a)(x - b) / |a - b|²: -1/4 half way between the neighbours, 0 at either, and the larger the farther
+            # away.
             total[step] += float((values[step] - a) @ (values[step] - b)) / max(float(((a - b) ** 2).sum()), 1e-300)
     return pair[0] if total[pair[0]] > total[pair[1]] else pair[1]

@@ -123,6 +123,7 @@ class Placing:
         begin, later = kept[0], [one for one in kept if one > step]
         if step <= begin or not later:
             return True
+        # a|² + |b|² - |a - b|² = 2 <a, b>, and the cosine of a and b is <a, b> / (|a| |b|): all from distances.
         here, there, between = distances[begin, step], distances[begin, later[0]], distances[step, later[0]]
         return bool(here + there - between > 2 * ALONG * math.sqrt(here * there))
 

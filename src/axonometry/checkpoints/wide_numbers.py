@@ -142,6 +142,8 @@ def at_ranks(flat: Array, ordered: Array, ranks: Sequence[int]) -> list[float]:
     """
     if not ranks:
         return []
+    # Classes with 3, 0 and 4 numbers end at 3, 3 and 7: rank 4 is in the third, and there number 4 - 3 = 1. If no
+    # number of the first class is asked for, only the four of the third are kept, and number 1 of these is the one.
     ends = np.cumsum(ordered)
     places = np.searchsorted(ends, np.asarray(ranks, np.int64), "right")
     wanted = np.zeros(CLASSES, bool)

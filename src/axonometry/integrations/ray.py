@@ -16,7 +16,7 @@ except ImportError as error:
     raise MissingExtraError.of("ray", "ray") from error
 
 
-class AccuracyScheduler(FIFOScheduler):  # type: ignore[misc]  # it has no types
+class RayAccuracyScheduler(FIFOScheduler):  # type: ignore[misc]  # it has no types
     """Runs trials in their order, and stops one whose predicted final accuracy stays below the best one so far.
 
     A trial records its run on a disk that the driver sees, and reports its folder with its accuracy:
@@ -29,7 +29,7 @@ class AccuracyScheduler(FIFOScheduler):  # type: ignore[misc]  # it has no types
     ...             accuracy = train_one_epoch(model)
     ...             recorder.record(epoch, accuracy=accuracy)
     ...             tune.report({"accuracy": accuracy, "run": folder})
-    >>> scheduler = AccuracyScheduler(BelowBest(predictor))  # doctest: +SKIP
+    >>> scheduler = RayAccuracyScheduler(BelowBest(predictor))  # doctest: +SKIP
     >>> tuner = tune.Tuner(  # doctest: +SKIP
     ...     train, tune_config=tune.TuneConfig(metric="accuracy", mode="max", scheduler=scheduler, num_samples=40)
     ... )

@@ -16,7 +16,7 @@ except ImportError as error:
     raise MissingExtraError.of("syne-tune", "syne-tune") from error
 
 
-class AccuracyScheduler(TrialScheduler):  # type: ignore[misc]  # it has no types
+class SyneTuneAccuracyScheduler(TrialScheduler):  # type: ignore[misc]  # it has no types
     """Lets another scheduler choose, and stops a trial whose predicted final accuracy stays below the best one so far.
 
     A trial records its run and reports its folder with its accuracy, once an epoch:
@@ -24,7 +24,7 @@ class AccuracyScheduler(TrialScheduler):  # type: ignore[misc]  # it has no type
     >>> report = syne_tune.Reporter()  # doctest: +SKIP
     >>> report(epoch=epoch, accuracy=accuracy, run=folder)  # doctest: +SKIP
     >>> search = baselines.RandomSearch(space, metrics=["accuracy"], do_minimize=False)  # doctest: +SKIP
-    >>> scheduler = AccuracyScheduler(search, BelowBest(predictor))  # doctest: +SKIP
+    >>> scheduler = SyneTuneAccuracyScheduler(search, BelowBest(predictor))  # doctest: +SKIP
 
     Args:
         inner: A scheduler of Syne Tune that maximises ``metric``.

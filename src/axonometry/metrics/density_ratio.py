@@ -79,6 +79,8 @@ def _design(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     centre = weights @ values
     z = (values - centre) / np.sqrt(weights @ (values - centre) ** 2)
     order = np.lexsort((weights, z))  # equal values in an order of their own, whichever sample comes first
+    # Knots at the quantiles 1/6 to 5/6 of both samples together, each sample counting half: five places where ln p/q
+    # may bend, where the values are.
     shares = np.arange(1, KNOTS + 1) / (KNOTS + 1)
     knots = np.interp(shares, np.cumsum(weights[order]), z[order])
     columns = np.stack([z, z * z, *(np.maximum(z - knot, 0) ** 2 for knot in knots)], axis=1)
@@ -107,6 +109,8 @@ def _fitted(inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray, start: 
         chances = 1 / (1 + np.exp(-np.clip(inputs @ found, -500, 500)))
         slope = inputs.T @ (weights * (labels[:, None] - chances)) - penalty[:, None] * found
         curvature = (products @ (weights * chances * (1 - chances))).T.reshape(-1, len(penalty), len(penalty))
+        # Newton's step of each regression. Where samples are far apart it may lead too far, and is halved until the
+        # loss falls.
         step = np.linalg.solve(curvature + np.diag(penalty), slope.T[:, :, None])[:, :, 0].T
         next_loss = _loss(found + step, *data)
         tolerance = TOLERANCE * np.maximum(1.0, reached)

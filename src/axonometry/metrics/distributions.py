@@ -115,6 +115,8 @@ def kernel_density(sample: Float[np.ndarray, " n"]) -> gaussian_kde:
         return gaussian_kde(sample)
     scott = float(sample.std(ddof=1)) * len(sample) ** -0.2
     cells, weights = binned(sample, scott / CELLS_PER_BANDWIDTH)
+    # scipy would take its bandwidth from the spread and the number of the cells; Scott's is that of the values, s
+    # n^(-1/5).
     kernels = gaussian_kde(cells, bw_method=1.0, weights=weights)
     kernels.set_bandwidth(scott / bandwidth(kernels))
     return kernels

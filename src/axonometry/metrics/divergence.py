@@ -145,6 +145,7 @@ def jeffreys(masses: Float[np.ndarray, "samples points"]) -> Float[np.ndarray, "
         return np.zeros((0, 0))
     p = np.maximum(masses / masses.sum(axis=1, keepdims=True), FLOOR)
     log = np.log(p)
+    # crossed[i, j] = sum over the grid of p_i ln p_j, so that KL(p_i | p_j) = crossed[i, i] - crossed[i, j].
     crossed = p @ log.T
     own = np.diagonal(crossed)
     matrix = np.maximum(

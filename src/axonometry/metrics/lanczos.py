@@ -109,6 +109,8 @@ def krylov_eigenpair(
             found = found - (basis[: place + 1] @ found) @ basis[: place + 1]
         beside[place] = np.linalg.norm(found)
         value, mix = _last(eigh_tridiagonal(diagonal[: place + 1], beside[:place]))
+        # β |s| is the length of A x - λ x for the x that these vectors make, which saves the product that would measure
+        # it.
         close = bool(beside[place] * abs(mix[-1]) <= tol * abs(value))
         if close or place + 1 == most:
             break

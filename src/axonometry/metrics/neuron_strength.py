@@ -164,6 +164,8 @@ class _Flow:
         self.real = tuple(dict.fromkeys(node for node in live if node in program.varying))
         self.nodes: tuple[fx.Node, ...] = tuple(dict.fromkeys([*self.real, *hot]))
         self.statics, self.links = graph.weights, graph.links
+        # No pooling winner, no attention, no mask: the links are the same for all samples, and one product serves them
+        # all.
         self.fixed = None if self.real else graph.strengths()[1]
 
     def sent(self, batch: LiveBatch) -> By:

@@ -87,6 +87,7 @@ def _spectrum(matrix: Tensor) -> dict[str, float]:
     lengths = gram.diagonal().sqrt().clamp_min(1e-12)
     cosines = (gram / lengths / lengths[:, None]).abs()
     pairs = len(cosines) * (len(cosines) - 1)
+    # C rows less their mean span C - 1 directions: the last eigenvalue is always 0, and the one before it is the least.
     tail = float(squares[len(squares) - 2] / squares[0])
     return {
         "log_norm": math.log10(norm),

@@ -93,6 +93,8 @@ class Solver:
         inside = self.component(self.degrees)
         found = self.solve(inside, start)
         degenerate = False
+        # The largest eigenvalue of weights that are not negative is at most the largest degree: components of smaller
+        # degrees than the λ found need not be looked at.
         while (rest := linked & ~inside).any() and self.degrees[rest].max() >= found.value * (1 - self.tol):
             other = self.solve(rest, start)
             degenerate = abs(other.value - found.value) <= self.tol * found.value
@@ -129,6 +131,7 @@ class Solver:
 
     def lanczos(self, inside: NDArray[np.bool_], begin: Vector) -> tuple[float, Vector]:
         """The largest eigenvalue and its vector, by products with S divided by the largest degree."""
+        # Divided by the largest degree all eigenvalues are at most 1, so that products of products stay in range.
         scale = self.links.kind.type(self.scale)
 
         def product(x: Vector) -> Vector:

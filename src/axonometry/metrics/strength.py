@@ -94,6 +94,8 @@ def node_strength(graph: NeuralGraph, convention: StrengthConvention = "links", 
     received, sent = graph.strengths()
     if convention == "links":
         return received + sent
+    # A 3 x 3 kernel of ones on 4 x 4 places with a border of 1: a corner has 4 links in, an inner place 9. Their code
+    # counts 9 at each.
     constant = _whole_kernels(graph)
     if constant:
         received = _without(graph, constant) @ graph.ones() + _constant_maps(graph, constant)

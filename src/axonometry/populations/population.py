@@ -163,7 +163,7 @@ class Population:
         n_samples: int = N_SAMPLES,
         dataset: datasets.Dataset | None = None,
     ) -> Population:
-        """The population with further measures in its runs' tables, read from the weights that they kept.
+        """The population with more measures in its runs' tables, read from the weights that they kept.
 
         Args:
             measures: Names out of ``axonometry.metrics.CATALOGUE``; what a run has already is not measured again.

@@ -91,7 +91,7 @@ def learning_curve(
         progress: Called with fits done, out of how many, and a few words.
 
     Returns:
-        As ``Evaluation.scores``, with a further column ``size``.
+        As ``Evaluation.scores``, with the column ``size`` besides.
 
     Raises:
         PredictionError: A size is larger than what lies outside a fold, or there are too few runs.

@@ -120,6 +120,7 @@ def evaluate(
     plan, sets, horizons = plan or EvaluationPlan(), list(dict.fromkeys(features)), list(dict.fromkeys(epochs))
     cuts = [fold_numbers(list(table.groups), plan.folds, plan.seed + repeat) for repeat in range(plan.repeats)]
     places = [(name, horizon) for name in sets for horizon in horizons if is_known_at(name, horizon)]
+    # One list of fits, each by itself: workers take any of them, and all feature sets see the same folds.
     jobs = [
         Job(name, horizon, repeat, fold)
         for name, horizon in places
@@ -276,6 +277,8 @@ def score_predictions(predictions: pd.DataFrame, table: RunTable, plan: Evaluati
     if "fold" in predictions and predictions["repeat"].nunique() > 1:
         tables = repeated_tables(predictions, threshold, plan.reference, plan.level)
         return Evaluation(*tables, predictions, threshold)
+    # The same resamples for all feature sets: a difference of two scores is taken resample by resample, in which a draw
+    # of easy runs is easy for both.
     counts = resamples(list(table.groups), plan.resamples, plan.seed)
     truth = table.final_accuracy.to_numpy(dtype=float)
     found: dict[tuple[str, int], Mapping[str, np.ndarray]] = {}

@@ -105,7 +105,7 @@ def _content(path: Path) -> tuple[Any, int]:
     if not 1 <= int(words[1]) <= FORMAT:
         raise _refused(path, f"format {int(words[1])}; this software reads formats 1 to {FORMAT}")
     if hashlib.sha256(body).hexdigest().encode() != words[2]:
-        raise _refused(path, "a file that was changed or cut off after it was written")
+        raise _refused(path, "a file that was changed or truncated after it was written")
     try:
         _check_members(body)
         if unsafe := skops.io.get_untrusted_types(data=body):

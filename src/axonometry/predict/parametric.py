@@ -85,6 +85,8 @@ def _end(family: tuple[int, Callable[[Numbers, Numbers], Numbers]], x: Numbers, 
     count, left = family
     usual = np.log(_USUAL[:count])
 
+    # y = start + slope · left(x): for each shape the best start and slope are a straight line's, so that only the shape
+    # is searched. The last errors pull it towards the usual one, where two or three points would leave it open.
     def errors(logs: Numbers) -> Numbers:
         seen = left(x, np.exp(logs))
         return np.append(_line(seen, y)[0] + _line(seen, y)[1] * seen - y, _PULL * (logs - usual))

@@ -72,6 +72,8 @@ def scores(
 
 
 def _tau(truth: Numbers, predicted: Numbers, counts: Counts) -> Float[np.ndarray, " resamples"]:
+    # Kendall's tau-b, (kept - turned) / √(pairs that differ in truth · pairs that differ in prediction), of all
+    # resamples at once: a pair of rows that count a and b times is there a b times, and each pair twice, which cancels.
     signs = [np.sign(values[:, None] - values[None, :]) for values in (truth, predicted)]
     same = _pairs(counts, signs[0] * signs[1])
     untied = [_pairs(counts, np.abs(sign)) for sign in signs]

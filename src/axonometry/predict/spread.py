@@ -76,6 +76,8 @@ def relative_cv_plus(
     low, high = (np.empty((len(targets), by_fold.shape[1])) for _ in range(2))
     for fold, predicted in enumerate(by_fold[:, :, 0]):
         inside = ensemble.fold_of == fold
+        # Residual 0.1 of a run in this fold, where 0.13 is expected: 0.77 of the spread. A new run where 0.01 is
+        # expected gets 0.0077 of reach from it.
         known = own[~inside], residuals[~inside]
         relative = residuals[inside] / expected_spread(own[inside], *known)
         reach = relative[:, None] * expected_spread(predicted, *known)

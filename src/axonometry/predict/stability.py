@@ -92,6 +92,8 @@ def explained(
             train = np.concatenate([part for other, part in enumerate(parts) if other != place])
             columns = np.arange(x.shape[1])
             if few and len(columns) > FIRST:
+                # Chosen from what the fold learns from: columns chosen on all networks would have seen those that are
+                # predicted.
                 best = stability(table.iloc[train], target.iloc[train], halves=HALVES // 5, seed=seed)
                 columns = table.columns.get_indexer(best.index[:FIRST])
             model = RidgeCV(PENALTIES).fit(x[train][:, columns], y[train])

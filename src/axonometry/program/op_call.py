@@ -38,7 +38,7 @@ class Lowering:
         of: For a carrier, the node whose value is carried.
         composite: The call closes a nonlinear function of one signal, x * sigmoid(x); numbers behind belong to it.
         weight: For a synapse, the position of its weight.
-        gains: For a synapse, further operands without a signal that its links are multiplied with.
+        gains: For a synapse, other operands without a signal that its links are multiplied with.
         output_axis: For a synapse, the weight's axis of output channels.
         input_axis: For a synapse, the weight's axis of input channels.
         signal_axis: For a synapse, the axis of its signal that the weight's input channels run along.

@@ -69,6 +69,7 @@ class Kernels:
         if self.flat:
             out[:, : self.place.shape[1]] = self.place
             return out
+        # A kernel of 3 x 3 in one of 5 x 5 begins at row 1, column 1: its first entry is number 1 * 5 + 1 = 6.
         top, left = ((whole - own) // 2 for whole, own in zip(size, self.size, strict=True))
         rows, columns = np.mgrid[: self.size[0], : self.size[1]]
         out[:, ((rows + top) * size[1] + columns + left).ravel()] = self.place
@@ -97,6 +98,8 @@ def _meetings(entries: Ids, feeds: Pairs, reads: Pairs) -> tuple[tuple[Ids, Ids]
 
     The last value says whether a channel of the source arrives in several inputs of the weight.
     """
+    # Behind a flatten of 2 channels of 4 pixels, inputs 0-3 are of channel 0 and 4-7 of channel 1: columns is [[0, 1,
+    # 2, 3], [4, 5, 6, 7]], and an edge has four entries of the weight.
     order = np.lexsort([reads.index.cpu().numpy(), reads.onto.cpu().numpy()])
     inputs, channels = reads.index.cpu().numpy()[order], reads.onto.cpu().numpy()[order]
     some, counts = np.unique(channels, return_counts=True)
@@ -130,6 +133,8 @@ def _entries(graph: NeuralGraph, nodes: Nodes, synapse: Synapse) -> Ids:
     entries = entries.reshape(*entries.shape[:2], -1)
     if reading.groups == 1:
         return entries
+    # Two groups of a (4, 2, taps) weight: outputs 0 and 1 see inputs 0 and 1, outputs 2 and 3 see 2 and 3. Written as
+    # (4, 4, taps), the other two quarters are NOWHERE.
     parts = np.split(entries, reading.groups, axis=1 if reading.output_axis else 0)
     rows, columns = parts[0].shape[:2]
     whole = np.full((rows * len(parts), columns * len(parts), entries.shape[2]), NOWHERE)

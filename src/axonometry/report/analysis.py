@@ -68,7 +68,7 @@ def run_page(run: Trajectory, *, network: NeuralGraph | None = None, title: str 
         RunError: The run is corrupt.
     """
     if not run.steps:
-        raise AxonometryError(f"no complete step in {run.folder}", "", "Train the run further")
+        raise AxonometryError(f"no complete step in {run.folder}", "", "Continue its training")
     tabs = [Tab("Overview", _overview(run)), Tab("Over time", _over_time(run)), Tab("Layers", _layers(run))]
     if network is not None and run.snapshots:
         kept = [run.steps[i] for i in evenly(len(run.steps), 3)]

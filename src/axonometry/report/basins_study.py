@@ -195,7 +195,7 @@ def _rebuilt(
 ) -> tuple[nn.Module, Tensor, Tensor]:
     """The run's network, with its initial weights, and the first test samples of its data set."""
     if not run.steps:
-        raise AxonometryError(f"no complete step in {run.folder}", "", "Train the run further")
+        raise AxonometryError(f"no complete step in {run.folder}", "", "Continue its training")
     if code is not None or not is_run_configuration(run.configuration):
         return _recorded(run, count, data, code)
     configuration = RunConfiguration.from_dict(run.configuration or {})

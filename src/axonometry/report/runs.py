@@ -97,7 +97,7 @@ def _parts_table(studies: Sequence[Study], names: Sequence[str], parts: Sequence
     heads = ("architecture", "networks", "neurons", "links", f"median final {score.words}", "10%", "90%")
     more = sum(map(len, parts[MOST_PARTS:]))
     caption = "Each architecture has a tab of its own."
-    caption += f" {more} networks of {len(parts) - MOST_PARTS} further architectures have none." if more else ""
+    caption += f" {more} networks of {len(parts) - MOST_PARTS} other architectures have none." if more else ""
     total = {"networks": sum(map(len, parts)), "architectures": len(parts)}
     return [Facts(total, prominent=True), Table(heads, tuple(rows), "By architecture", caption)]
 

@@ -316,11 +316,11 @@ def _require_one_architecture(population: Population, names: list[str]) -> None:
 
 
 def _tracked_pairs(run: Trajectory) -> list[tuple[str, str]]:
-    """Measures and statistics that are kept of a run: those of :data:`TRACKED`, then its further measures."""
+    """Measures and statistics that are kept of a run: those of :data:`TRACKED`, then its other measures."""
     known = {metric for metric, _ in TRACKED}
-    further = [name for name in run.description.measures if name in CATALOGUE and name not in known]
+    others = [name for name in run.description.measures if name in CATALOGUE and name not in known]
     graph = [pair for pair in TRACKED if pair[0] in CATALOGUE and pair[0] != "link_weights"]
-    return graph + [(name, statistic) for name in further for statistic in ("value", "mean")]
+    return graph + [(name, statistic) for name in others for statistic in ("value", "mean")]
 
 
 def _tracked(run: Trajectory, name: str, score: str) -> pd.DataFrame:

@@ -46,7 +46,7 @@ def fitting(value: Any, kind: Any, where: str) -> Any:
     """A JSON value as a field of some type: lists as tuples, dictionaries as dataclasses.
 
     Args:
-        value: The value; further keys of dictionaries are left out.
+        value: The value; other keys of dictionaries are left out.
         kind: ``str`` (a name: text without control characters), ``int`` (a whole number of 63 bits), ``bool``, a
             ``Literal``, a dataclass; tuples, dictionaries and optionals of these; ``Any``.
         where: What an error calls the value.

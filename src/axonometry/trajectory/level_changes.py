@@ -97,10 +97,15 @@ def _gains(series: Float[np.ndarray, "draws steps measures"], min_size: int) -> 
     left = np.arange(min_size, steps - min_size + 1)
     first = sums[:, left - 1] / left[:, None]
     second = (sums[:, -1:] - sums[:, left - 1]) / (steps - left)[:, None]
+    # Of 0 0 4 4 and min_size 1, the cuts behind 1, 2 and 3 values gain (8/3)² · 3/4 = 5.33, 4² · 1 = 16 and 5.33. The
+    # sum of squares about the mean is 16, and behind the best cut none of it is left.
     return ((first - second) ** 2).sum(2) * (left * (steps - left) / steps)
 
 
 def _penalty(series: Series, false_alarms: float, min_size: int, chance: np.random.Generator) -> float:
+    # What the run would be without changes: its parts, each less its mean, are fitted by an autoregression of one step,
+    # and 400 series are made of that slope and of residuals drawn anew. The penalty is the gain that the best cut of
+    # such a series, which has no change, exceeds in `false_alarms` of them.
     parts = _halved(series, min_size)
     rest = np.concatenate([part - part.mean(0) for part in parts])
     squares = (rest[:-1] ** 2).sum(0)
@@ -109,6 +114,7 @@ def _penalty(series: Series, false_alarms: float, min_size: int, chance: np.rand
     slope = np.clip(slope + len(parts) * (1 + 4 * np.clip(slope, 0, 1)) / len(series), 0, 0.97)
     left = rest[1:] - slope * rest[:-1]
     left -= left.mean(0)
+    # 50 steps to forget the start: at the largest slope, 0.97, a fifth of it is left by then.
     steps, warm = len(series), 50
     drawn = left[chance.integers(len(left), size=(_DRAWS, steps + warm))]
     made = np.empty_like(drawn)

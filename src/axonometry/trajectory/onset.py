@@ -66,6 +66,8 @@ def grokking_onset(table: pd.DataFrame, *, false_alarms: float = 0.01) -> Grokki
     """
     _check(table)
     kurtosis = table.loc[table["norm"].idxmax() :, "kurtosis"]
+    # Of records k: (k[t] - k[t-5]) - (k[t-10] - k[t-15]), the slope of the last five less that of five records, ten
+    # earlier.
     bend = kurtosis.diff(WINDOW).diff(APART).dropna()
     for place in range(QUIET, len(bend)):
         best = int(np.argmax(bend.iloc[: place + 1]))

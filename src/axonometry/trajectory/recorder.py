@@ -243,6 +243,7 @@ class Recorder:
         values = numbers(scalars, description.measures)
         if optimizer is not None:
             self._require_resumed(optimizer)
+        # Measured before anything is written: an error in a measure leaves the folder at the last step.
         frame = self._measured(state, training)
         self._training.keep(state)
         kinds = description.optimizers if optimizer is None else optimizer_classes(optimizer)

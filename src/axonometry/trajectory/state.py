@@ -36,6 +36,7 @@ def own_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if tensor.device.type != "cpu" or tensor.layout != torch.strided:
             found[name] = tensor
             continue
+        # Tensors without entries may all lie at address 0, and are not tied by that.
         place = _place(tensor) if tensor.numel() else name
         if place not in copies:
             copies[place] = tensor.detach().clone(memory_format=torch.contiguous_format)
@@ -44,7 +45,7 @@ def own_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], tree: Tree = None) -> None:
-    """Write tensors, and a tree that may hold further tensors, to one safetensors file, complete or not at all.
+    """Write tensors, and a tree that may hold more tensors, to one safetensors file, complete or not at all.
 
     A tensor under several names (tied weights) is stored once. The file carries a CRC-32 of all that it holds, of one
     copy of the tree's tensors; whoever shares ``tensors`` with other threads passes :func:`own_copies`.
@@ -169,7 +170,7 @@ def _unknown(came: str) -> RunError:
 
 
 def _once(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Each tensor once, on the CPU, in memory of its own; and for every further name of one, the first name."""
+    """Each tensor once, on the CPU, in memory of its own; and for every other name of one, the first name."""
     content: dict[str, Tensor] = {}
     tied: dict[str, str] = {}
     first: dict[tuple[object, ...], str] = {}
@@ -200,6 +201,7 @@ def _checksum(content: Mapping[str, Tensor], notes: Mapping[str, str]) -> str:
     crc = 0
     for name in sorted(content):
         tensor = content[name]
+        # The bytes alone would not tell (2, 3) from (3, 2), nor float32 from int32.
         crc = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), crc)
         if tensor.numel():
             crc = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, crc)

@@ -35,8 +35,8 @@ FORMAT = 1
 
 To change the format:
 
-1. Raise the number when an older Axonometry would misread a new folder, or miss what it needs from it. A further file
-   or a further key that may be ignored needs no new number.
+1. Raise the number when an older Axonometry would misread a new folder, or miss what it needs from it. Another file
+   or another key that may be ignored needs no new number.
 2. Add to ``_UPGRADES`` the function from the old number's ``run.json`` to the new one's; readers of other files ask
    ``Description.format`` for what they have to know. Folders on disk are never rewritten by reading them.
 3. Write the new format's small folder with ``tests/trajectory/formats/make.py``, beside the old ones, which stay and
@@ -65,7 +65,7 @@ class Description:
         configuration: Further facts that the user gave; JSON values.
         samples: Number (count) and SHA-256 (sha256) of the samples that measures ran through the network, where there
             are any.
-        software: Versions of what recorded it; a further entry where a run was resumed with others.
+        software: Versions of what recorded it; another entry where a run was resumed with others.
         complete: Whether the recorder was closed, rather than ended by an error or a kill.
         format: The format's version in the folder.
         planned_steps: How many steps were planned; None where nobody said.

@@ -93,6 +93,7 @@ def read_table(folder: Path, steps: Iterable[int]) -> pa.Table:
         table = read_file(folder / COMPACTED)
         parts.insert(0, table.filter(pc.is_in(table["step"], pa.array(wanted, pa.int64()))))
     table = pa.concat_tables(parts).replace_schema_metadata() if parts else _schema().empty_table()
+    # As many different keys as rows: none is there twice.
     if table.group_by(["step", "group", "metric", "statistic"]).aggregate([]).num_rows != len(table):
         corrupt_run(folder / (COMPACTED if compacted else PIECES), "a statistic of a step is there twice")
     return table

@@ -100,7 +100,7 @@ class Feed:
         """What is new.
 
         Args:
-            seconds: After which points of further runs are left for the next call.
+            seconds: After which points of more runs are left for the next call.
         """
         begun, score = time.monotonic(), self._follower.score
         found = [*self._about_events(score), *self._row_events(score), *self._series_events(score)]

@@ -106,7 +106,7 @@ class FolderFollower:
             self.foresee(run, self.forecast(run), steps)
 
     def unforeseen(self) -> list[FollowedRun]:
-        """Runs that have come further since their accuracy was predicted, or whose prediction is due."""
+        """Runs with new steps since their accuracy was predicted, or whose prediction is due."""
         if self._forecaster is None:
             return []
         return [run for run in self.runs if run.caught_up and run.series.steps and self._due(run)]

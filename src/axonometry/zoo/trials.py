@@ -32,7 +32,7 @@ def checkpoints_of(trial: Path, file: str) -> dict[int, Path]:
 
 
 def results_of(trial: Path) -> dict[int, dict[str, Any]]:
-    """The lines of ``result.json`` by their ``training_iteration``; a line that is cut off at the end is left out.
+    """The lines of ``result.json`` by their ``training_iteration``; an incomplete last line is left out.
 
     Raises:
         DataError: There is no such file, or a line in its middle is no JSON object.

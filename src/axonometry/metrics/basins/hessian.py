@@ -137,6 +137,7 @@ class _Hessian:
         self.products += 1
         ones = list(self.point.values())
         parts = torch.from_numpy(np.ascontiguousarray(x.ravel())).split([p.numel() for p in ones])
+        # With U the diagonal of the units, the scaled Hessian is U H U: units on the way in, and on the way out below.
         direction = [(unit * part).view(p.shape).to(p) for part, unit, p in zip(parts, self.units, ones, strict=True)]
         total = [torch.zeros(p.shape, dtype=torch.float64, device=p.device) for p in ones]
         c = self.classifier
@@ -152,6 +153,7 @@ class _Hessian:
         """The product of the summed loss over some samples."""
         leaves = {name: p.clone().requires_grad_() for name, p in self.point.items()}
         loss = F.cross_entropy(self._logits(leaves, rows), self.classifier.labels[rows], reduction="sum")
+        # H d is the gradient of the number (gradient of the loss) . d, which costs two backward passes and no matrix.
         slopes = torch.autograd.grad(loss, list(leaves.values()), create_graph=True, materialize_grads=True)
         along = sum(((slope * d).sum() for slope, d in zip(slopes, direction, strict=True)), loss.new_zeros(()))
         if not along.requires_grad:  # a loss that is linear in the parameters

@@ -136,6 +136,8 @@ def first_crossing(amplitudes: Curve, curve: Curve, threshold: float) -> Float[n
     column = np.arange(curve.shape[1])
     before = np.maximum(place - 1, 0)
     above_by, falls = curve[before, column] - threshold, curve[before, column] - curve[place, column]
+    # From 0.75 at 10 to 0.25 at 100, a half is met half way: above_by 0.25 of falls 0.5, and half way from 10 to 100 in
+    # logarithms is 31.6.
     part = np.where(place > 0, above_by / np.where(falls > 0, falls, 1.0), 0.0)
     start, stop = np.log(amplitudes[before, column]), np.log(amplitudes[place, column])
     crossing = np.where(below.any(axis=0), np.exp(start + part * (stop - start)), math.inf)

@@ -142,6 +142,7 @@ class NoisyWeights:
         """Whether each draw's network classifies each sample right, at an amplitude of its own; False where NaN."""
         c = self.classifier
         found = torch.zeros(self.draws, len(c.samples), dtype=torch.bool, device=c.samples.device)
+        # Classes are halved at amplitudes of their own: for each, the networks are made once and see its samples alone.
         for amplitude in amplitudes[~amplitudes.isnan()].unique().tolist():
             rows = (amplitudes == amplitude).nonzero()[:, 0].to(c.samples.device)
             samples = c.samples if len(rows) == len(c.samples) else c.samples[rows]
@@ -228,6 +229,8 @@ class NoisyWeights:
         device = self.classifier.samples.device
         generator = torch.Generator(device)
         for draw in draws:
+            # A seed for each draw: the noise of draw 7 is the same at every amplitude, whatever else is drawn. An
+            # accuracy then falls as the noise grows, and not because other noise was drawn.
             generator.manual_seed(mixed_seed(self.seed, draw))
             yield {
                 name: torch.randn(weight.shape, generator=generator, device=device)

@@ -163,6 +163,7 @@ def _streamed(
     for batch in live_batches(graph, samples, groups=functions):
         for name, function in functions.items():
             rows = rows_of(batch.pre_activations[name], known[name], "channel").flatten(1)
+            # The largest as minus the least of the negative, so that one minimum over batches keeps both.
             ends = torch.stack([rows.amin(1), -rows.amax(1)])
             extremes[name] = torch.minimum(extremes[name], ends) if name in extremes else ends
             values = rows_of(batch.activations[name], known[name], "channel").flatten(1)
@@ -174,6 +175,7 @@ def _streamed(
     for name, (low, high) in extremes.items():
         dead = (low == -high).cpu()
         rate = torch.where(dead, torch.nan, 1.0).double()
+        # Of a channel, each position is a sample: 95% of P samples times positions.
         most = (near[name] >= _MOST * seen * (known[name].n_neurons // len(dead))).cpu()
         found[name] = Modes(rate, 0 * rate, dead, most, torch.ones(len(dead), dtype=torch.long), tolerance)
     return found

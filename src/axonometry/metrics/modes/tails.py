@@ -217,9 +217,12 @@ def _outputs(tail: _Tail, batch: LiveBatch) -> tuple[dict[str, Tensor], Tensor]:
     sent = {name: values.to(graph.dtype) for name, values in batch.activations.items()}
     with torch.no_grad():
         received = torch.func.vmap(lambda one: run_program(graph.program, {**zeros, **one}, statics, links))(sent)
+    # The sum of the formula above, a group at a time: `left` is a_g - r_g, and behind group l `total` is Z_l. Without
+    # skips what a group receives from all real activations is just its pre-activation, so that left = f(h) - h.
     total = tail.constants
     truncated: dict[str, Tensor] = {}
     for name in sent:
+        # Outputs are the logits: a softmax behind them is left out, as the linear map leaves it out.
         real = batch.pre_activations[name] if name == tail.output else batch.activations[name]
         left = real.reshape(batch.size, -1).double()
         if name in received:

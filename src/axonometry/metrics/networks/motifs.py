@@ -57,6 +57,8 @@ def _census(S: Blocks, M: Blocks) -> dict[str, float]:
     back = {(t, s): block.T for (s, t), block in S.items()}
     chain, fork, join = (_Pair(first, second) for first, second in ((S, S), (back, S), (S, back)))
     down, up, both = _Pair(M, back), _Pair(M, S), _Pair(M, M)
+    # Ways of two links are counted, those whose ends are joined taken off, and divided by how often each triad is met:
+    # a fork's two arms in two orders, a cycle from each of its three nodes, three mutual links in six.
     ends = (S, back, M)
     return {
         "021D": (fork.total() - fork.closed(ends)) / 2,

@@ -67,6 +67,7 @@ def percolation(
         remedy = "Choose 'weakest', 'strongest', 'random' or 'betweenness'"
         raise ConfigurationError("links are taken away in an order", repr(order), remedy)
     scores = _scores(graph, order, np.random.default_rng(seed))
+    # [0.3, 0.1, 0.2] -> order [1, 2, 0] -> ranks [2, 0, 1]: at a share of 1/3 the link of rank 0 is gone.
     ranks = np.argsort(np.argsort(np.concatenate([s.ravel() for s in scores.values()]), kind="stable"))
     rows = []
     for share in map(float, shares):
@@ -101,6 +102,7 @@ def _taps(weight: Tensor) -> Tensor:
 def _by_betweenness(graph: NeuralGraph, norms: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     channels = graph.channels()
     links = of_igraph(link_matrix(channels))
+    # Shortest ways are along strong links: a weight of 2 is a length of 1/2.
     through = links.edge_betweenness(directed=True, weights=[1 / w for w in links.es["weight"]] or None)
     matrix = np.zeros((channels.n_nodes, channels.n_nodes))
     if through:

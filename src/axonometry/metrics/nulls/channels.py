@@ -91,6 +91,9 @@ def _traded(there: NDArray[np.bool_], chance: np.random.Generator) -> NDArray[np
     there = there.copy()
     for _ in range(5 * len(there)):
         one, other = chance.choice(len(there), 2, replace=False)
+        # Rows 1 0 1 1 and 0 1 1 0 differ in the columns 0, 1 and 3, of which the first row has two: any two of the
+        # three are its own afterwards, and the other row has the third. Column sums cannot change, since each is given
+        # to one of the two.
         apart = np.flatnonzero(there[one] != there[other])
         mine = chance.permutation(apart)[: int(there[one, apart].sum())]
         there[one, apart], there[other, apart] = False, True

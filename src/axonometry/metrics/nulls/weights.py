@@ -81,6 +81,7 @@ def redrawn(graph: NeuralGraph, redraw: Redraw, generator: torch.Generator, *, d
         # Where a weight is computed (weight norm: g v / |v|) its parameters are exchanged instead.
         names = [name for name in synapse.parameter.split("+") if name in other.state]
         for tensor in [weight] if is_parameter(weight, other.state) else [other.state[name] for name in names]:
+            # Tied weights, and two halves of one parameter, are each drawn once.
             key = (tensor.data_ptr(), tensor.numel())
             if key not in done and tensor.is_floating_point():
                 done.add(key)

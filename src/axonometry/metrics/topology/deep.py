@@ -96,6 +96,8 @@ def _standardised(graph: NeuralGraph | ChannelGraph, *, plain: bool) -> dict[tup
         weights = require_finite(block.detach().double().cpu().numpy().T)
         if key in signed:
             own = signed[key].detach().double().cpu().numpy().T
+            # A kernel of one tap has a sign, which matters when the mean is taken off; of several taps there is only
+            # the norm.
             weights = own if np.allclose(np.abs(own), weights, rtol=1e-4, atol=1e-12) else weights
         if not plain:
             spread = weights.std()

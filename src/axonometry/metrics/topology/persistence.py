@@ -125,10 +125,12 @@ def persistence_of(matrix: Matrix, convention: Essential = "paper") -> tuple[int
     """
     nodes = sum(matrix.shape)
     gaps = 1 - bipartite_tree(matrix).astype(np.float64)
+    # The graph as a whole never dies. The official code puts that class at (1, 0), a gap of 1 beside those of the tree.
     norm = math.sqrt(float(gaps @ gaps) + (convention == "official"))
     wide = matrix.astype(np.float64)
     variance = float(wide.var())
     rows, columns = wide.mean(1), wide.mean(0)
+    # Of weights that are a sum a_i + b_j everything, sortedness 1; of independent ones about 1/n + 1/m.
     explained = float(rows.var() + columns.var())
     sortedness = explained / variance if variance > 1e-14 else math.nan
     return nodes, norm, norm / math.sqrt(max(nodes - 1, 1)), variance, sortedness

@@ -42,7 +42,7 @@ def measure_grids(population: Population, context: Context) -> pd.DataFrame:
 
 
 def _of_families(features: pd.DataFrame) -> pd.DataFrame:
-    """Runs may have been recorded with further measures, some of them and others not."""
+    """Runs may have been recorded with other measures besides, some of them and others not."""
     named = {name: FeatureName.parse(str(name)) for name in features}
     return features[[name for name, parsed in named.items() if parsed is None or parsed.family in _FAMILIES]]
 

@@ -134,6 +134,7 @@ def run_stacked(
             except torch.OutOfMemoryError:
                 if len(chunk) == 1:
                     raise
+                # The runs stand at their last whole step, so that nothing is trained twice beyond that.
                 left = [configuration for configuration in chunk if configuration.identity not in ended]
                 run_stacked(left, work, report, device=place, at_once=len(chunk) // 2, say=say)
 
@@ -204,6 +205,7 @@ def alike(configurations: Iterable[RunConfiguration], folder: Path) -> list[list
     }
     groups: dict[tuple[RunConfiguration, int | None], list[RunConfiguration]] = {}
     for configuration in configurations:
+        # What may differ is set to one value: configurations that are equal then are of one kind.
         kind = replace(configuration, learning_rate=OPTIMISERS[configuration.optimiser].learning_rate, **free)
         groups.setdefault((kind, _reached(folder / configuration.identity)), []).append(configuration)
     return list(groups.values())

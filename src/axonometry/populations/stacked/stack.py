@@ -135,6 +135,8 @@ class Stack:
         for row, (network, optimiser) in enumerate(zip(networks, optimisers, strict=True)):
             parameters = {name: values[row] for name, values in weights.items()}
             network.load_state_dict(parameters | {name: values[row] for name, values in buffers.items()}, strict=True)
+            # torch's optimisers remember nothing before their first update; a state of zeros would not be what a run
+            # alone has.
             if self.step:
                 for name, parameter in network.named_parameters():
                     own = {key: values[name][row].clone() for key, values in memory.items()}

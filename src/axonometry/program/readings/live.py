@@ -64,7 +64,7 @@ class LiveBatch:
             with it; for an input, the input itself. Inputs that are no numbers (token ids) have none.
         activations: By group, what the neuron hands on: the value of the last elementwise nonlinearity behind the
             sum; where there is none, the sum. Of the same shapes.
-        values: What further nodes were asked for: their results, with the samples along axis 0.
+        values: Results of the other nodes that were asked for, with the samples along axis 0.
     """
 
     start: int

@@ -257,7 +257,7 @@ class _ArchitectureWalk:
         )
 
     def code(self) -> Hashable:
-        """The methods and class attributes that a forward pass may reach, until no code names further ones."""
+        """The methods and class attributes that a forward pass may reach, until no code names more of them."""
         found: dict[tuple[int, str], Hashable] = {}
         while True:
             todo = [place for place in self._reachable() if place[:2] not in found]

@@ -58,6 +58,8 @@ def align(graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor], 
     >>> all(torch.equal(aligned[name], weights[name]) for name in weights)
     True
     """
+    # Descent ends where no class by itself can come closer, which depends on where it starts. Networks of one training
+    # are near as they stand; others are better matched layer by layer from the input on. Both are tried.
     as_they_stand = matching_of(graph, a, b)
     in_order = Matching(as_they_stand.found, as_they_stand.a, as_they_stand.b)
     in_order.solve_in_order()
@@ -146,6 +148,7 @@ class Matching:
         similar, below = self._similar(family, now, order)
         rows, columns = best_match(similar)
         kept = np.trace(similar)
+        # A gain of the size of rounding is none: two matches that are equally good would trade places for ever.
         if similar[rows, columns].sum() <= kept + 1e-9 * (1 + abs(kept)):
             rows = columns = np.arange(len(family))
         before = self.source.copy()
@@ -185,6 +188,8 @@ class Matching:
         values, deeper = similar
         size = len(mine[0])
         for i, j in np.ndindex(total.shape):
+            # Two heads of three channels: values is (6, 6), and rows 0-2 with columns 3-5 say how the channels of head
+            # 0 of `a` fit those of head 1 of `b`. What they sum to at their best is how well the heads fit.
             part = values[i * size : (i + 1) * size, j * size : (j + 1) * size]
             free = self.units[mine[i][0]].free and size > 1
             rows, columns = best_match(part) if free else (np.arange(size),) * 2

@@ -47,6 +47,7 @@ class Atoms:
         """The atom that stands for a cluster."""
         joined = self._joined
         while joined[atom] != atom:
+            # Every second link of the chain is skipped on the way, so that chains stay a few links long.
             joined[atom] = joined[joined[atom]]
             atom = joined[atom]
         return int(atom)
@@ -83,6 +84,9 @@ class Atoms:
         inside = [(atom, self.above(atom)) for atom in np.unique(pairs).tolist()] if self._above else []
         for p, q in pairs.T.tolist():
             self._join(p, q)
+        # Channels 0 1 | 2 3 in the blocks A and B are joined with 4 5 | 6 7 in C and D: the clusters of 0 and 1 now
+        # stand in A and in C, so that A has met C, in both cases with the same two clusters, and A and C become one
+        # block; so do B and D.
         content: dict[int, set[int]] = defaultdict(set)
         blocks: dict[int, set[int]] = defaultdict(set)
         for atom, block in inside:
@@ -152,6 +156,7 @@ class Atoms:
                 blocks = self.new(len(members))
                 self.fix(blocks)
                 return self.blocks(members, blocks)
+        # Rows {0, 1} and {1, 2}: cluster 1 would have to move with both.
         if sum(map(len, first)) > len(set().union(*first)):
             self.fix(members)
             self.fix(blocks)

@@ -88,6 +88,8 @@ def _key(found: Permutations, arrays: Mapping[str, NDArray[np.float64]], known: 
         one, entries = found.units[unit], []
         for (name, axis), places in sorted(one.places.items()):
             if name in arrays:
+                # Sorted, since the order of a unit's entries is the order of the neurons at their other ends, which is
+                # not known yet.
                 entries += np.sort(arrays[name].take(places, axis), axis=None).tolist()
         for child in sorted(_key(found, arrays, known, child) for child in one.children):
             entries += child[1]

@@ -30,6 +30,8 @@ def contract(atoms: Atoms, operands: Sequence[tuple[Labels, str]], result: str) 
         left = "".join(letter for letter in letters if letter in result)
         if left == letters:
             kept.append((letters, layer))
+        # "bhqd,bhkd->bhqk": the layer over heads and coordinates loses d. What is left stands for a head with all
+        # coordinates of it: one block for each h, above the atoms of its d.
         elif left:
             order = [letters.index(letter) for letter in left] + [i for i, c in enumerate(letters) if c not in left]
             rows = layer.transpose(order)
@@ -93,6 +95,7 @@ def _hold(atoms: Atoms, layer: Layer, name: str, value: Labels, letters: str) ->
         for other, own_layer in own.items():
             if set(other) & set(shared):
                 atoms.fix(own_layer.atoms)
+        # h * [1, 2, 3, 4] says which neuron is which, and none can move; h * [2, 2, 2, 2] says nothing.
         fixed = [c for c in shared if value.varies(letters.index(c))]
         pin(atoms, layer, [name.index(c) for c in fixed])
         return None

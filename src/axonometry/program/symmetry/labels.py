@@ -102,6 +102,8 @@ def moved(atoms: Atoms, value: Labels, operation: Callable[[Tensor], Tensor]) ->
     result = operation(torch.empty(value.shape, dtype=torch.int64, device="meta"))
     layers = []
     for layer in value.layers:
+        # flatten(1) of (1, 2, 2, 2) with the atoms a, b along axis 1: every entry has its channel's atom, and a a a a b
+        # b b b is what the columns of the next weight meet. So a neuron there has four columns, those of its pixels.
         full = _applied(operation, layer.full(value.shape))
         layers.append(layer_of(full))
         if layers[-1] is None and full.numel():  # one entry is taken out, as by x[:, 0]: which one it is has a meaning

@@ -23,6 +23,9 @@ def convolution_labels(
         flat = Labels(value.shape[:2], value.layers)
         result = contract(atoms, [(flat, "ni"), (kernel, "oi")], "no")
         return _plus_channels(atoms, Labels(shape, result.layers), bias)
+    # A weight of (out, in / groups): the columns of all groups lie along one axis. Exchanging inputs 0 and 1 of one
+    # group alone would exchange columns for some rows only, which is no permutation of that axis. So inputs keep their
+    # place inside a group, and groups trade places as wholes.
     fix(atoms, weight, [1])
     rows, inputs = weight.over([0]), value.over([1])
     if rows is None and groups == shape[1] == value.shape[1] and not weight.varies(0):  # a blur: one kernel for all

@@ -77,6 +77,8 @@ def _scales(program: Program, found: Permutations) -> Iterator[ScaleClass]:
             continue
         incoming = [(one, 0) for one in led]
         outgoing = list(dict.fromkeys((one, 1) for one in _parameters(program, *readers, which=slice(1, 2))))
+        # The class says all axes along which the units stand. One that is neither led to nor read here, as a second
+        # layer into the same sum, would have to be scaled as well.
         there = set(found.classes[name].axes)
         if operation_name(node.target) in NORMS:  # its statistics and what leads to it stay as they are
             there &= {*incoming, *outgoing, *(axis for axis in there if axis[1] == 1)}

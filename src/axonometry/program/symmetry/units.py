@@ -66,6 +66,7 @@ def unit_tree(atoms: Atoms, tensors: Mapping[str, tuple[Ids, ...]]) -> tuple[lis
             block = above[root] = atoms.above(root)
             pending += [] if block is None else [block]
     fixed = {root for root in above if atoms.is_fixed(root)}
+    # A block that holds something fixed cannot trade places as a whole.
     for root in list(fixed):
         block = above[root]
         while block is not None and block not in fixed:
@@ -94,6 +95,7 @@ def _tree(
         shape = tuple(sorted((axis, len(p)) for axis, p in places.get(root, {}).items()))
         kinds = tuple(sorted((units[child].kind for child in below), key=repr))
         free = root not in fixed
+        # What is fixed gets a number that no other has, so that it is alone in its kind.
         kind = (tuple(sorted(atoms.pins(root))), shape, kinds, None if free else len(units))
         units.append(Unit(places.get(root, {}), below, free, kind))
         return len(units) - 1

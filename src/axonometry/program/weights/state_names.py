@@ -59,7 +59,7 @@ def _bare(name: str) -> str:
 
 
 def elsewhere(name: str, came: str, given: Mapping[str, object]) -> tuple[str, str]:
-    """What came and the remedy for a name that is missing: another prefix, or weights one dictionary further down.
+    """What came and the remedy for a name that is missing: another prefix, or weights one dictionary deeper.
 
     Args:
         name: What is missing.
