@@ -34,7 +34,9 @@ def test_a_summary_has_a_row_a_group_with_what_enters_it(graph: ax.NeuralGraph) 
     assert table["parameters"].tolist() == [0, 12, 8]
     assert table["links"].tolist() == [0, 12, 8]
     assert table.loc["0", "strength"] == pytest.approx(float(ax.node_strength(graph)["0"].mean()), rel=1e-6)
-    assert "z" not in table
+    assert table.columns[-4:].tolist() == ["layer_fluctuation", "untrained", "shuffled", "z"]
+    assert table.loc[["0", "2"], ["untrained", "shuffled", "z"]].notna().all(axis=None)
+    assert graph.summary(draws=0)["shuffled"].isna().all()
 
 
 def test_a_summary_holds_fluctuation_against_shuffled_weights(graph: ax.NeuralGraph) -> None:

@@ -22,6 +22,7 @@ from axonometry.checkpoints.element_types import tensor_of_array
 from axonometry.checkpoints.floats import floats
 from axonometry.checkpoints.survey import numbers_of
 from axonometry.errors import WeightsError
+from axonometry.metrics import weight_spreads
 from axonometry.program import capture
 from axonometry.program.fx_utils import shape_of
 from axonometry.program.kernels import kernel_of
@@ -30,7 +31,7 @@ from axonometry.program.op_call import module_path
 from axonometry.program.primitives import FUSED
 from axonometry.program.readings.streamed import StreamedStatics, streamed_strengths
 from axonometry.program.weights.state_names import elsewhere, renamed
-from axonometry.statistics import moments
+from axonometry.statistics import Moments, moments
 from axonometry.values import NodeValues
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class GraphTables:
     Attributes:
         groups: A row a neuron group: neurons, mean node strength and its spread (the fluctuation), mean weighted degree
             of incoming and of outgoing links.
-        synapses: A row a synapse: the moments of its link weights.
+        synapses: A row a synapse: the moments of its link weights; how far the sums of its rows and columns differ,
+            beside what that is of the same weights shuffled, and z.
         heads: A row a head of attention: the absolute weights into its queries, keys and values, and out of its values.
         note: What is left out; empty where nothing is.
     """
@@ -115,7 +117,8 @@ def layer_tables(checkpoint: Checkpoint, told: Callable[[str], None] | None = No
             nothing = torch.zeros_like(degree)
             into = (degree, nothing) if side == "rows" else (nothing, degree)
             groups.append(_group_row(f"{name} ({side})", strength, *into))
-        synapses.append({"synapse": name, **_moments(weights)})
+        entries = moments(weights, median=False)
+        synapses.append({"synapse": name, **_told(entries), **weight_spreads(weights, entries)})
         if told is not None:
             told(name)
     return GraphTables(groups, synapses, [], LEFT_OUT)
@@ -204,11 +207,13 @@ class _SynapseMoments:
 
     def _row(self, synapse: Synapse) -> Row:
         kernel = kernel_of(self._graph.program, synapse.name, self._statics)
-        return {"synapse": synapse.name, "into": synapse.target, **_moments(kernel.weight, kernel.gain)}
+        entries = moments(kernel.weight, gain=kernel.gain, median=False)
+        row = {"synapse": synapse.name, "into": synapse.target, **_told(entries)}
+        # What normalisation folds in is no weight and stays where it is when weights are shuffled.
+        return row | weight_spreads(kernel.weight, entries if kernel.gain is None else None)
 
 
-def _moments(weight: Tensor, gain: Tensor | None = None) -> Row:
-    found = moments(weight, gain=gain, median=False)
+def _told(found: Moments) -> Row:
     keys = ("count", "nonfinite", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")
     return {key: getattr(found, key) for key in keys}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,7 +53,8 @@ def analyze_command(
     network: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE.py:NAME", help="Gives the network and an example; its code is run. Implies --graph."
+            metavar="FILE.py:NAME",
+            help="Gives the network and an example, of a run's the network alone; its code is run. Implies --graph.",
         ),
     ] = None,
     report: Report = None,
@@ -70,7 +72,8 @@ def analyze_command(
     found: list[dict[str, Any]] = []
     with terminal.progress("Opening") as move:
         for path in paths:
-            found += [_run(path)] if (path / "run.json").exists() else checkpoints.read_checkpoints(path, move, choice)
+            is_run = (path / "run.json").exists()
+            found += [_run(path, network)] if is_run else checkpoints.read_checkpoints(path, move, choice)
     if as_json:
         terminal.show_json([_plain(one) for one in found])
     else:
@@ -78,7 +81,7 @@ def analyze_command(
             _show(one) if one["kind"] == "run" else checkpoints.show_checkpoint(one)
     if report is not None:
         with terminal.progress(f"Writing {report}"):
-            _write(found, report)
+            _write(found, report, network)
         terminal.note(f"Wrote {report}")
     if any(finding["kind"] in failing for one in found for finding in one.get("findings", ())):
         raise typer.Exit(terminal.FOUND)
@@ -86,8 +89,9 @@ def analyze_command(
         raise typer.Exit(terminal.PARTIAL)
 
 
-def _run(path: Path) -> dict[str, Any]:
+def _run(path: Path, network: str | None) -> dict[str, Any]:
     from axonometry.report.definitions import convention
+    from axonometry.report.references import fluctuation_rows, weight_rows
     from axonometry.trajectory import load
 
     run = load(path)
@@ -103,7 +107,11 @@ def _run(path: Path) -> dict[str, Any]:
     step = run.steps[-1] if run.steps else None
     conventions = {metric: convention(metric) for metric in ("link_weights", *OVER_TIME) if convention(metric)}
     facts = {"path": path, "kind": "run", "step": step, "conventions": conventions}
-    return {**facts, "link_weights": links, **over_time}
+    references = {
+        "fluctuation": fluctuation_rows(run, graph_of_run(run, network)) if run.steps else [],
+        "weights": weight_rows(run) if run.steps else [],
+    }
+    return {**facts, "link_weights": links, **over_time, "references": references}
 
 
 def _table(
@@ -135,15 +143,32 @@ def _show(found: dict[str, Any]) -> None:
         )
     for metric, (_, title) in OVER_TIME.items():
         if len(found.get(metric, ())):
-            _show_steps(found[metric], f"{title}{_counted(metric)}")
+            beside = found["references"]["fluctuation"] if metric == "layer_fluctuation" else []
+            _show_steps(found[metric], f"{title}{_counted(metric)}", beside)
+    if found["references"]["weights"]:
+        rows = found["references"]["weights"]
+        title = "How far sums of a weight's rows and columns differ, before (first step) and of shuffled weights"
+        spare = ("columns_shuffled", "rows_shuffled", "columns_before", "rows_before")
+        terminal.show_table(rows[0], (row.values() for row in rows), title, spare=spare)
 
 
-def _show_steps(frame: pd.DataFrame, title: str) -> None:
-    """A row a layer and a column a step: networks have many layers, and a few steps show the trend."""
+def _show_steps(frame: pd.DataFrame, title: str, beside: list[dict[str, Any]]) -> None:
+    """A row a layer and a column a step: networks have many layers, and a few steps show the trend.
+
+    Args:
+        frame: A row a step.
+        title: Of the table.
+        beside: What the last step is held against, by layer.
+    """
     steps = terminal.thinned_rows(frame, STEPS_SHOWN).set_index("step").T
     heads = [f"step {step}" for step in steps.columns]
-    rows = [[group, *values] for group, values in zip(steps.index, steps.to_numpy().tolist(), strict=True)]
-    terminal.show_table(["layer", *heads], rows, title, spare=[*heads[1:-1:2], *heads[2:-1:2]])
+    against = {row["layer"]: [row["shuffled"], row["z"]] for row in beside if row["shuffled"] is not None}
+    rows = [
+        [group, *values, *(against.get(group, [None, None]) if against else [])]
+        for group, values in zip(steps.index, steps.to_numpy().tolist(), strict=True)
+    ]
+    more = ["shuffled", "z"] if against else []
+    terminal.show_table(["layer", *heads, *more], rows, title, spare=[*heads[1:-1:2], *heads[2:-1:2]])
 
 
 def _counted(metric: str) -> str:
@@ -172,37 +197,38 @@ def _plain(found: dict[str, Any]) -> dict[str, Any]:
     return {name: terminal.records(part) if hasattr(part, "columns") else part for name, part in parts.items()}
 
 
-def _write(found: list[dict[str, Any]], report: Path) -> None:
+def _write(found: list[dict[str, Any]], report: Path, network: str | None) -> None:
     from axonometry.report import Page
 
-    command = f"axonometry analyze {' '.join(str(one['path']) for one in found)} --report {report}"
+    words = ["axonometry", "analyze", *(str(one["path"]) for one in found), "--report", str(report)]
+    command = shlex.join(words + (["--network", network] if network else []))
     if len(found) == 1 and found[0]["kind"] == "run":
-        page = _run_page(found[0]["path"], command)
+        page = _run_page(found[0]["path"], command, network)
     elif not any(one["kind"] == "run" for one in found):
         from axonometry.report.weights import weights_page
 
         page = weights_page(found, command=command)
     else:
-        tabs = tuple(tab for one in found for tab in _tabs(one))
+        tabs = tuple(tab for one in found for tab in _tabs(one, network))
         page = Page("Weights", ", ".join(str(one["path"]) for one in found), tabs, command=command)
     page.write(report)
 
 
-def _tabs(found: dict[str, Any]) -> list[Tab]:
+def _tabs(found: dict[str, Any], network: str | None) -> list[Tab]:
     from axonometry.report import Tab
     from axonometry.report.analysis import weights_tab
 
     name = found["path"].resolve().name
     if found["kind"] == "run":
-        return [Tab(f"{name}: {tab.name}", tab.blocks) for tab in _run_page(found["path"], "").tabs]
+        return [Tab(f"{name}: {tab.name}", tab.blocks) for tab in _run_page(found["path"], "", network).tabs]
     import pandas as pd
 
     return [weights_tab(pd.DataFrame(found["link_weights"]), name=name)]
 
 
-def _run_page(path: Path, command: str) -> Page:
+def _run_page(path: Path, command: str, network: str | None) -> Page:
     from axonometry.report.analysis import run_page
     from axonometry.trajectory import load
 
     run = load(path)
-    return run_page(run, network=graph_of_run(run), command=command)
+    return run_page(run, network=graph_of_run(run, network), command=command)

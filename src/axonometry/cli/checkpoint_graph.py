@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from axonometry.checkpoints import Checkpoint
     from axonometry.checkpoints.graph_measures import GraphTables
 
+SPARE = (
+    *("rows_shuffled", "rows_spread", "columns_shuffled", "columns_spread"),
+    *("lowest", "highest", "kurtosis", "skewness", "nonfinite"),
+)
+"""Columns that a narrow terminal has no room for, the first to go first."""
+
 
 def measured_graph(checkpoint: Checkpoint, place: str | None, move: Progress) -> GraphTables:
     """The measures of the network that is named, or that the folder says; of each matrix alone where nothing does."""
@@ -40,13 +46,14 @@ def show_graph(found: dict[str, Any], path: Path) -> None:
     """Tables of groups, synapses and heads."""
     titles = {
         "groups": f"Neuron groups of {path}: node strength, its spread (fluctuation), absolute weights in and out",
-        "synapses": "Link weights of each synapse, normalisations folded in",
+        "synapses": "Link weights of each synapse, normalisations folded in; how far sums of rows and columns differ, "
+        "against the same weights shuffled (z)",
         "heads": "Heads of attention: absolute weights into queries, keys, values, and out of values",
     }
     for key, title in titles.items():
         rows = found[key]
         if rows:
-            spare = [name for name in ("lowest", "highest", "kurtosis", "skewness", "nonfinite") if name in rows[0]]
+            spare = [name for name in SPARE if name in rows[0]]
             terminal.show_table(rows[0], (row.values() for row in rows), title, spare=spare)
     if found["note"]:
         terminal.note(found["note"])

@@ -16,11 +16,19 @@ if TYPE_CHECKING:
 MOST_STEPS = 12
 
 
-def graph_of_run(run: Trajectory) -> NeuralGraph | None:
-    """The graph of a population's run, whose configuration says how to build the network; None for other runs."""
+def graph_of_run(run: Trajectory, network: str | None = None) -> NeuralGraph | None:
+    """The graph of a run whose network's code is named, or whose configuration says how to build it; else None.
+
+    Args:
+        run: The run.
+        network: Where its code is, for a run of an own loop.
+    """
     from axonometry.populations import Population
     from axonometry.populations.configuration import is_run_configuration
+    from axonometry.trajectory.network import graph_of_network
 
+    if network is not None:
+        return graph_of_network(run, network)
     if not is_run_configuration(run.configuration):
         return None
     return Population(run.folder.parent, {run.folder.name: run}).graph(run.folder.name)
@@ -40,13 +48,13 @@ def recorded_graphs(
         RunError: The run's network is not known, or it kept no weights.
     """
     from axonometry.trajectory import load
-    from axonometry.trajectory.network import graph_of_network, needs_network
+    from axonometry.trajectory.network import needs_network
 
     run = load(folder)
     if not (run.steps and run.snapshots):
         rule = f"the network of {folder} cannot be rebuilt: it kept no weights, or has no complete step"
         raise RunError(rule, "", "Record it with keep_weights=True")
-    graph = graph_of_run(run) if network is None else graph_of_network(run, network)
+    graph = graph_of_run(run, network)
     if graph is None:
         raise RunError(*needs_network(run))
     last = len(run.steps) - 1

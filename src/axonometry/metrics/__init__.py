@@ -72,7 +72,7 @@ from axonometry.metrics.pagerank import pagerank
 from axonometry.metrics.solver import Eigenpair
 
 # What any of them is by chance.
-from axonometry.metrics.nulls import NullModel, null, null_graphs
+from axonometry.metrics.nulls import NullModel, fluctuation_references, null, null_graphs, weight_spreads
 
 # Beside null models, since small-worldness is against one. The row of the catalogue is networks.channel_network.
 from axonometry.metrics.networks import (
@@ -162,6 +162,8 @@ __all__ = [
     "neuron_strength",
     "node_strength",
     "null",
+    "fluctuation_references",
+    "weight_spreads",
     "null_graphs",
     "order_modes",
     "order_ranks",

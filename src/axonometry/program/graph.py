@@ -133,12 +133,12 @@ class NeuralGraph:
         """The axonometric picture, a Plotly figure with an ``svg()``; see :func:`axonometry.report.draw_graph`."""
         return shown("draw_graph", self, colour, **choices)
 
-    def summary(self, *, draws: int = 0) -> pd.DataFrame:
-        """A row a group: kind, shape, parameters, links, mean strength, fluctuation.
+    def summary(self, *, draws: int | None = None) -> pd.DataFrame:
+        """A row a group: kind, shape, parameters, links, mean strength; fluctuation, also untrained and shuffled.
 
         Args:
-            draws: Networks with the same weights, shuffled within layers, that the fluctuation is held against: 20 or
-                more give a z-score that means something.
+            draws: Networks with fresh weights, and with shuffled ones, that the fluctuation is held against: by default
+                20 up to five million weights, none above.
         """
         return shown("graph_summary", self, draws=draws)
 

@@ -10,6 +10,8 @@ from axonometry.report.axes import evenly
 from axonometry.report.chance import beside_chance, chance_table
 from axonometry.report.frames import widened
 from axonometry.report.page import Block, Facts, Figure, Key, Page, Panel, Tab, Table
+from axonometry.report.phases import null_blocks
+from axonometry.report.references import references_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +71,8 @@ def run_page(run: Trajectory, *, network: NeuralGraph | None = None, title: str 
     """
     if not run.steps:
         raise AxonometryError(f"no complete step in {run.folder}", "", "Continue its training")
-    tabs = [Tab("Overview", _overview(run)), Tab("Over time", _over_time(run)), Tab("Layers", _layers(run))]
+    layers = (*references_blocks(run, network), *_layers(run), *null_blocks(run))
+    tabs = [Tab("Overview", _overview(run)), Tab("Over time", _over_time(run)), Tab("Layers", layers)]
     if network is not None and run.snapshots:
         kept = [run.steps[i] for i in evenly(len(run.steps), 3)]
         values = {f"step {step}": samples.of_graph(network.at(run.snapshots[step])) for step in kept}
@@ -165,10 +168,10 @@ def _counted(metric: str, form: str = " ({})") -> str:
 def _layers(run: Trajectory) -> tuple[Block, ...]:
     import pandas as pd
 
-    last = run.metrics[run.metrics["step"] == run.steps[-1]]
+    first, last = (run.metrics[run.metrics["step"] == step] for step in (run.steps[0], run.steps[-1]))
     blocks = []
     for metric, title in MEASURED.items():
-        rows = last[last["metric"] == metric]
+        rows, before = (step[step["metric"] == metric] for step in (last, first))
         if len(rows):
             wide = widened(rows, index="group", columns="statistic")
             live = "sparsity" in wide
@@ -179,8 +182,20 @@ def _layers(run: Trajectory) -> tuple[Block, ...]:
             counts = {name: wide[name].astype(int) for name in whole}
             caption = LIVE_CAPTION if live else MOMENTS_CAPTION + _counted(metric, " In the {}.")
             table = pd.DataFrame(wide.assign(**counts))
+            if len(before) and len(run.steps) > 1:
+                table = _beside_first(table, before, run.steps[0])
             blocks.append(Table.of(table, title=f"{title} at step {run.steps[-1]}", caption=caption))
     return tuple(blocks)
+
+
+def _beside_first(table: pd.DataFrame, before: pd.DataFrame, step: int) -> pd.DataFrame:
+    """The table with mean and spread at the first step beside those at the last."""
+    wide = widened(before, index="group", columns="statistic")
+    for name in ("std", "mean"):
+        if name in table and name in wide:
+            then = table["layer"].map(wide[name])
+            table.insert(list(table.columns).index(name) + 1, f"{name} at step {step}", then)
+    return table
 
 
 def _defined(run: Trajectory) -> list[str]:

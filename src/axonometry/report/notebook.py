@@ -9,7 +9,7 @@ import numpy as np
 
 from axonometry.cell_text import number
 from axonometry.errors import ConfigurationError, closest
-from axonometry.metrics import layer_fluctuation, node_strength, null
+from axonometry.metrics import fluctuation_references, node_strength
 from axonometry.report import palette
 from axonometry.report.axes import blank, escape
 from axonometry.report.axonometric import draw_graph
@@ -50,20 +50,21 @@ _STYLE = (
 )
 
 
-def graph_summary(graph: NeuralGraph, *, draws: int = 0) -> pd.DataFrame:
+def graph_summary(graph: NeuralGraph, *, draws: int | None = None) -> pd.DataFrame:
     """A row a group: what it is, how many parameters and links enter it, and how strong its neurons are.
 
     Args:
         graph: The network at one snapshot.
-        draws: Networks whose weights are shuffled within layers, to hold the layers' fluctuation against; 0 for none.
+        draws: Networks that are drawn to hold the layers' fluctuation against, as in
+            :func:`~axonometry.metrics.fluctuation_references`.
 
     Returns:
-        Columns group, role, kind, shape, neurons, parameters, links, strength (mean), layer_fluctuation; with draws,
-        shuffled (the draws' mean fluctuation) and z (how many of their standard deviations the network is from it).
+        Columns group, role, kind, shape, neurons, parameters, links, strength (mean), layer_fluctuation, and what this
+        is by chance: untrained, shuffled, z.
     """
     import pandas as pd
 
-    strength, fluctuation = node_strength(graph), layer_fluctuation(graph)
+    strength, references = node_strength(graph), fluctuation_references(graph, draws=draws)
     sizes = {name: tensor.numel() for name, tensor in graph.state.items()}
     rows: list[tuple[Any, ...]] = []
     counted: set[str] = set()
@@ -76,15 +77,9 @@ def graph_summary(graph: NeuralGraph, *, draws: int = 0) -> pd.DataFrame:
         kinds = ", ".join(dict.fromkeys([*(s.kind for s in into), *(w.kind for w in wires)]))
         parameters = sum(sizes.get(name, 0) for name in names)
         mean = float(strength[group.name].double().mean())
-        rows.append((group.name, group.role, kinds, group.shape, group.n_neurons, parameters, links, mean,
-                     float(fluctuation.get(group.name, np.nan))))  # fmt: skip
-    columns = ["group", "role", "kind", "shape", "neurons", "parameters", "links", "strength", "layer_fluctuation"]
-    frame = pd.DataFrame(rows, columns=columns)
-    if draws:
-        found = null(graph, "shuffle", "layer_fluctuation", draws=draws).set_index("group")
-        frame["shuffled"] = found["null_mean"].reindex(frame["group"]).to_numpy()
-        frame["z"] = found["z"].reindex(frame["group"]).to_numpy()
-    return frame
+        rows.append((group.name, group.role, kinds, group.shape, group.n_neurons, parameters, links, mean))
+    columns = ["group", "role", "kind", "shape", "neurons", "parameters", "links", "strength"]
+    return pd.DataFrame(rows, columns=columns).join(references, on="group")
 
 
 def values_plot(values: NodeValues) -> go.Figure:

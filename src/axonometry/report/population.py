@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from axonometry.report import definitions, figures, graph, sections
 from axonometry.report.axes import evenly
 from axonometry.report.page import Block, Facts, Figure, Page, Panel, Tab, Table
 from axonometry.report.phases import null_blocks, phases_blocks
+from axonometry.report.references import references_blocks
 from axonometry.report.study import Study, study
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def population_page(
     names = [name for name in found.networks.index if name in population.runs]
     phases = (*phases_blocks([population.runs[name] for name in names]), *null_blocks(found.example))
     tabs += [Tab("Phases", phases)] if phases else []
-    tabs += [graph.network_tab(found.example), Tab("Networks", (*networks_blocks(found), *absent_table(found.absent)))]
+    tabs += [median_network(found, population), Tab("Networks", (*networks_blocks(found), *absent_table(found.absent)))]
     tabs.append(definitions.tab(sections.defined(found)))
     dataset = found.common.get("dataset")
     return Page(
@@ -61,6 +63,19 @@ def population_page(
         page_facts(found),
         command,
     )
+
+
+def median_network(found: Study, population: Population) -> Tab:
+    """The graph of the network with the median score, and its numbers beside their references.
+
+    Args:
+        found: Of the population.
+        population: Whose networks' code may be known.
+    """
+    name = next(name for name, run in population.runs.items() if run.folder == found.example.folder)
+    network = population.graph(name) if population.has_graph(name) else None
+    tab = graph.network_tab(found.example)
+    return replace(tab, blocks=(*tab.blocks, *references_blocks(found.example, network)))
 
 
 def story(found: Study) -> Figure:

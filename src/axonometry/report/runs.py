@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from axonometry.report import definitions, graph, sections
 from axonometry.report.page import Block, Facts, Page, Prose, Tab, Table
 from axonometry.report.phases import null_blocks, phases_blocks
-from axonometry.report.population import absent_table, networks_blocks, overview, page_facts, population_page
+from axonometry.report.population import (
+    absent_table,
+    median_network,
+    networks_blocks,
+    overview,
+    page_facts,
+    population_page,
+)
 from axonometry.report.study import Study, scored, study
 
 if TYPE_CHECKING:
@@ -51,7 +58,10 @@ def runs_page(
     ]
     names = part_names(studies)
     tabs = [Tab("Overview", (*_parts_table(studies, names, parts), *absent_table(tuple(absent))))]
-    tabs += [_remarked(_part(found, name), population, part) for found, name, part in zip(studies, names, parts)]
+    tabs += [
+        _remarked(_part(found, name, population), population, part)
+        for found, name, part in zip(studies, names, parts, strict=False)
+    ]
     shown = dict.fromkeys(metric for found in studies for metric in sections.defined(found))
     facts = page_facts(studies[0]) | {"architectures": len(parts)}
     subtitle = f"Networks of {len(parts)} architectures, measured as graphs during training."
@@ -102,11 +112,11 @@ def _parts_table(studies: Sequence[Study], names: Sequence[str], parts: Sequence
     return [Facts(total, prominent=True), Table(heads, tuple(rows), "By architecture", caption)]
 
 
-def _part(found: Study, name: str) -> Tab:
+def _part(found: Study, name: str, population: Population) -> Tab:
     blocks = (*overview(found), *sections.measures_over_time(found), *sections.by_accuracy(found))
     blocks = (*blocks, *sections.divergence_figures(found)) if found.divergences else blocks
     blocks = (*blocks, *phases_blocks([found.example]), *null_blocks(found.example))
-    return Tab(name, (*blocks, *graph.network_tab(found.example).blocks, *networks_blocks(found)))
+    return Tab(name, (*blocks, *median_network(found, population).blocks, *networks_blocks(found)))
 
 
 def _remarked(tab: Tab, population: Population, names: Sequence[str]) -> Tab:
