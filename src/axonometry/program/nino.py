@@ -18,7 +18,7 @@ from torch import Tensor
 from axonometry.errors import ValuesError
 from axonometry.program.parameter_blocks import NOWHERE, Ids
 from axonometry.program.parameter_graph import ParameterGraph, pyg_data
-from axonometry.program.weights.snapshots import of_captured_shape
+from axonometry.program.weights.snapshots import weights_of_captured_shapes
 
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph
@@ -177,7 +177,8 @@ def _padded(place: Ids, taps: int) -> Ids:
 
 
 def _features(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], place: Ids, constant: Ids) -> Tensor:
-    vector = torch.cat([of_captured_shape(state, name, shape).reshape(-1).cpu() for name, shape in shapes.items()])
+    found = weights_of_captured_shapes(state, shapes)
+    vector = torch.cat([tensor.reshape(-1).cpu() for tensor in found.values()])
     where = torch.from_numpy(place)
     values = torch.where(where >= 0, vector[where.clamp(min=0)], torch.zeros((), dtype=vector.dtype))
     values[:, 0] += torch.from_numpy(constant).to(values)

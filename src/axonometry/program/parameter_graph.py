@@ -23,7 +23,7 @@ from axonometry.errors import MissingExtraError
 from axonometry.program.entry import of_graph
 from axonometry.program.parameter_blocks import NOWHERE, Nodes, bias_places, kernels, skips
 from axonometry.program.rolling import plan_of
-from axonometry.program.weights.snapshots import of_captured_shape
+from axonometry.program.weights.snapshots import weights_of_captured_shapes
 
 if TYPE_CHECKING:
     from axonometry.program.graph import NeuralGraph
@@ -63,8 +63,8 @@ class ParameterGraph:
         Raises:
             WeightsError: A parameter is missing, or has another shape.
         """
-        parts = [of_captured_shape(state, name, self.shapes[name]).reshape(-1) for name in self.parameters]
-        vector = torch.cat(parts)
+        found = weights_of_captured_shapes(state, {name: self.shapes[name] for name in self.parameters})
+        vector = torch.cat([tensor.reshape(-1) for tensor in found.values()])
         return looked_up(vector, self.x_place, self.x), looked_up(vector, self.edge_place, self.edge_attr)
 
     def state(self, x: Tensor, edge_attr: Tensor) -> dict[str, Tensor]:

@@ -80,6 +80,25 @@ def test_running_statistics_are_estimated_at_every_point() -> None:
     assert model[1].momentum == 0.1
 
 
+def test_statistics_are_those_of_all_samples_in_batches_and_behind_each_other() -> None:
+    """Of 5,000 samples, in several batches; the second norm sees what the first makes of its new statistics."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 2), nn.BatchNorm1d(2))
+    states = [
+        {name: torch.randn_like(tensor) if tensor.is_floating_point() else tensor for name, tensor in own.items()}
+        for own in (model.state_dict(),) * 2
+    ]
+    samples = torch.randn(5000, 2)
+    merged = merge(model, states, samples)
+    mean = {name: (states[0][name] + states[1][name]) / 2 for name in states[0] if "num" not in name}
+    h = F.batch_norm(F.linear(samples, mean["0.weight"], mean["0.bias"]), None, None, training=True)
+    last = F.linear(F.relu(h * mean["1.weight"] + mean["1.bias"]), mean["3.weight"], mean["3.bias"])
+    torch.testing.assert_close(merged["4.running_mean"], last.mean(0), rtol=0.02, atol=0.02)
+    torch.testing.assert_close(merged["4.running_var"], last.var(0), rtol=0.02, atol=0.02)
+    with pytest.raises(SamplesError, match="estimated from samples, two or more; got 1"):
+        merge(model, states, samples[:1])
+
+
 def test_a_merged_network_is_the_mean() -> None:
     model = nn.Linear(2, 2)
     states = [{"weight": torch.full((2, 2), float(i)), "bias": torch.zeros(2)} for i in (1, 2, 6)]
@@ -91,8 +110,14 @@ def test_what_does_not_fit_is_refused() -> None:
     state, samples, labels = model.state_dict(), torch.ones(1, 2), torch.tensor([0])
     with pytest.raises(ConfigurationError, match="a line has at least two points; got 1"):
         weight_line(model, state, state, samples, labels, points=1)
-    with pytest.raises(WeightsError, match=r"a state holds every tensor of the network.*one without such a bias"):
+    with pytest.raises(WeightsError, match=r"a state holds every tensor of the network.*got none called 'bias'"):
         weight_line(model, state, {"weight": state["weight"]}, samples, labels)
+    with pytest.raises(WeightsError, match=r"'weight' of shape \(3, 2\), where it is \(2, 2\)"):
+        merge(model, [state, state | {"weight": torch.zeros(3, 2)}], samples)
+    with pytest.raises(WeightsError, match=r"none called 'weight', but 'net.weight'. Take the prefix off the names"):
+        merge(model, [{f"net.{name}": tensor for name, tensor in state.items()}], samples)
+    wrapped = {f"module.{name}": tensor for name, tensor in state.items()}
+    assert torch.equal(merge(model, [wrapped], samples)["weight"], state["weight"])
     with pytest.raises(WeightsError, match="networks are averaged; got none"):
         merge(model, [], samples)
     with pytest.raises(SamplesError, match="integer label"):

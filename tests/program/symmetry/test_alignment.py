@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations as orders
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import axonometry as ax
-from axonometry.errors import WeightsError
+from axonometry.errors import AxonometryError, NonfiniteError, SamplesError, WeightsError
 from tests.program.symmetry.networks import NETWORKS
 from tests.program.symmetry.test_symmetry import made, moved_weights
 
@@ -71,6 +73,85 @@ def test_heads_are_matched_by_what_stands_in_them() -> None:
     back = ax.align(graph, state, ax.permute(state, graph, planted))
     axis = ("e.layers.0.self_attn.in_proj_weight", 0)
     np.testing.assert_array_equal(planted.order[axis][back.order[axis]], np.arange(24))
+
+
+USES: dict[str, Callable[[ax.NeuralGraph, State, State], object]] = {
+    "align, first": lambda graph, state, bad: ax.align(graph, bad, state),
+    "align, second": ax.align,
+    "canonical": lambda graph, state, bad: ax.canonical(graph, bad),
+    "activations": lambda graph, state, bad: ax.program.align_activations(graph, state, bad, torch.ones(2, 3).double()),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: {}, "got no tensor of that name. Take it from model.state_dict"),
+        (lambda state: {f"net.{k}": t for k, t in state.items()}, "but 'net.*.weight'. Take the prefix off the names"),
+        (lambda state: {"state_dict": state}, r"got .*Pass the dictionary inside|mapping from texts to tensors"),
+        (lambda state: state | {"0.weight": state["0.weight"].t()}, r"\(4, 3\) in the captured network; got \(3, 4\)"),
+        (lambda state: state | {"0.weight": state["0.weight"] * torch.nan}, "'0.weight' with 12 of 12 entries NaN"),
+        (lambda state: state | {"2.bias": state["2.bias"] / 0}, "'2.bias' with 5 of 5 entries NaN or infinite"),
+        (
+            lambda state: state | {"0.weight": state["0.weight"].long()},
+            "real numbers; got '0.weight' of type torch.int64",
+        ),
+        (lambda state: state | {"0.weight": state["0.weight"] * 1j}, "got '0.weight' of type torch.complex128"),
+        (lambda state: state | {"0.weight": state["0.weight"].to("meta")}, "got '0.weight' on the meta device"),
+        (
+            lambda state: state | {"0.weight": state["0.weight"].to_sparse()},
+            "got '0.weight' of layout torch.sparse_coo",
+        ),
+    ],
+)
+def test_weights_by_which_no_neuron_is_told_are_refused(use: str, change: Any, message: str) -> None:
+    module, _, graph, _ = made("dense")
+    state = module.state_dict()
+    with pytest.raises(AxonometryError, match=message) as caught:
+        USES[use](graph, state, change(state))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_states_of_a_wrapped_network(prefix: str) -> None:
+    """Each use takes and gives the names that wrappers have saved; the exchange is the one of the bare names."""
+    module, _, graph, found = made("flattened")
+    state = module.state_dict()
+    wrapped = {prefix + name: tensor for name, tensor in state.items()}
+    exchange = found.random(2)
+    moved = ax.permute(state, graph, exchange)
+    for bare, whole in (
+        (moved, ax.permute(wrapped, graph, exchange)),
+        (ax.canonical(graph, state), ax.canonical(graph, wrapped)),
+    ):
+        assert whole.keys() == wrapped.keys()
+        assert all(torch.equal(whole[prefix + name], tensor) for name, tensor in bare.items())
+    samples = torch.randn(20, 1, 12, 12, generator=torch.Generator().manual_seed(1)).double()
+    for back in (
+        ax.align(graph, wrapped, moved),
+        ax.program.align_activations(
+            graph, wrapped, {prefix + name: tensor for name, tensor in moved.items()}, samples
+        ),
+    ):
+        assert all(torch.equal(ax.permute(moved, graph, back)[name], state[name]) for name in state)
+
+
+def test_activations_are_those_of_the_state_and_not_of_the_captured_network() -> None:
+    """Without running statistics a state says nothing about what the network computes."""
+    module, _, graph, _ = made("flattened")
+    state, samples = module.state_dict(), torch.randn(4, 1, 12, 12).double()
+    lacking = {name: tensor for name, tensor in state.items() if name != "n.running_var"}
+    with pytest.raises(
+        WeightsError, match=r"every parameter and buffer of the network; got none called 'n.running_var'"
+    ):
+        ax.program.align_activations(graph, state, lacking, samples)
+    with pytest.raises(SamplesError, match=r"vary over samples; got one sample. Pass two or more"):
+        ax.program.align_activations(graph, state, state, samples[:1])
+    with pytest.raises(NonfiniteError, match="got sample 2, whose pre-activation is NaN"):
+        ax.program.align_activations(
+            graph, state, state, torch.tensor([0, 0, torch.nan, 0]).double()[:, None, None, None].expand(4, 1, 12, 12)
+        )
 
 
 def test_states_that_do_not_fit_are_refused() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import axonometry as ax
-from axonometry.errors import ConfigurationError, WeightsError
+from axonometry.errors import AxonometryError, ConfigurationError, WeightsError
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry import Permutations, permutations, permute
 from tests.program.symmetry.networks import NETWORKS, Function
@@ -190,6 +190,27 @@ def test_a_state_that_does_not_fit_is_refused() -> None:
     _, _, graph, found = made("dense")
     with pytest.raises(WeightsError, match=r"'0.weight' has the shape \(4, 3\) in the captured network"):
         permute({"0.weight": torch.zeros(3, 3)}, graph, found.random(0))
+
+
+def test_a_state_without_anything_that_moves_is_refused() -> None:
+    """Names that do not fit are not passed over in silence; moments of some parameters are exchanged by themselves."""
+    module, _, graph, found = made("dense")
+    state, exchange = module.state_dict(), found.random(0)
+    with pytest.raises(WeightsError, match=r"got none called '0.weight', but 'net.0.weight'. Take the prefix off"):
+        permute({f"net.{name}": tensor for name, tensor in state.items()}, graph, exchange)
+    with pytest.raises(AxonometryError, match=r"but a dictionary 'model'|a mapping from texts to tensors"):
+        permute({"model": state}, graph, exchange)  # type: ignore[dict-item]
+    part = permute({"0.bias": state["0.bias"]}, graph, exchange)
+    assert torch.equal(part["0.bias"], permute(state, graph, exchange)["0.bias"])
+
+
+def test_a_permutation_of_another_network_is_refused() -> None:
+    module, _, graph, _ = made("dense")
+    other = made("residual")[3].random(0)
+    with pytest.raises(ConfigurationError, match=r"one of another, with \d entries along axis \d of .*anew"):
+        permute(module.state_dict(), graph, other)
+    with pytest.raises(ConfigurationError, match=r"a permutation is of the captured network"):
+        permute(module.state_dict(), graph, made("LSTM")[3].random(0))
 
 
 def test_what_has_to_be_removed_with_a_neuron() -> None:

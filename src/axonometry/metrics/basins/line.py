@@ -22,9 +22,10 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from axonometry.arguments import argument_errors
-from axonometry.errors import ConfigurationError, WeightsError
+from axonometry.errors import ConfigurationError, SamplesError, WeightsError
 from axonometry.metrics.basins.classifier import Classifier, classes_of, examined, logits_of
 from axonometry.program.readings.samples import Samples
+from axonometry.program.weights.state_names import elsewhere, renamed
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,7 @@ def merge(model: nn.Module, states: Sequence[Mapping[str, Tensor]], samples: Ten
 
     Raises:
         WeightsError: There is no state, or one lacks a tensor of the network.
+        SamplesError: Samples do not fit the network, or there is only one for statistics of batch norms.
 
     >>> model = nn.Linear(1, 2, bias=False)
     >>> states = [{"weight": torch.tensor([[1.0], [2.0]])}, {"weight": torch.tensor([[3.0], [0.0]])}]
@@ -140,13 +142,14 @@ def mixed(states: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> di
 def _own(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a state that the network has, where the network is."""
     own = model.state_dict()
-    lacking = [name for name, tensor in own.items() if name not in state or state[name].shape != tensor.shape]
-    if lacking:
-        raise WeightsError(
-            "a state holds every tensor of the network, in its shape",
-            f"one without such a {', such a '.join(lacking[:3])}",
-            "Take it from model.state_dict() of a network of this architecture",
-        )
+    state = renamed(state, [*own])
+    for name, tensor in own.items():
+        rule = "a state holds every tensor of the network, in its shape"
+        if name not in state:
+            raise WeightsError(rule, *elsewhere(name, f"none called {name!r}", state))
+        if state[name].shape != tensor.shape:
+            came = f"{name!r} of shape {tuple(state[name].shape)}, where it is {tuple(tensor.shape)}"
+            raise WeightsError(rule, came, "Take it from model.state_dict() of a network of this architecture")
     return {name: state[name].detach().to(tensor.device, tensor.dtype) for name, tensor in own.items()}
 
 
@@ -172,6 +175,9 @@ def _statistics(classifier: Classifier, state: Mapping[str, Tensor]) -> dict[str
         return {}
     names = [f"{name}.{kind}".lstrip(".") for name in norms for kind in ("running_mean", "running_var")]
     batches = [part for part in _parts(classifier) if len(part) > 1]
+    if not batches:
+        rule = "statistics of batch norms are estimated from samples, two or more"
+        raise SamplesError(rule, str(len(classifier.samples)), "Pass some of the training data")
     running = {name: state[name].clone() for name in names}
     counters = {f"{name}.num_batches_tracked".lstrip("."): torch.zeros((), dtype=torch.long) for name in norms}
     with _averaging(list(norms.values())):

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from axonometry.annotations import Seed
+from axonometry.errors import SamplesError
 from axonometry.program.entry import of_graph
 from axonometry.program.graph import NeuralGraph
-from axonometry.program.readings.live import live_batches
+from axonometry.program.readings.live import live_batches, refuse_nonfinite
 from axonometry.program.readings.samples import Samples
 from axonometry.program.symmetry.alignment import Matching, best_match, matching_of
 from axonometry.program.symmetry.classes import Permutation
@@ -44,8 +45,10 @@ def align_activations(
         The permutation; ``ax.permute(b, graph, permutation)`` is the aligned network.
 
     Raises:
-        WeightsError: A parameter is missing, or has another shape than in the captured network.
-        SamplesError: The samples do not fit the network.
+        WeightsError: A parameter or buffer is missing, is not finite, or has another shape than in the captured
+            network.
+        SamplesError: There are fewer than two samples, or they do not fit the network.
+        NonfiniteError: A sample is NaN or infinite at some neuron.
 
     >>> from torch import nn
     >>> from axonometry import capture, permutations, permute
@@ -58,7 +61,7 @@ def align_activations(
     True
     """
     matching = matching_of(graph, a, b)
-    said, felt = zip(*(_normalised(graph.at({**graph.state, **state}), samples) for state in (a, b)), strict=True)
+    said, felt = zip(*(_normalised(graph.at(state), samples) for state in (a, b)), strict=True)
     left = []
     for family in matching.all:
         places = list(_channels(graph, matching, family))
@@ -79,13 +82,21 @@ def _normalised(graph: NeuralGraph, samples: Samples) -> tuple[Centred, Centred]
     """Of each hidden group, its channels' activations and pre-activations: centred, of length one.
 
     Each a row over samples and positions.
+
+    Raises:
+        SamplesError: There is one sample.
     """
     groups = {group.name: group.channel_axis for group in graph.groups if group.role == "hidden"}
     said, felt = ({name: list[Tensor]() for name in groups} for _ in range(2))
+    count = 0
     for batch in live_batches(graph, samples, groups=groups):
+        refuse_nonfinite(batch)
+        count += batch.size
         for name, axis in groups.items():
             for into, values in ((said, batch.activations), (felt, batch.pre_activations)):
                 into[name].append(values[name].detach().double().cpu().movedim(axis + 1, 0).flatten(1))
+    if count < 2:
+        raise SamplesError("neurons are compared by how they vary over samples", "one sample", "Pass two or more")
     return _centred(said), _centred(felt)
 
 

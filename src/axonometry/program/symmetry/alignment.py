@@ -21,7 +21,7 @@ from axonometry.program.symmetry.atoms import Ids
 from axonometry.program.symmetry.classes import Permutation, Permutations
 from axonometry.program.symmetry.reading import permutations
 from axonometry.program.symmetry.units import Axis, axes_below, exchangeable
-from axonometry.program.weights.snapshots import of_captured_shape
+from axonometry.program.weights.snapshots import refuse_values, weights_of_captured_shapes
 
 Arrays = Mapping[str, NDArray[np.float64]]
 Pairs = list[tuple[int, int]]
@@ -46,7 +46,7 @@ def align(graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Tensor], 
         The permutation; ``ax.permute(b, graph, permutation)`` is the aligned network.
 
     Raises:
-        WeightsError: A parameter is missing, or has another shape than in the captured network.
+        WeightsError: A parameter is missing, is not finite, or has another shape than in the captured network.
 
     >>> import torch
     >>> from torch import nn
@@ -72,7 +72,7 @@ def matching_of(graph: NeuralGraph, a: Mapping[str, Tensor], b: Mapping[str, Ten
     """Two states of a network, of which nothing is matched yet.
 
     Raises:
-        WeightsError: A parameter is missing, or has another shape than in the captured network.
+        WeightsError: A parameter is missing, is not finite, or has another shape than in the captured network.
     """
     found = permutations(graph)
     names = [name for name in graph.program.parameters if any(found.get(name, ()))]
@@ -215,8 +215,9 @@ class Matching:
 
 def _arrays(graph: NeuralGraph, state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     captured = graph.state
-    tensors = {name: of_captured_shape(state, name, tuple(captured[name].shape)) for name in names}
-    return {name: tensor.double().cpu().numpy() for name, tensor in tensors.items()}
+    weights = weights_of_captured_shapes(state, {name: tuple(captured[name].shape) for name in names})
+    refuse_values(weights)
+    return {name: tensor.double().cpu().numpy() for name, tensor in weights.items()}
 
 
 def best_match(similar: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -14,7 +14,8 @@ from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry.classes import Permutations, permute
 from axonometry.program.symmetry.reading import permutations
 from axonometry.program.symmetry.scaling import ScaleClass, scales
-from axonometry.program.weights.snapshots import of_captured_shape
+from axonometry.program.weights.snapshots import refuse_values, weights_of_captured_shapes
+from axonometry.program.weights.state_names import renamed
 
 Key = tuple[float, list[float]]
 
@@ -37,7 +38,7 @@ def canonical(graph: NeuralGraph, state: Mapping[str, Tensor]) -> dict[str, Tens
         New tensors; a network of them computes the same.
 
     Raises:
-        WeightsError: A parameter is missing, or has another shape than in the captured network.
+        WeightsError: A parameter is missing, is not finite, or has another shape than in the captured network.
 
     >>> from torch import nn
     >>> from axonometry import capture, permutations, permute
@@ -49,18 +50,20 @@ def canonical(graph: NeuralGraph, state: Mapping[str, Tensor]) -> dict[str, Tens
     True
     """
     found, captured = permutations(graph), graph.state
-    for name in graph.program.parameters:
-        of_captured_shape(state, name, tuple(captured[name].shape))
-    scaled = {name: tensor.clone() for name, tensor in state.items()}
+    keys = renamed({key: key for key in state}, [*found])
+    scaled = {name: state[key].detach().clone() for name, key in keys.items()}
+    moving = [name for name in graph.program.parameters if any(found.get(name, ()))]
+    refuse_values(weights_of_captured_shapes(scaled, {name: tuple(captured[name].shape) for name in moving}))
     for one in scales(graph):
         _to_length_one(scaled, one)
-    arrays = {name: scaled[name].double().cpu().numpy() for name in graph.program.parameters if any(found[name])}
-    keys: dict[int, Key] = {}
+    arrays = {name: scaled[name].double().cpu().numpy() for name in moving}
+    known: dict[int, Key] = {}
 
     def in_order(units: Sequence[int]) -> list[int]:
-        return sorted(units, key=lambda unit: _key(found, arrays, keys, unit))
+        return sorted(units, key=lambda unit: _key(found, arrays, known, unit))
 
-    return permute(scaled, graph, found.arranged(in_order))
+    moved = permute(scaled, graph, found.arranged(in_order))
+    return {**state, **{keys[name]: tensor for name, tensor in moved.items()}}
 
 
 def _to_length_one(state: dict[str, Tensor], one: ScaleClass) -> None:

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from axonometry.annotations import Seed
 from axonometry.arguments import argument_errors
-from axonometry.errors import ConfigurationError, closest
+from axonometry.errors import ConfigurationError, WeightsError, closest
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry.atoms import Atoms, Ids
 from axonometry.program.symmetry.units import Axis, axes_below, exchangeable, unit_tree
 from axonometry.program.weights.snapshots import of_captured_shape
+from axonometry.program.weights.state_names import elsewhere, renamed
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Specification:
     axes_to_perm: dict[str, tuple[str | None, ...]]
 
 
+@argument_errors
 class Permutations(Mapping[str, tuple[str | None, ...]]):
     """All exchanges of neurons that leave a network's outputs as they are.
 
@@ -222,15 +224,16 @@ def permute(state: Mapping[str, Tensor], graph: NeuralGraph, permutation: Permut
 
     Args:
         state: Parameters and buffers by name; other tensors stay as they are. An optimizer's moments by the names of
-            their parameters are exchanged likewise.
+            their parameters are exchanged likewise. Names may have a wrapper's prefix, such as ``module.``.
         graph: The network that the permutation was found for.
         permutation: What to exchange.
 
     Returns:
-        New tensors; the given ones are not changed.
+        New tensors where something moves, the given ones elsewhere; nothing given is changed.
 
     Raises:
-        WeightsError: A tensor has another shape than in the captured network.
+        WeightsError: A tensor has another shape than in the captured network, or none that moves is there.
+        ConfigurationError: The permutation is of another network.
 
     >>> from torch import nn
     >>> from axonometry import capture, permutations, permute
@@ -240,10 +243,33 @@ def permute(state: Mapping[str, Tensor], graph: NeuralGraph, permutation: Permut
     >>> sorted(other["0.bias"].tolist()) == sorted(net[0].bias.tolist())
     True
     """
-    result, captured = dict(state), graph.state
+    shapes = {name: tuple(tensor.shape) for name, tensor in graph.state.items()}
+    names = _names_of(permutation, shapes)
+    keys = renamed({key: key for key in state}, names)
+    if names and not any(name in keys for name in names):
+        rule = "a state has the tensors whose neurons are exchanged"
+        raise WeightsError(rule, *elsewhere(names[0], f"none called {names[0]!r}", state))
+    result = dict(state)
+    for name in names:
+        if name in keys:
+            result[keys[name]] = of_captured_shape({name: state[keys[name]]}, name, shapes[name])
     for (name, axis), order in permutation.order.items():
-        if name not in state:
-            continue
-        of_captured_shape(state, name, tuple(captured[name].shape))
-        result[name] = result[name].index_select(axis, torch.from_numpy(order).to(result[name].device))
+        if name in keys:
+            tensor = result[keys[name]]
+            result[keys[name]] = tensor.index_select(axis, torch.from_numpy(order).to(tensor.device))
     return result
+
+
+def _names_of(permutation: Permutation, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """The tensors that a permutation moves.
+
+    Raises:
+        ConfigurationError: It moves what the network does not have: it is of another one.
+    """
+    for (name, axis), order in permutation.order.items():
+        shape = shapes.get(name, ())
+        if axis >= len(shape) or shape[axis] != len(order):
+            came = f"one of another, with {len(order)} entries along axis {axis} of {name!r}"
+            remedy = "Find it anew: ax.permutations(graph)"
+            raise ConfigurationError("a permutation is of the captured network", came, remedy)
+    return list(dict.fromkeys(name for name, _ in permutation.order))

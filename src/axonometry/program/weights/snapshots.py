@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from axonometry.errors import WeightsError
@@ -46,10 +47,42 @@ def of_captured_shape(state: Mapping[str, Tensor], name: str, shape: tuple[int, 
     Raises:
         WeightsError: There is none of that name, or it has another shape than in the captured network.
     """
-    if name not in state or tuple(state[name].shape) != shape:
-        raise WeightsError(
-            f"{name!r} has the shape {shape} in the captured network",
-            str(tuple(state[name].shape)) if name in state else "no tensor of that name",
-            "Capture the network that these weights belong to",
-        )
+    rule = f"{name!r} has the shape {shape} in the captured network"
+    if name not in state:
+        raise WeightsError(rule, *elsewhere(name, "no tensor of that name", state))
+    if tuple(state[name].shape) != shape:
+        raise WeightsError(rule, str(tuple(state[name].shape)), "Capture the network that these weights belong to")
     return state[name].detach()
+
+
+def weights_of_captured_shapes(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Tensors of a state, by name in the captured network; what wrappers put before the names is taken off.
+
+    Raises:
+        WeightsError: There is none of a name, or it has another shape than in the captured network.
+    """
+    given = renamed(state, [*shapes])
+    return {name: of_captured_shape(given, name, shape) for name, shape in shapes.items()}
+
+
+def refuse_values(weights: Mapping[str, Tensor]) -> None:
+    """Raise if weights are no real numbers with a point, or not finite: of these no neuron is like another.
+
+    Raises:
+        WeightsError: As said.
+    """
+    for name, tensor in weights.items():
+        if not tensor.is_floating_point():
+            came = f"{name!r} of type {tensor.dtype}"
+            remedy = "Pass the weights of the captured network"
+            raise WeightsError("neurons are compared by weights that are real numbers", came, remedy)
+        if tensor.is_meta:
+            came = f"{name!r} on the meta device, which has none"
+            raise WeightsError("neurons are compared by the numbers of their weights", came, "Load it first")
+        if tensor.layout != torch.strided:
+            came = f"{name!r} of layout {tensor.layout}"
+            raise WeightsError("neurons are compared by dense weights", came, "Convert it: .to_dense()")
+        finite = tensor.isfinite()
+        if not bool(finite.all()):
+            came = f"{name!r} with {int((~finite).sum())} of {tensor.numel()} entries NaN or infinite"
+            raise WeightsError("neurons are compared by finite weights", came, "Take weights from before that")
