@@ -14,6 +14,7 @@ import axonometry as ax
 from axonometry.errors import AxonometryError, ConfigurationError, WeightsError
 from axonometry.program.graph import NeuralGraph
 from axonometry.program.symmetry import Permutations, permutations, permute
+from tests.program.symmetry import networks_more  # noqa: F401 (it registers its networks)
 from tests.program.symmetry.networks import NETWORKS, Function
 
 
@@ -32,7 +33,7 @@ def moved_weights(module: nn.Module) -> nn.Module:
 def made(name: str) -> tuple[nn.Module, Tensor, NeuralGraph, Permutations]:
     torch.manual_seed(0)
     module, example = NETWORKS[name]()
-    module, example = moved_weights(module), example.double()
+    module, example = moved_weights(module), example.double() if example.is_floating_point() else example
     graph = ax.capture(module, example)
     return module, example, graph, permutations(graph)
 
@@ -95,6 +96,22 @@ def test_the_classes_behind_a_flatten() -> None:
         ("LSTM, projected", [(3, False), (6, False)]),
         ("LSTM, both ways", [(6, False)] * 4),
         ("concatenated", [(4, False), (4, False)]),
+        ("grouped_transposed", [(2, False)] * 4 + [(4, True)]),
+        ("depthwise_transposed", [(6, True)]),
+        ("signals", [(2, False)] * 3 + [(3, True)]),
+        ("upsampled", [(4, False), (5, False), (6, False)]),
+        ("grouped_attention", [(2, True)] + [(3, False)] * 4 + [(8, False)]),
+        ("one_key", [(3, False), (8, False)]),
+        ("rotary", [(2, True), (4, False), (4, False), (8, False)]),
+        ("grouped_rotary", [(2, True), (4, False), (4, False), (8, False)]),
+        ("normed_queries", [(4, False), (4, False), (4, False), (8, False)]),
+        ("crossed", [(2, True)] + [(4, False)] * 4 + [(6, False), (8, False), (8, False)]),
+        ("tied_language_model", [(2, True)] + [(4, False)] * 4 + [(8, False), (12, False)]),
+        ("gated_units", [(4, False), (6, False), (7, False)]),
+        ("largest_of_three", [(3, False)] * 4 + [(4, True)]),
+        ("of_length_one", [(5, False)]),
+        ("by_a_transpose", [(5, False), (6, False), (7, False)]),
+        ("plus_its_transpose", [(5, False)]),
     ],
 )
 def test_what_can_be_exchanged(name: str, expected: list[tuple[int, bool]]) -> None:

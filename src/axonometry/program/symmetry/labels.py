@@ -46,11 +46,13 @@ class Labels:
         shape: The value's shape.
         layers: Its layers.
         constant: The value itself, where it depends on neither inputs nor parameters.
+        repeated: Axes along which all entries are copies of one, as of a norm that was expanded.
     """
 
     shape: Shape
     layers: tuple[Layer, ...] = ()
     constant: Tensor | None = None
+    repeated: frozenset[int] = frozenset()
 
     def over(self, axes: Iterable[int]) -> Layer | None:
         """The layer over just these axes."""
@@ -59,7 +61,7 @@ class Labels:
 
     def varies(self, axis: int) -> bool:
         """Whether entries along an axis that has no layer may differ."""
-        if self.shape[axis] == 1:
+        if self.shape[axis] == 1 or axis in self.repeated:
             return False
         if self.constant is None:
             return True
@@ -71,7 +73,7 @@ class Labels:
         more = rank - len(self.shape)
         layers = tuple(Layer(tuple(axis + more for axis in layer.axes), layer.atoms) for layer in self.layers)
         constant = None if self.constant is None else self.constant.reshape((1,) * more + tuple(self.constant.shape))
-        return Labels((1,) * more + self.shape, layers, constant)
+        return Labels((1,) * more + self.shape, layers, constant, frozenset(axis + more for axis in self.repeated))
 
 
 def of_parameter(atoms: Atoms, shape: Shape) -> Labels:

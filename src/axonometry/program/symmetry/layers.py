@@ -45,7 +45,10 @@ def convolution_labels(
 
 
 def _in_groups(atoms: Atoms, inputs: Ids, outputs: Ids) -> None:
-    """Groups move as blocks: their inputs in order, their outputs in any; one input alone is its block."""
+    """Groups move as blocks: their inputs in order, their outputs in any; one input alone is its block.
+
+    Of a transposed convolution the outputs are in order, and the inputs in any.
+    """
     if inputs.shape[1] == 1 and outputs.shape[1] == 1:
         atoms.join(inputs, outputs)
     elif inputs.shape[1] == 1:
@@ -60,18 +63,23 @@ def _in_groups(atoms: Atoms, inputs: Ids, outputs: Ids) -> None:
 def transposed_convolution_labels(
     atoms: Atoms, shape: Shape, value: Labels, weight: Labels, bias: Any = None, *args: Any, **kwargs: Any
 ) -> Labels | None:
-    """The kernel's first axis counts inputs."""
+    """The kernel's first axis counts inputs; in groups, its second counts outputs inside each."""
     groups = kwargs.get("groups", args[3] if len(args) > 3 else 1)
     value, weight = pinned(atoms, value, range(2, len(value.shape))), pinned(atoms, weight, range(2, len(weight.shape)))
     flat, kernel = Labels(value.shape[:2], value.layers), Labels(weight.shape[:2], weight.layers)
     if groups == 1:
         result = contract(atoms, [(flat, "ni"), (kernel, "io")], "no")
-    elif weight.shape[1] == 1 and weight.shape[0] == groups:
-        fix(atoms, weight, [1])
-        result = contract(atoms, [(flat, "ni"), (moved(atoms, kernel, lambda full: full[:, 0]), "i")], "ni")
-    else:
+        return _plus_channels(atoms, Labels(shape, result.layers), bias)
+    fix(atoms, weight, [1])
+    rows, inputs = weight.over([0]), value.over([1])
+    if rows is None or inputs is None:
+        if rows is None and groups == shape[1] == value.shape[1] and not weight.varies(0):  # one kernel for all
+            return _plus_channels(atoms, Labels(shape, value.layers), bias)
         return None
-    return _plus_channels(atoms, Labels(shape, result.layers), bias)
+    atoms.join(rows.atoms, inputs.atoms)
+    outputs = atoms.new(shape[1])
+    _in_groups(atoms, outputs.reshape(groups, -1), rows.atoms.reshape(groups, -1))
+    return _plus_channels(atoms, Labels(shape, (Layer((1,), outputs),)), bias)
 
 
 def _plus_channels(atoms: Atoms, value: Labels, bias: Any) -> Labels:

@@ -23,7 +23,7 @@ RULES: dict[str, Rule] = {}
 """By name of the operation, what gives the labels of its result: ``rule(atoms, shape, *args, **kwargs)``."""
 
 VIEWS = """
-    view reshape _unsafe_view flatten unflatten permute transpose t squeeze unsqueeze expand expand_as select slice
+    view reshape _unsafe_view flatten unflatten permute transpose t squeeze unsqueeze select slice
     narrow chunk split split_with_sizes unbind clone contiguous detach alias movedim moveaxis swapaxes flip roll repeat
     tile repeat_interleave unfold index_select pixel_shuffle pixel_unshuffle channel_shuffle diagonal view_as reshape_as
 """.split()
@@ -77,6 +77,21 @@ def view_labels(
         return moved(atoms, value, lambda full: target(full, *args, **kwargs))
     count = len(target(torch.empty(value.shape, device="meta"), *args, **kwargs))
     return [moved(atoms, value, partial(_part, target, i, args, kwargs)) for i in range(count)]
+
+
+@label_rule("expand", "expand_as")
+def expand_labels(atoms: Atoms, shape: Shape, value: Labels, *_: Any, **__: Any) -> Labels:
+    """Entries copied along axes of size one, and along new ones in front."""
+    here = moved(atoms, value, lambda full: full.expand(shape))
+    sizes = (1,) * (len(shape) - len(value.shape)) + value.shape
+    return Labels(shape, here.layers, here.constant, frozenset(axis for axis, n in enumerate(sizes) if n == 1))
+
+
+@label_rule("glu")
+def glu_labels(atoms: Atoms, shape: Shape, value: Labels, axis: int = -1) -> Labels:
+    """The first half times a gate of the second: a unit and its gate move together."""
+    halves = [moved(atoms, value, lambda full, half=half: full.chunk(2, axis)[half]) for half in (0, 1)]  # type: ignore[misc]
+    return elementwise(atoms, halves, shape)
 
 
 def _part(target: Any, place: int, args: Any, kwargs: Any, full: Tensor) -> Tensor:

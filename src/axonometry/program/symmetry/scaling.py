@@ -22,7 +22,7 @@ from axonometry.program.symmetry.operations import POOLS, VIEWS, operation_name
 from axonometry.program.symmetry.reading import permutations
 from axonometry.program.symmetry.units import Axis
 
-HOMOGENEOUS = {*"relu relu_ leaky_relu leaky_relu_ dropout feature_dropout mean sum amax".split(), *VIEWS}
+HOMOGENEOUS = {*"relu relu_ leaky_relu leaky_relu_ dropout feature_dropout expand mean sum amax".split(), *VIEWS}
 """Operations of degree one, of one signal: f(c x) = c f(x) for every c > 0. Whether they keep units apart is seen by
 the class of what reads them."""
 MAPS = {"linear", "conv1d", "conv2d", "conv3d"}
