@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import axonometry as ax
 from axonometry import populations
 from axonometry.metrics import CATALOGUE
 from axonometry.populations.registry import Registry
@@ -36,3 +37,8 @@ def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     names: dict[str, object] = {"__name__": page.stem}
     for block in BLOCK.findall(page.read_text()):
         exec(compile(block, page.name, "exec"), names)
+
+
+def test_every_function_and_class_at_the_root_has_an_example() -> None:
+    without = [name for name in ax.__all__ if callable(one := getattr(ax, name)) and ">>>" not in (one.__doc__ or "")]
+    assert not without

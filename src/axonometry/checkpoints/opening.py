@@ -37,6 +37,13 @@ def open_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
 
     Raises:
         CheckpointError: There is nothing, or the file is of another kind or corrupt.
+
+    >>> import tempfile, torch
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.save({"epoch": 3, "model": {"fc.weight": torch.ones(2, 3)}}, f"{folder}/model.pt")
+    ...     weights = open_checkpoint(f"{folder}/model.pt")
+    ...     weights.kind, list(weights.entries), weights["fc.weight"].sum().item()
+    ('torch', ['fc.weight'], 6.0)
     """
     path = existing(path)
     if key is not None:

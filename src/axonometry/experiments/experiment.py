@@ -185,6 +185,22 @@ class Experiment:
 
     Raises:
         ConfigurationError: There is no scale or no section.
+
+    Six networks, three for each of two learning rates, and one section; ``axonometry experiment FILE.py:rates`` runs
+    it:
+
+    >>> from axonometry.experiments import Experiment, Scale, trials_of
+    >>> from axonometry.populations import RunConfiguration
+    >>> def trials(seeds):
+    ...     several = {
+    ...         rate: [RunConfiguration(seed=n, learning_rate=rate) for n in range(seeds)] for rate in (0.001, 0.003)
+    ...     }
+    ...     return [trial for rate, some in several.items() for trial in trials_of(some, str(rate))]
+    >>> def spread(found): ...  # reads found.table, returns a Section
+    >>> title, tiny = "What does the learning rate do?", Scale(trials, seeds=3)
+    >>> rates = Experiment("rates", title, {"tiny": tiny}, ("layer_fluctuation",), (spread,))
+    >>> rates.section_names, len(tiny.trials(tiny.seeds))
+    (('spread',), 6)
     """
 
     name: str

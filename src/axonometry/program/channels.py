@@ -34,6 +34,12 @@ class ChannelGraph:
         groups: The neuron groups, each reduced to its channels: shape (channels,).
         blocks: By (target group, source group), a matrix of shape (target channels, source channels), without
             negative entries where links are norms.
+
+    >>> from axonometry.testing import graph_of
+    >>> channels = graph_of([[1.0, -3.0], [2.0, 0.5]]).channels()
+    >>> channels.blocks["0", "input"], (channels @ channels.ones())["0"]
+    (tensor([[1.0000, 3.0000],
+            [2.0000, 0.5000]]), tensor([4.0000, 2.5000]))
     """
 
     groups: tuple[Group, ...]

@@ -53,6 +53,13 @@ class NeuralGraph:
         program: The captured network without its weights.
         maps: What is done to every coefficient, one after the other; nothing in a graph as it is captured.
         dense_up_to: Neurons up to which the matrix itself multiplies faster than the graph does.
+
+    Two inputs, two outputs: what ones receive along the links, what they receive against them, and along squared links:
+
+    >>> from axonometry.testing import graph_of
+    >>> graph = graph_of([[1.0, -3.0], [2.0, 4.0]])
+    >>> (graph @ graph.ones())["0"], (graph.T @ graph.ones())["input"], (graph.square() @ graph.ones())["0"]
+    (tensor([-2.,  6.]), tensor([3., 1.]), tensor([10., 20.]))
     """
 
     dense_up_to: ClassVar[int] = DENSE_UP_TO

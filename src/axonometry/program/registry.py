@@ -70,6 +70,23 @@ def rule(
 
     Raises:
         ConfigurationError: If the kind does not exist, or is ``scale`` (multiply in a ``wiring`` rule instead).
+
+    >>> from axonometry import capture, rule
+    >>> @torch.library.custom_op("examples::twice", mutates_args=())
+    ... def twice(x: torch.Tensor) -> torch.Tensor:
+    ...     return 2 * x
+    >>> _ = twice.register_fake(torch.empty_like)
+    >>> @rule(torch.ops.examples.twice, kind="wiring")
+    ... def read_twice(links, x):
+    ...     return x * links(2.0)
+    >>> class Net(torch.nn.Linear):
+    ...     def forward(self, x):
+    ...         return super().forward(torch.ops.examples.twice(x))
+    >>> net = Net(3, 1)
+    >>> _ = torch.nn.init.constant_(net.weight, -0.5)
+    >>> graph = capture(net, torch.zeros(1, 3))
+    >>> [(graph.map(f) @ graph.ones()).flatten()[-1].item() for f in (lambda w: w, abs)]  # three links of 2 * -0.5
+    [-3.0, 3.0]
     """
     if kind not in KINDS or kind == "scale":
         raise ConfigurationError(

@@ -85,6 +85,16 @@ class Trajectory:
         steps: The complete steps, ascending.
         description: The content of ``run.json``.
         held: Where measures and weights come from instead of the folder's files.
+
+    >>> import tempfile, torch
+    >>> from axonometry.trajectory import Recorder, load
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Recorder(f"{folder}/run", torch.nn.Linear(3, 2), torch.zeros(1, 3)) as recorder:
+    ...         for epoch in range(3):
+    ...             recorder.record(epoch, loss=1 / (epoch + 1))
+    ...     run = load(f"{folder}/run")
+    ...     run.steps, run.state, run.scalars()["loss"].round(2).tolist(), run.snapshots[2]["weight"].shape
+    ((0, 1, 2), 'finished', [1.0, 0.5, 0.33], torch.Size([2, 3]))
     """
 
     folder: Path
