@@ -17,6 +17,7 @@ from axonometry.checkpoints import graph_measures, open_checkpoint
 from axonometry.checkpoints.graph_measures import LEFT_OUT, graph_tables, layer_tables
 from axonometry.checkpoints.hollow import hollow
 from axonometry.checkpoints.hub_network import hub_network
+from axonometry.checkpoints.survey import survey
 from axonometry.errors import CheckpointError, WeightsError
 
 
@@ -232,3 +233,46 @@ def test_a_network_without_weights_is_tried_without_products(monkeypatch: pytest
         graph = ax.capture(network, torch.zeros(1, 600))
     assert max(largest) < 4 * 600 * 900
     assert graph.n_links == 600 * 900 + 900 * 500
+
+
+def test_large_matrices_of_half_precision_are_read_in_blocks_with_the_same_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where their statistics are known already, and a norm behind a layer has to be folded in."""
+
+    def build() -> nn.Sequential:
+        return nn.Sequential(
+            nn.Linear(24, 40), nn.BatchNorm1d(40), nn.ReLU(), nn.Linear(40, 30, bias=False), nn.Tanh(), nn.Linear(30, 8)
+        )
+
+    torch.manual_seed(0)
+    model = build().eval()
+    model[1].running_var.uniform_(0.5, 2)
+    model = model.bfloat16()
+    save_file(dict(model.state_dict()), tmp_path / "m.safetensors")
+    monkeypatch.setattr("axonometry.program.blocked.SMALL", 100)
+    monkeypatch.setattr("axonometry.program.readings.streamed.SMALL", 100)
+    monkeypatch.setattr("axonometry.program.blocked.BLOCK", 7 * 40)
+    checkpoint = open_checkpoint(tmp_path / "m.safetensors")
+    counted = {one.name: one.statistics for one in survey(checkpoint)}
+    for known in (None, counted):
+        found = graph_tables(checkpoint, hollow(build).eval(), (torch.zeros(1, 24),), counted=known)
+        agree(found, ax.capture(model.float(), torch.zeros(1, 24)))
+        model = model.bfloat16()
+
+
+def test_what_is_counted_already_is_not_counted_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 4))
+    save_file(dict(model.state_dict()), tmp_path / "m.safetensors")
+    checkpoint, sizes = open_checkpoint(tmp_path / "m.safetensors"), []
+    moments = graph_measures.moments
+    counting = lambda values, **named: sizes.append(values.dim()) or moments(values, **named)  # noqa: E731
+    monkeypatch.setattr(graph_measures, "moments", counting)
+    counted = {one.name: one.statistics for one in survey(checkpoint)}
+    found = graph_tables(checkpoint, model, (torch.zeros(1, 6),), counted=counted)
+    assert sizes == [1, 1, 1]  # strengths of the three groups, and no matrix
+    links = ax.link_weights(ax.capture(model, torch.zeros(1, 6))).set_index("synapse")
+    for row in found.synapses:
+        told = [row[key] for key in ("count", "mean", "std", "skewness", "kurtosis", "minimum", "maximum")]
+        expected = links.loc[row["synapse"], ["count", "mean", "std", "skewness", "kurtosis", "minimum", "maximum"]]
+        np.testing.assert_allclose(told, expected.astype(float), rtol=1e-5, atol=1e-7)

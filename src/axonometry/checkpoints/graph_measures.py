@@ -9,7 +9,7 @@ attention are then left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,15 @@ from torch import Tensor, fx, nn
 
 from axonometry.checkpoints.checkpoint import Checkpoint
 from axonometry.checkpoints.element_types import tensor_of_array
+from axonometry.checkpoints.entry_statistics import EntryStatistics
 from axonometry.checkpoints.floats import floats
 from axonometry.checkpoints.survey import numbers_of
 from axonometry.errors import WeightsError
 from axonometry.metrics import weight_spreads
 from axonometry.program import capture
+from axonometry.program.blocked import BlockedLinks
 from axonometry.program.fx_utils import shape_of
-from axonometry.program.kernels import kernel_of
+from axonometry.program.kernels import kernel_of, weight_node
 from axonometry.program.links import absolute
 from axonometry.program.op_call import module_path
 from axonometry.program.primitives import FUSED
@@ -66,7 +68,11 @@ class GraphTables:
 
 
 def graph_tables(
-    checkpoint: Checkpoint, module: nn.Module, example: tuple[Any, ...], told: Callable[[str], None] | None = None
+    checkpoint: Checkpoint,
+    module: nn.Module,
+    example: tuple[Any, ...],
+    told: Callable[[str], None] | None = None,
+    counted: Mapping[str, EntryStatistics] | None = None,
 ) -> GraphTables:
     """The measures of a network at a checkpoint's weights, in the memory of its largest tensors.
 
@@ -75,15 +81,16 @@ def graph_tables(
         module: The network, with any weights, or with none (:func:`~axonometry.checkpoints.hollow.hollow`).
         example: What its forward takes.
         told: Called with the name of each group and synapse that is done.
+        counted: Statistics of tensors that are known already, by name in the checkpoint: these are not counted anew.
 
     Raises:
         WeightsError: The checkpoint is not of this network.
         CaptureError: The network has no graph.
     """
     graph = capture(module, *example)
-    read = _reader(checkpoint, graph, module)
-    statics = StreamedStatics(graph.program, read)
-    synapses = _SynapseMoments(graph, statics)
+    keys = _keys(checkpoint, graph, module)
+    statics = StreamedStatics(graph.program, _reader(checkpoint, graph, keys))
+    synapses = _SynapseMoments(graph, statics, _by_program(counted or {}, keys))
 
     def observe(step: Step) -> None:
         synapses.take(step)
@@ -124,9 +131,9 @@ def layer_tables(checkpoint: Checkpoint, told: Callable[[str], None] | None = No
     return GraphTables(groups, synapses, [], LEFT_OUT)
 
 
-def _reader(checkpoint: Checkpoint, graph: NeuralGraph, module: nn.Module) -> Callable[[str], Tensor]:
-    """Gives tensors by the names that the program has for them, after a check that all are there in their shapes."""
-    program, own, saved = graph.program, graph.state, set(module.state_dict())
+def _keys(checkpoint: Checkpoint, graph: NeuralGraph, module: nn.Module) -> dict[str, str]:
+    """By name in the program the name in the checkpoint, after a check that all are there in their shapes."""
+    program, saved = graph.program, set(module.state_dict())
     shapes = {name: shape_of(node) for node, name in program.names.items() if name not in program.constants}
     keys = checkpoint_names(checkpoint, module, list(shapes))
     for name, shape in shapes.items():
@@ -139,6 +146,12 @@ def _reader(checkpoint: Checkpoint, graph: NeuralGraph, module: nn.Module) -> Ca
         if tuple(found) != tuple(shape):
             remedy = "Pass the network that these weights belong to"
             raise WeightsError(f"{name!r} has the shape {tuple(shape)} in the network", str(tuple(found)), remedy)
+    return keys
+
+
+def _reader(checkpoint: Checkpoint, graph: NeuralGraph, keys: Mapping[str, str]) -> Callable[[str], Tensor]:
+    """Gives tensors by the names that the program has for them."""
+    own = graph.state
 
     def read(name: str) -> Tensor:
         if name not in keys:
@@ -147,6 +160,16 @@ def _reader(checkpoint: Checkpoint, graph: NeuralGraph, module: nn.Module) -> Ca
         return tensor_of_array(array, kind)
 
     return read
+
+
+def _by_program(counted: Mapping[str, EntryStatistics], keys: Mapping[str, str]) -> dict[str, Moments]:
+    """Moments that are known, by the program's names."""
+    found = {}
+    for name, key in keys.items():
+        if (one := counted.get(key)) is not None:
+            middle = one.mean, math.nan, one.std, one.skewness, one.kurtosis
+            found[name] = Moments(one.count, one.nonfinite, *middle, one.minimum, one.maximum)
+    return found
 
 
 def checkpoint_names(checkpoint: Checkpoint, module: nn.Module, needed: list[str]) -> dict[str, str]:
@@ -187,8 +210,8 @@ def _group_row(name: str, strength: Tensor, received: Tensor, sent: Tensor) -> R
 class _SynapseMoments:
     """The moments of each synapse's effective weights; of those that share a parameter, the first."""
 
-    def __init__(self, graph: NeuralGraph, statics: StreamedStatics) -> None:
-        self._graph, self._statics = graph, statics
+    def __init__(self, graph: NeuralGraph, statics: StreamedStatics, known: Mapping[str, Moments]) -> None:
+        self._graph, self._statics, self._known = graph, statics, known
         first = {synapse.parameter: synapse for synapse in reversed(graph.synapses)}
         self._wanted = [one for one in graph.synapses if first[one.parameter] is one]
         self._asked: dict[fx.Node, list[Synapse]] = {}
@@ -207,10 +230,13 @@ class _SynapseMoments:
 
     def _row(self, synapse: Synapse) -> Row:
         kernel = kernel_of(self._graph.program, synapse.name, self._statics)
-        entries = moments(kernel.weight, gain=kernel.gain, median=False)
-        row = {"synapse": synapse.name, "into": synapse.target, **_told(entries)}
+        node = weight_node(self._graph.program, synapse.name, self._statics)
+        known = self._known.get(self._graph.program.names.get(node, ""))
+        plain = known or moments(kernel.weight, median=False)
+        folded = None if kernel.gain is None else moments(kernel.weight, gain=kernel.gain, median=False)
+        row = {"synapse": synapse.name, "into": synapse.target, **_told(folded or plain)}
         # What normalisation folds in is no weight and stays where it is when weights are shuffled.
-        return row | weight_spreads(kernel.weight, entries if kernel.gain is None else None)
+        return row | weight_spreads(BlockedLinks()(kernel.weight), plain)
 
 
 def _told(found: Moments) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from axonometry.checkpoints import Checkpoint
     from axonometry.checkpoints.graph_measures import GraphTables
+    from axonometry.checkpoints.survey import TensorFacts
 
 SPARE = (
     *("rows_shuffled", "rows_spread", "columns_shuffled", "columns_spread"),
@@ -23,7 +25,9 @@ SPARE = (
 """Columns that a narrow terminal has no room for, the first to go first."""
 
 
-def measured_graph(checkpoint: Checkpoint, place: str | None, move: Progress) -> GraphTables:
+def measured_graph(
+    checkpoint: Checkpoint, place: str | None, move: Progress, facts: Iterable[TensorFacts] = ()
+) -> GraphTables:
     """The measures of the network that is named, or that the folder says; of each matrix alone where nothing does."""
     from axonometry.checkpoints.graph_measures import graph_tables, layer_tables
     from axonometry.checkpoints.hub_network import hub_network
@@ -39,7 +43,7 @@ def measured_graph(checkpoint: Checkpoint, place: str | None, move: Progress) ->
     if network is None:
         return layer_tables(checkpoint, told)
     module, example = network
-    return graph_tables(checkpoint, module, example, told)
+    return graph_tables(checkpoint, module, example, told, {one.name: one.statistics for one in facts})
 
 
 def show_graph(found: dict[str, Any], path: Path) -> None:

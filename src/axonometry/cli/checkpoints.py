@@ -101,7 +101,7 @@ def _read(checkpoint: Checkpoint, move: Progress, choice: Choice) -> dict[str, A
     if choice.histograms:
         found["histograms"] = {one.name: one.histogram for one in facts}
     if choice.graph:
-        found["graph"] = asdict(measured_graph(checkpoint, choice.network, move))
+        found["graph"] = asdict(measured_graph(checkpoint, choice.network, move, facts))
     return found if choice.depth is None else found | {"modules": _modules(rows, choice.depth)}
 
 

@@ -17,14 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from axonometry.program.blocked import SMALL, BlockedLinks
 from axonometry.program.fx_utils import arguments_of
 from axonometry.program.ir import Program, Step
-from axonometry.program.links import Links, Map
+from axonometry.program.links import Map
 from axonometry.program.readings.adjacency import blank_value
 from axonometry.program.rules.transposable import with_values
 from axonometry.values import NodeValues
 
-SMALL = 2**20
+KEPT = 2**20
 """Elements up to which something computed of weights is kept."""
 CPU = torch.device("cpu")
 
@@ -59,13 +60,15 @@ class StreamedStatics(Mapping[fx.Node, Any]):
             if node in known:
                 return known[node]
         if node in self._program.names:
-            found: Any = _single(self._read(self._program.names[node]))
+            found: Any = self._read(self._program.names[node])
+            if found.dim() != 2 or found.numel() <= SMALL:  # large matrices are made float32 in the core's cache
+                found = _single(found)
             self._held[node] = found
             return found
         if node not in self._computed:
             raise KeyError(node)
         found = self._compute(node)
-        large = isinstance(found, Tensor) and found.numel() > SMALL
+        large = isinstance(found, Tensor) and found.numel() > KEPT
         (self._held if large else self._kept)[node] = found
         return found
 
@@ -73,7 +76,7 @@ class StreamedStatics(Mapping[fx.Node, Any]):
         if node.op == "get_attr":
             return getattr(self._program.module, str(node.target))
         moved = self._program.device, CPU
-        args, kwargs = arguments_of(node, lambda n: self[n] if n in self else blank_value(n, CPU), moved)
+        args, kwargs = arguments_of(node, lambda n: _single(self[n]) if n in self else blank_value(n, CPU), moved)
         with torch.no_grad():
             return node.target(*args, **kwargs)  # type: ignore[operator]
 
@@ -87,9 +90,10 @@ class StreamedStatics(Mapping[fx.Node, Any]):
         return len({**self._program.controls, **self._program.names, **self._computed})
 
 
-def _single(tensor: Tensor) -> Tensor:
-    """Half precision as float32, once for all that looks at it."""
-    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+def _single(value: Any) -> Any:
+    """Half precision as float32."""
+    half = isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16)
+    return value.float() if half else value
 
 
 class _Strengths:
@@ -97,7 +101,7 @@ class _Strengths:
 
     def __init__(self, program: Program, statics: StreamedStatics, maps: tuple[Map, ...], dtype: torch.dtype) -> None:
         one = torch.ones((), dtype=dtype)
-        self.links, self._program, self._statics = Links(maps, dtype=dtype), program, statics
+        self.links, self._program, self._statics = BlockedLinks(maps, dtype=dtype), program, statics
         # A single 1 that is expanded costs no memory, and synapses see by its strides that all inputs are equal.
         self._leaves = {group.name: one.expand(group.shape).requires_grad_() for group in program.groups}
         self.received = {group.name: torch.zeros(group.shape, dtype=dtype) for group in program.groups}
@@ -111,7 +115,7 @@ class _Strengths:
     def take(self, step: Step) -> None:
         """Read one step; a group's sum is differentiated at once, and its signal begins anew."""
         args, kwargs = fx.map_arg((step.args, step.kwargs or {}), self._value)
-        self.links.keep([one for one in self._statics.held if one.numel() > SMALL])
+        self.links.keep([one for one in self._statics.held if one.numel() > KEPT])
         result = step.read(self.links, *args, **kwargs)
         name = step.group
         if name is None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from axonometry.program.blocked import BlockedMatrix
 from axonometry.program.links import Links
 from axonometry.program.op_call import LinearFunction, Lowering, OpCall
 from axonometry.program.primitives import look_up, routed
@@ -51,7 +52,7 @@ def _linear_pulled(y: Tensor, weight: Tensor) -> Tensor:
     threads = torch.get_num_threads()
     # W of (512, 784) and two threads: y as (2, 1, 256), W as (2, 256, 784), and the two products of (1, 784) are added.
     alone = y.numel() == weight.shape[0] and weight.numel() > LARGE and weight.shape[0] % threads == 0
-    if not alone or weight.device.type != "cpu":
+    if not alone or weight.device.type != "cpu" or isinstance(weight, BlockedMatrix):
         return y @ weight
     blocks = weight.reshape(threads, -1, weight.shape[1])
     return torch.bmm(y.reshape(threads, 1, -1).contiguous(), blocks).sum(0).reshape(*y.shape[:-1], -1)
@@ -284,7 +285,7 @@ def _times(x: Tensor, weight: Callable[[], Tensor], shape: tuple[int, ...]) -> T
     def value() -> Tensor:
         return x[..., :1] * weight().sum(0) if is_constant(x, -1) else x @ weight()
 
-    return transposable_map(x, value, lambda y: y @ weight().T, shape)
+    return transposable_map(x, value, lambda y: aten.linear(y, weight()), shape)
 
 
 @op_rule(aten.addmm.default, aten.baddbmm.default)
