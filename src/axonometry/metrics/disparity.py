@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     title="Disparity",
     units="none",
     range="above 0, at most 1",
-    invariances="scaling all weights; permuting the neurons of a layer permutes it",
+    invariances="scaling all links; permuting the neurons of a layer permutes it",
     source="Barthélemy et al. 2005, on absolute weights (our choice)",
     cost="four products with the adjacency matrix",
 )

@@ -52,7 +52,8 @@ def _channel_rows(shared: Shared) -> Iterable[Row]:
     title="Eigenvector centrality of channels",
     units="none",
     range="0 to 1",
-    invariances="the signs of weights; scaling all links; permuting the channels of a layer permutes it",
+    invariances="the signs of weights; scaling all links, but for the eigenvalue; "
+    "permuting the channels of a layer permutes it",
     source="Vahedian et al. 2021, arXiv 2111.05410, the rolled graph; normalisation is our choice",
     cost="tens of products with a small matrix",
     table=_channel_rows,
@@ -62,7 +63,8 @@ def _channel_rows(shared: Shared) -> Iterable[Row]:
     title="Eigenvector centrality",
     units="none",
     range="0 to 1",
-    invariances="the signs of weights; scaling all links; permuting the neurons of a layer permutes it",
+    invariances="the signs of weights; scaling all links, but for the eigenvalue; "
+    "permuting the neurons of a layer permutes it",
     source="Vahedian et al. 2021, arXiv 2111.05410; symmetry and normalisation are our choice",
     cost="tens of products with the adjacency matrix and its transpose",
     table=_rows,

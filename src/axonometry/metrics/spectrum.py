@@ -66,7 +66,8 @@ def _rows(shared: Shared) -> Iterator[Row]:
     title="Spectral norm",
     units="weight",
     range="0 and more",
-    invariances="permuting the neurons of a layer; orthogonal maps of a linear layer's inputs or outputs",
+    invariances="permuting the neurons of a layer; "
+    "orthogonal maps of a linear layer's inputs or outputs, but for channels",
     source="Yoshida and Miyato 2017, arXiv 1705.10941; channel blocks are our choice",
     cost="a small eigenvalue problem for every synapse and every block of the channel graph",
     table=_rows,

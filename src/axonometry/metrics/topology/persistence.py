@@ -69,7 +69,7 @@ def _rows(shared: Shared) -> Iterator[Row]:
     title="Neural persistence",
     units="none",
     range="normalised from 0 to 1; persistence from 0 to the root of the nodes less one; sortedness from 0 to 1",
-    invariances="the signs of weights; scaling all weights; permuting the neurons of a layer",
+    invariances="the signs of weights; scaling all links; permuting the neurons of a layer",
     source="Rieck et al. 2019, arXiv 1812.09764; sortedness is our choice",
     cost="one pass over the weights and a search for each neuron",
     opt_in=True,
