@@ -41,7 +41,7 @@ class BlockedMatrix(Tensor):
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Products and sums block by block; all else as of the matrix that it stands for."""
-        if func == Tensor.dtype.__get__:
+        if func == _TENSOR.dtype.__get__:
             return args[0].number
         known = _PRODUCTS.get(func)
         if known is not None and not _is_differentiated(args):
@@ -49,7 +49,8 @@ class BlockedMatrix(Tensor):
             if found is not NotImplemented:
                 return found
         if func in _FACTS:
-            return super().__torch_function__(func, types, args, kwargs or {})
+            inherited: Any = super().__torch_function__
+            return inherited(func, types, args, kwargs or {})
         args, kwargs = tree_map_only(BlockedMatrix, _written_out, (args, kwargs or {}))
         return func(*args, **kwargs)
 
@@ -144,6 +145,7 @@ def _placed(matrix: BlockedMatrix) -> Iterator[tuple[slice, Tensor]]:
         yield slice(begin, end), block
 
 
+_TENSOR: Any = Tensor  # whose attributes are known to type checkers by their values, and not as descriptors
 _PRODUCTS: dict[Any, Callable[..., Any]] = {
     aten.linear: _linear,
     aten.linear.default: _linear,
@@ -154,7 +156,7 @@ _PRODUCTS: dict[Any, Callable[..., Any]] = {
     Tensor.sum: _sum,
 }
 _FACTS = {
-    *(Tensor.shape.__get__, Tensor.device.__get__, Tensor.requires_grad.__get__),
+    *(_TENSOR.shape.__get__, _TENSOR.device.__get__, _TENSOR.requires_grad.__get__),
     *(Tensor.dim, Tensor.numel, Tensor.size, Tensor.__len__, Tensor.is_floating_point),
 }
 """What is known without the numbers."""
