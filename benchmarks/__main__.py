@@ -63,6 +63,7 @@ SECTIONS = {
     "stacked": stacked.lenets,
     "starting": starting.starting,
     "checkpoints": checkpoints.checkpoints,
+    "checkpoint-graphs": checkpoints.graphs,
     "verify": verifying.verifying,
     "topology": science.topology,
     "catalogue": science.catalogue,

@@ -1,8 +1,8 @@
 """Weights on disk: how fast and in what memory they are read, counted, compared and measured as a graph.
 
-Files are made in the system's temporary folder: 201 MB of one, 2 GB of four shards, 1.1 GB of steps. Each command is a
-process of its own, whose processor time and peak memory are taken; what it is compared with is a process that reads
-the same bytes and adds them up.
+Files are made in the system's temporary folder: 201 MB of one, 2 GB of four shards, 1.1 GB of steps; for graphs up to
+13.5 GB. Each command is a process of its own, whose processor time and peak memory are taken; what it is compared with
+is a process that reads the same bytes and adds them up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,13 @@ PYTHIA = {
     **{f"layers.{n}.mlp.dense_h_to_4h.weight": (2048, 512) for n in range(6)},
     **{f"layers.{n}.mlp.dense_4h_to_h.weight": (512, 2048) for n in range(6)},
 }
-LLAMA = {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 12, "num_attention_heads": 16,
-         "num_key_value_heads": 8, "vocab_size": 32_000, "tie_word_embeddings": False}  # fmt: skip
+LLAMAS = (
+    {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 12, "num_attention_heads": 16,
+     "num_key_value_heads": 8, "vocab_size": 32_000, "tie_word_embeddings": False},
+    {"hidden_size": 4096, "intermediate_size": 11_008, "num_hidden_layers": 32, "num_attention_heads": 32,
+     "num_key_value_heads": 32, "vocab_size": 32_000, "tie_word_embeddings": False},
+)  # fmt: skip
+"""A small one, and one of 7 billion parameters."""
 SUM = """
 import sys, numpy as np
 block = np.empty(2**17, np.uint16)
@@ -73,11 +79,22 @@ print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 
 
 def checkpoints() -> list[Row]:
-    """All of it."""
+    """Reading, counting and comparing."""
+    return _in_turn(_small, _one_file, _experts, _shards, _steps, _resnet_50)
+
+
+def graphs() -> list[Row]:
+    """Networks of Transformers as graphs, their weights streamed: 0.4 and 13.5 GB on disk."""
+    if importlib.util.find_spec("transformers") is None:
+        return []
+    return _in_turn(*(partial(_graph, llama) for llama in LLAMAS))
+
+
+def _in_turn(*parts: Callable[[Path], Iterator[Row]]) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows: list[Row] = []
-        for number, part in enumerate((_small, _one_file, _experts, _shards, _steps, _graph, _resnet_50)):
+        for number, part in enumerate(parts):
             rows += part(folder / str(number))
             shutil.rmtree(folder / str(number), ignore_errors=True)
         return rows
@@ -167,12 +184,10 @@ def _steps(folder: Path) -> Iterator[Row]:
     yield _memory(memory, 1500)
 
 
-def _graph(folder: Path) -> Iterator[Row]:
-    if importlib.util.find_spec("transformers") is None:
-        return
-    shapes = _llama_shapes()
+def _graph(llama: Mapping[str, int], folder: Path) -> Iterator[Row]:
+    shapes = _llama_shapes(llama)
     _written(folder, "model.safetensors", shapes)
-    (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"], **LLAMA}))
+    (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"], **llama}))
     table, _ = _process("-m", "axonometry", "analyze", str(folder), "--json")
     graph, memory = _process("-m", "axonometry", "analyze", str(folder), "--json", "--graph")
     count = sum(int(np.prod(shape)) for shape in shapes.values())
@@ -192,12 +207,12 @@ def _memory(megabytes: float, goal: float) -> Row:
     )
 
 
-def _llama_shapes() -> dict[str, tuple[int, ...]]:
+def _llama_shapes(llama: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from axonometry.checkpoints.hollow import hollow
 
-    module = hollow(lambda: LlamaForCausalLM(LlamaConfig(**LLAMA)))
+    module = hollow(lambda: LlamaForCausalLM(LlamaConfig(**llama)))
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
