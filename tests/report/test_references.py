@@ -12,6 +12,7 @@ from axonometry.cli import main
 from axonometry.metrics import weight_spreads
 from axonometry.report import Table, run_page
 from axonometry.report.references import fluctuation_rows, weight_rows
+from axonometry.trajectory.network import graph_of_network
 
 
 class Net(nn.Sequential):
@@ -67,6 +68,16 @@ def test_moments_at_the_last_step_stand_beside_those_at_the_first(folder: Path) 
     table = tables(run_page(run))["Link weights at step 2"]
     then = dict(zip((row[0] for row in table.rows), (row[table.columns.index("std at step 0")] for row in table.rows)))
     assert then["0"] == pytest.approx(float(run.snapshots[0]["0.weight"].std(correction=0)), rel=1e-5)
+
+
+def with_example() -> tuple[nn.Module, torch.Tensor]:
+    """As checkpoints take it."""
+    return Net(), torch.zeros(1, 20)
+
+
+def test_a_function_that_gives_an_example_beside_the_network_serves_runs_too(folder: Path) -> None:
+    found, plain = (graph_of_network(ax.load(folder), f"{Path(__file__)}:{name}") for name in ("with_example", "Net"))
+    assert (found.groups, found.synapses) == (plain.groups, plain.synapses)
 
 
 def test_analyze_shows_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

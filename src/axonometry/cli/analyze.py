@@ -54,7 +54,7 @@ def analyze_command(
         str | None,
         typer.Option(
             metavar="FILE.py:NAME",
-            help="Gives the network and an example, of a run's the network alone; its code is run. Implies --graph.",
+            help="Gives the network and an example (of a run, the network will do); its code is run. Implies --graph.",
         ),
     ] = None,
     report: Report = None,

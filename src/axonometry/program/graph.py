@@ -145,7 +145,7 @@ class NeuralGraph:
 
         Args:
             draws: Networks with fresh weights, and with shuffled ones, that the fluctuation is held against: by default
-                20 up to five million weights, none above.
+                20 up to a million weights, none above.
         """
         return shown("graph_summary", self, draws=draws)
 

@@ -206,7 +206,7 @@ def networks_blocks(found: Study) -> tuple[Block, ...]:
 def _subtitle(found: Study) -> str:
     kind = " ".join(str(found.common[name]) for name in ("size", "family") if found.common.get(name) is not None)
     differing = [name.replace("_", " ") for name in found.differing]
-    words = f"{kind or 'one architecture'} networks, measured as graphs during training"
+    words = f"{f'{kind} networks' if kind else 'networks of one architecture'}, measured as graphs during training"
     differences = f"They differ in {join_words(differing)}." if differing else "All have the same configuration."
     return f"{words[0].upper()}{words[1:]}. {differences}"
 

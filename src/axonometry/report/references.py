@@ -20,7 +20,7 @@ Row = dict[str, object]
 COLUMNS = ("layer", "fluctuation", "before", "shuffled", "z")
 OF_SUMS = ("spread", "before", "shuffled", "z")
 SIDES = ("rows", "columns")
-Z = "z is in standard deviations of these, and beyond 2 to 3 is not chance"
+Z = "z is in standard deviations of these: beyond 3 is seldom chance"
 
 
 def fluctuation_rows(run: Trajectory, network: NeuralGraph | None = None) -> list[Row]:
@@ -31,11 +31,12 @@ def fluctuation_rows(run: Trajectory, network: NeuralGraph | None = None) -> lis
         network: The run's network at any snapshot; without it, or without weights, nothing is shuffled.
 
     Returns:
-        By layer: layer, fluctuation, before (at the first step), shuffled, z.
+        By layer: layer, fluctuation, before (at the first step), shuffled, z; None for what there is not.
     """
     if network is not None and {run.steps[0], run.steps[-1]} <= {*run.snapshots}:
         last, first = (network.at(run.snapshots[step]) for step in (run.steps[-1], run.steps[0]))
         found = fluctuation_references(last, first).reset_index()
+        found = found.astype(object).where(found.notna(), None)
         return [dict(zip(COLUMNS, row, strict=True)) for row in found.itertuples(index=False, name=None)]
     now, then = (_recorded(run.metrics, step) for step in (run.steps[-1], run.steps[0]))
     return [dict(zip(COLUMNS, (name, value, then.get(name), None, None), strict=True)) for name, value in now.items()]
@@ -71,10 +72,13 @@ def references_blocks(run: Trajectory, network: NeuralGraph | None = None) -> tu
         shuffled = any(row["shuffled"] is not None for row in layers)
         width = len(COLUMNS) if shuffled else 3
         heads = ("layer", "fluctuation", f"at step {first}", "weights shuffled", "z")
-        drawn = (
-            f", and with the weights of each layer in another order, on average of the draws; {Z}" if shuffled else ""
+        caption = f"Beside each layer's fluctuation at step {last}: the same network at its first step"
+        caption += (
+            f", and with the weights of each layer in another order, on average of the draws; {Z}."
+            if shuffled
+            else ". That of shuffled weights is told of networks of up to a million weights whose code is known "
+            "(--network FILE.py:NAME)."
         )
-        caption = f"Beside each layer's fluctuation at step {last}: the same network at its first step{drawn}."
         cells = tuple(tuple(row[name] for name in COLUMNS[:width]) for row in layers)
         blocks.append(Table(heads[:width], cells, "Layer fluctuation beside its references", caption))
     if weights:

@@ -37,7 +37,7 @@ def network_at(place: str, configuration: Mapping[str, Any] | None = None) -> nn
 
     Args:
         place: ``FILE.py:NAME`` or ``package.module:NAME``; the name is a module, or a class or function that makes
-            one.
+            one. A function that gives an example beside it, as checkpoints take, serves here too.
         configuration: What a class or function is called with: of its parameters those that the configuration has a
             key for, and the whole configuration for one that is called ``configuration``.
 
@@ -47,6 +47,8 @@ def network_at(place: str, configuration: Mapping[str, Any] | None = None) -> nn
     found = variable_at(place)
     if isinstance(found, type) or (callable(found) and not isinstance(found, nn.Module)):
         found = _made(found, place, configuration or {})
+    if isinstance(found, tuple) and found:
+        found = found[0]
     if not isinstance(found, nn.Module):
         raise ConfigurationError(
             f"no network at {place!r}: it is not a torch.nn.Module, nor a function that returns one",

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from axonometry.program import NeuralGraph
 
 DRAWS = 20
-MOST_SHUFFLED = 5_000_000
-"""Weights up to which networks are drawn without being asked for: 20 draws of so many take some seconds."""
+MOST_SHUFFLED = 1_000_000
+"""Weights up to which networks are drawn without being asked for, so that a summary takes a few seconds at most."""
 
 
 @of_graph
@@ -30,8 +30,9 @@ def fluctuation_references(
     Args:
         graph: The network at one snapshot.
         untrained: The same network before training, or at its first recorded step. By default fresh initial weights are
-            drawn, as its layers' own initialisers do; of stored weights, which have no initialiser, there are none.
-        draws: Networks that are drawn, of either kind: 20 of a network with up to five million weights, none of a
+            drawn, as its layers' own initialisers do; there are none of stored weights, nor where a layer has no
+            initialiser.
+        draws: Networks that are drawn, of either kind: 20 of a network with up to a million weights, none of a
             larger one; 0 for none.
 
     Returns:
