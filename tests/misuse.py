@@ -124,6 +124,7 @@ def _functions(given: dict[str, Any], identity: Any, folder: Path) -> Iterator[t
         "weight_plane": {"states": [given["a"], given["b"], given["weights"]][:2] + [_moved(given["a"])]},
         "sample_plane": {"corners": samples[:3], "resolution": 3},
         "weight_line": {"points": 3},
+        "weight_spreads": {"weight": torch.randn(6, 3), "entries": None},
         "learning_coefficient": {"loss": lambda m: (m(samples) * 0).sum(), "n": 12, "plan": _plan()},
         "lifetime_sum": {"distances": np.ones((4, 4)) - np.eye(4)},
         "ph_dimension": {"distances": torch.cdist(*2 * [torch.rand(40, 3).double()]).numpy()},

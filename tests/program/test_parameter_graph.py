@@ -13,7 +13,11 @@ from axonometry.program.channels import ChannelGraph
 from tests.program.symmetry.networks import NETWORKS
 from tests.program.symmetry.test_symmetry import made
 
-PLAIN = [name for name in NETWORKS if name != "weight_norm"]
+COMPUTED = {"weight_norm", "plus_its_transpose"}
+"""Networks with a weight that is computed."""
+PLAIN = [name for name in NETWORKS if name not in COMPUTED]
+FOLDED = {"residual", "flattened", "concatenated", "volumes"}
+"""Those with a batch norm behind a sum."""
 
 
 def matrix(found: ParameterGraph) -> torch.Tensor:
@@ -31,7 +35,7 @@ def channels(graph: ax.NeuralGraph) -> ChannelGraph:
     return graph.channels("sum")
 
 
-@pytest.mark.parametrize("name", [name for name in PLAIN if name not in {"residual", "flattened", "concatenated"}])
+@pytest.mark.parametrize("name", [name for name in PLAIN if name not in FOLDED])
 def test_kernels_add_up_to_the_channel_graph(name: str) -> None:
     """The signed sums of kernels between channels, of networks without a batch norm to fold."""
     _, _, graph, _ = made(name)
@@ -46,8 +50,29 @@ def test_parameters_come_back(name: str) -> None:
     found = parameter_graph(graph)
     back = found.state(found.x, found.edge_attr)
     state = module.state_dict()
-    assert {c.parameter for c in graph.coverage if c.role == "synapse"} <= set(back)
+    assert {synapse.parameter for synapse in graph.synapses} <= set(back)
     assert all(torch.equal(tensor, state[key]) for key, tensor in back.items())
+    assert all(
+        any(torch.equal(state[c.parameter], tensor) for tensor in back.values())
+        for c in graph.coverage
+        if c.role == "synapse"
+    )
+
+
+def test_tied_weights_come_back_by_one_name_which_sets_both() -> None:
+    module, _, graph, _ = made("tied_language_model")
+    found = parameter_graph(graph)
+    assert "words.weight" in found.parameters
+    assert "head.weight" not in found.parameters
+    changed = found.state(found.x, 2 * found.edge_attr)
+    module.load_state_dict(changed, strict=False)
+    assert module.head.weight is module.words.weight
+    torch.testing.assert_close(module.head.weight.detach(), changed["words.weight"])
+
+
+def test_a_weight_that_is_computed_of_one_parameter_is_not_that_parameter() -> None:
+    with pytest.raises(ValuesError, match=r"got 'w', whose weight is computed of w\.weight"):
+        parameter_graph(made("plus_its_transpose")[2])
 
 
 def test_another_snapshot_is_one_look_up() -> None:

@@ -10,6 +10,7 @@ import axonometry as ax
 from axonometry.errors import ConfigurationError, ValuesError, WeightsError
 from tests.program.symmetry.networks import NETWORKS
 from tests.program.symmetry.test_symmetry import made
+from tests.program.test_parameter_graph import COMPUTED
 
 geometric = pytest.importorskip("torch_geometric")
 ROUND_TRIPS = ["residual", "flattened", "grouped", "transposed", "GRU", "encoder"]
@@ -122,7 +123,7 @@ def test_what_nino_has_no_place_for_is_refused(graph: ax.NeuralGraph) -> None:
         ax.program.to_pyg(graph, "gmn", states=[graph.state])
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in {"weight_norm", "LSTMCell", "GRUCell"}])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in {*COMPUTED, "LSTMCell", "GRUCell"}])
 def test_layers_as_kinds_of_nodes_have_the_same_links(name: str) -> None:
     module, _, graph, _ = made(name)
     data, whole = ax.program.to_hetero(graph), ax.parameter_graph(graph)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from axonometry.errors import ValuesError
 from axonometry.program.ir import Synapse
+from axonometry.program.kernels import weight_node
 from axonometry.program.rolling import Plan, wired
 from axonometry.program.rolling.arrivals import Pairs
 
@@ -41,7 +42,9 @@ class Nodes:
         }
         fits = {name: plan.feeds[one.name].n_indices == state[name].numel() for name, one in claimed.items()}
         self.biases = {name: one for name, one in claimed.items() if fits[name]}
-        weights = [c.parameter for c in graph.coverage if c.role == "synapse"]
+        # Of tied weights, which are one tensor with several names, the name that synapses are known by.
+        read = {name for synapse in graph.synapses for name in synapse.parameter.split("+")}
+        weights = [c.parameter for c in graph.coverage if c.role == "synapse" and c.parameter in read]
         self.parameters = (*weights, *self.biases)
         self.shapes = {name: tuple(state[name].shape) for name in self.parameters}
         lengths = [math.prod(shape) for shape in self.shapes.values()]
@@ -118,7 +121,10 @@ def _meetings(entries: Ids, feeds: Pairs, reads: Pairs) -> tuple[tuple[Ids, Ids]
 
 def _entries(graph: NeuralGraph, nodes: Nodes, synapse: Synapse) -> Ids:
     """Places of a weight's entries, of shape (output channels, input channels, taps)."""
-    if synapse.parameter not in nodes.place:
+    weight = weight_node(graph.program, synapse.name, graph.weights)
+    if (
+        graph.program.names.get(weight) != synapse.parameter
+    ):  # of w + w.t() no entry is one of w, though w is all it is of
         raise ValuesError(
             "an edge's features are entries of a parameter",
             f"{synapse.name!r}, whose weight is computed of {synapse.parameter.replace('+', ' and ')}",

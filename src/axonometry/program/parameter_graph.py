@@ -70,7 +70,8 @@ class ParameterGraph:
     def state(self, x: Tensor, edge_attr: Tensor) -> dict[str, Tensor]:
         """The parameters that have these features; the way back from what a network on the graph has changed.
 
-        Gains of norms and other parameters that are no feature are not among them. An entry that stands on several
+        Gains of norms and other parameters that are no feature are not among them, and tied weights are there by one
+        of their names: ``load_state_dict(..., strict=False)`` sets them by any. An entry that stands on several
         edges, as of a layer that is called twice, is taken from one of them: they have to agree.
         """
         return from_entries(self.shapes, (self.x_place, x), (self.edge_place, edge_attr))

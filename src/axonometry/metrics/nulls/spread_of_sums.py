@@ -22,6 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from axonometry.arguments import argument_errors
 from axonometry.statistics import Moments, moments
 
 FEWEST_ROWS = 3
@@ -70,6 +71,7 @@ def spread_of_sums(sums: Tensor, entries: Moments) -> Spread:
     return Spread(value, root * mean, (value - root * mean) / deviation if deviation else math.nan)
 
 
+@argument_errors
 def weight_spreads(weight: Tensor, entries: Moments | None = None) -> dict[str, float]:
     """How far the sums of a weight's rows differ, and those of its columns, beside what that is by chance.
 
